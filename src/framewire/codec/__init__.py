@@ -1,0 +1,1 @@
+"""Frames to access units and back. Knows pixels and encoders; knows no network."""

@@ -1,0 +1,1 @@
+"""The user's process and the engine process: how frames, commands and events pass between them."""
