@@ -1,0 +1,245 @@
+"""The text messages of ``signaling/schema.json``, as types, and text to message and back.
+
+Must not know sockets, sessions or who is talking. Field names are the wire's own. The schema is
+normative; ``tests/test_contract.py`` asserts that these structs export exactly it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from framewire.errors import CloseCode, RemoteProtocolError
+
+VERSION: Final = 1
+MAX_TEXT: Final = 65_536
+"""Bytes of the longest text message a viewer may send: 64 KiB (an SDP answer is about 3 KiB)."""
+
+T = TypeVar("T")
+
+Byte = Annotated[int, Meta(ge=1, le=255)]
+U32 = Annotated[int, Meta(ge=0, le=0xFFFFFFFF)]
+Id = Annotated[int, Meta(ge=1, le=0xFFFFFFFF)]
+U16 = Annotated[int, Meta(ge=0, le=0xFFFF)]
+Side = Annotated[int, Meta(ge=1, le=0xFFFF)]
+Small = Annotated[int, Meta(ge=0, le=32)]
+Str16 = Annotated[str, Meta(max_length=16)]
+Str64 = Annotated[str, Meta(max_length=64)]
+Str128 = Annotated[str, Meta(max_length=128)]
+Str256 = Annotated[str, Meta(max_length=256)]
+Str512 = Annotated[str, Meta(max_length=512)]
+StreamName = Annotated[str, Meta(min_length=1, max_length=128)]
+Codec = Literal["h264", "vp8"]
+Mode = Literal["webrtc", "webcodecs", "lossless"]
+EndReason = Literal["no_such_stream", "stream_closed", "no_codec", "peer_failed", "limits", "internal"]
+Modifier = Literal["Shift", "Control", "Alt", "Meta"]
+EventType = Literal[
+    "pointer_down", "pointer_up", "pointer_move", "pointer_enter", "pointer_leave", "double_click", "wheel",
+    "key_down", "key_up", "char", "resize", "close", "show", "hide",
+]  # fmt: skip
+
+
+class _Value(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A part of a message."""
+
+
+class _Message(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="type"):
+    """A whole message; its class is its ``type``."""
+
+
+class Touch(_Value):
+    x: float
+    y: float
+    pressure: float
+
+
+class InputEvent(_Value):
+    """A renderview event; ``x``, ``y`` are frame pixels."""
+
+    type: EventType
+    timestamp: float
+    x: float | UnsetType = UNSET
+    y: float | UnsetType = UNSET
+    button: Small | UnsetType = UNSET
+    buttons: Annotated[list[Small], Meta(max_length=32)] | UnsetType = UNSET
+    modifiers: Annotated[list[Modifier], Meta(max_length=8)] | UnsetType = UNSET
+    ntouches: Small | UnsetType = UNSET
+    touches: dict[str, Touch] | UnsetType = UNSET
+    inside: bool | UnsetType = UNSET
+    dx: float | UnsetType = UNSET
+    dy: float | UnsetType = UNSET
+    key: Str64 | UnsetType = UNSET
+    code: Str64 | UnsetType = UNSET
+    char_str: Str64 | UnsetType = UNSET
+    width: float | UnsetType = UNSET
+    height: float | UnsetType = UNSET
+    pwidth: U16 | UnsetType = UNSET
+    pheight: U16 | UnsetType = UNSET
+    ratio: float | UnsetType = UNSET
+
+
+class IceServer(_Value):
+    """A STUN or TURN server, as ``RTCIceServer``."""
+
+    urls: Annotated[list[Str512], Meta(max_length=8)]
+    username: Str512 | UnsetType = UNSET
+    credential: Str512 | UnsetType = UNSET
+
+
+class StreamInfo(_Value):
+    id: U32
+    name: StreamName
+    width: Side
+    height: Side
+    fps: float
+
+
+class Track(_Value):
+    sub: Id
+    mid: Str16
+    codec: Codec
+
+
+class FrameMark(_Value):
+    frame: U32
+    rtp_timestamp: U32
+    time: float
+
+
+class Hello(_Message, tag="hello"):
+    version: Byte
+    token: Str256
+    codecs: Annotated[list[Codec], Meta(max_length=8)]
+    webcodecs: Annotated[list[Codec], Meta(max_length=8)] | UnsetType = UNSET
+    agent: Str256 | UnsetType = UNSET
+
+    def __repr__(self) -> str:
+        # The token must not reach a log by way of a message's repr.
+        return f"Hello(version={self.version}, codecs={self.codecs})"
+
+
+class Subscribe(_Message, tag="subscribe"):
+    sub: Id
+    stream: StreamName
+    mode: Mode
+    codec: Codec | UnsetType = UNSET
+
+
+class Answer(_Message, tag="answer"):
+    peer: Id
+    offer: Id
+    sdp: Annotated[str, Meta(max_length=65_536)]
+
+
+class Candidate(_Message, tag="candidate"):
+    peer: Id
+    candidate: Str512
+    sdp_mid: Str16
+
+
+class Unsubscribe(_Message, tag="unsubscribe"):
+    sub: Id
+
+
+class Input(_Message, tag="input"):
+    sub: Id
+    event: InputEvent
+
+
+class Ack(_Message, tag="ack"):
+    sub: Id
+    frame: U32
+
+
+class Report(_Message, tag="report"):
+    sub: Id
+    time: float
+    visible: bool
+    decoded: U32
+    painted: U32
+    fps: float | UnsetType = UNSET
+    latency_ms: float | UnsetType = UNSET
+    keyframe: bool | UnsetType = UNSET
+
+
+class Welcome(_Message, tag="welcome"):
+    version: Byte
+    server: Str128
+    epoch: Str64
+    time: float
+    ice_servers: Annotated[list[IceServer], Meta(max_length=8)]
+
+
+class Streams(_Message, tag="streams"):
+    streams: list[StreamInfo]
+
+
+class Offer(_Message, tag="offer"):
+    peer: Id
+    offer: Id
+    sdp: Annotated[str, Meta(max_length=262_144)]
+    tracks: list[Track]
+
+
+class Ended(_Message, tag="ended"):
+    sub: Id
+    reason: EndReason
+    detail: Str512 | UnsetType = UNSET
+
+
+class Stats(_Message, tag="stats"):
+    sub: Id
+    time: float
+    echo: float
+    published_fps: float
+    sent_fps: float
+    encode_ms: float
+    bitrate: float
+    target_bitrate: float
+    viewers: U32
+    frames: Annotated[list[FrameMark], Meta(max_length=256)]
+    codec: Codec | UnsetType = UNSET
+
+
+ViewerMessage = Hello | Subscribe | Answer | Candidate | Unsubscribe | Input | Ack | Report
+ServerMessage = Welcome | Streams | Offer | Ended | Stats
+
+_encode = msgspec.json.Encoder().encode
+_viewer = msgspec.json.Decoder(ViewerMessage)
+_server = msgspec.json.Decoder(ServerMessage)
+
+
+def encode(message: ViewerMessage | ServerMessage) -> str:
+    """The message as the text of one WebSocket message."""
+    return _encode(message).decode()
+
+
+def decode_viewer(text: str | bytes) -> ViewerMessage:
+    """A viewer's text as a message.
+
+    Raises ``RemoteProtocolError`` (4400) for anything the schema refuses, whatever the bytes.
+    """
+    return _decode(_viewer, text)
+
+
+def decode_server(text: str | bytes) -> ServerMessage:
+    """A server's text as a message; the twin of `decode_viewer`, for Python viewers and tests."""
+    return _decode(_server, text)
+
+
+def event_dict(event: InputEvent) -> dict[str, Any]:
+    """The event as the plain dict that user code gets: only the fields that were sent."""
+    fields: dict[str, Any] = msgspec.to_builtins(event)
+    return fields
+
+
+def _decode(decoder: msgspec.json.Decoder[T], text: str | bytes) -> T:
+    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    if len(data) > MAX_TEXT and decoder is _viewer:
+        raise RemoteProtocolError(CloseCode.BAD_MESSAGE, f"message of {len(data)} bytes, at most {MAX_TEXT}")
+    try:
+        return decoder.decode(data)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise RemoteProtocolError(CloseCode.BAD_MESSAGE, str(error)[:100]) from None

@@ -1,0 +1,130 @@
+"""What `publish` takes and refuses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from framewire.arrays import as_pixels
+from framewire.errors import PublishError
+
+
+def test_uint8_is_taken_as_it_is_without_a_copy() -> None:
+    image = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    assert as_pixels(image) is image
+
+
+@pytest.mark.parametrize("shape, channels", [((4, 5), 1), ((4, 5, 1), 1), ((4, 5, 3), 3), ((4, 5, 4), 4)])
+def test_shapes(shape: tuple[int, ...], channels: int) -> None:
+    assert as_pixels(np.zeros(shape, np.uint8)).shape == (4, 5, channels)
+
+
+def test_float_is_clipped_scaled_and_rounded_and_nan_is_black() -> None:
+    row = np.array([[-1.0, 0.0, 0.5, 1.0, 9.0, np.nan, np.inf]])
+    assert as_pixels(row)[0, :, 0].tolist() == [0, 0, 128, 255, 255, 0, 255]
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_every_level_survives_float(dtype: type) -> None:
+    levels = np.arange(256, dtype=np.float64).reshape(1, 256) / 255
+    assert as_pixels(levels.astype(dtype))[0, :, 0].tolist() == list(range(256))
+
+
+def test_uint16_is_scaled_with_rounding_over_its_whole_range() -> None:
+    values = np.arange(65_536, dtype=np.uint16).reshape(256, 256)
+    expected = np.rint(values.astype(np.float64) * 255 / 65_535).astype(np.uint8)
+    assert np.array_equal(as_pixels(values)[:, :, 0], expected)
+
+
+def test_bool_is_black_and_white() -> None:
+    assert as_pixels(np.array([[True, False]]))[0, :, 0].tolist() == [255, 0]
+
+
+def test_views_and_big_endian_arrays_keep_their_pixels() -> None:
+    image = np.random.default_rng(1).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    assert np.array_equal(as_pixels(image[::-2, ::3]), image[::-2, ::3])
+    assert as_pixels(np.array([[65_535]], dtype=">u2"))[0, 0, 0] == 255
+
+
+def test_bgr_is_said_never_guessed() -> None:
+    pixel = np.array([[[1, 2, 3]]], np.uint8)
+    assert as_pixels(pixel, "bgr")[0, 0].tolist() == [3, 2, 1]
+    with_alpha = np.array([[[1, 2, 3, 4]]], np.uint8)
+    assert as_pixels(with_alpha, "bgr")[0, 0].tolist() == [3, 2, 1, 4]
+
+
+def test_pil_images_palettes_included() -> None:
+    image_module = pytest.importorskip("PIL.Image")
+    image = image_module.new("RGB", (3, 2), (10, 20, 30))
+    assert as_pixels(image)[1, 2].tolist() == [10, 20, 30]
+    assert as_pixels(image.convert("P")).shape == (2, 3, 3)
+    assert as_pixels(image.convert("L")).shape == (2, 3, 1)
+
+
+def test_video_frames() -> None:
+    av = pytest.importorskip("av")
+    image = np.full((16, 16, 3), 200, np.uint8)
+    assert np.array_equal(as_pixels(av.VideoFrame.from_ndarray(image, format="rgb24")), image)
+
+
+class _Host:
+    """Anything with DLPack: here a NumPy array behind a wrapper that is no ndarray."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self._array = array
+
+    def __dlpack__(self, **kwargs: object) -> object:
+        return self._array.__dlpack__()
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._array.__dlpack_device__()
+
+
+def test_dlpack() -> None:
+    image = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    assert np.array_equal(as_pixels(_Host(image)), image)
+
+
+class _Canvas:
+    drawn = False
+
+    def draw(self) -> None:
+        self.drawn = True
+
+    def buffer_rgba(self) -> memoryview:
+        assert self.drawn, "the canvas is drawn before it is read"
+        return memoryview(np.full((2, 3, 4), 7, np.uint8))
+
+
+def test_a_matplotlib_canvas() -> None:
+    assert as_pixels(_Canvas()).shape == (2, 3, 4)
+
+
+@pytest.mark.parametrize(
+    "bad, named",
+    [
+        (np.zeros((2, 2, 2), np.uint8), ["(2, 2, 2)", "uint8", "last axis"]),
+        (np.zeros((3, 20, 20), np.uint8), ["(3, 20, 20)", "transpose(1, 2, 0)"]),
+        (np.zeros((5, 2, 2, 3), np.uint8), ["(5, 2, 2, 3)", "frame by frame"]),
+        (np.zeros((2, 2), np.int64), ["int64", "astype(np.uint8)"]),
+        (np.zeros((2, 2), np.complex64), ["complex64", "np.abs"]),
+        (np.zeros((0, 4, 3), np.uint8), ["(0, 4, 3)", "empty"]),
+        (np.zeros((1, 20_000), np.uint8), ["(1, 20000)", "16384"]),
+        (np.array(3, np.uint8), ["()", "uint8", "(H, W)"]),
+        ("picture.png", ["(H, W)"]),
+        (None, ["NoneType", "not an array"]),
+        ([[1, 2], [3]], ["list", "(H, W)"]),
+    ],
+)
+def test_a_refusal_is_one_line_that_names_what_came_and_what_would_work(bad: object, named: list[str]) -> None:
+    with pytest.raises(PublishError) as caught:
+        as_pixels(bad)
+    text = str(caught.value)
+    assert "\n" not in text
+    for part in named:
+        assert part in text
+
+
+def test_unknown_formats_are_refused() -> None:
+    with pytest.raises(PublishError, match="bgr"):
+        as_pixels(np.zeros((2, 2, 3), np.uint8), "argb")  # type: ignore[arg-type]
