@@ -16,9 +16,9 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 BUILT = ("widget.js", "widget.css", "page.html", "page.js", "page.css")
 SOURCES = ("js/src", "js/scripts", "signaling/schema.json", "package-lock.json")
 NO_NODE = (
-    "framewire: the browser client in src/framewire/static/ is {what}, and building it needs Node 20 or newer "
-    "with npm, which is not on the PATH. Install Node and run this again, or install framewire from a wheel or "
-    "an sdist: both carry the client built."
+    "framewire: the browser client in src/framewire/static/ is {what}, and building it needs Node 20 or "
+    "newer with npm, which is not on the PATH. Install Node and run this again, or install framewire from "
+    "a wheel or an sdist: both carry the client built."
 )
 
 
@@ -62,4 +62,6 @@ def build(root: Path, npm: str) -> None:
         subprocess.run([npm, "ci", "--no-fund", "--no-audit"], cwd=root, check=True)
     subprocess.run([npm, "run", "--silent", "build"], cwd=root, check=True)
     still = stale(root)
-    assert still is None, f"after its build the client is {still}: js/scripts/build.mjs writes BUILT, all of it"
+    assert still is None, (
+        f"after its build the client is {still}: js/scripts/build.mjs writes BUILT, all of it"
+    )

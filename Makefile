@@ -1,0 +1,113 @@
+# Every command of the project. Wants python3 (3.11 or newer, with venv), node (20 or newer, with npm) and make.
+# Must not know how anything works: it calls pip, npm, pytest and friends, as their own files configure them.
+#
+#   make PYTHON=python3.13 test      another Python, in an environment of its own (.venv-3.13)
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+
+ifeq ($(PYTHON),python3)
+VENV ?= .venv
+else
+VENV ?= .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+endif
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+CLIENT := src/framewire/static/widget.js
+CLIENT_SOURCES := $(shell find js/src js/scripts -type f 2>/dev/null) signaling/schema.json
+SETUP := $(VENV)/.package $(CLIENT)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test test-py test-js tools check format bench notebook screenshot dist lock clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+setup: $(SETUP) ## the environment, the browser client, the package (editable); again only what changed
+
+demo: $(SETUP) ## setup, then a stream to look at
+	$(BIN)/framewire demo
+
+test: $(SETUP) tools ## every test: browser client, Python, contract, real browsers
+	$(MAKE) --no-print-directory test-js
+	$(MAKE) --no-print-directory test-py
+
+test-js: $(CLIENT)
+	npm test --silent
+
+test-py: $(SETUP)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+tools: # what the browser and network tests drive, from apt where we may
+	@scripts/tools chromium ip iptables
+
+check: $(SETUP) ## format, lint, types, imports, contract; changes nothing
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	npm run --silent check
+	$(BIN)/python -m pytest -q tests/test_house.py $(wildcard tests/test_contract.py)
+
+format: $(SETUP) ## lays the Python out, and fixes what ruff can
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: $(SETUP) ## measures this machine: frames, latency, processor
+	$(BIN)/framewire bench
+
+notebook: $(SETUP) ## JupyterLab on notebooks/
+	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+screenshot: $(SETUP) tools ## docs/images/demo.png, made anew
+	$(BIN)/python scripts/screenshot.py docs/images/demo.png
+
+dist: $(SETUP) ## the wheel and the sdist, in dist/
+	rm -rf dist
+	$(BIN)/hatchling build
+
+lock: $(SETUP) ## requirements/dev.txt anew from pyproject.toml (npm's: npm install)
+	$(PIP) install uv
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade --quiet \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
+		--output-file requirements/dev.txt
+
+clean: ## removes all that make made
+	rm -rf .venv .venv-* node_modules src/framewire/static dist build
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find js -name '*.tsbuildinfo' -delete
+
+# The files below are what "done" looks like to make.
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "make: no '$(PYTHON)' here. On Debian: apt-get install python3 python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "make: $$($(PYTHON) --version) is too old; 3.11 or newer, please: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "make: '$(PYTHON)' cannot make environments. On Debian: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.requirements: requirements/dev.txt | $(BIN)/python
+	@echo "installing requirements/dev.txt into $(VENV) (a minute or two, once)"
+	$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/.package: pyproject.toml hatch_build.py src/framewire/_version.py $(VENV)/.requirements | $(CLIENT)
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+node_modules/.installed: package.json package-lock.json
+	@command -v npm >/dev/null || { \
+		echo "make: no 'npm' here. Install Node 20 or newer with npm (Debian 12's own nodejs is 18)"; exit 1; }
+	@node -e 'process.exit(process.versions.node.split(".")[0] < 20)' || { \
+		echo "make: Node $$(node --version) is too old; 20 or newer, please"; exit 1; }
+	npm ci --no-fund --no-audit --loglevel=error
+	@touch $@
+
+$(CLIENT): $(CLIENT_SOURCES) node_modules/.installed
+	npm run --silent build
+	@touch $@
