@@ -1,0 +1,190 @@
+"""The house itself: every file has its place, its size, its opening words and its test; nothing leaks out.
+
+Must not know what any file does.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import framewire
+from framewire._version import __version__
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "src" / "framewire"
+TESTS = ROOT / "tests"
+
+# Public names, kept by hand: a name appears here in the commit that decides to support it.
+PUBLIC_NAMES: set[str] = set()
+
+# Source without a test file of its own, and why.
+UNTESTED: dict[str, str] = {}
+# Tests that mirror no module of the package, and why.
+UNMIRRORED = {
+    "conftest.py": "pytest's own place for fixtures",
+    "test_house.py": "the rules themselves",
+    "test_contract.py": "plays signaling/ against wire.py and engine/session.py together",
+    "test_hatch_build.py": "mirrors hatch_build.py, beside the package",
+}
+
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 60
+
+# What `import framewire` may not load: each costs start-up time, and none is needed to say a name.
+HEAVY = ("aiohttp", "aioice", "aiortc", "anywidget", "av", "cv2", "IPython", "ipywidgets")
+
+SOURCE_SUFFIXES = {".py", ".ts", ".mjs", ".css", ".sh"}
+TEXT_SUFFIXES = SOURCE_SUFFIXES | {".md", ".toml", ".json", ".txt", ".html", ".ipynb", ".yml", ".yaml", ""}
+
+
+def tracked() -> list[Path]:
+    """Every file that is in the repository, or would be with the next commit; none outside a checkout."""
+    if not (ROOT / ".git").exists():
+        return []
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    return [file for name in listed.split("\0") if name and (file := ROOT / name).is_file()]
+
+
+def named(file: Path) -> str:
+    """The file as its parametrised test is called."""
+    return str(file.relative_to(ROOT))
+
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+SOURCES = [file for file in tracked() if file.suffix in SOURCE_SUFFIXES]
+PYTHON = [file for file in SOURCES if file.suffix == ".py"]
+TEXTS = [file for file in tracked() if file.suffix in TEXT_SUFFIXES]
+
+
+def has_logic(module: Path) -> bool:
+    """Whether the module does anything, or only names things (constants, dataclasses, protocols)."""
+    walked = ast.walk(ast.parse(module.read_text()))
+    bodies = [node.body for node in walked if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return any(
+        not isinstance(last := body[-1], ast.Expr) or not isinstance(last.value, ast.Constant)
+        for body in bodies
+    )
+
+
+def mirror(module: Path) -> Path:
+    """Where the tests of a module live: src/framewire/rtc/peer.py → tests/rtc/test_peer.py."""
+    inside = module.relative_to(PACKAGE)
+    return TESTS / inside.parent / f"test_{inside.stem.strip('_')}.py"
+
+
+@pytest.mark.parametrize("module", [file for file in MODULES if has_logic(file)], ids=named)
+def test_every_module_has_its_tests_where_one_looks_for_them(module: Path):
+    if str(module.relative_to(PACKAGE)) in UNTESTED:
+        return
+    assert mirror(module).is_file(), (
+        f"{named(module)} is tested in {named(mirror(module))}, or UNTESTED says why not"
+    )
+
+
+def test_every_test_file_mirrors_a_module():
+    mirrors = {mirror(module) for module in MODULES}
+    here = {file for file in TESTS.rglob("*.py") if not file.is_relative_to(TESTS / "e2e")}
+    strays = {str(file.relative_to(TESTS)) for file in here - mirrors} - UNMIRRORED.keys()
+    assert not strays, f"these mirror no module, and UNMIRRORED does not say why: {sorted(strays)}"
+
+
+def test_no_exception_to_the_mirror_outlives_its_file():
+    gone = [name for name in UNTESTED if not (PACKAGE / name).is_file()]
+    gone += [name for name in UNMIRRORED if not (TESTS / name).is_file()]
+    assert not gone
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    code = f"import sys, framewire; print(*[m for m in {HEAVY!r} if m in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
+    assert loaded.strip() == ""
+
+
+def test_the_public_names_are_the_ones_decided_on():
+    assert set(framewire.__all__) == PUBLIC_NAMES
+    assert all(hasattr(framewire, name) for name in PUBLIC_NAMES)
+
+
+def test_one_version_everywhere():
+    package = json.loads((ROOT / "package.json").read_text())
+    lock = json.loads((ROOT / "package-lock.json").read_text())
+    assert package["version"] == lock["version"] == __version__
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=named)
+def test_no_file_is_two_files(file: Path):
+    if file.name.endswith(".gen.ts"):
+        return
+    assert len(file.read_text().splitlines()) <= MAX_FILE_LINES
+
+
+def functions(file: Path) -> Iterator[tuple[str, int]]:
+    """Each function of a file with its length in lines, docstring apart."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) and len(node.body) > 1 else node.body
+            yield node.name, (node.end_lineno or 0) - body[0].lineno + 1
+
+
+@pytest.mark.parametrize("file", PYTHON, ids=named)
+def test_no_function_needs_scrolling(file: Path):
+    long = {name: lines for name, lines in functions(file) if lines > MAX_FUNCTION_LINES}
+    assert not long
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=named)
+def test_every_file_opens_by_saying_what_it_is(file: Path):
+    text = file.read_text().lstrip()
+    if file.suffix == ".py":
+        assert ast.get_docstring(ast.parse(text)), "no docstring"
+    else:
+        assert text.startswith(("/*", "//", "#")), "no opening comment"
+
+
+@pytest.mark.parametrize(
+    "name", ["requirements/dev.txt", "package-lock.json", "package.json", ".npmrc", "pyproject.toml"]
+)
+def test_pins_name_no_place_to_fetch_from(name: str):
+    # A pin is a name, a version and a hash; where it comes from is the reader's own configuration.
+    text = (ROOT / name).read_text()
+    assert "resolved" not in re.findall(r'"(\w+)":', text)
+    assert not re.search(r"--(extra-)?index-url|--find-links|registry\s*=|file://", text)
+    fetched = re.findall(r"https?://\S+\.(?:tgz|whl|tar\.gz|zip)", text)
+    assert not fetched
+
+
+# Words that belong to the desk the file was written on.
+DESK = re.compile(r"(?<![\w.])/(?:work|root|home)/\w|/tmp/\w")  # fmt: skip
+
+
+@pytest.mark.parametrize("file", [file for file in TEXTS if file != Path(__file__)], ids=named)
+def test_no_path_of_somebodys_machine(file: Path):
+    found = DESK.findall(file.read_text())
+    assert not found
+
+
+def test_every_foreign_library_is_declared():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {re.split(r"[<>=\[ ]", line)[0] for line in project["dependencies"]}
+    imported = {name for module in MODULES for name in imports(module)}
+    optional = {"cv2"}
+    assert imported - set(sys.stdlib_module_names) - {"framewire"} - optional == declared
+
+
+def imports(module: Path) -> Iterator[str]:
+    """The top-level names that a module imports, wherever in it."""
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield (node.module or "").partition(".")[0]
