@@ -1,0 +1,96 @@
+"""One unit, many subscribers: who gets it. Pure; must not know encoders, peers or sockets.
+
+The only place where a unit is dropped for want of room, so no viewer is ever sent a delta whose
+reference it did not get. A credit is receipt, never paint: hidden tabs do not paint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+from typing import Final, Generic, TypeVar
+
+CREDITS: Final = 2
+"""Units under way to one subscriber, at most: one on the wire, one being sent."""
+
+K = TypeVar("K", bound=Hashable)
+
+
+@dataclass(slots=True)
+class _Subscriber:
+    credited: bool
+    """False where somebody else counts the room (the peer's own queue)."""
+    visible: bool = True
+    waiting: bool = True
+    """For a keyframe: a delta would refer to what it never got."""
+    newest: int | None = None
+    under_way: list[int] = field(default_factory=list)
+
+    @property
+    def room(self) -> bool:
+        return not self.credited or len(self.under_way) < CREDITS
+
+
+class Fanout(Generic[K]):
+    """The subscribers of one encoding."""
+
+    def __init__(self) -> None:
+        self._subscribers: dict[K, _Subscriber] = {}
+
+    def __len__(self) -> int:
+        return len(self._subscribers)
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._subscribers)
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._subscribers
+
+    def add(self, key: K, *, credited: bool) -> None:
+        self._subscribers[key] = _Subscriber(credited)
+
+    def remove(self, key: K) -> None:
+        self._subscribers.pop(key, None)
+
+    def show(self, key: K, visible: bool) -> None:
+        """A hidden view costs nothing; one that comes back starts from a keyframe."""
+        subscriber = self._subscribers[key]
+        if visible and not subscriber.visible:
+            subscriber.waiting = True
+        subscriber.visible = visible
+
+    def wait(self, key: K) -> None:
+        """This subscriber lost its reference: nothing but a keyframe helps."""
+        if key in self._subscribers:
+            self._subscribers[key].waiting = True
+
+    def returned(self, key: K, number: int) -> None:
+        """The unit of this frame arrived whole: its credit is back. Unknown frames are ignored."""
+        subscriber = self._subscribers.get(key)
+        if subscriber and number in subscriber.under_way:
+            subscriber.under_way.remove(number)
+
+    def wants(self, number: int) -> bool:
+        """Whether anybody could take the unit of this frame now."""
+        return any(s.visible and s.room and s.newest != number for s in self._subscribers.values())
+
+    @property
+    def wants_keyframe(self) -> bool:
+        """Whether somebody who could take a unit waits for a keyframe."""
+        return any(s.visible and s.room and s.waiting for s in self._subscribers.values())
+
+    def route(self, number: int, *, keyframe: bool) -> list[K]:
+        """Those to send this unit to now; everybody else who sees the stream waits for the next keyframe."""
+        takers = []
+        for key, subscriber in self._subscribers.items():
+            if not subscriber.visible or (subscriber.waiting and not keyframe):
+                continue
+            if not subscriber.room:
+                subscriber.waiting = True
+                continue
+            subscriber.waiting = False
+            subscriber.newest = number
+            if subscriber.credited:
+                subscriber.under_way.append(number)
+            takers.append(key)
+        return takers
