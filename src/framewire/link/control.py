@@ -1,14 +1,15 @@
 """What the user's process and the engine process say to each other, as types and as bytes.
 
 Must not know sockets, processes or clocks. A message on the wire is its length (u32, little-endian)
-and that many bytes of MessagePack: a map whose ``type`` is the message's class in snake_case. The two ends come out
-of one wheel, so nothing unknown is forgiven: a field or type the other end does not know is a bug.
+and that many bytes of MessagePack: a map whose ``type`` is the message's class in snake_case. The two
+ends come out of one wheel, so nothing unknown is forgiven: a field or type the other end does not know
+is a bug.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
@@ -38,7 +39,7 @@ class _Message(
     """A whole message; its class, in snake_case, is its ``type``."""
 
 
-class Configure(_Message):
+class Configure(_Message, frozen=True):
     """Parent → engine, first of all: what holds for the whole server."""
 
     token: str = ""
@@ -57,7 +58,7 @@ class Configure(_Message):
         return f"Configure(server_name={self.server_name!r}, token={'***' if self.token else ''!r})"
 
 
-class AddStream(_Message):
+class AddStream(_Message, frozen=True):
     """Parent → engine: there is a stream of this id and name; said again, it is what it is from now on."""
 
     id: int
@@ -69,13 +70,13 @@ class AddStream(_Message):
     options: dict[str, Any] = field(default_factory=dict)
 
 
-class RemoveStream(_Message):
+class RemoveStream(_Message, frozen=True):
     """Parent → engine: the stream is closed and its ring is no more written."""
 
     id: int
 
 
-class Ring(_Message):
+class Ring(_Message, frozen=True):
     """Parent → engine: from now on the stream's frames are in the memory whose descriptor travels beside
     this message. It replaces the ring of the generation before."""
 
@@ -83,11 +84,11 @@ class Ring(_Message):
     generation: int
 
 
-class Shutdown(_Message):
+class Shutdown(_Message, frozen=True):
     """Parent → engine: say goodbye to the viewers and exit."""
 
 
-class Ready(_Message):
+class Ready(_Message, frozen=True):
     """Engine → parent: the port is served."""
 
     pid: int
@@ -95,7 +96,7 @@ class Ready(_Message):
     """Names this life of the engine; another after every restart."""
 
 
-class InputArrived(_Message):
+class InputArrived(_Message, frozen=True):
     """Engine → parent: a viewer did something; ``event`` is a renderview event."""
 
     stream: int
@@ -104,31 +105,60 @@ class InputArrived(_Message):
     principal: str | None = None
 
 
-class Viewers(_Message):
+class Viewers(_Message, frozen=True):
     """Engine → parent: how many viewers watch the stream now."""
 
     stream: int
     count: int
 
 
-class EngineStats(_Message):
+class EngineStats(_Message, frozen=True):
     """Engine → parent: measurements of one stream."""
 
     stream: int
     stats: dict[str, Any]
 
 
-class Log(_Message):
+class Log(_Message, frozen=True):
     """Engine → parent: a line for the user's log; ``level`` as in :mod:`logging`."""
 
     level: int
     text: str
 
 
-class Failed(_Message):
+class Failed(_Message, frozen=True):
     """Engine → parent: I cannot do what I was configured for, and starting me again would not help."""
 
     text: str
+
+
+class Handles(Struct, frozen=True, kw_only=True):
+    """What an engine is born with: descriptors, and who its parent is. Goes on its command line, so
+    nothing in here is a secret."""
+
+    control: int
+    bell: int
+    listeners: tuple[int, ...] = ()
+    """Listening sockets, bound by the parent."""
+    parent: int
+    """Process id; another parent means that this one is gone."""
+
+    def arguments(self) -> list[str]:
+        """As they stand at the end of the engine's command line."""
+        listeners = ",".join(map(str, self.listeners))
+        return [f"--control={self.control}", f"--bell={self.bell}", f"--listen={listeners}",
+                f"--parent={self.parent}"]  # fmt: skip
+
+    @classmethod
+    def parse(cls, arguments: Sequence[str]) -> Handles:
+        """The engine's side of :meth:`arguments`. Raises LocalProtocolError for anything else."""
+        words = dict(word.split("=", 1) for word in arguments if "=" in word)
+        try:
+            listeners = tuple(int(n) for n in words.pop("--listen").split(",") if n)
+            control, bell, parent = (int(words.pop(f"--{name}")) for name in ("control", "bell", "parent"))
+        except (KeyError, ValueError) as error:
+            raise LocalProtocolError(f"not what an engine is started with: {arguments}") from error
+        return cls(control=control, bell=bell, listeners=listeners, parent=parent)
 
 
 ToEngine: TypeAlias = Configure | AddStream | RemoveStream | Ring | Shutdown

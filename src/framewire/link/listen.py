@@ -1,0 +1,107 @@
+"""Binds the listening sockets, in the user's process, so that the port is known before the engine is up.
+
+Must not know who will accept: the sockets are handed to an engine, and to the next one if that dies; what
+connects meanwhile waits in their backlog.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import Final
+
+from framewire.errors import EngineError
+
+DEFAULT_PORT: Final = 8765
+_BACKLOG: Final = 256
+_TRIES: Final = 20
+_NO_SUCH_ADDRESS: Final = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+_SPECIAL: Final[dict[str, list[tuple[int, str]]]] = {
+    # Browsers try ::1 or 127.0.0.1 for "localhost" as they like, so both are ours or neither is.
+    "localhost": [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")],
+    "": [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")],
+}
+
+Address = tuple[int, str]
+
+
+def bind(host: str = "localhost", port: int | None = None) -> list[socket.socket]:
+    """Listening TCP sockets for every address of ``host``, all on one port.
+
+    ``port`` 0 is any free one. ``None`` is 8765, or any free one if that is taken. A port that was asked
+    for and is taken raises EngineError, as does a host that is not this machine's. ``""`` is every
+    interface. The port: ``bind(...)[0].getsockname()[1]``.
+    """
+    addresses = _addresses(host)
+    if port is None:
+        try:
+            return _listen(addresses, DEFAULT_PORT)
+        except OSError:
+            port = 0
+    try:
+        return _listen(addresses, port) if port else _listen_anywhere(addresses)
+    except OverflowError as error:
+        raise EngineError(f"{port} is no port: 0 to 65535") from error
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise EngineError(
+                f"port {port} of {host or 'this machine'} is taken; port=0 finds a free one"
+            ) from error
+        raise EngineError(f"cannot listen on {host or '*'} port {port}: {error.strerror or error}") from error
+
+
+def _addresses(host: str) -> list[Address]:
+    if host in _SPECIAL:
+        return _SPECIAL[host]
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise EngineError(f"{host!r} is no address of this machine: {error}") from error
+    return list(dict.fromkeys((int(family), str(address[0])) for family, *_, address in found))
+
+
+def _listen_anywhere(addresses: list[Address]) -> list[socket.socket]:
+    for _ in range(_TRIES):
+        try:
+            return _listen(addresses, 0)
+        except OSError as error:  # free at the first address, taken at the second
+            if error.errno != errno.EADDRINUSE:
+                raise
+    return _listen(addresses, 0)
+
+
+def _listen(addresses: list[Address], port: int) -> list[socket.socket]:
+    sockets: list[socket.socket] = []
+    missing: OSError | None = None
+    try:
+        for address in addresses:
+            try:
+                sockets.append(_listener(address, port))
+            except OSError as error:
+                if error.errno not in _NO_SUCH_ADDRESS:  # no IPv6 here, most often
+                    raise
+                missing = error
+            else:
+                port = sockets[0].getsockname()[1]
+    except BaseException:
+        for sock in sockets:
+            sock.close()
+        raise
+    if not sockets:
+        raise missing or OSError(errno.EADDRNOTAVAIL, "no address")
+    return sockets
+
+
+def _listener(address: Address, port: int) -> socket.socket:
+    family, host = address
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((host, port))
+        sock.listen(_BACKLOG)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
