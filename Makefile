@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CLIENT := src/framewire/static/widget.js
 CLIENT_SOURCES := $(shell find js/src js/scripts -type f 2>/dev/null) signaling/schema.json
-SETUP := $(VENV)/.package $(CLIENT)
+SETUP := $(CLIENT) $(VENV)/.package
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -103,7 +103,7 @@ $(VENV)/.package: pyproject.toml hatch_build.py src/framewire/_version.py $(VENV
 node_modules/.installed: package.json package-lock.json
 	@command -v npm >/dev/null || { \
 		echo "make: no 'npm' here. Install Node 20 or newer with npm (Debian 12's own nodejs is 18)"; exit 1; }
-	@node -e 'process.exit(process.versions.node.split(".")[0] < 20)' || { \
+	@node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' || { \
 		echo "make: Node $$(node --version) is too old; 20 or newer, please"; exit 1; }
 	npm ci --no-fund --no-audit --loglevel=error
 	@touch $@
