@@ -1,4 +1,4 @@
-"""One access unit as RTP payloads, and the RTP header around them. Must not know sockets, clocks or viewers."""
+"""One access unit as RTP payloads, and the RTP header around them. Must not know sockets or viewers."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from framewire.frame import AccessUnit
 
 MAX_PAYLOAD = 1180
-"""Bytes of the longest payload. With RTP header and extensions (32), RTX (2), SRTP tag (16), UDP and IPv6 (48)
-a packet stays below 1280 bytes, the smallest MTU of IPv6 (RFC 8200 §5)."""
+"""Bytes of the longest payload. With RTP header and extensions (32), RTX (2), SRTP tag (16), UDP and IPv6
+headers (48) a packet stays below 1280 bytes, the smallest MTU of IPv6 (RFC 8200 §5)."""
 
 MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 ABS_SEND_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
@@ -35,7 +35,7 @@ def pack(unit: AccessUnit) -> PackedUnit:
 
 
 def packetise(unit: AccessUnit, max_payload: int = MAX_PAYLOAD) -> tuple[bytes, ...]:
-    """The RTP payloads of an ``h264`` (RFC 6184, packetization-mode 1) or ``vp8`` (RFC 7741) unit, in order."""
+    """The RTP payloads of an ``h264`` (RFC 6184, packetization-mode 1) or ``vp8`` (RFC 7741) unit."""
     if unit.codec == "h264":
         return tuple(_h264(unit.data, max_payload))
     assert unit.codec == "vp8", "lossless units travel over the WebSocket"
@@ -136,7 +136,14 @@ def _element(id: int, value: bytes) -> bytes:
 
 
 def rtp_packet(
-    payload_type: int, sequence: int, timestamp: int, ssrc: int, extensions: bytes, payload: bytes, *, marker: bool
+    *,
+    payload_type: int,
+    marker: bool,
+    sequence: int,
+    timestamp: int,
+    ssrc: int,
+    extensions: bytes,
+    payload: bytes,
 ) -> bytes:
     """One RTP packet (RFC 3550 §5.1) with an extension block."""
     header = _HEADER.pack(0x90, payload_type | (0x80 if marker else 0), sequence, timestamp, ssrc)

@@ -1,0 +1,124 @@
+"""Frames to H.264 with libx264, one slice-threaded picture at a time. Must not know viewers or packets."""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+from typing import Final
+
+import av
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import PictureType
+
+from framewire.codec.colour import LIMITED, SMPTE170M, to_video_frame
+from framewire.codec.pace import Pace
+from framewire.errors import EncoderError
+from framewire.frame import AccessUnit, Frame
+
+MIN_RATE = 100_000
+BUFFER_FRAMES = 2
+"""Size of the rate control's buffer, in frames at the highest bitrate. So small a buffer makes a keyframe about as
+large as the frames around it: one viewer's join costs the others no burst."""
+HEADROOM = 3
+"""How much more than its share a frame may spend that came after a pause."""
+
+
+class H264Encoder:
+    """Constrained baseline H.264 as Annex B, with the parameter sets before each keyframe."""
+
+    codec: Final = "h264"
+
+    def __init__(self, *, fps: float, max_bitrate: int, threads: int | None = None) -> None:
+        self._fps = fps
+        self._max_bitrate = max_bitrate
+        self._ceiling = HEADROOM * max_bitrate
+        self._threads = threads or min(8, os.cpu_count() or 1)
+        self._target = max_bitrate
+        self._context: VideoCodecContext | None = None
+        self._pace = Pace(fps)
+        self._interval = 1 / fps
+        self._count = 0
+
+    def set_rate(self, bits_per_second: int) -> None:
+        self._target = max(MIN_RATE, min(bits_per_second, self._max_bitrate))
+
+    def encode(self, frame: Frame, *, keyframe: bool = False) -> AccessUnit:
+        picture = to_video_frame(frame.pixels)
+        try:
+            packets = self._encode(picture, frame.time_us, keyframe)
+        except av.error.FFmpegError as error:
+            self._context = None
+            raise EncoderError(f"libx264 refused a {frame.width}x{frame.height} frame: {error}") from error
+        assert len(packets) == 1, "tune=zerolatency: one packet for each frame, at once"
+        packet = packets[0]
+        return AccessUnit(
+            codec="h264",
+            data=bytes(packet),
+            number=frame.number,
+            time_us=frame.time_us,
+            width=frame.width,
+            height=frame.height,
+            keyframe=packet.is_keyframe,
+        )
+
+    def _encode(self, picture: av.VideoFrame, time_us: int, keyframe: bool) -> list[av.Packet]:
+        context = self._context
+        if context is None or (context.width, context.height) != (picture.width, picture.height):
+            context = self._context = self._open(picture.width, picture.height)
+        self._steer(context, time_us)
+        picture.pts = self._count
+        picture.time_base = context.time_base
+        self._count += 1
+        picture.pict_type = PictureType.I if keyframe else PictureType.NONE
+        return context.encode(picture)
+
+    def _steer(self, context: VideoCodecContext, time_us: int) -> None:
+        """x264 without delay counts frames, not time, so its bitrate is what makes the frame rate it was told
+        spend the target at the rate that frames really come."""
+        self._interval += (self._pace.step(time_us) - self._interval) / 8
+        rate = min(self._ceiling, round(self._target * self._interval * self._fps))
+        # Each change reconfigures the encoder: not for a few percent.
+        if abs(rate - (context.bit_rate or 0)) > rate / 32:
+            context.bit_rate = rate
+
+    def _open(self, width: int, height: int) -> VideoCodecContext:
+        context = av.CodecContext.create("libx264", "w")
+        context.width, context.height, context.pix_fmt = width, height, "yuv420p"
+        context.framerate = Fraction(self._fps).limit_denominator(1001)
+        context.time_base = 1 / context.framerate
+        context.bit_rate = self._ceiling
+        context.thread_count = threads_for(width, height, self._threads)
+        context.color_range = LIMITED
+        context.colorspace = context.color_primaries = context.color_trc = SMPTE170M
+        context.options = {
+            "preset": preset_for(width * height * self._fps, self._threads),
+            "tune": "zerolatency",
+            "profile": "baseline",
+            # Opened at the ceiling and with a buffer: only so does x264 follow a live bit_rate, and only downwards.
+            "maxrate": str(self._ceiling),
+            "bufsize": str(round(self._max_bitrate / self._fps * BUFFER_FRAMES)),
+            "forced-idr": "1",
+            "x264-params": "keyint=infinite:scenecut=0:repeat-headers=1",
+        }
+        try:
+            context.open()
+        except (av.error.FFmpegError, ValueError) as error:
+            raise EncoderError(f"libx264 cannot be opened for {width}x{height}: {error}") from error
+        return context
+
+    def close(self) -> None:
+        self._context = None
+
+
+def threads_for(width: int, height: int, most: int) -> int:
+    """Threads for a picture: each encodes a slice, and slices cost bits, so none of less than 230k pixels."""
+    return max(1, min(most, width * height // 230_000))
+
+
+def preset_for(pixels_per_second: float, threads: int) -> str:
+    """The better preset while a core has time for it."""
+    return "superfast" if pixels_per_second / threads <= SUPERFAST_PIXELS else "ultrafast"
+
+
+SUPERFAST_PIXELS: Final = 28_000_000
+"""Pixels a second and core up to which superfast keeps up with room to spare."""

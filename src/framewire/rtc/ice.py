@@ -1,0 +1,144 @@
+"""A private copy of aioice whose sockets listen to the viewer only, and that also works on a lone machine.
+
+Must not know DTLS, RTP or SDP. Nothing of the aioice that others in the process import is changed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import aioice.ice
+from aioice.candidate import candidate_priority
+
+logger = logging.getLogger(__name__)
+
+MAX_WAITING = 256
+"""Datagrams between the socket and DTLS; the stock queue has no end."""
+GATHER_TIMEOUT = 3
+"""Seconds a STUN or TURN server may take before the offer goes without it."""
+LOOPBACK = ["127.0.0.1", "::1"]
+
+
+def private_copy(name: str, **replacements: object) -> ModuleType:
+    """A second instance of a module, with some of its global names replaced.
+
+    It is in no import table: whoever imports ``name`` gets the stock module, untouched.
+    """
+    spec = importlib.util.find_spec(name)
+    assert spec is not None and spec.loader is not None, f"{name} is a dependency and a plain module"
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for key, value in replacements.items():
+        assert hasattr(module, key), f"{name} has no {key} any more: this release of it is not known"
+        setattr(module, key, value)
+    return module
+
+
+if TYPE_CHECKING:
+    ice = aioice.ice
+else:
+    ice = private_copy(
+        "aioice.ice",
+        # Compared by identity with what aiortc passes and expects.
+        TransportPolicy=aioice.ice.TransportPolicy,
+        ConnectionClosed=aioice.ice.ConnectionClosed,
+        # Consent (RFC 7675) is asked for more often than the stock 5 s, as the answers also show that the
+        # viewer is there; it still expires after 30 s.
+        CONSENT_INTERVAL=2,
+        CONSENT_FAILURES=15,
+    )
+
+
+class Protocol(ice.StunProtocol):
+    """One UDP socket: STUN from anyone, everything else only from where a check has succeeded.
+
+    Without this a stranger's ClientHello reaches the handshake before the viewer's (OWASP ASVS 5.0, 17.2.6).
+    """
+
+    receiver: Connection
+
+    def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
+        assert isinstance(data, bytes), "a datagram socket reads bytes"
+        # RFC 7983 §7: the first byte tells STUN, DTLS and SRTP apart; nothing else is ours.
+        first = data[0] if data else 255
+        trusted = self.receiver.trusts(self, (addr[0], addr[1]))
+        if trusted:
+            self.receiver.heard = True
+        if first <= 3:
+            self._stun(data, addr)
+        elif trusted and (20 <= first <= 63 or 128 <= first <= 191):
+            self.receiver.data_received(data, self.local_candidate.component)
+
+    def _stun(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        try:
+            super().datagram_received(data, addr)
+        except Exception as error:
+            # Anyone may send this, so nothing in it may matter.
+            logger.debug("STUN that aioice cannot take: %r", error)
+
+
+class Connection(ice.Connection):
+    """One ICE connection, with loopback candidates and a bounded queue."""
+
+    heard = False
+    """Set by every datagram of the viewer; whoever watches clears it."""
+
+    def trusts(self, protocol: ice.StunProtocol, address: tuple[str, int]) -> bool:
+        """Whether a connectivity check between this socket and this address has succeeded.
+
+        Any such pair, not only the nominated one: some browsers send from two or three.
+        """
+        succeeded = ice.CandidatePair.State.SUCCEEDED
+        return any(
+            pair.state is succeeded and pair.protocol is protocol and pair.remote_addr == address
+            for pair in self._check_list
+        )
+
+    def data_received(self, data: bytes, component: int) -> None:
+        if self._queue.qsize() < MAX_WAITING:
+            super().data_received(data, component)
+
+    async def get_component_candidates(
+        self, component: int, addresses: list[str], timeout: int = GATHER_TIMEOUT
+    ) -> list[aioice.Candidate]:
+        loopback = await self._loopback_candidates(component) if self._wants_hosts() else []
+        return await super().get_component_candidates(component, addresses, GATHER_TIMEOUT) + loopback
+
+    def _wants_hosts(self) -> bool:
+        return self._transport_policy is aioice.TransportPolicy.ALL
+
+    async def _loopback_candidates(self, component: int) -> list[aioice.Candidate]:
+        """aioice leaves loopback out, so that a machine without a network has no candidates at all."""
+        servers = self.stun_server, self.turn_server
+        # From a loopback address no server can be reached; asking would cost the whole timeout.
+        self.stun_server = self.turn_server = None
+        try:
+            candidates = await super().get_component_candidates(component, LOOPBACK, GATHER_TIMEOUT)
+        finally:
+            self.stun_server, self.turn_server = servers
+        for candidate in candidates:
+            candidate.priority = candidate_priority(component, "host", local_pref=0)
+        return candidates
+
+    def send_now(self, datagrams: list[bytes]) -> None:
+        """Hand datagrams to the nominated pair's socket at once. Without a pair they are dropped."""
+        pair = self._nominated.get(1)
+        if pair is None or self._closing:
+            return
+        send, address = pair.protocol.transport.sendto, pair.remote_addr
+        for datagram in datagrams:
+            send(datagram, address)
+
+    def flushed(self) -> bool:
+        """Whether the nominated pair's socket has taken all it was handed."""
+        pair = self._nominated.get(1)
+        # A relayed socket (aioice's own transport) does not tell.
+        size = getattr(pair.protocol.transport, "get_write_buffer_size", None) if pair else None
+        return size is None or size() == 0
+
+
+if not TYPE_CHECKING:
+    ice.StunProtocol = Protocol

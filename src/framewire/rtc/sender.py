@@ -1,0 +1,258 @@
+"""One subscription's RTP sender: units in, packets out, the viewer's RTCP back into events.
+
+Must not know aiortc, sockets, clocks or encoders: packets leave through an `Outlet`, ``now`` is an argument
+(seconds since the Unix epoch, steady), and its owner calls `tick` at `deadline`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from framewire.frame import rtp_timestamp
+from framewire.rtc import rtcp
+from framewire.rtc.events import KeyframeWanted, PeerStats
+from framewire.rtc.history import History, Sent
+from framewire.rtc.packets import Extensions, PackedUnit, rtp_packet
+
+MAX_QUEUED = 2
+"""Units that may wait for the socket. A third is dropped: late, it is worth less than the next one in time."""
+KEYFRAME_REPEAT = 0.25
+"""Seconds until a keyframe that did not come is asked for again."""
+PROBES = (0.04, 0.08, 0.16, 0.32)
+"""Seconds of silence before the last packet is sent again, first and after each."""
+REPORT_INTERVAL = 1.0
+
+NEVER = float("inf")
+
+
+class Outlet(Protocol):
+    """Where packets leave."""
+
+    def protect(self, packet: bytes) -> bytes:
+        """The packet encrypted."""
+        ...
+
+    def transmit(self, packets: list[bytes]) -> None:
+        """Hand encrypted packets to the socket. Never blocks, never raises."""
+        ...
+
+    def transmit_rtcp(self, compound: bytes) -> None:
+        """Encrypt RTCP and hand it to the socket. Never blocks, never raises."""
+        ...
+
+    def idle(self) -> bool:
+        """Whether the socket took everything it was handed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an RTP stream begins."""
+
+    ssrc: int
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class SenderParameters:
+    """What the negotiation came to."""
+
+    payload_type: int
+    rtx_payload_type: int | None
+    extensions: Mapping[str, int]
+    mid: str
+    cname: str
+
+
+class UnitSender:
+    """Sends the units of one subscription from `start` to `stop`."""
+
+    def __init__(
+        self, sub: int, media: Origin, rtx: Origin, outlet: Outlet, on_event: Callable[[KeyframeWanted], None]
+    ) -> None:
+        self.sub = sub
+        self.ssrc = media.ssrc
+        self.stats = PeerStats()
+        self.deadline = NEVER
+        self._sequence = media.sequence
+        self._rtx_ssrc, self._rtx_sequence = rtx.ssrc, rtx.sequence
+        self._outlet = outlet
+        self._on_event = on_event
+        self._parameters: SenderParameters | None = None
+        self._extensions = Extensions({}, "")
+        self._history = History()
+        self._time_us = -1
+        self._timestamp = 0
+        self._needs_keyframe = True
+        self._asked_at = -NEVER
+        self._queued = 0
+        self._tail = b""
+        self._probes_left: tuple[float, ...] = ()
+        self._probe_at = NEVER
+        self._report_at = NEVER
+
+    @property
+    def started(self) -> bool:
+        return self._parameters is not None
+
+    def start(self, parameters: SenderParameters, now: float) -> None:
+        """Begin: ask for the keyframe that everything waits for."""
+        self._parameters = parameters
+        self._extensions = Extensions(parameters.extensions, parameters.mid)
+        self._ask(now)
+
+    def stop(self) -> None:
+        """Say goodbye. Nothing is sent after this."""
+        if self.started:
+            self._outlet.transmit_rtcp(rtcp.bye(self.ssrc))
+        self._parameters = None
+        self._history.clear()
+        self.deadline = NEVER
+
+    def send(self, packed: PackedUnit, now: float) -> bool:
+        """Send a unit, or drop it and say False: the viewer could not decode it, or is too slow for it."""
+        if self._parameters is None or not self._admits(packed, now):
+            self.stats = replace(self.stats, frames_dropped=self.stats.frames_dropped + 1)
+            return False
+        self._timestamp = self._next_timestamp(packed.unit.time_us)
+        self._transmit(packed, self._parameters, now)
+        if self._report_at == NEVER:
+            # The first report right behind the first frame: until it comes, the viewer knows no capture time.
+            self._report(now)
+        self._schedule()
+        return True
+
+    def _admits(self, packed: PackedUnit, now: float) -> bool:
+        if self._outlet.idle():
+            self._queued = 0
+        if self._queued >= MAX_QUEUED:
+            self._needs_keyframe = True
+        elif packed.unit.keyframe:
+            self._needs_keyframe = False
+        if self._needs_keyframe:
+            self._ask(now)
+        return not self._needs_keyframe
+
+    def _ask(self, now: float) -> None:
+        if now - self._asked_at >= KEYFRAME_REPEAT:
+            self._asked_at = now
+            self._on_event(KeyframeWanted(self.sub))
+
+    def _next_timestamp(self, time_us: int) -> int:
+        """The publish time on the RTP clock; one tick on where a frame is sent again, as two units with one
+        timestamp would be one frame to the viewer."""
+        if time_us <= self._time_us:
+            return (self._timestamp + 1) & 0xFFFFFFFF
+        self._time_us = time_us
+        return rtp_timestamp(time_us)
+
+    def _transmit(self, packed: PackedUnit, parameters: SenderParameters, now: float) -> None:
+        extensions = self._extensions.block(now)
+        last = len(packed.payloads) - 1
+        protected = []
+        for index, payload in enumerate(packed.payloads):
+            sent = Sent(self._sequence, self._timestamp, index == last, payload, now)
+            packet = rtp_packet(
+                payload_type=parameters.payload_type,
+                marker=sent.marker,
+                sequence=sent.sequence,
+                timestamp=sent.timestamp,
+                ssrc=self.ssrc,
+                extensions=extensions,
+                payload=payload,
+            )
+            protected.append(self._outlet.protect(packet))
+            self._history.add(sent)
+            self._sequence = (self._sequence + 1) & 0xFFFF
+        # Encrypt all, then send all: in one burst, and with fewer handovers of the interpreter lock.
+        self._outlet.transmit(protected)
+        self._queued += 1
+        self._tail = protected[-1]
+        self._probes_left = PROBES
+        self._probe_at = now + PROBES[0]
+        self.stats = replace(
+            self.stats,
+            frames_sent=self.stats.frames_sent + 1,
+            packets=self.stats.packets + len(packed.payloads),
+            octets=self.stats.octets + sum(map(len, packed.payloads)),
+        )
+
+    def tick(self, now: float) -> None:
+        """Do what is due."""
+        if self._parameters is None:
+            return
+        if now >= self._report_at:
+            self._report(now)
+        if now >= self._probe_at:
+            self._probe(now)
+        self._schedule()
+
+    def _report(self, now: float) -> None:
+        assert self._parameters is not None, "only a started sender reports"
+        self._report_at = now + REPORT_INTERVAL
+        # RTP clock and wall clock are one clock at two rates, so any moment will do for the pair.
+        stamp = rtp_timestamp(int(now * 1_000_000))
+        cname = self._parameters.cname.encode()
+        compound = rtcp.sender_report(self.ssrc, now, stamp, self.stats.packets, self.stats.octets, cname)
+        self._outlet.transmit_rtcp(compound)
+
+    def _probe(self, now: float) -> None:
+        """Send the last packet again: a viewer notices a gap only when something follows it.
+
+        As it was, bit by bit, and not as a retransmission: libwebrtc looks for gaps behind media packets only
+        (one that did arrive is dropped as a replay), and one SRTP index must never protect two texts.
+        """
+        self._outlet.transmit([self._tail])
+        self._probes_left = self._probes_left[1:]
+        self._probe_at = now + self._probes_left[0] if self._probes_left else NEVER
+        self.stats = replace(self.stats, probes=self.stats.probes + 1)
+
+    def _schedule(self) -> None:
+        self.deadline = min(self._report_at, self._probe_at)
+
+    def feed(self, feedback: rtcp.Feedback, now: float) -> None:
+        """Take feedback of the viewer about this sender's SSRC."""
+        if isinstance(feedback, rtcp.Nack):
+            self._repair(feedback, now)
+        elif isinstance(feedback, rtcp.KeyframeRequest):
+            self.stats = replace(self.stats, keyframe_requests=self.stats.keyframe_requests + 1)
+            self._on_event(KeyframeWanted(self.sub))
+        elif isinstance(feedback, rtcp.Report):
+            rtt = feedback.rtt(now)
+            self.stats = replace(
+                self.stats,
+                loss=feedback.loss,
+                jitter_s=feedback.jitter / 90_000,
+                rtt_s=self.stats.rtt_s if rtt is None else rtt,
+            )
+
+    def _repair(self, nack: rtcp.Nack, now: float) -> None:
+        if self._parameters is None or self._parameters.rtx_payload_type is None:
+            # A viewer without RTX asks for a keyframe when it cannot go on. The packet itself cannot go again: its
+            # send time differs, and one SRTP index must never protect two texts (RFC 3711 §9.1).
+            return
+        payload_type = self._parameters.rtx_payload_type
+        found = [self._history.resend(sequence, now, self.stats.rtt_s) for sequence in nack.sequences]
+        again = [self._again(sent, payload_type, now) for sent in found if sent is not None]
+        self._outlet.transmit(again)
+        self.stats = replace(
+            self.stats,
+            nacks=self.stats.nacks + len(nack.sequences),
+            retransmitted=self.stats.retransmitted + len(again),
+        )
+
+    def _again(self, sent: Sent, payload_type: int, now: float) -> bytes:
+        """The packet as a retransmission (RFC 4588 §4)."""
+        packet = rtp_packet(
+            payload_type=payload_type,
+            marker=sent.marker,
+            sequence=self._rtx_sequence,
+            timestamp=sent.timestamp,
+            ssrc=self._rtx_ssrc,
+            extensions=self._extensions.block(now),
+            payload=sent.sequence.to_bytes(2) + sent.payload,
+        )
+        self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
+        return self._outlet.protect(packet)

@@ -1,0 +1,290 @@
+"""The private copy of aiortc, and every name we replace in it. Must not know units, frames or sessions.
+
+The only file that knows aiortc's private names, and where its camelCase ends. aiortc has no seam for a sender
+of one's own, and its codec and header extension tables belong to the whole process; so a second instance of
+the module ``aiortc.rtcpeerconnection`` is made, in which those names mean ours. Others who use aiortc in the
+process keep theirs.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import aiortc.rtcpeerconnection
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCIceServer, RTCSessionDescription
+from aiortc.rtcdtlstransport import RTCDtlsTransport
+from aiortc.rtcicetransport import RTCIceGatherer
+from aiortc.rtcrtpparameters import (
+    RTCRtcpFeedback,
+    RTCRtpCapabilities,
+    RTCRtpCodecCapability,
+    RTCRtpCodecParameters,
+    RTCRtpHeaderExtensionParameters,
+    RTCRtpSendParameters,
+)
+from aiortc.sdp import candidate_from_sdp
+from aiortc.stats import RTCStatsReport
+
+from framewire.errors import PeerError
+from framewire.rtc import ice, rtcp
+from framewire.rtc.events import IceServer
+from framewire.rtc.packets import ABS_SEND_TIME, MID, PLAYOUT_DELAY
+from framewire.rtc.sender import SenderParameters, UnitSender
+
+logger = logging.getLogger(__name__)
+
+VideoCodec = Literal["h264", "vp8"]
+State = Literal["new", "connecting", "connected", "failed", "closed"]
+
+MIME: dict[VideoCodec, str] = {"h264": "video/H264", "vp8": "video/VP8"}
+H264 = {
+    "level-asymmetry-allowed": "1",
+    "packetization-mode": "1",
+    # Constrained baseline, which every WebRTC browser decodes (RFC 7742 §6.2), level 5.2: 4096x2304 at 60.
+    "profile-level-id": "42e034",
+}
+EXTENSIONS = [MID, ABS_SEND_TIME, PLAYOUT_DELAY]
+
+
+def _codecs() -> list[RTCRtpCodecParameters]:
+    codecs = []
+    for payload_type, mime, fmtp in ((97, MIME["vp8"], {}), (99, MIME["h264"], H264)):
+        feedback = [
+            RTCRtcpFeedback("nack"),
+            RTCRtcpFeedback("nack", "pli"),
+            RTCRtcpFeedback("ccm", "fir"),
+            RTCRtcpFeedback("goog-remb"),
+        ]
+        codecs.append(RTCRtpCodecParameters(mime, 90_000, None, payload_type, feedback, dict(fmtp)))
+        apt = {"apt": payload_type}
+        codecs.append(RTCRtpCodecParameters("video/rtx", 90_000, None, payload_type + 1, [], apt))
+    return codecs
+
+
+class _Gatherer(RTCIceGatherer):
+    """aiortc's gatherer around our ICE connection."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        stock = self._connection
+        self._connection = ice.Connection(
+            ice_controlling=False,
+            stun_server=stock.stun_server,
+            turn_server=stock.turn_server,
+            turn_username=stock.turn_username,
+            turn_password=stock.turn_password,
+            turn_ssl=stock.turn_ssl,
+            turn_transport=stock.turn_transport,
+            transport_policy=stock._transport_policy,
+            local_username=stock.local_username,
+            local_password=stock.local_password,
+        )
+
+
+class _Transport(RTCDtlsTransport):
+    """aiortc's DTLS transport with our RTCP parser, a send path without an await, and no way in for media."""
+
+    on_feedback: Callable[[rtcp.Feedback], None]
+
+    async def _handle_rtcp_data(self, data: bytes) -> None:
+        for feedback in rtcp.parse(data):
+            self.on_feedback(feedback)
+
+    async def _handle_rtp_data(self, data: bytes, arrival_time_ms: int) -> None:
+        return
+
+    @property
+    def connection(self) -> ice.Connection:
+        connection = self.transport._connection
+        assert isinstance(connection, ice.Connection), "our gatherer made it"
+        return connection
+
+    def protect(self, packet: bytes) -> bytes:
+        protected: bytes = self._tx_srtp.protect(packet)
+        return protected
+
+    def transmit(self, packets: list[bytes]) -> None:
+        self.connection.send_now(packets)
+
+    def transmit_rtcp(self, compound: bytes) -> None:
+        self.connection.send_now([self._tx_srtp.protect_rtcp(compound)])
+
+    def idle(self) -> bool:
+        return self.connection.flushed()
+
+
+class Slot:
+    """One pooled transceiver's sender: what aiortc expects of an ``RTCRtpSender``, and our `UnitSender` in it.
+
+    Each subscription that moves in gets SSRCs of its own, so that the viewer starts over: sequence numbers,
+    timestamps and jitter of the last one mean nothing for the next.
+    """
+
+    kind = "video"
+    track = None
+    codec: VideoCodec
+    unit_sender: UnitSender | None = None
+    negotiated = False
+    """Whether the viewer has answered the offer that holds the present subscription."""
+
+    def __init__(self, track_or_kind: object, transport: _Transport) -> None:
+        self.transport = transport
+        self._ssrc = self._rtx_ssrc = 0
+        self._enabled = True
+        self._stream_id = self._track_id = "-"
+        self.renew()
+
+    def renew(self) -> tuple[int, int]:
+        """New SSRCs, for media and retransmissions."""
+        self._ssrc, self._rtx_ssrc = random.sample(range(1, 1 << 32), 2)
+        return self._ssrc, self._rtx_ssrc
+
+    def name(self, name: str) -> None:
+        """Name the stream and its track (``msid``, RFC 8830) as the viewer will see them."""
+        self._stream_id = self._track_id = name
+
+    async def send(self, parameters: RTCRtpSendParameters) -> None:
+        """aiortc calls this whenever the transport is up and the transceiver sends."""
+        if self.unit_sender is None or not self.negotiated or self.unit_sender.started:
+            return
+        self.on_ready(self, _sender_parameters(parameters))
+
+    on_ready: Callable[[Slot, SenderParameters], None]
+
+    async def stop(self) -> None:
+        if self.unit_sender is not None:
+            self.unit_sender.stop()
+
+    async def getStats(self) -> RTCStatsReport:
+        return RTCStatsReport()
+
+    def replaceTrack(self, track: None) -> None:
+        """There are no tracks: units come by `UnitSender.send`."""
+
+    def setTransport(self, transport: _Transport) -> None:
+        self.transport = transport
+
+    @classmethod
+    def getCapabilities(cls, kind: str) -> RTCRtpCapabilities:
+        return RTCRtpCapabilities()
+
+
+def _sender_parameters(parameters: RTCRtpSendParameters) -> SenderParameters:
+    media = parameters.codecs[0].payloadType
+    assert media is not None, "a negotiated codec has a payload type"
+    rtx = [codec.payloadType for codec in parameters.codecs if codec.parameters.get("apt") == media]
+    return SenderParameters(
+        payload_type=media,
+        rtx_payload_type=rtx[0] if rtx else None,
+        extensions={extension.uri: extension.id for extension in parameters.headerExtensions},
+        mid=parameters.muxId,
+        cname=parameters.rtcp.cname or "",
+    )
+
+
+if TYPE_CHECKING:
+    _stack = aiortc.rtcpeerconnection
+else:
+    _stack = ice.private_copy(
+        "aiortc.rtcpeerconnection",
+        CODECS={"audio": [], "video": _codecs()},
+        HEADER_EXTENSIONS={
+            "audio": [],
+            "video": [RTCRtpHeaderExtensionParameters(id, uri) for id, uri in enumerate(EXTENSIONS, 1)],
+        },
+        RTCDtlsTransport=_Transport,
+        RTCIceGatherer=_Gatherer,
+        RTCRtpSender=Slot,
+    )
+
+
+class Connection:
+    """One ``RTCPeerConnection`` that offers, sends video and takes none. Slots are added and never removed:
+    aiortc signals no end of a transceiver, so one that is not used is ``inactive``."""
+
+    def __init__(
+        self,
+        ice_servers: Sequence[IceServer],
+        on_ready: Callable[[Slot, SenderParameters], None],
+        on_feedback: Callable[[rtcp.Feedback], None],
+        on_state: Callable[[State], None],
+    ) -> None:
+        # An empty list, never None: the default of aiortc asks a public STUN server.
+        servers = [RTCIceServer(list(s.urls), s.username, s.credential) for s in ice_servers]
+        self._pc = _stack.RTCPeerConnection(
+            RTCConfiguration(servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+        )
+        self._on_ready = on_ready
+        self._on_feedback = on_feedback
+        self._pc.on("connectionstatechange", lambda: on_state(self.state))
+        self.slots: list[Slot] = []
+
+    @property
+    def state(self) -> State:
+        state: State = self._pc.connectionState  # type: ignore[assignment]
+        return state
+
+    @property
+    def transport(self) -> _Transport:
+        return self.slots[0].transport
+
+    def add_slot(self, codec: VideoCodec) -> Slot:
+        transceiver = self._pc.addTransceiver("video", "sendonly")
+        # The public setCodecPreferences compares with the process-wide tables, which are not ours.
+        transceiver._preferred_codecs = [
+            RTCRtpCodecCapability(MIME[codec], 90_000, None, dict(H264) if codec == "h264" else {}),
+            RTCRtpCodecCapability("video/rtx", 90_000),
+        ]
+        slot = transceiver.sender
+        assert isinstance(slot, Slot), "the private copy makes senders of this class"
+        slot.codec = codec
+        slot.on_ready = self._on_ready
+        slot.transport.on_feedback = self._on_feedback
+        self.slots.append(slot)
+        return slot
+
+    def _transceiver(self, slot: Slot) -> aiortc.RTCRtpTransceiver:
+        return self._pc.getTransceivers()[self.slots.index(slot)]
+
+    def mid(self, slot: Slot) -> str:
+        """The slot's mid, once it was in an offer."""
+        return self._transceiver(slot).mid or ""
+
+    async def offer(self) -> str:
+        """Offer all slots, those without a subscription ``inactive``. Returns when all is gathered."""
+        for slot in self.slots:
+            self._transceiver(slot).direction = "sendonly" if slot.unit_sender else "inactive"
+        await self._pc.setLocalDescription()
+        return self._pc.localDescription.sdp
+
+    async def accept(self, sdp: str) -> None:
+        """Take the answer. Raises ``PeerError``, whatever is wrong with it."""
+        offered = [slot for slot in self.slots if slot.unit_sender]
+        try:
+            await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+        except Exception as error:
+            # The parsers of SDP raise whatever a line makes them raise.
+            raise PeerError(f"answer refused: {error}") from error
+        for slot in offered:
+            slot.negotiated = True
+            if self._transceiver(slot).currentDirection != "sendonly":
+                raise PeerError(f"the viewer does not receive {slot.codec} track {self.mid(slot)}")
+
+    async def add_candidate(self, candidate: str, sdp_mid: str) -> None:
+        parsed = candidate_from_sdp(candidate)
+        parsed.sdpMid = sdp_mid
+        # With everything bundled, aiortc looks at the first slot's mid only.
+        parsed.sdpMid = self.mid(self.slots[0])
+        await self._pc.addIceCandidate(parsed)
+
+    def heard(self) -> bool:
+        """Whether anything came from the viewer since the last call."""
+        connection = self.transport.connection
+        heard, connection.heard = connection.heard, False
+        return heard
+
+    async def close(self) -> None:
+        await self._pc.close()
