@@ -1,1 +1,50 @@
-"""Numpy frames on screen, in a notebook or a browser, as they are now."""
+"""Numpy frames on screen, in a notebook or a browser, as they are now.
+
+::
+
+    import framewire as fw
+
+    display = fw.serve(1280, 720)
+    display.publish(frame)        # any array, any thread
+    display.widget()              # in a notebook;  display.url in a browser
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from framewire._version import __version__
+from framewire.display import Display, InputEvent, Server, serve, serve_server
+from framewire.errors import ClosedError, EncoderError, EngineError, FramewireError, PublishError
+from framewire.publishing import PublishLoop, publish_loop
+from framewire.show import show
+
+if TYPE_CHECKING:
+    from framewire.rtc.track import FrameTrack
+
+__all__ = [
+    "ClosedError",
+    "Display",
+    "EncoderError",
+    "EngineError",
+    "FrameTrack",
+    "FramewireError",
+    "InputEvent",
+    "PublishError",
+    "PublishLoop",
+    "Server",
+    "__version__",
+    "publish_loop",
+    "serve",
+    "serve_server",
+    "show",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded when asked for: aiortc takes longer to import than everything else together.
+    if name == "FrameTrack":
+        from framewire.rtc.track import FrameTrack
+
+        return FrameTrack
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -64,6 +64,13 @@ class Fanout(Generic[K]):
         if key in self._subscribers:
             self._subscribers[key].waiting = True
 
+    def missed(self, key: K, number: int) -> None:
+        """A routed unit did not leave after all: its credit is back, and only a keyframe helps."""
+        self.returned(key, number)
+        if key in self._subscribers:
+            self._subscribers[key].newest = None
+            self._subscribers[key].waiting = True
+
     def returned(self, key: K, number: int) -> None:
         """The unit of this frame arrived whole: its credit is back. Unknown frames are ignored."""
         subscriber = self._subscribers.get(key)
@@ -78,6 +85,15 @@ class Fanout(Generic[K]):
     def wants_keyframe(self) -> bool:
         """Whether somebody who could take a unit waits for a keyframe."""
         return any(s.visible and s.room and s.waiting for s in self._subscribers.values())
+
+    @property
+    def follows(self) -> bool:
+        """Whether a delta is of use to anybody."""
+        return any(s.visible and s.room and not s.waiting for s in self._subscribers.values())
+
+    def newest(self, key: K) -> int | None:
+        """Number of the newest frame this subscriber was sent."""
+        return self._subscribers[key].newest if key in self._subscribers else None
 
     def route(self, number: int, *, keyframe: bool) -> list[K]:
         """Those to send this unit to now; everybody else who sees the stream waits for the next keyframe."""

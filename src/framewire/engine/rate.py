@@ -93,6 +93,44 @@ class Settle:
         self._done += 1
 
 
+class Packing:
+    """Whether compressing lossless units is faster, from the publisher's hand to the viewer's screen.
+
+    Raw bytes cost the way; compressed ones cost packing, a shorter way and unpacking. The way's speed is
+    read off the credits as they come back, the compressor's off a frame that is tried now and then.
+    """
+
+    UNPACK: Final = 150e6
+    """Bytes a second that a browser unpacks, at least."""
+    AGAIN: Final = 2.0
+    """Seconds between trials while raw wins: contents change."""
+
+    def __init__(self) -> None:
+        self._speed: float | None = None
+        self._ratio = 0.0
+        self._pack = 0.0
+        self._tried = float("-inf")
+
+    def arrived(self, octets: int, seconds: float) -> None:
+        """A unit of so many bytes took so long from here to its credit."""
+        speed = octets / max(seconds, 1e-4)
+        # Small units measure the round trip, not the way: they may only raise the estimate.
+        if octets < 100_000 and self._speed is not None and speed < self._speed:
+            return
+        self._speed = speed if self._speed is None else 0.7 * self._speed + 0.3 * speed
+
+    def tried(self, raw: int, packed: int, seconds: float, now: float) -> None:
+        """Compressing ``raw`` bytes gave ``packed`` in so many seconds."""
+        self._ratio, self._pack, self._tried = packed / raw, seconds / raw, now
+
+    def compress(self, raw: int, now: float) -> bool:
+        """Whether to compress the next ``raw`` bytes."""
+        if self._speed is None or now - self._tried >= self.AGAIN:
+            return True
+        plain = raw / self._speed
+        return raw * self._pack + raw * self._ratio / self._speed + raw / self.UNPACK < plain
+
+
 class Meter:
     """Events a second and their mean value over the last two seconds."""
 

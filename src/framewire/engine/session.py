@@ -162,6 +162,8 @@ class Terms:
     server: str
     epoch: str
     ice_servers: Sequence[wire.IceServer] = ()
+    unix: float = 0.0
+    """Seconds to add to the machine's time to get Unix time."""
 
 
 class Session:
@@ -234,7 +236,7 @@ class Session:
         self._state = State.READY
         terms = self._terms
         welcome = wire.Welcome(
-            version=wire.VERSION, server=terms.server, epoch=terms.epoch, time=now * 1000,
+            version=wire.VERSION, server=terms.server, epoch=terms.epoch, time=(now + terms.unix) * 1000,
             ice_servers=list(terms.ice_servers),
         )  # fmt: skip
         return [Send(welcome), Send(wire.Streams(list(self._streams)))]

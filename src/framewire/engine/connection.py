@@ -1,0 +1,340 @@
+"""The shell around one session: carries out its effects. Owns the peers, the outgoing messages and the timers
+of one WebSocket; must not know which library the WebSocket comes from, nor decide anything about signalling."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Protocol
+
+from framewire import wire
+from framewire.engine import session as s
+from framewire.engine.lane import Key, Parcel, Sink, VideoLane
+from framewire.engine.stream import LaneName, Stream
+from framewire.errors import CloseCode, PeerError, RemoteProtocolError
+from framewire.rtc.peer import BitrateEstimate, IceServer, KeyframeWanted, Peer, PeerEvent, PeerState, PeerTrack
+
+log = logging.getLogger(__name__)
+
+MAX_CONTROL: Final = 512
+"""Text messages waiting for a viewer that does not read, at most."""
+
+
+class Socket(Protocol):
+    """One accepted WebSocket. Sending waits while the viewer is slow; a closed one raises `ConnectionError`."""
+
+    async def send_text(self, text: str) -> None: ...
+    async def send_bytes(self, data: bytes) -> None: ...
+    async def close(self, code: int, reason: str) -> None: ...
+
+
+class Host(Protocol):
+    """What a connection needs of the engine around it."""
+
+    @property
+    def ice_servers(self) -> tuple[IceServer, ...]: ...
+    def stream(self, id_: int) -> Stream | None: ...
+    def arrived(self, stream: int, client_id: str, event: dict[str, Any]) -> None: ...
+    def watched(self, stream: int) -> None: ...
+
+
+class _PeerRunner:
+    """One peer connection and its commands, carried out in order, one at a time."""
+
+    def __init__(self, number: int, peer: Peer) -> None:
+        self.number = number
+        self.peer = peer
+        self.connected = False
+        self.waiting: list[s.Attach] = []
+        """Subscriptions that are negotiated, to be attached once the peer is connected."""
+        self._commands: asyncio.Queue[Coroutine[Any, Any, None]] = asyncio.Queue()
+        self._task = asyncio.create_task(self._run())
+
+    def do(self, command: Coroutine[Any, Any, None]) -> None:
+        self._commands.put_nowait(command)
+
+    async def close(self) -> None:
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        while not self._commands.empty():
+            self._commands.get_nowait().close()
+        await self.peer.close()
+
+    async def _run(self) -> None:
+        while True:
+            await (await self._commands.get())
+
+
+class Connection:
+    """One viewer's socket, from its acceptance to its end."""
+
+    def __init__(self, socket: Socket, host: Host, terms: s.Terms, streams: tuple[wire.StreamInfo, ...]) -> None:
+        self.client_id = secrets.token_hex(6)
+        self._socket = socket
+        self._host = host
+        self._session = s.Session(terms, streams, time.monotonic())
+        self._subs: dict[int, s.Attach] = {}
+        self._runner: _PeerRunner | None = None
+        self._control: deque[str] = deque()
+        self._chunks: deque[tuple[int, bytes]] = deque()
+        self._ready = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing: tuple[int, str] | None = None
+        self._closed = False
+        self._writer = asyncio.create_task(self._write())
+        self._set_timer()
+
+    @property
+    def greeted(self) -> bool:
+        """Whether the viewer has shown a right token."""
+        return self._session.state is s.State.READY
+
+    @property
+    def ended(self) -> bool:
+        return self._closing is not None
+
+    # In
+
+    def received(self, text: str | bytes) -> None:
+        """A text message came in."""
+        try:
+            self._feed(wire.decode_viewer(text))
+        except RemoteProtocolError as error:
+            self.close(error.code, error.reason)
+
+    def streams_changed(self, streams: tuple[wire.StreamInfo, ...]) -> None:
+        self._feed(s.StreamsChanged(streams))
+
+    def close(self, code: int, reason: str) -> None:
+        """Say goodbye with this code and let go of everything. Idempotent."""
+        if self._closing is None:
+            self._closing = (int(code), reason)
+            self._let_go()
+            self._ready.set()
+
+    async def wait_closed(self) -> None:
+        """Let go of everything and wait until it is gone; the socket is closed by then."""
+        self.close(CloseCode.GOING_AWAY, "")
+        self._closed = True
+        await asyncio.gather(self._writer, *self._tasks, return_exceptions=True)
+
+    def _feed(self, event: s.Event) -> None:
+        if self._closing is not None:
+            return
+        for effect in self._session.feed(event, time.monotonic()):
+            self._execute(effect)
+        self._set_timer()
+
+    def _let_go(self) -> None:
+        for effect in self._session.close():
+            self._execute(effect)
+        self._chunks.clear()
+        if self._timer:
+            self._timer.cancel()
+
+    # Effects
+
+    def _execute(self, effect: s.Effect) -> None:
+        log.debug("%s > %s", self.client_id, type(effect).__name__)
+        match effect:
+            case s.Send(message):
+                self._post(wire.encode(message))
+            case s.Close(code, reason):
+                self.close(code, reason)
+            case s.Deliver(stream, event):
+                self._host.arrived(stream, self.client_id, wire.event_dict(event))
+            case s.Attach():
+                self._attach(effect)
+            case s.Detach(sub):
+                self._detach(sub)
+            case s.ReturnCredit(sub, frame):
+                if lane := self._lane(sub):
+                    lane.returned(self._key(sub), frame)
+            case s.Heard(report):
+                self._answer_report(report)
+            case _:
+                self._execute_peer(effect)
+
+    def _execute_peer(self, effect: s.Effect) -> None:
+        match effect:
+            case s.OpenPeer(number):
+                self._open_peer(number)
+            case s.ClosePeer():
+                if self._runner:
+                    self._spawn(self._runner.close())
+                    self._runner = None
+            case s.MakeOffer() | s.SetAnswer() | s.AddCandidate():
+                if runner := self._runner:
+                    runner.do(self._negotiate(runner, effect))
+
+    def _attach(self, effect: s.Attach) -> None:
+        self._subs[effect.sub] = effect
+        if effect.mode == "webrtc" and self._runner and not self._runner.connected:
+            self._runner.waiting.append(effect)
+            return
+        stream = self._host.stream(effect.stream)
+        if stream is None:
+            return
+        name: LaneName = "lossless" if effect.codec is None else effect.codec
+        packets = effect.mode == "webrtc"
+        stream.attach(self._key(effect.sub), name, self._sink(effect.sub, packets), packets=packets)
+        self._host.watched(effect.stream)
+
+    def _detach(self, sub: int) -> None:
+        effect = self._subs.pop(sub, None)
+        if effect is None:
+            return
+        if self._runner and effect in self._runner.waiting:
+            self._runner.waiting.remove(effect)
+        self._chunks = deque(item for item in self._chunks if item[0] != sub)
+        if stream := self._host.stream(effect.stream):
+            stream.detach(self._key(sub))
+            self._host.watched(effect.stream)
+
+    def _sink(self, sub: int, packets: bool) -> Sink:
+        def to_peer(parcel: Parcel) -> bool:
+            runner = self._runner
+            return runner is not None and parcel.packed is not None and runner.peer.send(sub, parcel.packed)
+
+        def to_socket(parcel: Parcel) -> bool:
+            self._chunks.extend((sub, message) for message in parcel.messages)
+            self._ready.set()
+            return True
+
+        return to_peer if packets else to_socket
+
+    def _answer_report(self, report: wire.Report) -> None:
+        effect, lane = self._subs.get(report.sub), self._lane(report.sub)
+        stream = self._host.stream(effect.stream) if effect else None
+        if stream is None or effect is None:
+            return
+        now, key = time.monotonic(), self._key(report.sub)
+        if lane:
+            lane.show(key, report.visible)
+            if report.keyframe:
+                lane.keyframe(key)
+        sent_fps, bitrate = lane.sent(key, now) if lane else (0.0, 0.0)
+        message = wire.Stats(
+            sub=report.sub, time=time.time() * 1000, echo=report.time,
+            published_fps=stream.published_fps(now), sent_fps=sent_fps,
+            encode_ms=lane.cost.mean(now) if lane else 0.0, bitrate=bitrate,
+            target_bitrate=lane.target_bitrate if isinstance(lane, VideoLane) else 0,
+            viewers=stream.viewers,
+            frames=[wire.FrameMark(m.number, m.rtp, m.time_us / 1000) for m in (lane.marks if lane else ())],
+            codec=effect.codec or wire.UNSET,
+        )  # fmt: skip
+        self._post(wire.encode(message))
+
+    # The peer
+
+    def _open_peer(self, number: int) -> None:
+        peer = Peer(ice_servers=self._host.ice_servers, on_event=lambda event: self._on_peer(number, event))
+        self._runner = _PeerRunner(number, peer)
+
+    async def _negotiate(self, runner: _PeerRunner, effect: s.Effect) -> None:
+        try:
+            match effect:
+                case s.MakeOffer(number, offer, tracks):
+                    made = await runner.peer.offer([PeerTrack(sub, codec, f"s{id_}") for sub, codec, id_ in tracks])
+                    self._feed(s.PeerOffered(number, offer, made.sdp, made.mids))
+                case s.SetAnswer(_, sdp):
+                    await runner.peer.answer(sdp)
+                case s.AddCandidate(_, candidate, sdp_mid):
+                    await runner.peer.add_candidate(candidate, sdp_mid)
+        except PeerError as error:
+            self._feed(s.PeerFailed(runner.number, str(error)))
+        except Exception:
+            # aiortc meets whatever a browser may say; the viewer gets another way, the log gets the trace.
+            log.exception("negotiation failed")
+            self._feed(s.PeerFailed(runner.number, "negotiation failed at the server"))
+
+    def _on_peer(self, number: int, event: PeerEvent) -> None:
+        runner = self._runner
+        if runner is None or runner.number != number:
+            return
+        match event:
+            case KeyframeWanted(sub):
+                if lane := self._lane(sub):
+                    lane.keyframe(self._key(sub))
+            case BitrateEstimate(bits_per_second):
+                self._share(bits_per_second)
+            case PeerState("connected"):
+                runner.connected = True
+                waiting, runner.waiting = runner.waiting, []
+                for effect in waiting:
+                    self._attach(effect)
+            case PeerState(state):
+                self._feed(s.PeerFailed(number, f"the peer connection {state}"))
+
+    def _share(self, bits_per_second: float) -> None:
+        """One estimate for all that goes to the viewer: each stream gets the part it uses."""
+        now = time.monotonic()
+        lanes = [(self._key(sub), lane) for sub in self._subs if isinstance(lane := self._lane(sub), VideoLane)]
+        sent = {key: lane.sent(key, now)[1] for key, lane in lanes}
+        total = sum(sent.values())
+        for key, lane in lanes:
+            part = sent[key] / total if total else 1 / len(lanes)
+            lane.estimate(key, bits_per_second * part, sent[key])
+
+    # Out
+
+    async def _write(self) -> None:
+        """The only writer. Control goes before pixels: an offer must not wait for a picture."""
+        try:
+            while not self._closed:
+                await self._ready.wait()
+                self._ready.clear()
+                while self._control or self._chunks:
+                    if self._control:
+                        await self._socket.send_text(self._control.popleft())
+                    else:
+                        await self._socket.send_bytes(self._chunks.popleft()[1])
+                if self._closing:
+                    await self._socket.close(*self._closing)
+                    return
+        except (ConnectionError, RuntimeError):
+            self._closing = self._closing or (int(CloseCode.GOING_AWAY), "")
+            self._let_go()
+
+    def _post(self, text: str) -> None:
+        if len(self._control) >= MAX_CONTROL:
+            self.close(CloseCode.LIMITS, "the viewer does not read")
+            return
+        self._control.append(text)
+        self._ready.set()
+
+    # Small things
+
+    def _key(self, sub: int) -> Key:
+        return (self.client_id, sub)
+
+    def _lane(self, sub: int) -> Any:
+        effect = self._subs.get(sub)
+        stream = self._host.stream(effect.stream) if effect else None
+        return stream.lane(self._key(sub)) if stream else None
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _set_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        deadline = self._session.deadline
+        if deadline is not None and self._closing is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(max(0.0, deadline - time.monotonic()) + 0.001, self._expired)
+
+    def _expired(self) -> None:
+        self._feed(s.Expired())
+
+

@@ -1,0 +1,369 @@
+"""One encoding of one stream: the newest frame in, the same unit out to everybody who wants it.
+
+Must not know sessions, sockets or peers: a subscriber is a key and a sink that takes units and never refuses
+to be called. Nothing may raise inside the loop for good: a frame that cannot be encoded costs that frame.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from framewire.codec.base import VideoEncoder
+from framewire.codec.lossless import messages, pack
+from framewire.engine.fanout import Fanout
+from framewire.engine.rate import Brake, KeyframeThrottle, Meter, Packing, Settle
+from framewire.errors import EncoderError
+from framewire.frame import AccessUnit, Frame, rtp_timestamp
+from framewire.rtc.packets import PackedUnit, packetise
+
+log = logging.getLogger(__name__)
+
+Key = tuple[str, int]
+"""A subscription: the connection's id and the subscription's number."""
+
+
+class Lease(Protocol):
+    """A frame that holds still until it is released."""
+
+    @property
+    def frame(self) -> Frame: ...
+
+    def release(self) -> None: ...
+
+
+class FrameSource(Protocol):
+    """Where the newest frame is: a ring or a slot. Never blocks, never raises, never torn."""
+
+    def latest(self) -> Lease | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A unit in the forms in which it leaves: cut once, shared by all."""
+
+    unit: AccessUnit
+    packed: PackedUnit | None
+    """For peers; None where no peer subscribes."""
+    messages: tuple[bytes, ...]
+    """For WebSockets; empty where none subscribes."""
+
+    @property
+    def octets(self) -> int:
+        return len(self.unit.data)
+
+
+Sink = Callable[[Parcel], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Which RTP timestamp a frame left under, and when it was published."""
+
+    number: int
+    rtp: int
+    time_us: int
+
+
+class _Tap:
+    """What one subscriber takes and how much of it."""
+
+    def __init__(self, sink: Sink, *, packets: bool) -> None:
+        self.sink = sink
+        self.packets = packets
+        self.octets = Meter()
+
+
+class Lane:
+    """The loop that all encodings share. Subclasses say whether a unit is due and how it is made."""
+
+    def __init__(self, stream: int, source: FrameSource, pool: Executor) -> None:
+        self._stream = stream
+        self.source = source
+        self._pool = pool
+        self._taps: dict[Key, _Tap] = {}
+        self._fanout: Fanout[Key] = Fanout()
+        self._wake = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._encoded: int | None = None
+        self._complained = False
+        self.cost = Meter()
+        self.made = 0
+        """Units made since the lane began: the proof that an encoding is shared."""
+        self.marks: deque[Mark] = deque(maxlen=64)
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    # Subscribers
+
+    def add(self, key: Key, sink: Sink, *, packets: bool) -> None:
+        self._taps[key] = _Tap(sink, packets=packets)
+        self._fanout.add(key, credited=not packets)
+        self.wake()
+
+    def remove(self, key: Key) -> None:
+        self._taps.pop(key, None)
+        self._fanout.remove(key)
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._taps
+
+    def __len__(self) -> int:
+        return len(self._taps)
+
+    def show(self, key: Key, visible: bool) -> None:
+        if key in self._fanout:
+            self._fanout.show(key, visible)
+            self.wake()
+
+    def keyframe(self, key: Key) -> None:
+        """This subscriber cannot go on without a keyframe."""
+        self._fanout.wait(key)
+        self.wake()
+
+    def returned(self, key: Key, number: int) -> None:
+        """A unit arrived whole over the WebSocket."""
+        self._fanout.returned(key, number)
+        self.wake()
+
+    def sent(self, key: Key, now: float) -> tuple[float, float]:
+        """Units and bits a second to this subscriber, lately."""
+        tap = self._taps.get(key)
+        return (tap.octets.rate(now), tap.octets.per_second(now) * 8) if tap else (0.0, 0.0)
+
+    # The loop
+
+    def wake(self) -> None:
+        """Something changed: a frame, a subscriber, room, a timer."""
+        self._wake.set()
+
+    async def close(self) -> None:
+        self._cancel_timer()
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            self._cancel_timer()
+            try:
+                await self._step()
+            except EncoderError as error:
+                self._complain(str(error))
+            except Exception:
+                log.exception("a lane failed on one frame")
+                await asyncio.sleep(0.05)
+
+    async def _step(self) -> None:
+        lease = self.source.latest()
+        if lease is None:
+            return
+        try:
+            now = time.monotonic()
+            if not self._due(lease.frame, now):
+                self._set_timer(self._next(now), now)
+                return
+            parcel = await self._make(lease.frame, now)
+        finally:
+            lease.release()
+        self._complained = False
+        self.made += 1
+        self._send(parcel)
+        self._set_timer(self._next(time.monotonic()), time.monotonic())
+
+    async def _make(self, frame: Frame, now: float) -> Parcel:
+        """On a worker thread. A cancelled lane still waits for it: the thread reads the leased frame."""
+        started = time.monotonic()
+        job = asyncio.get_running_loop().run_in_executor(self._pool, self._build, frame)
+        try:
+            parcel = await asyncio.shield(job)
+        except asyncio.CancelledError:
+            with contextlib.suppress(Exception):
+                await job
+            raise
+        self.cost.add(time.monotonic(), (time.monotonic() - started) * 1000)
+        return parcel
+
+    def _send(self, parcel: Parcel) -> None:
+        unit = parcel.unit
+        now = time.monotonic()
+        self.marks.append(Mark(unit.number, rtp_timestamp(unit.time_us), unit.time_us))
+        for key in self._fanout.route(unit.number, keyframe=unit.keyframe):
+            tap = self._taps[key]
+            # A subscriber that came while the unit was made may find no form of it that it can take.
+            if (tap.packets and not parcel.packed) or (not tap.packets and not parcel.messages):
+                self._fanout.missed(key, unit.number)
+                self.wake()
+            elif tap.sink(parcel):
+                tap.octets.add(now, parcel.octets)
+            else:
+                self._fanout.missed(key, unit.number)
+
+    def _forms(self, unit: AccessUnit) -> Parcel:
+        taps = list(self._taps.values())
+        packed = PackedUnit(unit, packetise(unit)) if any(tap.packets for tap in taps) else None
+        sockets = any(not tap.packets for tap in taps)
+        return Parcel(unit, packed, tuple(messages(unit, self._stream)) if sockets else ())
+
+    def _set_timer(self, when: float | None, now: float) -> None:
+        self._cancel_timer()
+        if when is not None and not self._wake.is_set():
+            delay = max(0.0, when - now)
+            self._timer = asyncio.get_running_loop().call_later(delay, self.wake)
+
+    def _cancel_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+    def _complain(self, text: str) -> None:
+        if not self._complained:
+            self._complained = True
+            log.warning("%s", text)
+
+    # What a subclass says
+
+    def _due(self, frame: Frame, now: float) -> bool:
+        """Whether a unit of this frame shall be made now."""
+        raise NotImplementedError
+
+    def _next(self, now: float) -> float | None:
+        """When to look again though nothing happens; None for never."""
+        raise NotImplementedError
+
+    def _build(self, frame: Frame) -> Parcel:
+        """The unit; on a worker thread."""
+        raise NotImplementedError
+
+
+class VideoLane(Lane):
+    """H.264 or VP8 of one stream: encoded once, whoever watches."""
+
+    def __init__(
+        self, stream: int, source: FrameSource, pool: Executor, encoder: VideoEncoder, ceiling: int
+    ) -> None:
+        self._encoder = encoder
+        self._throttle = KeyframeThrottle()
+        self._settle = Settle()
+        self.brake: Brake[Key] = Brake(ceiling)
+        self._target = ceiling
+        self._key = False
+        self._stamp = 0
+        super().__init__(stream, source, pool)
+
+    @property
+    def target_bitrate(self) -> int:
+        return self._target
+
+    @property
+    def codec(self) -> str:
+        return self._encoder.codec
+
+    def remove(self, key: Key) -> None:
+        super().remove(key)
+        self.brake.forget(key)
+
+    def estimate(self, key: Key, bits_per_second: float, sent: float) -> None:
+        """What the way to one viewer takes, while ``sent`` bits a second go there."""
+        self.brake.estimate(key, bits_per_second, sent)
+        target = self.brake.target(list(self._taps))
+        if target != self._target:
+            self._target = target
+            self._encoder.set_rate(target)
+
+    async def close(self) -> None:
+        await super().close()
+        self._encoder.close()
+
+    def _due(self, frame: Frame, now: float) -> bool:
+        fresh = frame.number != self._encoded
+        if fresh and frame.number != self._seen:
+            self._seen = frame.number
+            self._settle.published(now)
+        wanted = self._fanout.wants_keyframe
+        self._key = wanted and self._throttle.due(now)
+        if self._key:
+            return True
+        if fresh:
+            return self._fanout.wants(frame.number) and self._somebody_follows()
+        refresh = self._settle.next
+        if refresh is not None and now >= refresh:
+            self._settle.refreshed()
+            return self._somebody_follows()
+        return False
+
+    _seen: int | None = None
+
+    def _somebody_follows(self) -> bool:
+        """A delta helps nobody while everybody waits for a keyframe."""
+        return self._fanout.follows
+
+    def _next(self, now: float) -> float | None:
+        times = [self._settle.next] if len(self._fanout) else []
+        if self._fanout.wants_keyframe:
+            times.append(self._throttle.next)
+        return min((t for t in times if t is not None), default=None)
+
+    def _build(self, frame: Frame) -> Parcel:
+        unit = self._encoder.encode(frame, keyframe=self._key)
+        if unit.keyframe:
+            self._throttle.made(time.monotonic())
+        if frame.number == self._encoded:
+            # The same picture again is a new unit: its time must move on, or receivers drop it as old.
+            unit = replace(unit, time_us=max(unit.time_us, time.time_ns() // 1000))
+        # 12 us is the tick of the RTP clock; a wall clock that was set back must not run it backwards.
+        unit = replace(unit, time_us=max(unit.time_us, self._stamp + 12))
+        self._stamp = unit.time_us
+        self._encoded = frame.number
+        return self._forms(unit)
+
+
+class LosslessLane(Lane):
+    """Every pixel of one stream, packed once."""
+
+    def __init__(self, stream: int, source: FrameSource, pool: Executor) -> None:
+        self._packing = Packing()
+        self._left: dict[tuple[Key, int], tuple[float, int]] = {}
+        super().__init__(stream, source, pool)
+
+    def returned(self, key: Key, number: int) -> None:
+        started, octets = self._left.pop((key, number), (0.0, 0))
+        if octets:
+            self._packing.arrived(octets, time.monotonic() - started)
+        super().returned(key, number)
+
+    def remove(self, key: Key) -> None:
+        super().remove(key)
+        self._left = {k: v for k, v in self._left.items() if k[0] != key}
+
+    def _due(self, frame: Frame, now: float) -> bool:
+        return self._fanout.wants(frame.number)
+
+    def _next(self, now: float) -> float | None:
+        return None
+
+    def _build(self, frame: Frame) -> Parcel:
+        started = time.monotonic()
+        raw = frame.pixels.nbytes
+        compress = self._packing.compress(raw, started)
+        unit = pack(frame, self._stream, compress=compress)
+        if compress:
+            self._packing.tried(raw, len(unit.data), time.monotonic() - started, started)
+        self._encoded = frame.number
+        return self._forms(unit)
+
+    def _send(self, parcel: Parcel) -> None:
+        now = time.monotonic()
+        before = {key for key in self._taps}
+        super()._send(parcel)
+        for key in before:
+            if self._fanout.newest(key) == parcel.unit.number:
+                self._left[key, parcel.unit.number] = (now, parcel.octets)

@@ -1,0 +1,311 @@
+"""Where the engine lives: in a process of its own, or on the caller's event loop. The same two things to a
+`Server`: streams that can be written, and events that come back. Must not know displays or users."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from framewire.errors import ClosedError, EngineError
+from framewire.frame import Pixels
+from framewire.link.control import (
+    AddStream,
+    Configure,
+    EngineStats,
+    Failed,
+    FromEngine,
+    InputArrived,
+    RemoveStream,
+    Ring,
+    Viewers,
+)
+from framewire.link.launch import EngineProcess
+from framewire.link.listen import bind
+from framewire.link.ring import LocalSlot, RingWriter
+
+if TYPE_CHECKING:
+    from framewire.engine.hub import Hub
+    from framewire.engine.server import WebServer
+
+
+@dataclass(frozen=True)
+class HostOptions:
+    """What holds for a whole engine."""
+
+    token: str = field(repr=False)
+    host: str = "127.0.0.1"
+    port: int | None = None
+    allow_origins: tuple[str, ...] = ()
+    allow_hosts: tuple[str, ...] = ()
+    ice_servers: tuple[dict[str, Any], ...] = ()
+    codecs: tuple[str, ...] = ("h264", "vp8")
+
+
+@dataclass(frozen=True)
+class StreamOptions:
+    """What a stream is from its beginning."""
+
+    id: int
+    name: str
+    width: int
+    height: int
+    fps: float
+    max_bitrate: int
+
+
+class Outlet(Protocol):
+    """One stream's way into the engine."""
+
+    def write(self, pixels: Pixels, number: int, time_us: int) -> None:
+        """Copy the frame and make it the newest. Any thread; never waits for anybody. Raises ClosedError."""
+
+    def close(self) -> None: ...
+
+
+class Listener(Protocol):
+    """What comes back. May be called on any thread; must return at once."""
+
+    def on_input(self, stream: int, client_id: str, principal: str | None, event: dict[str, Any]) -> None: ...
+    def on_viewers(self, stream: int, count: int) -> None: ...
+    def on_stats(self, stream: int, stats: dict[str, Any]) -> None: ...
+    def on_failed(self, text: str) -> None: ...
+
+
+class EngineHost(Protocol):
+    """An engine, wherever it lives."""
+
+    @property
+    def port(self) -> int: ...
+    @property
+    def pid(self) -> int | None: ...
+    def open(self, options: StreamOptions) -> Outlet: ...
+    def wait_ready(self, timeout: float) -> None: ...
+    async def ready(self) -> None: ...
+    def close(self) -> None: ...
+    async def aclose(self) -> None: ...
+
+
+def exposed(host: str) -> bool:
+    """Whether this address is reached from other machines."""
+    return host not in ("127.0.0.1", "::1", "localhost")
+
+
+def open_sockets(options: HostOptions) -> list[socket.socket]:
+    """Listening sockets. Raises EngineError naming the port that is taken."""
+    host = {"127.0.0.1": "127.0.0.1", "0.0.0.0": "", "*": ""}.get(options.host, options.host)
+    return bind(host, options.port)
+
+
+class ProcessHost:
+    """An engine in a process of its own."""
+
+    def __init__(self, options: HostOptions, listener: Listener) -> None:
+        sockets = open_sockets(options)
+        self.port: int = sockets[0].getsockname()[1]
+        self._listener = listener
+        configure = Configure(
+            token=options.token,
+            allowed_origins=options.allow_origins,
+            allowed_hosts=options.allow_hosts,
+            ice_servers=options.ice_servers,
+            options={"exposed": exposed(options.host), "codecs": options.codecs},
+        )
+        self._process = EngineProcess(sockets, configure, on_message=self._take)
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid
+
+    def open(self, options: StreamOptions) -> Outlet:
+        return _RingOutlet(self._process, options)
+
+    def wait_ready(self, timeout: float) -> None:
+        self._process.wait_ready(timeout)
+
+    async def ready(self) -> None:
+        await asyncio.to_thread(self._process.wait_ready, 30.0)
+
+    def close(self) -> None:
+        self._process.close()
+
+    async def aclose(self) -> None:
+        await asyncio.to_thread(self._process.close)
+
+    def _take(self, message: FromEngine) -> None:
+        match message:
+            case InputArrived():
+                self._listener.on_input(message.stream, message.client_id, message.principal, message.event)
+            case Viewers():
+                self._listener.on_viewers(message.stream, message.count)
+            case EngineStats():
+                self._listener.on_stats(message.stream, message.stats)
+            case Failed():
+                self._listener.on_failed(message.text)
+
+
+class _RingOutlet:
+    """A ring, replaced when a frame outgrows it."""
+
+    def __init__(self, process: EngineProcess, options: StreamOptions) -> None:
+        self._process = process
+        self._id = options.id
+        self._generation = 0
+        self._lock = threading.Lock()
+        self._closed = False
+        process.send(
+            AddStream(
+                id=options.id, name=options.name, width=options.width, height=options.height, fps=options.fps,
+                options={"max_bitrate": options.max_bitrate},
+            )  # fmt: skip
+        )
+        # Room for RGBA of the announced size: pages that are never written cost nothing.
+        self._ring = self._hand_over(options.width * options.height * 4)
+
+    def write(self, pixels: Pixels, number: int, time_us: int) -> None:
+        with self._lock:
+            if self._closed:
+                raise ClosedError("the stream is closed")
+            if not self._ring.fits(pixels.nbytes):
+                old = self._ring
+                # The frame is in the new memory before the engine hears of it: it never finds it empty.
+                self._ring = self._hand_over(pixels.nbytes, first=(pixels, number, time_us))
+                old.close()
+            else:
+                self._ring.write(pixels, number, time_us)
+        self._process.ring_bell(self._id)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            with contextlib.suppress(ClosedError):
+                self._process.send(RemoveStream(id=self._id))
+            self._ring.close()
+
+    def _hand_over(self, capacity: int, first: tuple[Pixels, int, int] | None = None) -> RingWriter:
+        ring = RingWriter(capacity)
+        if first:
+            ring.write(*first)
+        self._generation += 1
+        self._process.send(Ring(stream=self._id, generation=self._generation), ring)
+        return ring
+
+
+class InlineHost:
+    """The engine on the event loop that runs now: for embedding and for tests.
+
+    Whatever blocks that loop blocks the stream: in a notebook use the process.
+    """
+
+    pid: int | None = None
+
+    def __init__(self, options: HostOptions, listener: Listener) -> None:
+        try:
+            self._loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise EngineError('engine="inline" needs a running event loop; engine="process" does not') from None
+        self._sockets = open_sockets(options)
+        self.port: int = self._sockets[0].getsockname()[1]
+        self._hub, self._server = _inline_hub(options, _InlineVoice(listener))
+        self._listener = listener
+        self._started = self._loop.create_task(self._server.start(self._sockets))
+        self._reporter = self._loop.create_task(self._report())
+        self._closed = False
+
+    @property
+    def hub(self) -> Hub:
+        """The hub itself, for those who embed it."""
+        return self._hub
+
+    def open(self, options: StreamOptions) -> Outlet:
+        return _SlotOutlet(self._hub, self._loop, options)
+
+    def wait_ready(self, timeout: float) -> None:
+        """The sockets listen already; the loop serves them as soon as it gets to run."""
+
+    async def ready(self) -> None:
+        await self._started
+
+    def close(self) -> None:
+        if not self._closed and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(lambda: self._loop.create_task(self.aclose()))
+
+    async def aclose(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._reporter.cancel()
+        await self._started
+        await self._hub.close()
+        await self._server.close()
+
+    async def _report(self) -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            for id_, stats in self._hub.stats().items():
+                self._listener.on_stats(id_, stats)
+
+
+class _InlineVoice:
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def on_input(self, stream: int, client_id: str, event: dict[str, Any]) -> None:
+        self._listener.on_input(stream, client_id, None, event)
+
+    def on_viewers(self, stream: int, count: int) -> None:
+        self._listener.on_viewers(stream, count)
+
+
+class _SlotOutlet:
+    def __init__(self, hub: Hub, loop: asyncio.AbstractEventLoop, options: StreamOptions) -> None:
+        from framewire.engine.stream import StreamConfig
+
+        self._hub, self._loop, self._id = hub, loop, options.id
+        self._slot = LocalSlot()
+        config = StreamConfig(
+            options.id, options.name, options.width, options.height, options.fps, options.max_bitrate
+        )
+        self._call(lambda: hub.add_stream(config, self._slot))
+
+    def write(self, pixels: Pixels, number: int, time_us: int) -> None:
+        self._slot.write(pixels, number, time_us)
+        self._call(lambda: self._hub.published(self._id))
+
+    def close(self) -> None:
+        self._slot.close()
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and the hub with it
+            self._call(lambda: self._hub.remove_stream(self._id))
+
+    def _call(self, work: Callable[[], None]) -> None:
+        try:
+            here = asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            here = False
+        work() if here else self._loop.call_soon_threadsafe(work)
+
+
+def _inline_hub(options: HostOptions, voice: _InlineVoice) -> tuple[Hub, WebServer]:
+    from framewire.engine.hub import EngineConfig, Hub, ice_servers
+    from framewire.engine.server import WebServer
+
+    config = EngineConfig(
+        token=options.token,
+        hosts=options.allow_hosts,
+        origins=options.allow_origins,
+        exposed=exposed(options.host),
+        ice_servers=ice_servers(options.ice_servers),
+        codecs=_codecs(options.codecs),
+    )
+    hub = Hub(config, voice)
+    return hub, WebServer(hub)
+
+
+def _codecs(names: Sequence[str]) -> Any:
+    return tuple(names)

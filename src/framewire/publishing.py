@@ -1,0 +1,146 @@
+"""Frames from a function, or from a collection, at a steady beat. Must not know engines or browsers."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+from framewire.errors import ClosedError
+
+if TYPE_CHECKING:
+    from framewire.display import Display
+
+log = logging.getLogger("framewire")
+
+COMPLAIN_EVERY = 10.0
+"""Seconds between two tracebacks of a failing render function."""
+
+
+class Beat:
+    """When the next frame is due. Time is an argument. A late frame does not hurry the ones after it."""
+
+    def __init__(self, fps: float, now: float) -> None:
+        self._period = 1.0 / fps
+        self._next = now
+
+    def wait(self, now: float) -> float:
+        """Seconds to wait from ``now`` until the next frame; counts it as taken."""
+        self._next += self._period
+        if self._next < now:
+            # More than one period late: start counting anew instead of catching up in a burst.
+            self._next = now
+        return max(0.0, self._next - now)
+
+
+class PublishLoop:
+    """A running `publish_loop`. Await it to wait for its end; `cancel` ends it."""
+
+    def __init__(self, display: Display, render: Callable[[], Any], fps: float) -> None:
+        self._display = display
+        self._render = render
+        self._fps = fps
+        self._stop = threading.Event()
+        self._done = threading.Event()
+        self._complained = float("-inf")
+        self.frames = 0
+        """Frames published so far."""
+        self.errors = 0
+        """Calls of the render function that failed."""
+
+    def cancel(self) -> bool:
+        """End the loop; False if it had ended already. Returns at once."""
+        was_running = not self.done()
+        self._stop.set()
+        return was_running
+
+    def cancelled(self) -> bool:
+        return self._stop.is_set()
+
+    def done(self) -> bool:
+        return self._done.is_set()
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait for the end; whether it came."""
+        return self._done.wait(timeout)
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return asyncio.to_thread(self._done.wait).__await__()  # type: ignore[return-value]
+
+    def _one(self) -> bool:
+        """Render and publish once; whether to go on."""
+        try:
+            return self._put(self._render())
+        except ClosedError:
+            return False
+        except Exception:
+            self._failed()
+            return True
+
+    def _put(self, frame: Any) -> bool:
+        if self._stop.is_set():
+            return False
+        if frame is not None:
+            self._display.publish(frame)
+            self.frames += 1
+        return True
+
+    def _failed(self) -> None:
+        """The last frame stays on screen, the loop goes on; the traceback is told, not at every frame."""
+        self.errors += 1
+        now = time.monotonic()
+        if now - self._complained >= COMPLAIN_EVERY:
+            self._complained = now
+            log.error("framewire: the render function failed; the loop goes on\n%s", traceback.format_exc())
+
+    def _run_thread(self) -> None:
+        beat = Beat(self._fps, time.monotonic())
+        try:
+            while not self._stop.is_set() and self._one():
+                if self._stop.wait(beat.wait(time.monotonic())):
+                    break
+        finally:
+            self._done.set()
+
+    async def _run_async(self) -> None:
+        beat = Beat(self._fps, time.monotonic())
+        try:
+            while not self._stop.is_set() and await self._one_async():
+                await asyncio.sleep(beat.wait(time.monotonic()))
+        finally:
+            self._done.set()
+
+    async def _one_async(self) -> bool:
+        try:
+            return self._put(await self._render())
+        except ClosedError:
+            return False
+        except Exception:
+            self._failed()
+            return True
+
+
+def publish_loop(display: Display, render: Callable[[], Any], *, fps: float = 30.0) -> PublishLoop:
+    """Call ``render()`` ``fps`` times a second and publish what it returns, until cancelled.
+
+    Runs on a thread of its own: it goes on while a cell computes or sleeps, and needs no event loop. A
+    coroutine function runs on the event loop that runs now instead. ``None`` from ``render`` publishes
+    nothing. When ``render`` raises, the traceback is logged, the last frame stays and the loop goes on.
+    It ends by itself when the display is closed.
+    """
+    if not callable(render):
+        raise TypeError(f"render must be callable, not {type(render).__name__}")
+    if not 0 < fps <= 1000:
+        raise ValueError(f"fps={fps} makes no sense: above 0, at most 1000")
+    loop = PublishLoop(display, render, fps)
+    if inspect.iscoroutinefunction(render):
+        task = asyncio.get_running_loop().create_task(loop._run_async())
+        loop._task = task  # type: ignore[attr-defined]  # the loop keeps only weak references to tasks
+    else:
+        threading.Thread(target=loop._run_thread, name="framewire-publish", daemon=True).start()
+    return loop

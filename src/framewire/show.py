@@ -1,0 +1,74 @@
+"""`show`: the one-liner. Must not know engines: it serves, publishes and returns what shows it."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from framewire.arrays import as_pixels
+from framewire.display import DEFAULT_STREAM, Display, serve
+from framewire.errors import PublishError
+from framewire.publishing import PublishLoop, publish_loop
+
+
+def show(what: Any, *, fps: float = 60.0, name: str = DEFAULT_STREAM, loop: bool = True, **options: Any) -> Any:
+    """Show a frame, a sequence of frames, or what a function returns frame after frame.
+
+    ``what`` is an array-like (see `Display.publish`), an iterable of them (``loop`` starts a finite one
+    again), an array of shape (T, H, W, C), or a callable without arguments. ``options`` go to `serve`.
+
+    In a notebook it returns the widget, whose ``display`` and ``task`` are what serves it; in a script it
+    prints the URL and returns the `Display`. Showing the same ``name`` again replaces the picture.
+    """
+    first, rest = _frames(what, loop)
+    pixels = as_pixels(first)
+    display = serve(pixels.shape[1], pixels.shape[0], name=name, fps=fps, **options)
+    display.publish(pixels)
+    task = publish_loop(display, rest, fps=fps) if rest else None
+    return _present(display, task)
+
+
+def _frames(what: Any, loop: bool) -> tuple[Any, Any]:
+    """The first frame, and a function that gives the others; None where there are none."""
+    if callable(what) and not hasattr(what, "shape"):
+        return what(), what
+    if getattr(what, "ndim", None) == 4:
+        what = list(what)
+    if _is_frame(what):
+        return what, None
+    if not isinstance(what, Iterable):
+        return what, None  # as_pixels says what is wrong with it
+    frames = _cycle(what) if loop else iter(what)
+    first = next(frames, None)
+    if first is None:
+        raise PublishError("cannot show an empty sequence of frames")
+    return first, lambda: next(frames, None)
+
+
+def _cycle(frames: Iterable[Any]) -> Iterator[Any]:
+    """A list again and again; an iterator once, for it has no beginning to go back to."""
+    return iter(frames) if isinstance(frames, Iterator) else itertools.cycle(frames)
+
+
+def _is_frame(what: Any) -> bool:
+    if isinstance(what, (list, tuple)) or not isinstance(what, Iterable):
+        return False
+    return hasattr(what, "shape") or hasattr(what, "__array_interface__") or hasattr(what, "__dlpack__")
+
+
+def _present(display: Display, task: PublishLoop | None) -> Any:
+    if in_notebook():
+        widget = display.widget()
+        widget.task = task
+        return widget
+    print(f"framewire: {display.url}", file=sys.stderr)  # noqa: T201
+    return display
+
+
+def in_notebook() -> bool:
+    """Whether widgets can be shown here: an IPython kernel, not a terminal."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return shell is not None and hasattr(shell, "kernel")
