@@ -1,0 +1,54 @@
+// Bundles the client into src/framewire/static/: the widget, the stand-alone page, and their styles.
+// Must not know what the code does; `--watch` is left to whoever needs it.
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const at = (path) => fileURLToPath(new URL(path, import.meta.url));
+const OUT = at("../../src/framewire/static/");
+const SRC = at("../src/");
+
+const common = { bundle: true, minify: true, target: "es2022", charset: "utf8", legalComments: "none", logLevel: "warning", write: false };
+
+async function bundle(entry, options) {
+  const built = await build({ ...common, entryPoints: [SRC + entry], ...options });
+  return built.outputFiles[0].text;
+}
+
+/**
+ * The worker travels inside the main bundle as a function that closes over nothing: its text starts the worker,
+ * and a page that allows no worker calls it. One copy for both.
+ */
+async function workerModule() {
+  const iife = await bundle("worker/worker.ts", { format: "iife", globalName: "framewire_worker" });
+  return `export function workerBody() {\n${iife}\nreturn framewire_worker;\n}\n`;
+}
+
+function workerPlugin(contents) {
+  return {
+    name: "framewire-worker",
+    setup(esbuild) {
+      esbuild.onResolve({ filter: /^framewire:worker$/ }, ({ path }) => ({ path, namespace: "framewire" }));
+      esbuild.onLoad({ filter: /.*/, namespace: "framewire" }, () => ({ contents, loader: "js" }));
+    },
+  };
+}
+
+const plugins = [workerPlugin(await workerModule())];
+const style = async (text) => (await build({ ...common, stdin: { contents: text, loader: "css" } })).outputFiles[0].text;
+const css = (name) => readFileSync(`${SRC}main/${name}`, "utf8");
+
+const files = {
+  "widget.js": await bundle("main/widget.ts", { format: "esm", plugins }),
+  "page.js": await bundle("main/page.ts", { format: "esm", plugins }),
+  "index.js": await bundle("main/index.ts", { format: "esm", plugins }),
+  "widget.css": await style(css("view.css")),
+  "page.css": await style(css("view.css") + css("page.css")),
+  "page.html": readFileSync(`${SRC}main/page.html`, "utf8"),
+};
+
+mkdirSync(OUT, { recursive: true });
+for (const [name, text] of Object.entries(files)) {
+  writeFileSync(OUT + name, text);
+  console.log(`${name.padEnd(12)} ${(text.length / 1024).toFixed(1).padStart(6)} KB`);
+}

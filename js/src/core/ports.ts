@@ -1,0 +1,136 @@
+// What is said between the threads, and between the machine and its shells: types only.
+// Must not know how any of it is carried out.
+
+import type { Capabilities, Showing } from "./plan";
+import type { Codec, IceServer, InputEvent, ServerMessage, StreamInfo, ViewerMessage, ViewMode } from "./wire";
+
+export type ViewState = "connecting" | "open" | "negotiated" | "reconnecting" | "closed" | "error";
+
+/** What a view is, to whoever looks at it. */
+export interface ViewStatus {
+  readonly state: ViewState;
+  readonly reason: string;
+  readonly mode: ViewMode;
+  readonly showing: Showing;
+  readonly codec: Codec | undefined;
+  readonly stream: string;
+  /** Pixels of the newest frame; undefined until the stream is known. */
+  readonly size: { readonly width: number; readonly height: number } | undefined;
+}
+
+/** Where the socket stands, apart from any view. */
+export interface ServerStatus {
+  readonly state: "connecting" | "open" | "reconnecting" | "error";
+  readonly reason: string;
+  /** The streams that there are; empty while the server is out of reach. */
+  readonly streams: readonly StreamInfo[];
+}
+
+/** How a view fares, about once a second. */
+export interface ViewStats {
+  readonly fps: number;
+  readonly published_fps: number;
+  readonly sent_fps: number;
+  readonly latency_ms: number | undefined;
+  readonly rtt_ms: number | undefined;
+  readonly bitrate: number;
+  readonly target_bitrate: number;
+  readonly encode_ms: number;
+  readonly viewers: number;
+  readonly received: number;
+  readonly decoded: number;
+  readonly painted: number;
+  readonly dropped: number;
+  /** Lossless frames whose checksum was right, and whose was not: the latter are never painted. */
+  readonly exact: number;
+  readonly mismatched: number;
+  /** Milliseconds to add to this clock to have the server's; undefined until measured. */
+  readonly clock_offset: number | undefined;
+}
+
+/** What peer.ts saw of one video since it last spoke. */
+export interface VideoProgress {
+  readonly mid: string;
+  readonly decoded: number;
+  readonly fps: number;
+  readonly latency_ms: number | undefined;
+  readonly dropped: number;
+  /** Frames that each view painted. */
+  readonly views: readonly { readonly view: number; readonly painted: number }[];
+}
+
+export type PeerEvent =
+  | { readonly type: "peer_answer"; readonly peer: number; readonly offer: number; readonly sdp: string }
+  | { readonly type: "peer_candidate"; readonly peer: number; readonly candidate: string; readonly sdp_mid: string }
+  | { readonly type: "peer_connected"; readonly peer: number }
+  | { readonly type: "peer_failed"; readonly peer: number; readonly detail: string }
+  | { readonly type: "peer_progress"; readonly peer: number; readonly videos: readonly VideoProgress[] };
+
+export type PeerCommand =
+  | { readonly type: "peer_offer"; readonly peer: number; readonly offer: number; readonly sdp: string; readonly ice_servers: readonly IceServer[] }
+  | { readonly type: "peer_attach"; readonly peer: number; readonly mid: string; readonly view: number }
+  | { readonly type: "peer_detach"; readonly view: number }
+  | { readonly type: "peer_close"; readonly peer: number };
+
+export type ViewInput =
+  | { readonly type: "view_open"; readonly view: number; readonly stream: string; readonly mode: ViewMode; readonly visible: boolean }
+  | { readonly type: "view_mode"; readonly view: number; readonly mode: ViewMode }
+  | { readonly type: "view_stream"; readonly view: number; readonly stream: string }
+  | { readonly type: "view_visible"; readonly view: number; readonly visible: boolean }
+  | { readonly type: "view_input"; readonly view: number; readonly event: InputEvent }
+  | { readonly type: "view_close"; readonly view: number };
+
+/** Everything the session may be told. */
+export type SessionInput =
+  | ViewInput
+  | PeerEvent
+  | { readonly type: "start" }
+  | { readonly type: "stop" }
+  | { readonly type: "tick" }
+  | { readonly type: "socket_opened" }
+  /** `jitter`: a random number in [0, 1); the machine draws none itself. */
+  | { readonly type: "socket_closed"; readonly code: number; readonly reason: string; readonly jitter: number }
+  | { readonly type: "message"; readonly message: ServerMessage }
+  | { readonly type: "unit"; readonly stream: number; readonly lossless: boolean; readonly frame: number }
+  | { readonly type: "painted"; readonly stream: number; readonly lossless: boolean; readonly views: readonly number[]; readonly time_us: number }
+  /** A view that came late was given the picture the others have. */
+  | { readonly type: "repainted"; readonly view: number }
+  | { readonly type: "dropped"; readonly stream: number; readonly lossless: boolean }
+  | { readonly type: "mismatched"; readonly stream: number }
+  | { readonly type: "decoder_failed"; readonly stream: number; readonly detail: string }
+  | { readonly type: "keyframe_wanted"; readonly stream: number };
+
+/** Everything the session may ask for. */
+export type Effect =
+  | PeerCommand
+  | { readonly type: "connect" }
+  | { readonly type: "disconnect"; readonly code: number; readonly reason: string }
+  | { readonly type: "send"; readonly message: ViewerMessage }
+  | { readonly type: "decoder_reset"; readonly stream: number }
+  /** The view shares a subscription that began before it: it gets the picture that is there. */
+  | { readonly type: "repaint"; readonly view: number; readonly stream: number }
+  | { readonly type: "server_status"; readonly status: ServerStatus }
+  | { readonly type: "view_status"; readonly view: number; readonly status: ViewStatus }
+  | { readonly type: "view_stats"; readonly view: number; readonly stats: ViewStats };
+
+/** One lossless frame as it was checked: its number and the checksum of its pixels. */
+export type FrameProof = readonly [frame: number, checksum: number];
+
+/** Main thread to worker. `canvas` is an OffscreenCanvas, or the element itself where there is none. */
+export type ToWorker<Canvas = unknown> =
+  | { readonly type: "begin"; readonly url: string; readonly token: string; readonly agent: string; readonly able: Capabilities }
+  | { readonly type: "end" }
+  | { readonly type: "canvas"; readonly view: number; readonly canvas: Canvas }
+  | { readonly type: "capture"; readonly view: number; readonly request: number }
+  | ViewInput
+  | PeerEvent;
+
+/** Worker to main thread. */
+export type FromWorker<Image = unknown> =
+  | PeerCommand
+  | { readonly type: "ready" }
+  | Extract<Effect, { readonly type: "server_status" | "view_status" | "view_stats" }>
+  | { readonly type: "proofs"; readonly view: number; readonly proofs: readonly FrameProof[] }
+  | { readonly type: "captured"; readonly request: number; readonly image: Image | undefined }
+  | { readonly type: "log"; readonly level: "debug" | "warn"; readonly text: string };
+

@@ -1,0 +1,115 @@
+// One subscription as the viewer counts it: what came, what was shown, what the server says of it.
+// Must not know views' choices; it keeps books.
+
+import { Meter } from "./meter";
+import type { ViewStats } from "./ports";
+import type { Codec, Mode, Report, Stats } from "./wire";
+
+const REPORT_MS = 1000;
+/** The first report goes out soon: its echo is the first measure of the clocks. */
+const FIRST_REPORT_MS = 100;
+/** With video expected and none coming, the server is asked sooner what it sent. */
+const ANXIOUS_MS = 400;
+
+export class Subscription {
+  readonly views = new Set<number>();
+  codec: Codec | undefined;
+  /** The media section that carries it; undefined until an offer says so. */
+  mid: string | undefined;
+  stats: Stats | undefined;
+  received = 0;
+  decoded = 0;
+  painted = 0;
+  dropped = 0;
+  exact = 0;
+  mismatched = 0;
+  visible = true;
+  keyframe = false;
+  private readonly meter = new Meter();
+  private video: { readonly fps: number; readonly latency_ms: number | undefined } | undefined;
+  private report_at: number;
+  private reported_at = 0;
+  private progressed_at: number;
+
+  constructor(
+    readonly sub: number,
+    readonly stream: string,
+    readonly mode: Mode,
+    readonly asked: Codec | undefined,
+    now: number,
+  ) {
+    this.report_at = now + FIRST_REPORT_MS;
+    this.progressed_at = now;
+  }
+
+  /** A frame of this subscription was painted on a canvas, `late` milliseconds after it was published. */
+  paintedOne(late: number | undefined, now: number): void {
+    this.decoded += 1;
+    this.painted += 1;
+    this.progressed_at = now;
+    this.meter.add(now, late);
+  }
+
+  /** What the main thread counted of a video. */
+  watched(decoded: number, painted: number, dropped: number, fps: number, latency_ms: number | undefined, now: number): void {
+    this.decoded += decoded;
+    this.received += decoded;
+    this.painted += painted;
+    this.dropped += dropped;
+    this.video = { fps, latency_ms };
+    if (decoded > 0 || painted > 0) this.progressed_at = now;
+  }
+
+  setVisible(visible: boolean, now: number): void {
+    if (visible !== this.visible) this.report_at = now;
+    this.visible = visible;
+  }
+
+  wantKeyframe(now: number): void {
+    this.keyframe = true;
+    this.report_at = now;
+  }
+
+  /** The report to send, if one is due. */
+  reportIfDue(now: number): Report | undefined {
+    if (now < this.deadline) return undefined;
+    this.report_at = now + REPORT_MS;
+    this.reported_at = now;
+    const latency = this.latency(now);
+    const report: Report = {
+      type: "report",
+      sub: this.sub,
+      time: now,
+      visible: this.visible,
+      decoded: this.decoded,
+      painted: this.painted,
+      fps: round(this.fps(now)),
+      ...(latency === undefined ? {} : { latency_ms: round(latency) }),
+      ...(this.keyframe ? { keyframe: true } : {}),
+    };
+    this.keyframe = false;
+    return report;
+  }
+
+  get deadline(): number {
+    const anxious = this.mode === "webrtc" && this.visible && (this.stats?.published_fps ?? 0) > 0;
+    return anxious ? Math.min(this.report_at, Math.max(this.progressed_at, this.reported_at) + ANXIOUS_MS) : this.report_at;
+  }
+
+  get counts(): Pick<ViewStats, "received" | "decoded" | "painted" | "dropped" | "exact" | "mismatched"> {
+    const { received, decoded, painted, dropped, exact, mismatched } = this;
+    return { received, decoded, painted, dropped, exact, mismatched };
+  }
+
+  fps(now: number): number {
+    return this.video?.fps ?? this.meter.rate(now);
+  }
+
+  latency(now: number): number | undefined {
+    return this.video === undefined ? this.meter.median(now) : this.video.latency_ms;
+  }
+}
+
+function round(value: number): number {
+  return Math.round(value * 10) / 10;
+}

@@ -1,0 +1,275 @@
+// One view on a page: mounts video and canvas on top of each other, and wires them to the connection.
+// Must not know how the choice between them is made, nor how the toolbar looks.
+
+import { type Fit, place, type Rect, type Size, visiblePart } from "../core/geometry";
+import type { FrameProof, ViewStats, ViewStatus } from "../core/ports";
+import type { InputEvent, ViewMode } from "../core/wire";
+import { Chrome } from "./chrome";
+import { type Connection, connect, registry } from "./hub";
+import { listen } from "./listen";
+
+export interface ViewOptions {
+  /** The server's WebSocket address, `ws://…/ws` or `wss://…/ws`. */
+  readonly url: string;
+  readonly token: string;
+  readonly stream?: string;
+  readonly mode?: ViewMode;
+  readonly fit?: Fit;
+  /** CSS colour of what the picture leaves free; "auto" follows the page. */
+  readonly background?: string;
+  /** False: the bare picture. */
+  readonly batteries?: boolean;
+  readonly show_toolbar?: boolean;
+  readonly show_stats?: boolean;
+  /** True where the page has nothing else to scroll. */
+  readonly wheel_always?: boolean;
+  readonly onStatus?: (status: ViewStatus) => void;
+  readonly onStats?: (stats: ViewStats) => void;
+}
+
+interface Transition {
+  readonly at: number;
+  readonly state: string;
+  readonly showing: string;
+  readonly reason: string;
+}
+
+const KEEP_TRANSITIONS = 200;
+const KEEP_PROOFS = 600;
+
+export class View {
+  readonly element: HTMLDivElement;
+  private readonly connection: Connection;
+  private readonly id: number;
+  private readonly abort = new AbortController();
+  private readonly stage = document.createElement("div");
+  private readonly picture = document.createElement("div");
+  private readonly video = document.createElement("video");
+  private readonly canvas = document.createElement("canvas");
+  private readonly chrome: Chrome | undefined;
+  private fit: Fit;
+  private last_status: ViewStatus | undefined;
+  private last_stats: ViewStats | undefined;
+  private readonly transitions: Transition[] = [];
+  private readonly proofs: FrameProof[] = [];
+  private rect: Rect = { x: 0, y: 0, width: 0, height: 0 };
+
+  /** Mounts into `target` at once; pictures follow. Call `dispose` to end it. */
+  constructor(
+    target: HTMLElement,
+    private readonly options: ViewOptions,
+  ) {
+    this.fit = options.fit ?? "contain";
+    this.element = this.build();
+    this.chrome = options.batteries === false ? undefined : this.buildChrome();
+    target.append(this.element);
+    this.connection = connect(options.url, options.token);
+    const { stream = "default", mode = "auto" } = options;
+    this.id = this.connection.openView(
+      { stream, mode, visible: this.isVisible(true), canvas: this.canvas, video: this.video },
+      { status: (status) => this.onStatus(status), stats: (stats) => this.onStats(stats), proofs: (proofs) => this.onProofs(proofs), log: () => undefined },
+    );
+    this.watch();
+    registry().views.add(this);
+  }
+
+  get status(): ViewStatus | undefined {
+    return this.last_status;
+  }
+
+  get stats(): ViewStats | undefined {
+    return this.last_stats;
+  }
+
+  setMode(mode: ViewMode): void {
+    this.connection.post({ type: "view_mode", view: this.id, mode });
+  }
+
+  setStream(stream: string): void {
+    this.connection.post({ type: "view_stream", view: this.id, stream });
+  }
+
+  setFit(fit: Fit): void {
+    this.fit = fit;
+    this.layout();
+  }
+
+  setBackground(background: string): void {
+    this.stage.style.background = background === "auto" ? "" : background;
+  }
+
+  setToolbar(shown: boolean): void {
+    this.element.classList.toggle("framewire-has-toolbar", shown);
+  }
+
+  setHud(shown: boolean): void {
+    this.chrome?.setHud(shown);
+  }
+
+  /** The picture as PNG: pixel for pixel as published while it is lossless. Undefined before the first one. */
+  async screenshot(): Promise<Blob | undefined> {
+    if (this.last_status?.showing !== "webrtc") return this.connection.capture(this.id);
+    const { videoWidth, videoHeight } = this.video;
+    const part = visiblePart({ width: videoWidth, height: videoHeight }, this.frame);
+    const copy = new OffscreenCanvas(part.width, part.height);
+    copy.getContext("2d")?.drawImage(this.video, 0, 0, part.width, part.height, 0, 0, part.width, part.height);
+    return copy.convertToBlob({ type: "image/png" });
+  }
+
+  /** Ends the view; the last one of a page ends the connection. */
+  dispose(): void {
+    if (this.abort.signal.aborted) return;
+    this.abort.abort();
+    registry().views.delete(this);
+    this.connection.closeView(this.id);
+    this.connection.release();
+    this.video.srcObject = null;
+    this.element.remove();
+  }
+
+  /** What tests and curious people may look at. */
+  debug(): object {
+    const { last_status: status, last_stats: stats, transitions, proofs } = this;
+    return { id: this.id, status, stats, transitions, lossless: proofs, video: { width: this.video.videoWidth, height: this.video.videoHeight } };
+  }
+
+  private build(): HTMLDivElement {
+    const root = document.createElement("div");
+    root.className = "framewire";
+    root.dataset.state = "connecting";
+    root.dataset.showing = "none";
+    this.stage.className = "framewire-stage";
+    this.stage.tabIndex = 0;
+    // JupyterLab leaves keys alone under this attribute; without it "b" in a game adds a cell.
+    this.stage.dataset.lmSuppressShortcuts = "true";
+    this.stage.setAttribute("role", "application");
+    this.stage.setAttribute("aria-label", `Live picture of ${this.options.stream ?? "default"}`);
+    this.setBackground(this.options.background ?? "auto");
+    this.picture.className = "framewire-picture";
+    this.canvas.className = "framewire-canvas";
+    this.buildVideo();
+    this.picture.append(this.video, this.canvas);
+    this.stage.append(this.picture);
+    root.append(this.stage);
+    return root;
+  }
+
+  private buildVideo(): void {
+    const { video } = this;
+    video.className = "framewire-video";
+    video.muted = true;
+    video.playsInline = true;
+    video.autoplay = true;
+    video.disablePictureInPicture = true;
+    video.tabIndex = -1;
+    video.addEventListener("resize", () => this.layout(), { signal: this.abort.signal });
+  }
+
+  private buildChrome(): Chrome {
+    const { show_toolbar = true, show_stats = false, mode = "auto" } = this.options;
+    this.setToolbar(show_toolbar);
+    return new Chrome(this.element, { mode, show_stats }, {
+      setMode: (chosen) => this.setMode(chosen),
+      screenshot: () => void this.download(),
+      fullscreen: () => void this.toggleFullscreen(),
+    }, this.abort.signal);
+  }
+
+  private watch(): void {
+    const { signal } = this.abort;
+    const send = (event: InputEvent): void => this.connection.post({ type: "view_input", view: this.id, event });
+    const wheel_always = this.options.wheel_always ?? false;
+    listen(this.stage, { layout: () => ({ picture: this.rect, frame: this.frame }), send, wheel_always }, signal);
+    const sizes = new ResizeObserver(() => this.layout());
+    sizes.observe(this.stage);
+    const seen = new IntersectionObserver(([entry]) => this.tellVisible(entry?.isIntersecting ?? true));
+    seen.observe(this.element);
+    let on_screen = true;
+    this.tellVisible = (now_on_screen = on_screen) => {
+      on_screen = now_on_screen;
+      this.connection.post({ type: "view_visible", view: this.id, visible: this.isVisible(on_screen) });
+    };
+    document.addEventListener("visibilitychange", () => this.tellVisible(), { signal });
+    signal.addEventListener("abort", () => {
+      sizes.disconnect();
+      seen.disconnect();
+    });
+  }
+
+  private tellVisible: (on_screen?: boolean) => void = () => undefined;
+
+  private isVisible(on_screen: boolean): boolean {
+    return on_screen && document.visibilityState === "visible";
+  }
+
+  private get frame(): Size {
+    return this.last_status?.size ?? { width: this.canvas.width, height: this.canvas.height };
+  }
+
+  private onStatus(status: ViewStatus): void {
+    const before = this.last_status;
+    this.last_status = status;
+    this.element.dataset.state = status.state;
+    this.element.dataset.showing = status.showing;
+    if (status.showing !== "webrtc" && before?.showing === "webrtc") this.forgetVideo();
+    this.log(status);
+    this.layout();
+    this.chrome?.status(status);
+    this.options.onStatus?.(status);
+  }
+
+  /** The old track's last picture must not flash up when video comes back. */
+  private forgetVideo(): void {
+    if (this.video.srcObject instanceof MediaStream && !this.video.srcObject.active) this.video.srcObject = null;
+  }
+
+  private log({ state, showing, reason }: ViewStatus): void {
+    const last = this.transitions.at(-1);
+    if (last?.state === state && last.showing === showing && last.reason === reason) return;
+    this.transitions.push({ at: this.connection.now(), state, showing, reason });
+    if (this.transitions.length > KEEP_TRANSITIONS) this.transitions.shift();
+  }
+
+  private onStats(stats: ViewStats): void {
+    this.last_stats = stats;
+    this.chrome?.stats(stats);
+    this.options.onStats?.(stats);
+  }
+
+  private onProofs(proofs: readonly FrameProof[]): void {
+    this.proofs.push(...proofs);
+    this.proofs.splice(0, this.proofs.length - KEEP_PROOFS);
+  }
+
+  private layout(): void {
+    const { stage, picture, video, frame } = this;
+    const box = { width: stage.clientWidth, height: stage.clientHeight };
+    this.rect = place(box, frame, this.fit);
+    const { x, y, width, height } = this.rect;
+    Object.assign(picture.style, { left: `${x}px`, top: `${y}px`, width: `${width}px`, height: `${height}px` });
+    picture.classList.toggle("framewire-magnified", frame.width > 0 && width / frame.width >= 2);
+    const coded = { width: video.videoWidth, height: video.videoHeight };
+    if (coded.width === 0 || frame.width === 0) return;
+    const part = visiblePart(coded, frame);
+    Object.assign(video.style, { width: `${(100 * coded.width) / part.width}%`, height: `${(100 * coded.height) / part.height}%` });
+  }
+
+  private async download(): Promise<void> {
+    const image = await this.screenshot();
+    if (image === undefined) return;
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(image);
+    link.download = `${this.last_status?.stream ?? "framewire"}.png`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  }
+
+  private async toggleFullscreen(): Promise<void> {
+    try {
+      if (document.fullscreenElement === null) await this.element.requestFullscreen();
+      else await document.exitFullscreen();
+    } catch {
+      // A frame without the permission: the button has no effect there.
+    }
+  }
+}

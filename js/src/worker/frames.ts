@@ -1,0 +1,171 @@
+// Binary messages to pictures: assembles units, decodes only the newest, paints it in every view that wants it.
+// Must not know why a view wants it; the session is told what came and what was painted.
+
+import type { FrameProof, FromWorker, SessionInput } from "../core/ports";
+import { Assembler, type Unit } from "../core/units";
+import { type ChunkHeader, isLossless } from "../core/wire";
+import { CodedStream } from "./coded";
+import { Unpacker } from "./lossless";
+import { type CanvasLike, Painter } from "./painter";
+
+export interface FramesPorts {
+  feed(input: SessionInput): void;
+  targets(stream: number, lossless: boolean): readonly number[];
+  post(message: FromWorker<Blob>): void;
+}
+
+interface Lossless {
+  readonly unpacker: Unpacker;
+  /** Received and not decoded yet: newest wins. */
+  pending: Unit | undefined;
+  /** What was painted last, for a view that comes later; the unpacker owns its memory. */
+  shown: { readonly image: ImageData; readonly header: ChunkHeader } | undefined;
+}
+
+const PROOFS_MS = 250;
+
+export class Frames {
+  private readonly assembler = new Assembler();
+  private readonly painters = new Map<number, Painter>();
+  private readonly lossless = new Map<number, Lossless>();
+  private readonly coded = new Map<number, CodedStream>();
+  private readonly proofs = new Map<number, FrameProof[]>();
+  private readonly turn = new MessageChannel();
+  private turn_due = false;
+  private proofs_timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(private readonly ports: FramesPorts) {
+    this.turn.port1.onmessage = () => this.decodePending();
+  }
+
+  addCanvas(view: number, canvas: CanvasLike): void {
+    this.painters.set(view, new Painter(canvas));
+  }
+
+  removeCanvas(view: number): void {
+    this.painters.delete(view);
+    this.proofs.delete(view);
+  }
+
+  /** The view looks at another stream now. */
+  restart(view: number): void {
+    this.painters.get(view)?.restart();
+  }
+
+  /** A new socket: half units and decoders of the old one are worthless, and so may its clock be. */
+  clear(): void {
+    this.assembler.clear();
+    for (const stream of this.coded.values()) stream.close();
+    this.coded.clear();
+    this.lossless.clear();
+    for (const painter of this.painters.values()) painter.restart();
+  }
+
+  /** Gives a view the newest checked picture of a stream that others look at already. */
+  repaint(view: number, stream: number): void {
+    const shown = this.lossless.get(stream)?.shown;
+    if (shown === undefined || !this.painters.get(view)?.paint(shown.image, shown.header.time_us)) return;
+    this.ports.feed({ type: "repainted", view });
+    this.prove(view, [shown.header.frame, shown.header.checksum]);
+  }
+
+  resetDecoder(stream: number): void {
+    this.coded.get(stream)?.close();
+    this.coded.delete(stream);
+  }
+
+  /** One binary message. Throws `WireError`. */
+  receive(message: Uint8Array): void {
+    const unit = this.assembler.add(message);
+    if (unit === undefined) return;
+    const { stream, frame, codec } = unit.header;
+    this.ports.feed({ type: "unit", stream, lossless: isLossless(codec), frame });
+    if (isLossless(codec)) this.keep(unit);
+    else this.decodeCoded(unit);
+  }
+
+  async capture(view: number, request: number): Promise<void> {
+    const image = await this.painters.get(view)?.capture();
+    this.ports.post({ type: "captured", request, image });
+  }
+
+  /** Decoding waits for a turn of the event loop, so that frames already received overtake it. */
+  private keep(unit: Unit): void {
+    const { stream } = unit.header;
+    const entry = this.lossless.get(stream) ?? { unpacker: new Unpacker(), pending: undefined, shown: undefined };
+    this.lossless.set(stream, entry);
+    if (entry.pending !== undefined) {
+      entry.pending.release();
+      this.ports.feed({ type: "dropped", stream, lossless: true });
+    }
+    entry.pending = unit;
+    if (this.turn_due) return;
+    this.turn_due = true;
+    this.turn.port2.postMessage(null);
+  }
+
+  private decodePending(): void {
+    this.turn_due = false;
+    for (const [stream, entry] of this.lossless) {
+      const unit = entry.pending;
+      entry.pending = undefined;
+      if (unit !== undefined) this.showLossless(stream, entry, unit);
+    }
+  }
+
+  private showLossless(stream: number, entry: Lossless, unit: Unit): void {
+    const views = this.ports.targets(stream, true);
+    const unpacked = views.length > 0 ? entry.unpacker.unpack(unit) : undefined;
+    unit.release();
+    if (unpacked === undefined) return;
+    if (!unpacked.ok) {
+      this.ports.post({ type: "log", level: "warn", text: `framewire: ${unpacked.why}` });
+      return this.ports.feed({ type: "mismatched", stream });
+    }
+    const { image } = unpacked;
+    const { header } = unit;
+    entry.shown = { image, header };
+    const painted = views.filter((view) => this.painters.get(view)?.paint(image, header.time_us));
+    if (painted.length > 0) this.ports.feed({ type: "painted", stream, lossless: true, views: painted, time_us: header.time_us });
+    for (const view of painted) this.prove(view, [header.frame, header.checksum]);
+  }
+
+  private decodeCoded(unit: Unit): void {
+    const { stream } = unit.header;
+    const found = this.coded.get(stream) ?? this.openCoded(stream);
+    found.decode(unit.header, unit.data);
+    unit.release();
+  }
+
+  private openCoded(stream: number): CodedStream {
+    const opened = new CodedStream({
+      frame: (frame, header) => this.showCoded(frame, header),
+      keyframeWanted: () => this.ports.feed({ type: "keyframe_wanted", stream }),
+      failed: (detail) => this.ports.feed({ type: "decoder_failed", stream, detail }),
+    });
+    this.coded.set(stream, opened);
+    return opened;
+  }
+
+  private showCoded(frame: VideoFrame, header: ChunkHeader): void {
+    const { stream, width, height, time_us } = header;
+    const views = this.ports.targets(stream, false);
+    const painted = views.filter((view) => this.painters.get(view)?.draw(frame, width, height, time_us));
+    if (painted.length > 0) this.ports.feed({ type: "painted", stream, lossless: false, views: painted, time_us });
+    else this.ports.feed({ type: "dropped", stream, lossless: false });
+  }
+
+  /** What was checked and painted, told now and then: for tests, and for whoever wants to see the proof. */
+  private prove(view: number, proof: FrameProof): void {
+    const proofs = this.proofs.get(view) ?? [];
+    proofs.push(proof);
+    this.proofs.set(view, proofs);
+    this.proofs_timer ??= setTimeout(() => this.tellProofs(), PROOFS_MS);
+  }
+
+  private tellProofs(): void {
+    this.proofs_timer = undefined;
+    for (const [id, list] of this.proofs) this.ports.post({ type: "proofs", view: id, proofs: list });
+    this.proofs.clear();
+  }
+}
