@@ -78,7 +78,8 @@ class RemoveStream(_Message, frozen=True):
 
 class Ring(_Message, frozen=True):
     """Parent → engine: from now on the stream's frames are in the memory whose descriptor travels beside
-    this message. It replaces the ring of the generation before."""
+    this message. It replaces the ring of the generation before. Look into it at once: a bell for what is
+    in there may have been faster."""
 
     stream: int
     generation: int
@@ -268,11 +269,6 @@ class Replay(Generic[_H]):
             if id_ in self._rings:
                 said.append(self._rings[id_])
         return said
-
-    @property
-    def streams(self) -> tuple[int, ...]:
-        """Ids of the streams that there are."""
-        return tuple(self._streams)
 
 
 class RestartPolicy:

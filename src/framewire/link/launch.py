@@ -6,50 +6,32 @@ Must not know what the engine does, nor what is in a frame.
 from __future__ import annotations
 
 import atexit
-import contextlib
 import logging
 import os
-import selectors
 import signal
 import socket
-import struct
-import subprocess
-import sys
 import threading
 import time
 import weakref
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Final
 
-import framewire
 from framewire.errors import ClosedError, EngineError, LocalProtocolError
-from framewire.link.bell import Doorbell
 from framewire.link.control import (
     Configure,
     Failed,
     FromEngine,
-    Handles,
     Log,
     Ready,
     Replay,
     RestartPolicy,
     Shutdown,
     ToEngine,
-    encode,
-    parent_decoder,
 )
+from framewire.link.life import GRACE, Life
 from framewire.link.ring import RingWriter
 
 logger: Final = logging.getLogger("framewire")
-
-GRACE: Final = 3.0
-"""Seconds an engine has to end after Shutdown, and again after each of the signals."""
-_SAY_WITHIN: Final = 10
-"""Seconds after which an engine that does not read is taken for dead."""
-_LINES: Final = 30
-_NO_SIGNAL: Final = getattr(socket, "MSG_NOSIGNAL", 0)
 
 
 class EngineProcess:
@@ -71,7 +53,7 @@ class EngineProcess:
         command: Sequence[str] | None = None,
         policy: RestartPolicy | None = None,
     ) -> None:
-        """Starts the engine; raises EngineError where that cannot be done. The listeners are ours then too."""
+        """Starts the engine (``command``: another one). Raises EngineError where that cannot be done."""
         self._listeners = tuple(listeners)
         self._command = command
         self._on_message = on_message
@@ -82,17 +64,17 @@ class EngineProcess:
         self._wake = threading.Event()
         self._closing = False
         self._ready: Ready | None = None
-        self._life: _Life | None = None
+        self._life: Life | None = None
         self.failure: str | None = None
         """Why the engine is not started again any more, for people; None while all is well."""
+        self._keeper = threading.Thread(target=self._keep, name="framewire-engine", daemon=True)
+        _processes.add(self)
         try:
             self._be_born()
         except BaseException:
             self._close_listeners()
             raise
-        self._keeper = threading.Thread(target=self._keep, name="framewire-engine", daemon=True)
         self._keeper.start()
-        _processes.add(self)
 
     @property
     def pid(self) -> int | None:
@@ -135,8 +117,7 @@ class EngineProcess:
         raise EngineError(f"the engine is not up after {timeout:g} s{life.last_words() if life else ''}")
 
     def close(self) -> None:
-        """Ends the engine: asks it, then terminates it, then kills it. Closes the listening sockets. Idempotent;
-        returns when the process is gone."""
+        """Ends the engine (asks it, terminates it, kills it) and returns when it is gone. Idempotent."""
         with self._lock:
             life = None if self._closing else self._life
             self._closing = True
@@ -173,11 +154,10 @@ class EngineProcess:
         with self._lock:
             if self._closing:
                 return False
-            life = self._life = _Life(self._command, self._listeners)
+            with _no_fork:
+                life = self._life = Life(self._command, self._listeners)
             for message, ring in self._replay.messages():
                 life.say(message, ring)
-            for stream in self._replay.streams:
-                life.bell.ring(stream)
         return True
 
     def _keep(self) -> None:
@@ -212,12 +192,12 @@ class EngineProcess:
                 self._take(message)
         except LocalProtocolError as error:
             logger.error("framewire: the engine talks rubbish: %s", error)
+            life.process.kill()
         finally:
-            code = life.end()
+            cause = life.end()
             with self._lock:
                 self._life = None
-        words = "" if self._closing else life.last_words()
-        return f"{_cause(code)}{words}"
+        return f"{cause}{life.last_words()}"
 
     def _take(self, message: FromEngine) -> None:
         match message:
@@ -248,156 +228,17 @@ class EngineProcess:
 
     def _forget(self) -> None:
         """In a forked child: closes this side's copies. Locks may be held by threads that are not here."""
-        self._lock, self._changed, self._closing = threading.Lock(), threading.Condition(), True
+        self._lock, self._changed, self._wake = threading.Lock(), threading.Condition(), threading.Event()
+        self._closing, self._ready = True, None
         life, self._life = self._life, None
         self._close_listeners()
         if life:
             life.forget()
 
 
-class _Life:
-    """One engine process, from start to end, with this side's ends of what connects to it."""
-
-    def __init__(self, command: Sequence[str] | None, listeners: Sequence[socket.socket]) -> None:
-        if os.name != "posix":
-            raise EngineError('no engine process on this system yet; engine="inline" works')
-        command = command or default_command()
-        with _no_fork, contextlib.ExitStack() as theirs:
-            self._control, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-            theirs.enter_context(control)
-            bell, rung = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-            theirs.enter_context(rung)
-            self.bell = Doorbell(bell)
-            self._control.setsockopt(
-                socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", _SAY_WITHIN, 0)
-            )
-            handles = Handles(
-                control=control.fileno(),
-                bell=rung.fileno(),
-                listeners=tuple(sock.fileno() for sock in listeners),
-                parent=os.getpid(),
-            )
-            try:
-                self.process = subprocess.Popen(
-                    [*command, *handles.arguments()],
-                    pass_fds=(handles.control, handles.bell, *handles.listeners),
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,  # the kernel's interrupt key is meant for the cell
-                    env=environment(),
-                )
-            except OSError as error:
-                self._close_sockets()
-                raise EngineError(f"the engine cannot be started: {command[0]}: {error}") from error
-        assert self.process.stdout, "asked for above"
-        self._output = self.process.stdout
-        self._lines: deque[str] = deque(maxlen=_LINES)
-
-    def say(self, message: ToEngine, ring: RingWriter | None) -> None:
-        """Sends; whatever goes wrong, goes wrong for this life only, and its keeper finds out."""
-        data = encode(message)
-        try:
-            if ring:
-                data = data[socket.send_fds(self._control, [data], [ring.fileno()], _NO_SIGNAL) :]
-            self._control.sendall(data, _NO_SIGNAL)
-        except BlockingIOError:
-            self.process.kill()
-        except (OSError, ClosedError):
-            pass
-
-    def hear(self) -> Iterator[FromEngine]:
-        """What the engine says, until it has no more to say; its prints are logged on the way."""
-        decoder = parent_decoder()
-        with selectors.PollSelector() as selector:  # has no descriptor that a fork could inherit
-            selector.register(self._control, selectors.EVENT_READ)
-            selector.register(self._output, selectors.EVENT_READ)
-            while True:
-                ready = [key.fileobj for key, _ in selector.select()]
-                if self._output in ready and not self._listen():
-                    selector.unregister(self._output)
-                if self._control in ready:
-                    data = self._read()
-                    if not data:
-                        return
-                    yield from decoder.feed(data)
-
-    def end(self) -> int:
-        """Sees to it that the process is gone, closes everything, and returns its exit code."""
-        deadline = time.monotonic() + GRACE
-        with selectors.PollSelector() as selector:
-            selector.register(self._output, selectors.EVENT_READ)
-            while (left := deadline - time.monotonic()) > 0 and selector.select(left):
-                if not self._listen():
-                    break
-        try:
-            self.process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self._close_sockets()
-        self._output.close()
-        return self.process.returncode
-
-    def last_words(self) -> str:
-        """What the engine printed last, as the end of an error message."""
-        return "".join(f"\n  {line}" for line in self._lines)
-
-    def forget(self) -> None:
-        """In a forked child."""
-        self._control.close()
-        self.bell.forget()
-        os.close(self._output.fileno())
-        self.process.returncode = 0  # not this process' child: there is nothing to wait for
-
-    def _read(self) -> bytes:
-        try:
-            return self._control.recv(65_536)
-        except OSError:
-            return b""
-
-    def _listen(self) -> bool:
-        data = os.read(self._output.fileno(), 65_536)
-        for line in data.decode(errors="replace").splitlines():
-            self._lines.append(line)
-            logger.warning("framewire engine: %s", line)
-        return bool(data)
-
-    def _close_sockets(self) -> None:
-        self._control.close()
-        self.bell.close()
-
-
-def default_command() -> list[str]:
-    """The engine that comes with this package, run by this Python."""
-    if not sys.executable:
-        raise EngineError('this Python does not know its own executable; engine="inline" works')
-    return [sys.executable, "-m", "framewire.engine"]
-
-
-def environment() -> dict[str, str]:
-    """The parent's, with a PYTHONPATH by which the engine imports the very modules that the parent would.
-
-    Except for the working directory, which comes last: a user's ``queue.py`` beside a notebook must not
-    become the engine's. Python would put it first for ``-m``; PYTHONSAFEPATH keeps it from doing so.
-    """
-    root = str(Path(framewire.__file__).resolve().parents[1])
-    main = getattr(sys.modules.get("__main__"), "__file__", None)
-    here = {"", os.getcwd(), os.path.dirname(os.path.abspath(main)) if main else ""}
-    path = [root, *(p for p in sys.path if p not in here), *(p or os.getcwd() for p in sys.path if p in here)]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(path)), "PYTHONSAFEPATH": "1"}
-
-
-def _cause(code: int) -> str:
-    if code >= 0:
-        return f"exit status {code}"
-    with contextlib.suppress(ValueError):
-        return f"signal {-code}, {signal.Signals(-code).name}"
-    return f"signal {-code}"
-
-
-# A fork between the making of a socket pair and the closing of the engine's end of it would keep that end open
-# in the child for ever, and the engine's death would go unheard; so forks wait for the few milliseconds.
+# A fork between the making of a socket pair and the closing of the engine's end of it would keep that end
+# open in the child for ever, and the engine's death would go unheard; so forks wait for the few milliseconds
+# that a birth takes.
 _no_fork: Final = threading.RLock()
 _processes: Final[weakref.WeakSet[EngineProcess]] = weakref.WeakSet()
 

@@ -1,0 +1,188 @@
+"""Messages survive the bytes; rubbish does not; a new engine hears what holds; and when to give up."""
+
+from __future__ import annotations
+
+import typing
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from framewire.errors import LocalProtocolError
+from framewire.link.control import (
+    MAX_MESSAGE,
+    AddStream,
+    Configure,
+    EngineStats,
+    Failed,
+    FromEngine,
+    Handles,
+    InputArrived,
+    Log,
+    Ready,
+    RemoveStream,
+    Replay,
+    RestartPolicy,
+    Ring,
+    Shutdown,
+    ToEngine,
+    Viewers,
+    encode,
+    engine_decoder,
+    parent_decoder,
+)
+
+SAID: list[ToEngine] = [
+    Configure(
+        token="s3cret",
+        server_name="bench",
+        allowed_origins=("https://a.example",),
+        allowed_hosts=("a.example",),
+        ice_servers=({"urls": ["turn:b"], "username": "u", "credential": "c"},),
+        max_bitrate=1,
+        options={"still_after": 0.5},
+    ),
+    AddStream(id=7, name="caméra", width=1, height=16384, fps=29.97, options={"alpha": True}),
+    RemoveStream(id=7),
+    Ring(stream=7, generation=3),
+    Shutdown(),
+]
+HEARD: list[FromEngine] = [
+    Ready(pid=1, epoch="e"),
+    InputArrived(stream=7, client_id="c", principal=None, event={"type": "wheel", "dy": -1.5, "touches": {}}),
+    Viewers(stream=7, count=2),
+    EngineStats(stream=7, stats={"fps": 59.9, "encoders": [{"codec": "vp8"}]}),
+    Log(level=30, text="línea"),
+    Failed(text="no"),
+]
+
+
+def test_every_message_of_both_unions_is_among_the_examples():
+    assert {type(m) for m in SAID} == set(typing.get_args(ToEngine))
+    assert {type(m) for m in HEARD} == set(typing.get_args(FromEngine))
+
+
+@given(st.lists(st.integers(1, 50), max_size=40))
+def test_messages_survive_any_cutting_of_the_bytes(cuts):
+    data = b"".join(map(encode, SAID))
+    decoder, heard, at = engine_decoder(), [], 0
+    for size in cuts:
+        heard += decoder.feed(data[at : at + size])
+        at += size
+    assert heard + decoder.feed(data[at:]) == SAID
+
+
+def test_what_the_engine_says_arrives():
+    assert parent_decoder().feed(b"".join(map(encode, HEARD))) == HEARD
+
+
+def test_the_type_is_spelled_in_snake_case():
+    assert msgspec.msgpack.decode(encode(SAID[1])[4:])["type"] == "add_stream"
+
+
+@given(st.binary(max_size=64))
+def test_rubbish_is_refused_and_raises_nothing_else(data):
+    decoder = parent_decoder()
+    try:
+        decoder.feed(len(data).to_bytes(4, "little") + data)
+    except LocalProtocolError:
+        with pytest.raises(LocalProtocolError):
+            decoder.feed(b"")
+    else:
+        pytest.fail("no such bytes are a message")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param({"type": "viewers", "stream": 1}, id="a field is missing"),
+        pytest.param({"type": "viewers", "stream": 1, "count": 1, "more": 1}, id="a field nobody knows"),
+        pytest.param({"type": "viewers", "stream": "1", "count": 1}, id="a field of another type"),
+        pytest.param({"type": "shutdown"}, id="a message of the other direction"),
+        pytest.param({"type": "cheers"}, id="no such message"),
+    ],
+)
+def test_a_message_that_is_not_ours_is_refused(body):
+    data = msgspec.msgpack.encode(body)
+    with pytest.raises(LocalProtocolError):
+        parent_decoder().feed(len(data).to_bytes(4, "little") + data)
+
+
+def test_a_length_beyond_reason_is_refused_before_its_bytes_come():
+    with pytest.raises(LocalProtocolError, match="length"):
+        engine_decoder().feed((MAX_MESSAGE + 1).to_bytes(4, "little"))
+
+
+def test_what_cannot_be_said_is_refused_where_it_is_said():
+    with pytest.raises(LocalProtocolError, match="EngineStats"):
+        encode(EngineStats(stream=1, stats={"x": object()}))
+    with pytest.raises(LocalProtocolError, match="bytes"):
+        encode(Log(level=1, text="x" * MAX_MESSAGE))
+
+
+def test_the_token_is_in_no_repr():
+    assert "s3cret" not in repr(SAID[0]) and "s3cret" not in str(SAID)
+
+
+def test_handles_survive_the_command_line():
+    handles = Handles(control=3, bell=9, listeners=(4, 5), parent=77)
+    assert Handles.parse(["echo", *handles.arguments()]) == handles
+    assert Handles.parse(Handles(control=3, bell=9, parent=77).arguments()).listeners == ()
+
+
+@pytest.mark.parametrize("arguments", [[], ["--control=x", "--bell=1", "--listen=", "--parent=1"]])
+def test_a_command_line_that_is_not_ours_is_refused(arguments):
+    with pytest.raises(LocalProtocolError):
+        Handles.parse(arguments)
+
+
+def test_a_new_engine_hears_what_holds_and_nothing_that_is_over():
+    replay: Replay[str] = Replay(Configure(server_name="one"))
+    one, two = AddStream(id=1, name="one", width=1, height=1), AddStream(id=2, name="two", width=1, height=1)
+    replay.record(one)
+    replay.record(Ring(stream=1, generation=1), "memory 1")
+    replay.record(two)
+    replay.record(Ring(stream=2, generation=1), "memory 2")
+    replay.record(Ring(stream=1, generation=2), "memory 3")
+    replay.record(RemoveStream(id=2))
+    replay.record(RemoveStream(id=9))
+    replay.record(Configure(server_name="another"))
+    wider = AddStream(id=1, name="one", width=9, height=1)
+    replay.record(wider)
+    replay.record(Shutdown())
+    assert replay.messages() == [
+        (Configure(server_name="another"), None),
+        (wider, None),
+        (Ring(stream=1, generation=2), "memory 3"),
+    ]
+
+
+def test_a_ring_needs_its_memory_and_its_stream():
+    replay: Replay[str] = Replay(Configure())
+    with pytest.raises(LocalProtocolError):
+        replay.record(Ring(stream=1, generation=1), "memory")
+    replay.record(AddStream(id=1, name="one", width=1, height=1))
+    with pytest.raises(LocalProtocolError):
+        replay.record(Ring(stream=1, generation=1))
+
+
+def test_the_first_death_is_answered_at_once_and_quick_ones_ever_later_until_enough():
+    policy = RestartPolicy(limit=5)
+    delays = [policy.died(float(t), was_ready=True) for t in range(5)]
+    assert delays[0] == 0 and delays[-1] is None
+    waits = [d for d in delays if d is not None]
+    assert len(waits) == 4 and waits == sorted(set(waits))
+
+
+def test_rare_deaths_never_end_the_trying():
+    policy = RestartPolicy(limit=3, window=60)
+    assert {policy.died(61.0 * n, was_ready=True) for n in range(20)} == {0.0}
+
+
+def test_an_engine_that_never_comes_up_gets_few_trials():
+    policy = RestartPolicy(unready_limit=2, window=1)
+    assert policy.died(0, was_ready=False) is not None
+    assert policy.died(100, was_ready=True) is not None
+    assert policy.died(200, was_ready=False) is not None
+    assert policy.died(300, was_ready=False) is None
