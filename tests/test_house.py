@@ -190,6 +190,28 @@ def test_no_path_of_somebodys_machine(file: Path):
     assert not found
 
 
+PROSE = sorted(file for file in tracked() if file.suffix == ".md")
+
+
+@pytest.mark.parametrize("page", PROSE, ids=named)
+def test_what_a_page_links_to_is_there(page: Path):
+    links = re.findall(r"\]\(([^)#\s]+)", page.read_text())
+    gone = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert gone == []
+
+
+@pytest.mark.parametrize("page", PROSE, ids=named)
+def test_a_test_that_a_page_names_is_there(page: Path):
+    tests = re.findall(r"(tests/[\w/]+\.py)::(\w+)", page.read_text())
+    gone = [(file, name) for file, name in tests if f"def {name}(" not in read(ROOT / file)]
+    assert gone == []
+
+
+def read(file: Path) -> str:
+    """A file's text; nothing where there is no such file."""
+    return file.read_text() if file.is_file() else ""
+
+
 def contract(name: str) -> dict[str, list[str]]:
     """The import contract whose name begins so."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
