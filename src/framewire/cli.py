@@ -1,0 +1,206 @@
+"""The command line: `framewire demo` and `framewire doctor`. Must not know more than a user could."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import socket
+import sys
+import time
+import webbrowser
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from framewire._version import __version__
+from framewire.display import Display, serve
+from framewire.errors import FramewireError
+from framewire.host import exposed
+from framewire.patterns import PATTERNS
+from framewire.publishing import publish_loop
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except FramewireError as error:
+        print(f"framewire: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="framewire", description="Numpy frames to a notebook or a browser.")
+    parser.add_argument("--version", action="version", version=f"framewire {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    demo = commands.add_parser("demo", help="a moving picture in your browser")
+    demo.add_argument("pattern", nargs="?", choices=sorted(PATTERNS), default="plasma")
+    demo.add_argument("--size", type=_size, default=(1280, 720), metavar="WxH", help="pixels (1280x720)")
+    demo.add_argument("--fps", type=float, default=60.0, help="frames a second (60)")
+    demo.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
+    demo.add_argument("--port", type=int, default=None, help="8765, or any free one; 0 for any free one")
+    demo.add_argument("--mode", choices=("auto", "webrtc", "webcodecs", "lossless"), default="auto")
+    demo.add_argument("--no-open", action="store_true", help="do not open a browser")
+    demo.add_argument("--seconds", type=float, default=None, help="end by itself after so long")
+    demo.set_defaults(run=_demo)
+    doctor = commands.add_parser("doctor", help="what works on this machine, and how to get what does not")
+    doctor.set_defaults(run=_doctor)
+    return parser
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        width, height = (int(side) for side in text.lower().split("x"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: 1280x720") from None
+    if min(width, height) < 1:
+        raise argparse.ArgumentTypeError("at least 1x1")
+    return width, height
+
+
+# demo
+
+
+def _demo(options: argparse.Namespace) -> int:
+    width, height = options.size
+    with serve(width, height, fps=options.fps, host=options.host, port=options.port) as display:
+        display.wait_ready()
+        render = PATTERNS[options.pattern](width, height)
+        number = iter(range(1 << 62))
+        task = publish_loop(display, lambda: render(next(number)), fps=options.fps)
+        url = display.url.replace("#", f"?mode={options.mode}#") if options.mode != "auto" else display.url
+        _announce(display, url, options)
+        try:
+            _watch(display, task.done, options.seconds)
+        finally:
+            task.cancel()
+            task.join(2)
+    return 0
+
+
+def _announce(display: Display, url: str, options: argparse.Namespace) -> None:
+    print(f"framewire {__version__}: {options.pattern}, {display.width}x{display.height} at {options.fps:g} fps")
+    print(f"\n    {url}\n")
+    if exposed(options.host):
+        print(f"From another machine: the same address with this machine's name instead of {display.server.address}.")
+    print("Ctrl-C ends it. The part after # is the key: whoever has it may watch.", flush=True)
+    if not options.no_open and _has_screen():
+        webbrowser.open(url)
+
+
+def _has_screen() -> bool:
+    if sys.platform in ("darwin", "win32"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _watch(display: Display, done: Callable[[], bool], seconds: float | None) -> None:
+    """A line now and then about who watches; ends with the loop, the time or Ctrl-C."""
+    end = time.monotonic() + seconds if seconds else float("inf")
+    said: tuple[Any, ...] = ()
+    while not done() and time.monotonic() < end:
+        time.sleep(min(0.5, max(0.0, end - time.monotonic())))
+        if display.server.failure:
+            raise FramewireError(display.server.failure)
+        stats = display.stats
+        news = (display.client_count, tuple(stats.get("encodings", ())))
+        if news != said:
+            said = news
+            viewers = f"{news[0]} viewer{'' if news[0] == 1 else 's'}"
+            print(f"  {viewers}{', sending ' + ' + '.join(news[1]) if news[1] else ''}", flush=True)
+
+
+# doctor
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    print(f"framewire {__version__}, Python {sys.version.split()[0]}, {os.cpu_count()} cores\n")
+    checks = (_check_client, _check_encoders, _check_colour, _check_engine, _check_addresses, _check_notebook)
+    wrong = 0
+    for check in checks:
+        try:
+            fine, text = check()
+        except Exception as error:
+            fine, text = False, f"{check.__name__[7:]}: {type(error).__name__}: {error}"
+        wrong += not fine
+        print(f"  {'ok ' if fine else 'NO '} {text}", flush=True)
+    print("\nall is well" if not wrong else f"\n{wrong} to mend")
+    return 1 if wrong else 0
+
+
+def _check_client() -> tuple[bool, str]:
+    from importlib.resources import files
+
+    missing = [n for n in ("page.html", "page.js", "widget.js") if not files("framewire").joinpath("static", n).is_file()]
+    if missing:
+        return False, "the browser client is not built (in a checkout: make setup; wheels carry it)"
+    return True, "the browser client is there"
+
+
+def _check_encoders() -> tuple[bool, str]:
+    import numpy as np
+
+    from framewire.codec.encoders import available_codecs, open_encoder
+    from framewire.frame import Frame
+
+    codecs = available_codecs()
+    if not codecs:
+        return False, "no video encoder: reinstall PyAV from its wheel (pip install --force-reinstall av)"
+    frame = Frame(np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8), 1, 1)
+    speeds = []
+    for codec in codecs:
+        encoder = open_encoder(codec, fps=30, max_bitrate=8_000_000)
+        encoder.encode(frame)
+        start = time.perf_counter()
+        for number in range(10):
+            encoder.encode(Frame(np.roll(frame.pixels, number, 1), number + 2, number + 2))
+        speeds.append(f"{codec} {10 / (time.perf_counter() - start):.0f} fps of 720p noise")
+        encoder.close()
+    return True, "encoders: " + ", ".join(speeds)
+
+
+def _check_colour() -> tuple[bool, str]:
+    try:
+        import cv2
+    except ImportError:
+        return True, "colours by swscale; OpenCV takes a quarter of its time (pip install 'framewire[fast]')"
+    return True, f"colours by OpenCV {cv2.__version__}"
+
+
+def _check_engine() -> tuple[bool, str]:
+    start = time.perf_counter()
+    with serve(64, 48, name="doctor", port=0) as display:
+        display.wait_ready()
+        took = time.perf_counter() - start
+        with socket.create_connection(("127.0.0.1", display.port), timeout=5) as sock:
+            sock.sendall(f"GET /health HTTP/1.1\r\nHost: 127.0.0.1:{display.port}\r\nConnection: close\r\n\r\n".encode())
+            healthy = b"200" in sock.recv(64)
+    return healthy, f"the engine starts in {took:.1f} s and answers"
+
+
+def _check_addresses() -> tuple[bool, str]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            # Sends nothing: it only asks the routing table which address leads outside (RFC 5737 address).
+            sock.connect(("192.0.2.1", 9))
+            address = sock.getsockname()[0]
+        except OSError:
+            return True, "no network beside loopback: viewers on this machine only"
+    return True, f"this machine itself sees 127.0.0.1; others reach {address} with serve(host=\"0.0.0.0\")"
+
+
+def _check_notebook() -> tuple[bool, str]:
+    try:
+        import anywidget
+    except ImportError:
+        return False, "no notebook widgets: pip install anywidget"
+    jupyter = "JupyterLab is here" if shutil.which("jupyter-lab") else "no JupyterLab on this PATH (pip install jupyterlab)"
+    return True, f"notebook widgets by anywidget {anywidget.__version__}; {jupyter}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
