@@ -9,7 +9,7 @@ import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine, Iterable, Iterator
 from typing import Any, Final, Protocol
 
 from framewire import wire
@@ -82,7 +82,8 @@ class Connection:
         self._subs: dict[int, s.Attach] = {}
         self._runner: _PeerRunner | None = None
         self._control: deque[str] = deque()
-        self._chunks: deque[tuple[int, bytes]] = deque()
+        self._chunks: deque[tuple[int, int, bytes]] = deque()
+        """(subscription, index in its unit, message)"""
         self._ready = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -193,7 +194,7 @@ class Connection:
             return
         if self._runner and effect in self._runner.waiting:
             self._runner.waiting.remove(effect)
-        self._chunks = deque(item for item in self._chunks if item[0] != sub)
+        self._chunks = deque(_without(sub, self._chunks))
         if stream := self._host.stream(effect.stream):
             stream.detach(self._key(sub))
             self._host.watched(effect.stream)
@@ -204,7 +205,7 @@ class Connection:
             return runner is not None and parcel.packed is not None and runner.peer.send(sub, parcel.packed)
 
         def to_socket(parcel: Parcel) -> bool:
-            self._chunks.extend((sub, message) for message in parcel.messages)
+            self._chunks.extend((sub, index, message) for index, message in enumerate(parcel.messages))
             self._ready.set()
             return True
 
@@ -295,7 +296,7 @@ class Connection:
                     if self._control:
                         await self._socket.send_text(self._control.popleft())
                     else:
-                        await self._socket.send_bytes(self._chunks.popleft()[1])
+                        await self._socket.send_bytes(self._chunks.popleft()[2])
                 if self._closing:
                     await self._socket.close(*self._closing)
                     return
@@ -338,3 +339,16 @@ class Connection:
         self._feed(s.Expired())
 
 
+
+
+def _without(sub: int, chunks: Iterable[tuple[int, int, bytes]]) -> Iterator[tuple[int, int, bytes]]:
+    """The chunks still to send when a subscription is over. A unit that was begun is finished: the next
+    subscription to the same stream would seem to begin in its middle."""
+    begun = True
+    for chunk in chunks:
+        if chunk[0] != sub:
+            yield chunk
+            continue
+        begun = begun and chunk[1] > 0
+        if begun:
+            yield chunk
