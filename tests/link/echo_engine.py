@@ -46,7 +46,7 @@ class Echo:
                     stats = {
                         "number": lease.frame.number,
                         "shape": list(pixels.shape),
-                        "checksum": zlib.crc32(pixels),
+                        "checksum": zlib.crc32(pixels.data),
                         "name": self.names[stream],
                         "pid": os.getpid(),
                     }
@@ -99,5 +99,6 @@ if __name__ == "__main__":
     plain = {word for word in arguments if not word.startswith("--")}
     if "deaf" in plain:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    print("echo engine up", flush=True)
+    sys.stdout.write("echo engine up\n")
+    sys.stdout.flush()
     asyncio.run(main(plain, Handles.parse(arguments)))

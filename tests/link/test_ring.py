@@ -17,10 +17,16 @@ import pytest
 from framewire.errors import ClosedError, LocalProtocolError
 from framewire.link import ring
 from framewire.link.life import environment
-from framewire.link.ring import LEASES, SLOTS, LocalSlot, RingReader, RingWriter
+from framewire.link.ring import LEASES, SLOTS, FrameSource, Lease, LocalSlot, RingReader, RingWriter
 from tests.link.patterns import pattern, whole
 
 PROGRAMS = Path(__file__).parent
+
+
+def leased(source: FrameSource) -> Lease:
+    lease = source.latest()
+    assert lease
+    return lease
 
 
 @pytest.fixture
@@ -150,7 +156,7 @@ def test_a_local_slot_takes_frames_of_any_size():
     slot.write(np.ones((2, 2, 1), np.uint8), 1, 1)
     small = slot.latest()
     slot.write(np.full((500, 400, 4), 7, np.uint8), 2, 2)
-    with slot.latest() as lease:
+    with leased(slot) as lease:
         assert lease.frame.pixels.shape == (500, 400, 4) and (lease.frame.pixels == 7).all()
     assert small and (small.frame.pixels == 1).all()
     small.release()
@@ -184,16 +190,17 @@ def test_an_interrupt_in_the_middle_of_a_frame_leaves_the_last_whole_one(pair, m
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr(writer, "_copy", interrupted)
             writer.write(pattern(99), 99, 99)
-    with reader.latest() as lease:
+    with leased(reader) as lease:
         assert lease.frame.number == SLOTS and whole(lease.frame)
     writer.write(pattern(100), 100, 100)
-    with reader.latest() as lease:
+    with leased(reader) as lease:
         assert lease.frame.number == 100 and whole(lease.frame)
 
 
 def between(monkeypatch, end, act, *, at):
     """Runs ``act`` at the ``at``-th fence of ``end``: where the other processor would have got in between."""
-    fence, calls = end._fence, []
+    fence = end._fence
+    calls: list[None] = []
 
     def fenced():
         calls.append(None)
@@ -221,7 +228,7 @@ def test_a_writer_turns_away_from_a_slot_that_is_leased_as_it_claims_it(pair, mo
     assert len(claimed) == 1
     assert writer._words[ring._line(claimed[0])] % 2 == 0, "what was not overwritten is whole as before"
     assert (writer._words[ring._LATEST_WORD] & 0xFF) - 1 != claimed[0]
-    with reader.latest() as lease:
+    with leased(reader) as lease:
         assert lease.frame.number == 4 and whole(lease.frame)
 
 
@@ -236,7 +243,7 @@ def test_a_reader_looks_again_when_the_writer_was_faster(pair, monkeypatch):
         writer.write(pattern(2), 2, 2)
 
     between(monkeypatch, reader, write_on, at=1)
-    with reader.latest() as lease:
+    with leased(reader) as lease:
         assert lease.frame.number == 2 and whole(lease.frame)
     assert not any(writer._words[ring._line(slot) + ring._LEASED] for slot in range(SLOTS))
 
@@ -248,7 +255,7 @@ def test_what_a_dead_reader_had_leased_is_free_for_the_next(pair):
         reader.latest()
     again = RingReader(os.dup(writer.fileno()))
     assert not any(writer._words[ring._line(slot) + ring._LEASED] for slot in range(SLOTS))
-    with again.latest() as lease:
+    with leased(again) as lease:
         assert whole(lease.frame)
 
 
@@ -286,7 +293,7 @@ def test_without_memfd_the_memory_has_no_name_either(monkeypatch, tmp_path):
     assert not list(tmp_path.iterdir())
     reader = RingReader(os.dup(writer.fileno()))
     writer.write(pattern(3), 3, 3)
-    with reader.latest() as lease:
+    with leased(reader) as lease:
         assert whole(lease.frame)
     writer.close()
 
@@ -355,5 +362,5 @@ def test_a_writer_killed_in_the_middle_of_a_frame_leaves_the_last_whole_one():
         assert writer.wait(60) == -signal.SIGKILL
     reader = RingReader(fd)
     assert any(reader._words[ring._line(slot)] & 1 for slot in range(SLOTS)), "it died in the middle"
-    with reader.latest() as lease:
+    with leased(reader) as lease:
         assert lease.frame.number == 41 and whole(lease.frame)

@@ -32,7 +32,6 @@ _READ: Final = 65_536
 _MOST_FDS: Final = 16
 _OUTBOX: Final = 8 << 20
 """Bytes kept for a parent that does not read (it is stopped in a debugger, say); what comes after is lost."""
-_CLOEXEC: Final = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 WATCH: Final = 0.5
 """Seconds between two looks at who the parent is."""
 GRACE: Final = 5.0
@@ -108,7 +107,9 @@ class EngineLink:
 
     def _read(self) -> None:
         try:
-            data, fds, _, _ = socket.recv_fds(self._control, _READ, _MOST_FDS, _CLOEXEC)
+            data, fds, _, _ = socket.recv_fds(self._control, _READ, _MOST_FDS)
+            for fd in fds:
+                os.set_inheritable(fd, False)
             self._fds.extend(fds)
             messages = self._decoder.feed(data)
             for message in messages:

@@ -5,6 +5,7 @@ Must not know that there may be another one after it, nor what the engine does.
 
 from __future__ import annotations
 
+import array
 import contextlib
 import logging
 import os
@@ -31,6 +32,7 @@ GRACE: Final = 3.0
 _SAY_WITHIN: Final = 10
 """Seconds after which an engine that does not read is taken for dead."""
 _LINES: Final = 30
+_LINE: Final = 65_536
 _NO_SIGNAL: Final = getattr(socket, "MSG_NOSIGNAL", 0)
 
 
@@ -48,6 +50,7 @@ class Life:
         except OSError as error:
             raise EngineError(f"the engine cannot be started: {command[0]}: {error}") from error
         self._lines: deque[str] = deque(maxlen=_LINES)
+        self._unfinished = b""
 
     def _be_born(
         self, command: Sequence[str], listeners: Sequence[socket.socket], ours: contextlib.ExitStack
@@ -74,7 +77,9 @@ class Life:
         data = encode(message)
         try:
             if ring:
-                data = data[socket.send_fds(self._control, [data], [ring.fileno()], _NO_SIGNAL) :]
+                # Not socket.send_fds: it drops its flags, and a parent with SIGPIPE at its default would die.
+                beside = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [ring.fileno()]))
+                data = data[self._control.sendmsg([data], [beside], _NO_SIGNAL) :]
             self._control.sendall(data, _NO_SIGNAL)
         except BlockingIOError:
             self.process.kill()
@@ -133,9 +138,12 @@ class Life:
 
     def _listen(self) -> bool:
         data = os.read(self._output.fileno(), 65_536)
-        for line in data.decode(errors="replace").splitlines():
-            self._lines.append(line)
-            logger.warning("framewire engine: %s", line)
+        *lines, self._unfinished = (self._unfinished + (data or b"\n")).split(b"\n")
+        for line in (line.decode(errors="replace").rstrip() for line in lines):
+            if line:
+                self._lines.append(line)
+                logger.warning("framewire engine: %s", line)
+        self._unfinished = self._unfinished[-_LINE:]
         return bool(data)
 
     def _close_sockets(self) -> None:

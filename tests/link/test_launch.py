@@ -1,0 +1,388 @@
+"""The engine lives as long as its parent wants, and not longer, whoever is killed; nothing is left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from framewire.errors import ClosedError, EngineError
+from framewire.link import launch, life
+from framewire.link.control import (
+    AddStream,
+    Configure,
+    EngineStats,
+    Failed,
+    Ready,
+    RemoveStream,
+    RestartPolicy,
+    Ring,
+)
+from framewire.link.launch import EngineProcess
+from framewire.link.life import environment
+from framewire.link.listen import bind
+from framewire.link.ring import RingWriter
+
+HERE = Path(__file__).parent
+ECHO = [sys.executable, str(HERE / "echo_engine.py")]
+PATIENCE = 60.0
+
+
+def eventually(what, because=""):
+    deadline = time.monotonic() + PATIENCE
+    while not (value := what()):
+        assert time.monotonic() < deadline, because or "it did not come about"
+        time.sleep(0.01)
+    return value
+
+
+def gone(pid):
+    """No such process; or a zombie that whoever adopted it has not buried."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+class Engines:
+    """Engines with an ear on them; closed in the end."""
+
+    def __init__(self) -> None:
+        self.stack = contextlib.ExitStack()
+        self.heard: list[object] = []
+
+    def start(self, *words, command=None, listeners=None, on_message=None, **options):
+        def hear(message):
+            self.heard.append(message)
+            if on_message:
+                on_message(message)
+
+        engine = EngineProcess(
+            bind("127.0.0.1", 0) if listeners is None else listeners,
+            Configure(token="s3cret-token", server_name="test"),
+            on_message=hear,
+            command=command or [*ECHO, *words],
+            **options,
+        )
+        self.stack.callback(engine.close)
+        return engine
+
+    def stream(self, engine, id_=1, size=64):
+        ring = RingWriter(size * size * 3)
+        self.stack.callback(ring.close)
+        engine.send(AddStream(id=id_, name=f"stream {id_}", width=size, height=size))
+        engine.send(Ring(stream=id_, generation=1), ring)
+        return ring
+
+    def echo(self, number, stream=1, by=None):
+        """What the engine (of process id ``by``) said of the frame."""
+        for message in list(self.heard):
+            if (
+                isinstance(message, EngineStats)
+                and (message.stream, message.stats["number"]) == (stream, number)
+                and by in (None, message.stats["pid"])
+            ):
+                return message.stats
+        return None
+
+
+@pytest.fixture
+def engines():
+    engines = Engines()
+    yield engines
+    engines.stack.close()
+
+
+def random_frame(seed, size=64):
+    return np.random.default_rng(seed).integers(0, 255, (size, size, 3), np.uint8)
+
+
+def test_frames_arrive_as_they_were_published(engines):
+    engine = engines.start()
+    ready = engine.wait_ready(PATIENCE)
+    assert ready.pid == engine.pid and ready.epoch
+    ring = engines.stream(engine)
+    for n in range(1, 6):
+        frame = random_frame(n)
+        ring.write(frame, n, n)
+        engine.ring_bell(1)
+        stats = eventually(lambda n=n: engines.echo(n))
+        assert stats["checksum"] == zlib.crc32(frame) and stats["shape"] == [64, 64, 3]
+
+
+def test_a_larger_ring_takes_the_place_of_the_old_one_and_removed_streams_are_over(engines):
+    engine = engines.start()
+    small = engines.stream(engine)
+    small.write(random_frame(1), 1, 1)
+    large = RingWriter(300 * 300 * 3)
+    large.write(random_frame(2, 300), 2, 2)
+    engine.send(Ring(stream=1, generation=2), large)
+    small.close()
+    assert eventually(lambda: engines.echo(2))["shape"] == [300, 300, 3]
+    engine.send(RemoveStream(id=1))
+    large.close()
+    engines.stream(engine, 2).write(random_frame(3), 3, 3)
+    engine.ring_bell(2)
+    eventually(lambda: engines.echo(3, stream=2))
+
+
+def test_a_thousand_publishes_a_second_are_no_burden(engines):
+    """Every publish returns at once whatever the engine does, and the last frame is not lost."""
+    engine = engines.start()
+    ring = engines.stream(engine)
+    frame = random_frame(1)
+    engine.wait_ready(PATIENCE)
+    os.kill(engine.pid, signal.SIGSTOP)
+    for n in range(1, 3001):
+        ring.write(frame, n, n)
+        engine.ring_bell(1)
+    os.kill(engine.pid, signal.SIGCONT)
+    eventually(lambda: engines.echo(3000))
+
+
+def test_a_bell_lost_in_another_streams_noise_loses_no_frame(engines):
+    engine = engines.start()
+    noisy, quiet = engines.stream(engine, 1), engines.stream(engine, 2)
+    engine.wait_ready(PATIENCE)
+    noisy.write(random_frame(1), 1, 1)
+    eventually(lambda: engine.ring_bell(1) or engines.echo(1))
+    os.kill(engine.pid, signal.SIGSTOP)
+    for _ in range(5_000):
+        engine.ring_bell(1)
+    quiet.write(random_frame(2), 2, 2)
+    engine.ring_bell(2)
+    os.kill(engine.pid, signal.SIGCONT)
+    eventually(lambda: engines.echo(2, stream=2))
+
+
+def test_a_killed_engine_is_replaced_on_its_port_with_all_it_was_told(engines, caplog):
+    with bind("127.0.0.1", 0)[0] as sock:
+        port = sock.getsockname()[1]
+        engine = engines.start(listeners=[sock])
+        first = engine.wait_ready(PATIENCE)
+        ring, frame = engines.stream(engine), random_frame(7)
+        ring.write(frame, 7, 7)
+        eventually(lambda: engine.ring_bell(1) or engines.echo(7))
+        os.kill(first.pid, signal.SIGKILL)
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE):
+            pass  # somebody comes while nobody is there: the backlog takes them
+        stats = eventually(lambda: engines.echo(7, by=engine.pid) if engine.pid != first.pid else None)
+        assert stats["checksum"] == zlib.crc32(frame) and stats["name"] == "stream 1"
+        second = engine.wait_ready(PATIENCE)
+        assert second.pid == engine.pid and second.epoch != first.epoch
+        assert [m for m in engines.heard if isinstance(m, Ready)] == [first, second]
+    said = [r.getMessage() for r in caplog.records if "starting it again" in r.getMessage()]
+    assert len(said) == 1 and "signal 9" in said[0]
+
+
+def test_what_is_told_while_there_is_no_engine_reaches_the_next(engines):
+    engine = engines.start()
+    first = engine.wait_ready(PATIENCE).pid
+    os.kill(first, signal.SIGKILL)
+    ring = engines.stream(engine, 5)
+    ring.write(random_frame(5), 5, 5)
+    engine.ring_bell(5)
+    assert eventually(lambda: engines.echo(5, stream=5))["pid"] != first
+
+
+def test_an_engine_that_cannot_live_is_given_up_with_its_last_words(engines):
+    program = "import sys; print('libvideo is missing'); sys.exit(3)"
+    engine = engines.start(command=[sys.executable, "-c", program], policy=RestartPolicy(unready_limit=2))
+    with pytest.raises(EngineError, match=r"(?s)exit status 3.*libvideo is missing"):
+        engine.wait_ready(PATIENCE)
+    assert engine.failure and "libvideo" in engine.failure
+    eventually(lambda: Failed(text=engine.failure) in engines.heard)
+    assert engine.pid is None
+    engine.send(AddStream(id=1, name="a", width=1, height=1))
+    engine.ring_bell(1)
+
+
+def test_an_engine_that_says_why_it_cannot_is_not_started_again(engines):
+    engine = engines.start("refuse")
+    with pytest.raises(EngineError, match="no such codec"):
+        engine.wait_ready(PATIENCE)
+    eventually(lambda: engine.pid is None)
+    engine._keeper.join(PATIENCE)
+    assert not engine._keeper.is_alive() and engines.heard == [Failed(text="no such codec")]
+
+
+def test_an_engine_that_talks_rubbish_is_replaced_until_enough(engines, caplog):
+    engine = engines.start("rubbish", policy=RestartPolicy(limit=2))
+    eventually(lambda: engine.failure)
+    assert any("rubbish" in r.getMessage() for r in caplog.records)
+
+
+def test_waiting_for_an_engine_ends_in_time_and_shows_what_it_printed(engines):
+    engine = engines.start("mute")
+    eventually(lambda: engine._life and engine._life.last_words())
+    with pytest.raises(EngineError, match=r"(?s)not up after 0.01 s.*echo engine up"):
+        engine.wait_ready(0.01)
+
+
+def test_waiting_ends_when_somebody_closes(engines):
+    engine = engines.start("mute")
+    closing = threading.Timer(0.05, engine.close)
+    closing.start()
+    with pytest.raises(ClosedError):
+        engine.wait_ready(PATIENCE)
+    closing.join()
+
+
+def test_what_the_engine_logs_and_prints_goes_to_the_log(engines, caplog):
+    caplog.set_level(logging.INFO, "framewire")
+    engines.start().wait_ready(PATIENCE)
+    eventually(lambda: "serving test" in caplog.text and "echo engine up" in caplog.text)
+    levels = {r.getMessage(): r.levelname for r in caplog.records}
+    assert levels["framewire engine: serving test"] == "INFO"
+    assert levels["framewire engine: echo engine up"] == "WARNING"
+
+
+def test_a_listener_that_raises_is_told_and_the_engine_goes_on(engines, caplog):
+    def raising(message):
+        raise ValueError("the user's bug")
+
+    engine = engines.start(on_message=raising)
+    ring = engines.stream(engine)
+    for n in (1, 2):
+        ring.write(random_frame(n), n, n)
+        eventually(lambda n=n: engine.ring_bell(1) or engines.echo(n))
+    assert "the user's bug" in caplog.text
+
+
+def test_no_secret_is_on_the_command_line_or_in_the_environment(engines):
+    process = psutil.Process(engines.start().wait_ready(PATIENCE).pid)
+    assert "s3cret-token" not in str(process.cmdline()) + str(process.environ())
+
+
+def test_closing_leaves_no_process_no_descriptor_no_thread_and_no_name(engines):
+    engines.start().close()  # whatever the first time costs
+    fds, threads, names = os.listdir("/proc/self/fd"), threading.active_count(), os.listdir("/dev/shm")
+    engine = engines.start()
+    pid = engine.wait_ready(PATIENCE).pid
+    ring = engines.stream(engine)
+    ring.write(random_frame(1), 1, 1)
+    os.kill(pid, signal.SIGKILL)
+    second = eventually(lambda: engine.pid if engine.pid != pid else None)
+    engine.close()
+    engine.close()
+    ring.close()
+    assert gone(pid) and gone(second)
+    assert len(os.listdir("/proc/self/fd")) == len(fds)
+    assert threading.active_count() == threads and set(os.listdir("/dev/shm")) <= set(names)
+    with pytest.raises(ClosedError):
+        engine.send(AddStream(id=1, name="a", width=1, height=1))
+    engine.ring_bell(1)
+
+
+def test_an_engine_deaf_to_kind_words_is_killed(engines, monkeypatch):
+    for module in (launch, life):
+        monkeypatch.setattr(module, "GRACE", 0.3)
+    engine = engines.start("deaf")
+    pid = engine.wait_ready(PATIENCE).pid
+    engine.close()
+    assert gone(pid)
+
+
+def test_it_may_be_closed_from_what_it_says(engines):
+    closed = threading.Event()
+
+    def close(message):
+        if isinstance(message, Ready):
+            engine.close()
+            closed.set()
+
+    started = threading.Event()
+    engine = engines.start(on_message=lambda m: started.wait(PATIENCE) and close(m))
+    pid = engine.pid
+    started.set()
+    assert closed.wait(PATIENCE)
+    eventually(lambda: gone(pid))
+
+
+def test_closed_while_it_waits_to_start_again_it_does_not(engines):
+    class Slow(RestartPolicy):
+        def died(self, now, *, was_ready):
+            return 600.0
+
+    engine = engines.start(command=[sys.executable, "-c", ""], policy=Slow())
+    eventually(lambda: engine.pid is None)
+    engine.close()
+    assert not engine._keeper.is_alive() and engine.pid is None
+
+
+def test_what_cannot_be_started_closes_its_sockets(engines):
+    listeners = bind("127.0.0.1", 0)
+    with pytest.raises(EngineError, match="no/such/program"):
+        engines.start(command=["no/such/program"], listeners=listeners)
+    assert listeners[0].fileno() == -1
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_has_nothing_to_do_with_the_engine(engines):
+    engine = engines.start()
+    pid = engine.wait_ready(PATIENCE).pid
+    port = engine._listeners[0].getsockname()[1]
+    before = {os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd") if int(n) > 2 and
+              os.path.exists(f"/proc/self/fd/{n}")}  # fmt: skip
+    mine = {f"socket:[{os.fstat(s.fileno()).st_ino}]" for s in (*engine._listeners, engine._life._control)}
+    assert mine <= before
+    child = os.fork()
+    if child == 0:
+        try:
+            inherited = {os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd")
+                         if os.path.lexists(f"/proc/self/fd/{n}")}  # fmt: skip
+            assert not mine & inherited and engine.pid is None
+            engine.ring_bell(1)
+            with pytest.raises(ClosedError):
+                engine.send(AddStream(id=1, name="a", width=1, height=1))
+            with pytest.raises(ClosedError):
+                engine.wait_ready(1)
+            engine.close()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert engine.pid == pid and not gone(pid)
+    ring = engines.stream(engine)
+    ring.write(random_frame(1), 1, 1)
+    eventually(lambda: engine.ring_bell(1) or engines.echo(1))
+    engine.close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=10)
+
+
+@pytest.mark.parametrize("end", ["return", "exception", "os._exit", "killed", "killed, and a child lives"])
+def test_the_engine_ends_with_its_parent(end):
+    parent = subprocess.Popen(
+        [sys.executable, HERE / "user_program.py", end],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    with parent:
+        assert parent.stdout
+        engine = int(parent.stdout.readline())
+        children = psutil.Process(parent.pid).children() if end.startswith("killed") else []
+        if children:
+            parent.kill()
+        parent.wait(PATIENCE)
+        try:
+            eventually(lambda: gone(engine))
+        finally:
+            for child in children:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    child.kill()
+    assert len(children) == {"killed": 1, "killed, and a child lives": 2}.get(end, 0)
