@@ -56,7 +56,7 @@ format: $(SETUP) ## lays the Python out, and fixes what ruff can
 	$(BIN)/ruff check --fix
 
 bench: $(SETUP) ## measures this machine: frames, latency, processor
-	$(BIN)/framewire bench
+	$(BIN)/python -m benchmarks
 
 notebook: $(SETUP) ## JupyterLab on notebooks/
 	$(BIN)/jupyter lab --notebook-dir=notebooks
