@@ -46,12 +46,14 @@ class Parent:
         self.rung: asyncio.Queue[set[int]] = asyncio.Queue()
         self.orphaned = asyncio.Event()
         self.orphanings = 0
+        self.forced: list[int] = []
         self.link = EngineLink(
             Handles(
                 **{"control": control.detach(), "bell": rung.detach(), "parent": os.getppid(), **handles}
             ),
             on_bell=self.rung.put_nowait,
             on_orphaned=self._on_orphaned,
+            by_force=self.forced.append,
         )
 
     def _on_orphaned(self) -> None:
@@ -164,15 +166,27 @@ async def test_closing_closes_what_nobody_received_and_tells_nobody(parent):
     assert parent.orphanings == 0
 
 
-async def test_another_parent_than_ours_is_the_end_of_ours_and_of_us_in_the_end(monkeypatch):
-    exits: list[int] = []
+@pytest.mark.parametrize(
+    ("parent", "closed"), [(os.getppid(), True), (os.getppid() + 1, False)], ids=["hung up", "another one"]
+)
+async def test_an_orphan_that_does_not_end_is_ended_even_if_it_closed_the_link(monkeypatch, parent, closed):
     monkeypatch.setattr(attach, "GRACE", 0.05)
-    monkeypatch.setattr(os, "_exit", exits.append)
-    parent = Parent(parent=os.getppid() + 1)
-    await asyncio.wait_for(parent.orphaned.wait(), 30)
-    await until(lambda: exits)
-    parent.close()
-    assert exits == [1]
+    ends = Parent(parent=parent)
+    if closed:
+        ends.control.close()
+    await asyncio.wait_for(ends.orphaned.wait(), 30)
+    ends.close()
+    await until(lambda: ends.forced)
+    assert ends.forced == [1] and ends.orphanings == 1
+
+
+async def test_who_closes_in_peace_is_not_ended_by_force(monkeypatch):
+    monkeypatch.setattr(attach, "GRACE", 0)
+    monkeypatch.setattr(attach, "WATCH", 0.01)
+    ends = Parent()
+    ends.close()
+    ends.link._watcher.join(30)
+    assert not ends.link._watcher.is_alive() and ends.forced == []
 
 
 def test_an_engine_whose_loop_is_stuck_ends_by_force():

@@ -48,10 +48,15 @@ class EngineLink:
     """
 
     def __init__(
-        self, handles: Handles, *, on_bell: Callable[[set[int]], None], on_orphaned: Callable[[], None]
+        self,
+        handles: Handles,
+        *,
+        on_bell: Callable[[set[int]], None],
+        on_orphaned: Callable[[], None],
+        by_force: Callable[[int], object] = os._exit,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._on_bell, self._on_orphaned = on_bell, on_orphaned
+        self._on_bell, self._on_orphaned, self._by_force = on_bell, on_orphaned, by_force
         self._parent = handles.parent
         self._control = socket.socket(fileno=handles.control)
         self._bell = socket.socket(fileno=handles.bell)
@@ -61,11 +66,13 @@ class EngineLink:
         self._streams: set[int] = set()
         self._outbox = bytearray()
         self._ended = False
-        self._unwatched = threading.Event()
+        self._abandoned = False
+        self._settled = threading.Event()
         for sock, callback in ((self._control, self._read), (self._bell, self._drain)):
             sock.setblocking(False)
             self._loop.add_reader(sock, callback)
-        threading.Thread(target=self._watch, name="framewire-parent", daemon=True).start()
+        self._watcher = threading.Thread(target=self._watch, name="framewire-parent", daemon=True)
+        self._watcher.start()
 
     async def receive(self) -> tuple[ToEngine, int | None] | None:
         """The next message, with the descriptor that came beside a Ring (the caller's from now on).
@@ -91,7 +98,7 @@ class EngineLink:
     def close(self) -> None:
         """Closes the sockets, and the descriptors nobody received. Idempotent."""
         self._ended = True
-        self._unwatched.set()
+        self._settled.set()
         for sock in (self._control, self._bell):
             if sock.fileno() >= 0:
                 self._loop.remove_reader(sock)
@@ -153,7 +160,8 @@ class EngineLink:
     def _orphaned(self) -> None:
         if self._ended:
             return
-        self._ended = True
+        self._ended = self._abandoned = True
+        self._settled.set()
         self._loop.remove_reader(self._control)
         self._loop.remove_reader(self._bell)
         self._loop.remove_writer(self._control)
@@ -161,10 +169,14 @@ class EngineLink:
         self._on_orphaned()
 
     def _watch(self) -> None:
-        while os.getppid() == self._parent:
-            if self._unwatched.wait(WATCH):
-                return
-        with contextlib.suppress(RuntimeError):  # the loop is closed: the engine is ending, or believes so
-            self._loop.call_soon_threadsafe(self._orphaned)
-        time.sleep(GRACE)
-        os._exit(1)
+        while not self._settled.wait(WATCH):
+            if os.getppid() != self._parent:
+                self._abandoned = True
+                with contextlib.suppress(
+                    RuntimeError
+                ):  # the loop is closed: the engine is ending, it believes
+                    self._loop.call_soon_threadsafe(self._orphaned)
+                break
+        if self._abandoned:  # whatever the engine does about it, and even if it closed this link since
+            time.sleep(GRACE)
+            self._by_force(1)
