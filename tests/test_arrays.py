@@ -93,7 +93,7 @@ class _Canvas:
 
     def buffer_rgba(self) -> memoryview:
         assert self.drawn, "the canvas is drawn before it is read"
-        return memoryview(np.full((2, 3, 4), 7, np.uint8))
+        return np.full((2, 3, 4), 7, np.uint8).data
 
 
 def test_a_matplotlib_canvas() -> None:

@@ -215,8 +215,9 @@ def read(file: Path) -> str:
 def contract(name: str) -> dict[str, list[str]]:
     """The import contract whose name begins so."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-    (found,) = [each for each in contracts if each["name"].startswith(name)]
-    return found
+    found: list[dict[str, list[str]]] = [each for each in contracts if each["name"].startswith(name)]
+    assert len(found) == 1, f"one import contract is called {name!r}"
+    return found[0]
 
 
 def test_every_file_that_is_pure_stays_pure():

@@ -49,13 +49,13 @@ class _Message(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     """A whole message; its class is its ``type``."""
 
 
-class Touch(_Value):
+class Touch(_Value, frozen=True):
     x: float
     y: float
     pressure: float
 
 
-class InputEvent(_Value):
+class InputEvent(_Value, frozen=True):
     """A renderview event; ``x``, ``y`` are frame pixels."""
 
     type: EventType
@@ -80,7 +80,7 @@ class InputEvent(_Value):
     ratio: float | UnsetType = UNSET
 
 
-class IceServer(_Value):
+class IceServer(_Value, frozen=True):
     """A STUN or TURN server, as ``RTCIceServer``."""
 
     urls: Annotated[list[Str512], Meta(max_length=8)]
@@ -88,7 +88,7 @@ class IceServer(_Value):
     credential: Str512 | UnsetType = UNSET
 
 
-class StreamInfo(_Value):
+class StreamInfo(_Value, frozen=True):
     id: U32
     name: StreamName
     width: Side
@@ -96,19 +96,19 @@ class StreamInfo(_Value):
     fps: float
 
 
-class Track(_Value):
+class Track(_Value, frozen=True):
     sub: Id
     mid: Str16
     codec: Codec
 
 
-class FrameMark(_Value):
+class FrameMark(_Value, frozen=True):
     frame: U32
     rtp_timestamp: U32
     time: float
 
 
-class Hello(_Message, tag="hello"):
+class Hello(_Message, frozen=True, tag="hello"):
     version: Byte
     token: Str256
     codecs: Annotated[list[Codec], Meta(max_length=8)]
@@ -120,40 +120,40 @@ class Hello(_Message, tag="hello"):
         return f"Hello(version={self.version}, codecs={self.codecs})"
 
 
-class Subscribe(_Message, tag="subscribe"):
+class Subscribe(_Message, frozen=True, tag="subscribe"):
     sub: Id
     stream: StreamName
     mode: Mode
     codec: Codec | UnsetType = UNSET
 
 
-class Answer(_Message, tag="answer"):
+class Answer(_Message, frozen=True, tag="answer"):
     peer: Id
     offer: Id
     sdp: Annotated[str, Meta(max_length=65_536)]
 
 
-class Candidate(_Message, tag="candidate"):
+class Candidate(_Message, frozen=True, tag="candidate"):
     peer: Id
     candidate: Str512
     sdp_mid: Str16
 
 
-class Unsubscribe(_Message, tag="unsubscribe"):
+class Unsubscribe(_Message, frozen=True, tag="unsubscribe"):
     sub: Id
 
 
-class Input(_Message, tag="input"):
+class Input(_Message, frozen=True, tag="input"):
     sub: Id
     event: InputEvent
 
 
-class Ack(_Message, tag="ack"):
+class Ack(_Message, frozen=True, tag="ack"):
     sub: Id
     frame: U32
 
 
-class Report(_Message, tag="report"):
+class Report(_Message, frozen=True, tag="report"):
     sub: Id
     time: float
     visible: bool
@@ -164,7 +164,7 @@ class Report(_Message, tag="report"):
     keyframe: bool | UnsetType = UNSET
 
 
-class Welcome(_Message, tag="welcome"):
+class Welcome(_Message, frozen=True, tag="welcome"):
     version: Byte
     server: Str128
     epoch: Str64
@@ -172,24 +172,24 @@ class Welcome(_Message, tag="welcome"):
     ice_servers: Annotated[list[IceServer], Meta(max_length=8)]
 
 
-class Streams(_Message, tag="streams"):
+class Streams(_Message, frozen=True, tag="streams"):
     streams: list[StreamInfo]
 
 
-class Offer(_Message, tag="offer"):
+class Offer(_Message, frozen=True, tag="offer"):
     peer: Id
     offer: Id
     sdp: Annotated[str, Meta(max_length=262_144)]
     tracks: list[Track]
 
 
-class Ended(_Message, tag="ended"):
+class Ended(_Message, frozen=True, tag="ended"):
     sub: Id
     reason: EndReason
     detail: Str512 | UnsetType = UNSET
 
 
-class Stats(_Message, tag="stats"):
+class Stats(_Message, frozen=True, tag="stats"):
     sub: Id
     time: float
     echo: float
@@ -207,8 +207,8 @@ ViewerMessage = Hello | Subscribe | Answer | Candidate | Unsubscribe | Input | A
 ServerMessage = Welcome | Streams | Offer | Ended | Stats
 
 _encode = msgspec.json.Encoder().encode
-_viewer = msgspec.json.Decoder(ViewerMessage)
-_server = msgspec.json.Decoder(ServerMessage)
+_viewer: msgspec.json.Decoder[ViewerMessage] = msgspec.json.Decoder(ViewerMessage)
+_server: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(ServerMessage)
 
 
 def encode(message: ViewerMessage | ServerMessage) -> str:
