@@ -1,7 +1,8 @@
 """Pixels to I420, the fast way, with colours that arrive right. Must not know encoders or streams.
 
-The matrix is BT.601 and the range limited (luma 16 to 235), for both codecs: it is what a browser assumes of VP8,
-which cannot say, and what H.264 can be tagged with (``smpte170m``) so that Chromium paints it within a level.
+The matrix is BT.601 and the range limited (luma 16 to 235), for both codecs: it is what a browser assumes of
+VP8, which cannot say, and what H.264 is tagged with (``smpte170m``), so that Chromium paints flat
+patches within two levels.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from framewire.frame import Pixels
 
 try:
-    import cv2
+    import cv2 as _cv2
 except ImportError:  # the extra `fast` is not installed
-    cv2 = None
+    _cv2 = None  # type: ignore[assignment]
+
+cv2: Any = _cv2
 
 MIN_SIDE = 16
 """libx264's smallest picture is one macroblock."""
@@ -71,8 +74,7 @@ def swscale_planes(pixels: Pixels) -> Pixels:
     frame = VideoReformatter().reformat(
         source, format="yuv420p", dst_colorspace=Colorspace.ITU601, dst_color_range=ColorRange.MPEG, threads=1
     )
-    converted: Pixels = frame.to_ndarray()
-    return converted
+    return frame.to_ndarray().astype(np.uint8, copy=False)
 
 
 def _gray_planes(gray: Pixels) -> Pixels:

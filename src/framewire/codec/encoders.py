@@ -19,9 +19,9 @@ def available_codecs() -> tuple[VideoCodec, ...]:
 def open_encoder(codec: str, *, fps: float, max_bitrate: int, threads: int | None = None) -> VideoEncoder:
     """An encoder for frames that come at up to ``fps`` a second.
 
-    ``max_bitrate`` (bits per second) is where it starts and the most that `VideoEncoder.set_rate` can ask for.
-    ``threads`` is the most threads it may use; by default as many as there are cores, at most 8. Nothing is
-    opened before the first frame. Raises ``EncoderError`` if there is no encoder for the codec.
+    ``max_bitrate`` (bits per second) is where it starts and the most that `VideoEncoder.set_rate` can ask
+    for. ``threads`` is the most threads it may use; by default as many as there are cores, at most 8. Nothing
+    is opened before the first frame. Raises ``EncoderError`` if there is no encoder for the codec.
     """
     if codec not in available_codecs():
         raise EncoderError(f"no encoder for {codec!r}; this FFmpeg has {', '.join(available_codecs())}")

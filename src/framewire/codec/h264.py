@@ -17,8 +17,8 @@ from framewire.frame import AccessUnit, Frame
 
 MIN_RATE = 100_000
 BUFFER_FRAMES = 2
-"""Size of the rate control's buffer, in frames at the highest bitrate. So small a buffer makes a keyframe about as
-large as the frames around it: one viewer's join costs the others no burst."""
+"""Size of the rate control's buffer, in frames at the highest bitrate. So small a buffer makes a keyframe
+about as large as the frames around it: one viewer's join costs the others no burst."""
 HEADROOM = 3
 """How much more than its share a frame may spend that came after a pause."""
 
@@ -61,7 +61,9 @@ class H264Encoder:
             keyframe=packet.is_keyframe,
         )
 
-    def _encode(self, picture: av.VideoFrame, time_us: int, keyframe: bool) -> list[av.Packet]:
+    def _encode(
+        self, picture: av.VideoFrame, time_us: int, keyframe: bool
+    ) -> list[av.Packet[av.VideoStream]]:
         context = self._context
         if context is None or (context.width, context.height) != (picture.width, picture.height):
             context = self._context = self._open(picture.width, picture.height)
@@ -94,7 +96,8 @@ class H264Encoder:
             "preset": preset_for(width * height * self._fps, self._threads),
             "tune": "zerolatency",
             "profile": "baseline",
-            # Opened at the ceiling and with a buffer: only so does x264 follow a live bit_rate, and only downwards.
+            # Opened at the ceiling and with a buffer: only so does x264 follow a live bit_rate, and never
+            # above where it was opened.
             "maxrate": str(self._ceiling),
             "bufsize": str(round(self._max_bitrate / self._fps * BUFFER_FRAMES)),
             "forced-idr": "1",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 LONGEST = 0.05
-"""Seconds of bitrate that one frame may spend at most, however long nothing was published before it. On a link of
-just that bitrate a frame takes this long to arrive, so more would buy sharpness with delay."""
+"""Seconds of bitrate that one frame may spend at most, however long nothing was published before it. On a
+link of just that bitrate a frame takes this long to arrive, so more would buy sharpness with delay."""
 
 
 class Pace:

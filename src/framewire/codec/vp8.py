@@ -22,8 +22,8 @@ TICKS = 90_000
 class Vp8Encoder:
     """VP8 whose bitrate follows `set_rate` by way of time.
 
-    libvpx takes no new bitrate through FFmpeg while it runs, but it gives out bits per second of *timestamps*. So it
-    is opened at the ceiling, and its clock runs at target / ceiling of the real speed.
+    libvpx takes no new bitrate through FFmpeg while it runs, but what it gives out is bits per second of
+    *timestamps*. So it is opened at the ceiling, and its clock runs at target / ceiling of the real speed.
     """
 
     codec: Final = "vp8"
@@ -60,7 +60,9 @@ class Vp8Encoder:
             keyframe=packet.is_keyframe,
         )
 
-    def _encode(self, picture: av.VideoFrame, time_us: int, keyframe: bool) -> list[av.Packet]:
+    def _encode(
+        self, picture: av.VideoFrame, time_us: int, keyframe: bool
+    ) -> list[av.Packet[av.VideoStream]]:
         context = self._context
         if context is None or (context.width, context.height) != (picture.width, picture.height):
             context = self._context = self._open(picture.width, picture.height)

@@ -10,6 +10,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from framewire.frame import rtp_timestamp
+
 SR, RR, SDES, BYE, RTPFB, PSFB = 200, 201, 202, 203, 205, 206
 NACK, TRANSPORT_CC = 1, 15
 PLI, FIR, APPLICATION = 1, 4, 15
@@ -136,10 +138,13 @@ def ntp(now: float) -> int:
     return (seconds + NTP_EPOCH << 32 | int((now - seconds) * (1 << 32))) & 0xFFFFFFFFFFFFFFFF
 
 
-def sender_report(ssrc: int, now: float, rtp: int, packets: int, octets: int, cname: bytes) -> bytes:
-    """SR and SDES (RFC 3550 §6.4.1, §6.5). ``rtp`` is the RTP timestamp of the moment ``now``, so that the
-    viewer can name the wall-clock time of any frame."""
-    report = struct.pack("!LQLLL", ssrc, ntp(now), rtp, packets & 0xFFFFFFFF, octets & 0xFFFFFFFF)
+def sender_report(ssrc: int, now: float, sent: tuple[int, int], cname: bytes) -> bytes:
+    """SR and SDES (RFC 3550 §6.4.1, §6.5) of a sender that has ``sent`` so many packets and payload octets.
+
+    The RTP clock is the wall clock at another rate, so any moment does for the pair of timestamps that
+    lets the viewer name the wall-clock time of a frame."""
+    stamp = rtp_timestamp(int(now * 1_000_000))
+    report = struct.pack("!LQLLL", ssrc, ntp(now), stamp, *(count & 0xFFFFFFFF for count in sent))
     chunk = struct.pack("!LBB", ssrc, 1, len(cname)) + cname
     # At least one null octet ends the chunk, then up to the next word.
     chunk += bytes(4 - len(chunk) % 4)

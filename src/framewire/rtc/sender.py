@@ -17,7 +17,7 @@ from framewire.rtc.history import History, Sent
 from framewire.rtc.packets import Extensions, PackedUnit, rtp_packet
 
 MAX_QUEUED = 2
-"""Units that may wait for the socket. A third is dropped: late, it is worth less than the next one in time."""
+"""Units that may wait for the socket. A third is dropped: late, it is worth less than the next in time."""
 KEYFRAME_REPEAT = 0.25
 """Seconds until a keyframe that did not come is asked for again."""
 PROBES = (0.04, 0.08, 0.16, 0.32)
@@ -192,11 +192,9 @@ class UnitSender:
     def _report(self, now: float) -> None:
         assert self._parameters is not None, "only a started sender reports"
         self._report_at = now + REPORT_INTERVAL
-        # RTP clock and wall clock are one clock at two rates, so any moment will do for the pair.
-        stamp = rtp_timestamp(int(now * 1_000_000))
+        sent = self.stats.packets, self.stats.octets
         cname = self._parameters.cname.encode()
-        compound = rtcp.sender_report(self.ssrc, now, stamp, self.stats.packets, self.stats.octets, cname)
-        self._outlet.transmit_rtcp(compound)
+        self._outlet.transmit_rtcp(rtcp.sender_report(self.ssrc, now, sent, cname))
 
     def _probe(self, now: float) -> None:
         """Send the last packet again: a viewer notices a gap only when something follows it.
@@ -230,8 +228,8 @@ class UnitSender:
 
     def _repair(self, nack: rtcp.Nack, now: float) -> None:
         if self._parameters is None or self._parameters.rtx_payload_type is None:
-            # A viewer without RTX asks for a keyframe when it cannot go on. The packet itself cannot go again: its
-            # send time differs, and one SRTP index must never protect two texts (RFC 3711 §9.1).
+            # A viewer without RTX asks for a keyframe when it cannot go on. The packet itself cannot go
+            # again: its send time differs, and one SRTP index must never protect two texts (RFC 3711 §9.1).
             return
         payload_type = self._parameters.rtx_payload_type
         found = [self._history.resend(sequence, now, self.stats.rtt_s) for sequence in nack.sequences]

@@ -18,6 +18,7 @@ from aiortc import RTCBundlePolicy, RTCConfiguration, RTCIceServer, RTCSessionDe
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcicetransport import RTCIceGatherer
 from aiortc.rtcrtpparameters import (
+    ParametersDict,
     RTCRtcpFeedback,
     RTCRtpCapabilities,
     RTCRtpCodecCapability,
@@ -59,7 +60,7 @@ def _codecs() -> list[RTCRtpCodecParameters]:
             RTCRtcpFeedback("goog-remb"),
         ]
         codecs.append(RTCRtpCodecParameters(mime, 90_000, None, payload_type, feedback, dict(fmtp)))
-        apt = {"apt": payload_type}
+        apt: ParametersDict = {"apt": payload_type}
         codecs.append(RTCRtpCodecParameters("video/rtx", 90_000, None, payload_type + 1, [], apt))
     return codecs
 
@@ -117,10 +118,10 @@ class _Transport(RTCDtlsTransport):
 
 
 class Slot:
-    """One pooled transceiver's sender: what aiortc expects of an ``RTCRtpSender``, and our `UnitSender` in it.
+    """One pooled transceiver's sender: what aiortc expects of an ``RTCRtpSender``, with our `UnitSender`.
 
     Each subscription that moves in gets SSRCs of its own, so that the viewer starts over: sequence numbers,
-    timestamps and jitter of the last one mean nothing for the next.
+    timestamps and jitter of the one before mean nothing to it.
     """
 
     kind = "video"

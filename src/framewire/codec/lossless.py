@@ -1,0 +1,206 @@
+"""Bit-exact units, and any unit as binary WebSocket messages, and back. Must not know sockets or viewers.
+
+The bytes are those of ``signaling/README.md``: a 36-byte little-endian header, then a chunk of the unit.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import xxhash
+import zstandard
+
+from framewire.errors import CloseCode, RemoteProtocolError
+from framewire.frame import CHANNELS, AccessUnit, CodedFormat, Frame, PixelFormat, Pixels
+
+VERSION: Final = 1
+MAX_MESSAGE: Final = 256 * 1024
+"""Bytes of the longest message, header included: jupyter-server-proxy kills one of 10 MiB, and a message is
+what a link must carry before anything else gets through."""
+LEVEL: Final = 1
+
+CODECS: dict[CodedFormat, int] = {"raw": 0, "zstd": 1, "h264": 16, "vp8": 17}
+PIXEL_FORMATS: dict[PixelFormat | None, int] = {None: 0, "gray": 1, "rgb": 3, "rgba": 4}
+_CODEC_OF = {number: name for name, number in CODECS.items()}
+_FORMAT_OF = {number: name for name, number in PIXEL_FORMATS.items()}
+_KEYFRAME = 1
+
+_STRUCT = struct.Struct("<BBBBLLHHQLLL")
+HEADER_SIZE: Final = _STRUCT.size
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What stands before each chunk of a unit."""
+
+    codec: CodedFormat
+    pixel_format: PixelFormat | None
+    keyframe: bool
+    stream: int
+    number: int
+    width: int
+    height: int
+    time_us: int
+    size: int
+    """Bytes of the whole unit's data."""
+    offset: int
+    """Where in it this chunk begins."""
+    checksum: int
+
+    def pack(self) -> bytes:
+        return _STRUCT.pack(
+            VERSION,
+            CODECS[self.codec],
+            PIXEL_FORMATS[self.pixel_format],
+            _KEYFRAME if self.keyframe else 0,
+            self.stream,
+            self.number,
+            self.width,
+            self.height,
+            self.time_us,
+            self.size,
+            self.offset,
+            self.checksum,
+        )
+
+    @classmethod
+    def parse(cls, message: bytes) -> Header:
+        """The header of a message. Raises ``RemoteProtocolError`` (4400) if it is not one, or its chunk does
+        not lie in its unit."""
+        if not HEADER_SIZE < len(message) <= MAX_MESSAGE:
+            raise _bad(f"binary message of {len(message)} bytes")
+        version, codec, pixel_format, flags, *fields = _STRUCT.unpack_from(message)
+        if (
+            version != VERSION
+            or codec not in _CODEC_OF
+            or pixel_format not in _FORMAT_OF
+            or flags > _KEYFRAME
+        ):
+            raise _bad(f"binary header {message[:4].hex()}")
+        header = cls(_CODEC_OF[codec], _FORMAT_OF[pixel_format], flags == _KEYFRAME, *fields)
+        header._check(len(message) - HEADER_SIZE)
+        return header
+
+    def _check(self, chunk: int) -> None:
+        lossless = self.codec in ("raw", "zstd")
+        if lossless != (self.pixel_format is not None) or (lossless and not self.keyframe):
+            raise _bad(f"{self.codec} unit with pixel format {self.pixel_format}, keyframe {self.keyframe}")
+        if not (self.width and self.height):
+            raise _bad(f"unit of {self.width}x{self.height} pixels")
+        if self.offset + chunk > self.size:
+            raise _bad(f"chunk of {chunk} bytes at {self.offset} in a unit of {self.size}")
+        if self.codec == "raw" and self.size != self.pixels_size:
+            raise _bad(f"raw unit of {self.size} bytes for {self.pixels_size} bytes of pixels")
+
+    @property
+    def pixels_size(self) -> int:
+        """Bytes of the raw pixels; 0 for video."""
+        return self.width * self.height * CHANNELS[self.pixel_format] if self.pixel_format else 0
+
+
+def _bad(reason: str) -> RemoteProtocolError:
+    return RemoteProtocolError(CloseCode.BAD_MESSAGE, reason)
+
+
+def pack(frame: Frame, *, compress: bool) -> AccessUnit:
+    """The frame as a unit that owns its bytes: zstd if asked for and smaller, else raw."""
+    pixels = frame.pixels.reshape(-1).data
+    data = zstandard.ZstdCompressor(level=LEVEL).compress(pixels) if compress else b""
+    smaller = 0 < len(data) < pixels.nbytes
+    return AccessUnit(
+        codec="zstd" if smaller else "raw",
+        data=data if smaller else bytes(pixels),
+        number=frame.number,
+        time_us=frame.time_us,
+        width=frame.width,
+        height=frame.height,
+        pixel_format=frame.format,
+        checksum=xxhash.xxh32_intdigest(pixels),
+        size=pixels.nbytes,
+    )
+
+
+def unpack(unit: AccessUnit) -> Pixels:
+    """The pixels of a lossless unit, height x width x channels, read-only.
+
+    Raises ``RemoteProtocolError`` (4400) if they are not what the unit says, down to the checksum.
+    """
+    assert unit.pixel_format is not None, "video units are decoded elsewhere"
+    shape = unit.height, unit.width, CHANNELS[unit.pixel_format]
+    data = unit.data if unit.codec == "raw" else _decompress(unit.data, shape[0] * shape[1] * shape[2])
+    pixels = np.frombuffer(data, np.uint8)
+    if pixels.size != shape[0] * shape[1] * shape[2] or xxhash.xxh32_intdigest(pixels.data) != unit.checksum:
+        raise _bad("pixels do not match their checksum")
+    return pixels.reshape(shape)
+
+
+def _decompress(data: bytes, size: int) -> bytes:
+    try:
+        if zstandard.frame_content_size(data) != size:
+            raise _bad("compressed pixels of another size")
+        return zstandard.ZstdDecompressor().decompress(data, max_output_size=size)
+    except zstandard.ZstdError as error:
+        raise _bad(f"zstd: {error}") from error
+
+
+def messages(unit: AccessUnit, stream: int, chunk: int = MAX_MESSAGE) -> list[bytes]:
+    """The messages of a unit of any codec, in order; each at most ``chunk`` bytes, header included."""
+    room = chunk - HEADER_SIZE
+    assert room > 0 and unit.data, "a chunk holds a byte, and an encoder gives no empty units"
+    data = memoryview(unit.data)
+    video = unit.pixel_format is None
+    header = Header(
+        codec=unit.codec,
+        pixel_format=unit.pixel_format,
+        keyframe=unit.keyframe,
+        stream=stream,
+        number=unit.number,
+        width=unit.width,
+        height=unit.height,
+        time_us=unit.time_us,
+        size=len(data),
+        offset=0,
+        checksum=xxhash.xxh32_intdigest(unit.data) if video and not unit.checksum else unit.checksum,
+    )
+    return [
+        b"".join((replace(header, offset=at).pack(), data[at : at + room]))
+        for at in range(0, len(data), room)
+    ]
+
+
+class Assembler:
+    """Messages back to units, as a viewer does it: one for each stream and kind."""
+
+    def __init__(self) -> None:
+        self._header: Header | None = None
+        self._chunks: list[bytes] = []
+
+    def feed(self, message: bytes) -> AccessUnit | None:
+        """The unit that this message completes, or None. Raises ``RemoteProtocolError`` (4400) if chunks are
+        missing or mixed."""
+        header = Header.parse(message)
+        received = sum(map(len, self._chunks))
+        expected = replace(self._header, offset=received) if self._header else replace(header, offset=0)
+        if header != expected:
+            raise _bad(f"chunk at {header.offset} of frame {header.number}, not at {expected.offset}")
+        self._header = header
+        self._chunks.append(message[HEADER_SIZE:])
+        if header.offset + len(message) - HEADER_SIZE < header.size:
+            return None
+        data = b"".join(self._chunks)
+        self._header, self._chunks = None, []
+        return AccessUnit(
+            codec=header.codec,
+            data=data,
+            number=header.number,
+            time_us=header.time_us,
+            width=header.width,
+            height=header.height,
+            keyframe=header.keyframe,
+            pixel_format=header.pixel_format,
+            checksum=header.checksum,
+            size=header.pixels_size,
+        )
