@@ -106,8 +106,8 @@ def _to_uint8(data: npt.NDArray[Any]) -> Pixels:
     if kind == "f":
         # Clip before NaN: comparing NaN leaves it NaN, nan_to_num then makes it 0.
         scaled = np.clip(data, 0.0, 1.0).astype(np.float32, copy=False)
-        scaled = np.nan_to_num(scaled, nan=0.0)
-        return (scaled * np.float32(255.0) + np.float32(0.5)).astype(np.uint8)
+        known: npt.NDArray[np.float32] = np.nan_to_num(scaled, nan=0.0)
+        return (known * np.float32(255.0) + np.float32(0.5)).astype(np.uint8)
     cure = {
         "i": "array.astype(np.uint8) if its values are 0 to 255",
         "u": "array.astype(np.uint8) if its values are 0 to 255",
