@@ -354,7 +354,7 @@ class LosslessLane(Lane):
         started = time.monotonic()
         raw = frame.pixels.nbytes
         compress = self._packing.compress(raw, started)
-        unit = pack(frame, self._stream, compress=compress)
+        unit = pack(frame, compress=compress)
         if compress:
             self._packing.tried(raw, len(unit.data), time.monotonic() - started, started)
         self._encoded = frame.number
