@@ -20,7 +20,7 @@ SETUP := $(CLIENT) $(VENV)/.package
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-py test-js tools check format bench notebook screenshot dist lock clean
+.PHONY: help setup demo test test-py test-js tools check format bench notebook screenshot dist lock floors clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -73,6 +73,16 @@ lock: $(SETUP) ## requirements/dev.txt anew from pyproject.toml (npm's: npm inst
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade --quiet \
 		--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
 		--output-file requirements/dev.txt
+
+floors: $(SETUP) ## the Python tests against the oldest releases that pyproject.toml admits
+	$(PIP) install uv
+	$(PYTHON) -m venv .venv-floors
+	$(BIN)/uv pip compile pyproject.toml --extra fast --resolution lowest-direct --no-header --quiet \
+		--output-file .venv-floors/pins.txt >/dev/null
+	.venv-floors/bin/python -m pip install --quiet -r .venv-floors/pins.txt \
+		hypothesis jsonschema pillow psutil pytest pytest-asyncio pytest-timeout
+	.venv-floors/bin/python -m pytest -m 'not browser and not firefox and not notebook' \
+		--ignore tests/test_hatch_build.py $(PYTEST_ARGS)
 
 clean: ## removes all that make made
 	rm -rf .venv .venv-* node_modules src/framewire/static dist build
