@@ -54,6 +54,8 @@ export class Plan {
   private lanes: Record<Mode, Lane> = { lossless: lane(0), webcodecs: lane(0), webrtc: lane(0) };
   private backup: "lossless" | "webcodecs" = "lossless";
   private codec_at = 0;
+  /** Video over the WebSocket was tried and cannot be had. */
+  private coded_denied = false;
   private still_after = STILL_MS;
   private thin = { since: 0, painted: 0, published: 0, strikes: 0 };
 
@@ -149,13 +151,8 @@ export class Plan {
   /** A subscription of this view ended by the server, or its means failed here. `final`: trying it again is no use. */
   failed(mode: Mode, why: string, final: boolean, now: number): void {
     if (mode === "webrtc") {
-      if (final && this.nextCodec(why, now)) return;
-      this.fallBack(why, final, now);
-    } else if (mode === "webcodecs") {
-      this.backup = "lossless";
-      if (this.mode === "webcodecs") this.say(`${why} → lossless`);
-      if (this.phase.name === "plain") this.phase = { name: "backup", final: true };
-    }
+      if (!final || !this.nextCodec(why, now)) this.fallBack(`${why} → WebSocket`, final, now);
+    } else if (mode === "webcodecs") this.noDecoder(why);
   }
 
   tick(now: number): void {
@@ -209,6 +206,13 @@ export class Plan {
     const denied = this.mode === "webcodecs" && this.plainMode === "lossless";
     if (denied) this.reason = "No video decoder on this page (it needs https or localhost) → lossless";
     else this.reason = this.mode === "lossless" ? "Lossless: every pixel as published" : "Video over the WebSocket, as asked";
+  }
+
+  private noDecoder(why: string): void {
+    this.backup = "lossless";
+    this.coded_denied = true;
+    if (this.mode === "webcodecs") this.phase = { name: "backup", final: true };
+    this.say(`${why} → lossless`);
   }
 
   private beginRace(now: number, reason: string): void {
@@ -336,7 +340,7 @@ export class Plan {
     const usesLossless = this.phase.name === "backup" || this.phase.name === "racing";
     const next = slow && usesLossless && this.visible ? thin.strikes + 1 : 0;
     this.thin = { since: now, painted: 0, published: thin.published, strikes: next };
-    if (next < 2 || this.backup === "webcodecs" || this.able.webcodecs.length === 0) return;
+    if (next < 2 || this.backup === "webcodecs" || this.coded_denied || this.able.webcodecs.length === 0) return;
     this.backup = "webcodecs";
     this.lanes.webcodecs = lane(now);
     this.say(`Link too thin for lossless: ${fps.toFixed(0)} of ${thin.published.toFixed(0)} fps → video over the WebSocket`);

@@ -3,12 +3,15 @@
 
 import { Clock } from "./clock";
 import { Path } from "./path";
+import { Peering } from "./peering";
 import type { Capabilities } from "./plan";
-import type { Effect, PeerEvent, SessionInput, ViewInput } from "./ports";
-import { Socket } from "./socket";
-import { Subscription } from "./subscription";
+import type { Effect, PeerEvent, SessionInput, VideoProgress, ViewInput } from "./ports";
+import { serverStatus, Socket } from "./socket";
+import { Streams } from "./streams";
+import { END_SENTENCES, type Subscription } from "./subscription";
+import { gather, Subscriptions, type Wanted } from "./subscriptions";
 import { View } from "./viewing";
-import { type Codec, type Ended, type Mode, type Offer, type ServerMessage, type Stats, type StreamInfo, VERSION, type Welcome } from "./wire";
+import { type Codec, type Ended, type Offer, type ServerMessage, type Stats, VERSION, type ViewerMessage, type Welcome } from "./wire";
 
 export interface SessionOptions {
   readonly token: string;
@@ -18,24 +21,20 @@ export interface SessionOptions {
 
 /** A deadline that has passed without anything to do is looked at again after so long. */
 const IDLE_MS = 250;
-
-const keyOf = (stream: string, mode: Mode, codec: Codec | undefined): string => `${mode} ${codec ?? ""} ${stream}`;
+/** A frame published so shortly after the last one shown may still be on its way. */
+const SLACK_MS = 50;
 
 export class Session {
   private readonly socket = new Socket();
   private readonly clock = new Clock();
   private readonly path = new Path();
+  private readonly peering = new Peering();
+  private readonly subs = new Subscriptions();
   private readonly views = new Map<number, View>();
-  private readonly subs = new Map<number, Subscription>();
-  private readonly streams = new Map<string, StreamInfo>();
-  /** Streams that ended while still listed: the next list decides. */
-  private readonly gone = new Set<string>();
+  private readonly streams = new Streams();
   /** Which of the viewer's WebCodecs codecs a stream is at; all its views share the one subscription. */
   private readonly coded = new Map<string, number>();
   private welcome: Welcome | undefined;
-  private peer = { id: 0, open: false, connected: false };
-  private attached = new Map<number, string>();
-  private next_sub = 1;
   private out: Effect[] = [];
   private wake = Infinity;
   private said = "";
@@ -49,10 +48,10 @@ export class Session {
 
   /** The views on whose canvas a unit of this stream is to be painted. */
   targets(stream: number, lossless: boolean): readonly number[] {
-    const sub = this.subOfUnit(stream, lossless);
-    return sub === undefined ? [] : [...sub.views];
+    return [...(this.carrier(stream, lossless)?.views ?? [])];
   }
 
+  /** Takes one thing that happened at `now` (milliseconds since the Unix epoch); carry out the effects in order. */
   feed(input: SessionInput, now: number): readonly Effect[] {
     this.out = [];
     this.handle(input, now);
@@ -72,7 +71,8 @@ export class Session {
       case "socket_opened":
         return this.greet(now);
       case "socket_closed":
-        return this.lost(input.code, input.reason, input.jitter, now);
+        this.forget();
+        return this.socket.closed(input.code, input.reason, input.jitter, now);
       case "message":
         return this.hear(input.message, now);
       case "unit":
@@ -87,26 +87,25 @@ export class Session {
       case "mismatched":
         return this.count(input.stream, true, "mismatched");
       case "keyframe_wanted":
-        this.subOfUnit(input.stream, false)?.wantKeyframe(now);
+        this.carrier(input.stream, false)?.wantKeyframe(now);
         return;
       case "decoder_failed":
         return this.decoderFailed(input.stream, input.detail, now);
+      case "peer_answer":
+      case "peer_candidate":
+      case "peer_connected":
+      case "peer_failed":
+      case "peer_progress":
+        return this.handlePeer(input, now);
       default:
-        return input.type.startsWith("view_") ? this.handleView(input as ViewInput, now) : this.handlePeer(input as PeerEvent, now);
+        return this.handleView(input, now);
     }
   }
-
-  // The socket
 
   private greet(now: number): void {
     this.socket.opened(now);
     const { token, agent, able } = this.options;
     this.send({ type: "hello", version: VERSION, token, codecs: able.codecs, webcodecs: able.webcodecs, agent });
-  }
-
-  private lost(code: number, reason: string, jitter: number, now: number): void {
-    this.forget();
-    this.socket.closed(code, reason, jitter, now);
   }
 
   private stop(): void {
@@ -119,11 +118,8 @@ export class Session {
   /** Nothing of a socket outlives it: subscriptions, peer and streams begin anew on the next. */
   private forget(): void {
     this.subs.clear();
-    this.streams.clear();
-    this.gone.clear();
-    this.closePeer();
-    this.next_sub = 1;
-    this.peer.id = 0;
+    this.streams.list([]);
+    this.out.push(...this.peering.close());
   }
 
   private hear(message: ServerMessage, now: number): void {
@@ -132,7 +128,7 @@ export class Session {
       case "welcome":
         return this.welcomed(message, now);
       case "streams":
-        return this.listed(message.streams);
+        return this.streams.list(message.streams);
       case "offer":
         return this.offered(message, now);
       case "ended":
@@ -154,25 +150,39 @@ export class Session {
     this.socket.welcomed(now);
   }
 
-  private listed(streams: readonly StreamInfo[]): void {
-    this.streams.clear();
-    this.gone.clear();
-    for (const stream of streams) this.streams.set(stream.name, stream);
+  private offered(message: Offer, now: number): void {
+    this.peering.offered(message.peer);
+    const { peer, offer, sdp } = message;
+    this.out.push({ type: "peer_offer", peer, offer, sdp, ice_servers: this.welcome?.ice_servers ?? [] });
+    for (const { sub: id, mid, codec } of message.tracks) {
+      const sub = this.subs.get(id);
+      if (sub === undefined) continue;
+      sub.mid = mid;
+      sub.codec = codec;
+      this.tellOffered(this.viewsOf(sub), now);
+    }
   }
 
-  // Subscriptions
+  private tellOffered(views: readonly View[], now: number): void {
+    for (const { plan } of views) {
+      plan.offered(now);
+      if (this.peering.connected) plan.connected(now);
+    }
+  }
 
   private ended(message: Ended, now: number): void {
     const sub = this.subs.get(message.sub);
     if (sub === undefined) return;
-    this.subs.delete(message.sub);
+    this.subs.delete(sub);
+    const why = message.detail ?? END_SENTENCES[message.reason];
     if (message.reason === "no_such_stream" || message.reason === "stream_closed") {
-      this.gone.add(sub.stream);
+      this.streams.end(sub.stream);
       return;
     }
-    const why = `${message.detail ?? END_SENTENCES[message.reason]} → WebSocket`;
-    for (const view of this.viewsOf(sub)) view.plan.failed(sub.mode, why, message.reason === "no_codec", now);
-    if (sub.mode === "lossless") for (const view of this.viewsOf(sub)) view.rest(message.detail ?? END_SENTENCES[message.reason], now);
+    for (const view of this.viewsOf(sub)) {
+      if (sub.mode === "lossless") view.rest(why, now);
+      else view.plan.failed(sub.mode, why, message.reason === "no_codec", now);
+    }
   }
 
   private told(message: Stats, now: number): void {
@@ -197,7 +207,7 @@ export class Session {
 
   private receive(stream: number, lossless: boolean, frame: number, now: number): void {
     this.socket.heard(now);
-    const sub = this.subOfUnit(stream, lossless);
+    const sub = this.carrier(stream, lossless);
     if (sub === undefined) return;
     sub.received += 1;
     // The credit goes back on receipt: a hidden tab does not paint, and must not starve.
@@ -205,7 +215,7 @@ export class Session {
   }
 
   private paint(stream: number, lossless: boolean, views: readonly number[], time_us: number, now: number): void {
-    const sub = this.subOfUnit(stream, lossless);
+    const sub = this.carrier(stream, lossless);
     if (sub === undefined) return;
     sub.paintedOne(this.clock.known ? now + this.clock.offset - time_us / 1000 : undefined, now);
     if (lossless) sub.exact += 1;
@@ -213,30 +223,25 @@ export class Session {
   }
 
   private count(stream: number, lossless: boolean, what: "dropped" | "mismatched"): void {
-    const sub = this.subOfUnit(stream, lossless);
+    const sub = this.carrier(stream, lossless);
     if (sub !== undefined) sub[what] += 1;
   }
 
   private decoderFailed(stream: number, detail: string, now: number): void {
-    const sub = this.subOfUnit(stream, false);
+    const sub = this.carrier(stream, false);
     if (sub === undefined) return;
     const next = (this.coded.get(sub.stream) ?? 0) + 1;
     if (next < this.options.able.webcodecs.length) this.coded.set(sub.stream, next);
     else for (const view of this.viewsOf(sub)) view.plan.failed("webcodecs", `The video decoder failed (${detail})`, true, now);
   }
 
-  private subOfUnit(stream: number, lossless: boolean): Subscription | undefined {
-    for (const sub of this.subs.values()) {
-      if (sub.mode === (lossless ? "lossless" : "webcodecs") && this.streams.get(sub.stream)?.id === stream) return sub;
-    }
-    return undefined;
+  private carrier(stream: number, lossless: boolean): Subscription | undefined {
+    return this.subs.carrier(this.streams.nameOf(stream), lossless);
   }
 
   private viewsOf(sub: Subscription): readonly View[] {
     return [...sub.views].flatMap((id) => this.views.get(id) ?? []);
   }
-
-  // Views
 
   private handleView(input: ViewInput, now: number): void {
     if (input.type === "view_open") {
@@ -263,39 +268,20 @@ export class Session {
     }
   }
 
-  // The peer
-
-  private offered(message: Offer, now: number): void {
-    if (message.peer !== this.peer.id) this.peer = { id: message.peer, open: true, connected: false };
-    const { peer, offer, sdp } = message;
-    this.out.push({ type: "peer_offer", peer, offer, sdp, ice_servers: this.welcome?.ice_servers ?? [] });
-    for (const track of message.tracks) this.carried(track.sub, track.mid, track.codec, now);
-  }
-
-  private carried(id: number, mid: string, codec: Codec, now: number): void {
-    const sub = this.subs.get(id);
-    if (sub === undefined) return;
-    sub.mid = mid;
-    sub.codec = codec;
-    for (const view of this.viewsOf(sub)) {
-      view.plan.offered(now);
-      if (this.peer.connected) view.plan.connected(now);
-    }
-  }
-
   private handlePeer(input: PeerEvent, now: number): void {
-    if (input.peer !== this.peer.id || !this.peer.open) return;
+    if (!this.peering.isMine(input.peer)) return;
+    const views = this.subs.videos.flatMap((sub) => this.viewsOf(sub));
     switch (input.type) {
       case "peer_answer":
         return this.send({ type: "answer", peer: input.peer, offer: input.offer, sdp: input.sdp });
       case "peer_candidate":
         return this.send({ type: "candidate", peer: input.peer, candidate: input.candidate, sdp_mid: input.sdp_mid });
       case "peer_connected":
-        this.peer.connected = true;
-        for (const sub of this.videos()) for (const view of this.viewsOf(sub)) view.plan.connected(now);
+        this.peering.connected = true;
+        for (const { plan } of views) plan.connected(now);
         return;
       case "peer_failed":
-        for (const sub of this.videos()) for (const view of this.viewsOf(sub)) view.plan.failed("webrtc", `${input.detail} → WebSocket`, false, now);
+        for (const { plan } of views) plan.failed("webrtc", input.detail, false, now);
         return;
       case "peer_progress":
         for (const video of input.videos) this.watched(video, now);
@@ -305,80 +291,52 @@ export class Session {
     }
   }
 
-  private watched(video: Extract<PeerEvent, { type: "peer_progress" }>["videos"][number], now: number): void {
-    const sub = this.videos().find((one) => one.mid === video.mid);
+  private watched(video: VideoProgress, now: number): void {
+    const sub = this.subs.videos.find((one) => one.mid === video.mid);
     if (sub === undefined) return;
-    const most = Math.max(0, ...video.views.map((one) => one.painted));
-    sub.watched(video.decoded, most, video.dropped, video.fps, video.latency_ms, now);
+    sub.watched(video, now);
     for (const view of this.viewsOf(sub)) {
       const painted = video.views.find((one) => one.view === view.id)?.painted ?? 0;
       view.plan.progress("webrtc", video.decoded, painted, now);
     }
   }
 
-  private videos(): readonly Subscription[] {
-    return [...this.subs.values()].filter((sub) => sub.mode === "webrtc");
-  }
-
-  private closePeer(): void {
-    if (this.peer.open) this.out.push({ type: "peer_close", peer: this.peer.id });
-    this.peer.open = false;
-    this.peer.connected = false;
-    this.attached.clear();
-  }
-
-  // After every input: what the views want now is made so
-
+  /** After every input: what the views want by now is made so. */
   private settle(now: number): void {
-    const command = this.socket.tick(this.subs.size > 0, now);
+    const command = this.socket.tick(this.subs.all.length > 0, now);
     if (command !== undefined) this.out.push(command);
     for (const view of this.views.values()) this.settleView(view, now);
     if (this.socket.phase === "ready") this.reconcile(now);
     this.attach();
-    for (const sub of this.subs.values()) this.settleSub(sub, now);
-    for (const view of this.views.values()) this.flush(view, now);
+    for (const sub of this.subs.all) this.settleSub(sub, now);
+    for (const view of this.views.values()) this.tellView(view, now);
     this.tellServer(now);
     this.wake = this.nextWake(now);
   }
 
   private settleView(view: View, now: number): void {
-    const listed = this.streams.has(view.stream) && !this.gone.has(view.stream);
     if (this.socket.phase !== "ready") view.plan.pause(this.socket.sentence(now));
-    else if (!listed) view.plan.pause(this.streams.size === 0 ? "No stream yet" : `Stream "${view.stream}" is not there`);
+    else if (!this.streams.has(view.stream)) view.plan.pause(this.streams.all.length === 0 ? "No stream yet" : `Stream "${view.stream}" is not there`);
     else view.begin(now);
     view.plan.tick(now);
   }
 
   private reconcile(now: number): void {
-    const wanted = new Map<string, { readonly stream: string; readonly mode: Mode; readonly codec: Codec | undefined; readonly views: number[] }>();
-    for (const view of this.views.values()) {
-      for (const want of view.plan.wants) {
-        const codec = want.mode === "webcodecs" ? this.options.able.webcodecs[this.coded.get(view.stream) ?? 0] : want.codec;
-        const key = keyOf(view.stream, want.mode, codec);
-        const entry = wanted.get(key) ?? { stream: view.stream, mode: want.mode, codec, views: [] };
-        entry.views.push(view.id);
-        wanted.set(key, entry);
-      }
-    }
-    this.dropUnwanted(new Set(wanted.keys()));
-    for (const [key, { stream, mode, codec, views }] of wanted) {
-      const live = [...this.subs.values()].find((sub) => keyOf(sub.stream, sub.mode, sub.asked) === key);
-      this.share(live ?? this.subscribe(stream, mode, codec, now), views, now);
-    }
-    if (this.peer.open && this.videos().length === 0) this.closePeer();
+    const wanted = gather([...this.views.values()].flatMap((view) => this.wishesOf(view)));
+    for (const { sub } of this.subs.dropAllBut(wanted)) this.send({ type: "unsubscribe", sub });
+    for (const one of wanted) this.share(this.subs.find(one) ?? this.subscribe(one, now), one.views, now);
+    if (this.subs.videos.length === 0) this.out.push(...this.peering.close());
   }
 
-  private dropUnwanted(wanted: ReadonlySet<string>): void {
-    for (const sub of [...this.subs.values()]) {
-      if (wanted.has(keyOf(sub.stream, sub.mode, sub.asked))) continue;
-      this.subs.delete(sub.sub);
-      this.send({ type: "unsubscribe", sub: sub.sub });
-    }
+  private wishesOf(view: View): readonly { view: number; stream: string; mode: Wanted["mode"]; codec: Codec | undefined }[] {
+    const { id, stream } = view;
+    const coded = this.options.able.webcodecs[this.coded.get(stream) ?? 0];
+    return view.plan.wants.map(({ mode, codec }) => ({ view: id, stream, mode, codec: mode === "webcodecs" ? coded : codec }));
   }
 
-  private subscribe(stream: string, mode: Mode, codec: Codec | undefined, now: number): Subscription {
-    const sub = new Subscription(this.next_sub++, stream, mode, codec, now);
-    this.subs.set(sub.sub, sub);
+  private subscribe(wanted: Wanted, now: number): Subscription {
+    const { stream, mode, codec } = wanted;
+    const sub = this.subs.add(wanted, now);
     this.send({ type: "subscribe", sub: sub.sub, stream, mode, ...(codec === undefined ? {} : { codec }) });
     const id = this.streams.get(stream)?.id;
     if (mode === "webcodecs" && id !== undefined) this.out.push({ type: "decoder_reset", stream: id });
@@ -389,31 +347,23 @@ export class Session {
     const joined = views.filter((id) => !sub.views.has(id));
     sub.views.clear();
     for (const id of views) sub.views.add(id);
+    if (joined.length === 0) return;
     this.welcomeLate(sub, joined, now);
-    if (sub.mid === undefined) return;
-    for (const id of joined) {
-      this.views.get(id)?.plan.offered(now);
-      if (this.peer.connected) this.views.get(id)?.plan.connected(now);
-    }
+    if (sub.mid !== undefined) this.tellOffered(joined.flatMap((id) => this.views.get(id) ?? []), now);
   }
 
   /** Who joins a subscription that has pictures already must not wait for the next: the scene may be still. */
   private welcomeLate(sub: Subscription, joined: readonly number[], now: number): void {
     const stream = this.streams.get(sub.stream)?.id;
-    if (sub.received === 0 || joined.length === 0 || stream === undefined) return;
+    if (sub.received === 0 || stream === undefined) return;
     if (sub.mode === "webcodecs") sub.wantKeyframe(now);
     if (sub.mode === "lossless") for (const view of joined) this.out.push({ type: "repaint", view, stream });
   }
 
-  /** Which view shows which media section, told to the main thread only where it changes. */
   private attach(): void {
     const wanted = new Map<number, string>();
-    for (const sub of this.videos()) if (sub.mid !== undefined) for (const view of sub.views) wanted.set(view, sub.mid);
-    for (const view of this.attached.keys()) if (!wanted.has(view)) this.out.push({ type: "peer_detach", view });
-    for (const [view, mid] of wanted) {
-      if (this.attached.get(view) !== mid) this.out.push({ type: "peer_attach", peer: this.peer.id, mid, view });
-    }
-    this.attached = wanted;
+    for (const { mid, views } of this.subs.videos) if (mid !== undefined) for (const view of views) wanted.set(view, mid);
+    this.out.push(...this.peering.attach(wanted));
   }
 
   private settleSub(sub: Subscription, now: number): void {
@@ -422,18 +372,15 @@ export class Session {
     if (report !== undefined) this.send(report);
   }
 
-  private flush(view: View, now: number): void {
-    const sub = [...this.subs.values()].find((one) => view.shows(one)) ?? [...this.subs.values()].find((one) => one.views.has(view.id));
+  private tellView(view: View, now: number): void {
+    const sub = this.subs.ofView(view.id, view.plan.showing);
     for (const event of view.flush(now)) if (sub !== undefined) this.send({ type: "input", sub: sub.sub, event });
-    const status = view.statusIfNew(this.socket, sub, this.streams);
+    const status = view.statusIfNew(this.socket, sub, this.streams.get(view.stream));
     if (status !== undefined) this.out.push({ type: "view_status", view: view.id, status });
   }
 
   private tellServer(now: number): void {
-    const { phase, lost } = this.socket;
-    const down = lost ? "reconnecting" : "connecting";
-    const state = phase === "ready" ? "open" : phase === "failed" ? "error" : down;
-    const status = { state, reason: phase === "ready" ? "" : this.socket.sentence(now), streams: [...this.streams.values()] } as const;
+    const status = serverStatus(this.socket, this.streams.all, now);
     const said = JSON.stringify(status);
     if (said === this.said) return;
     this.said = said;
@@ -441,25 +388,12 @@ export class Session {
   }
 
   private nextWake(now: number): number {
-    const soon = (at: number): number => (at <= now ? now + IDLE_MS : at);
-    const marks = [soon(this.socket.deadline)];
-    for (const sub of this.subs.values()) marks.push(soon(sub.deadline));
-    for (const view of this.views.values()) marks.push(soon(view.plan.deadline), soon(view.deadline));
-    return Math.min(...marks);
+    const marks = [this.socket.deadline, ...this.subs.all.map((sub) => sub.deadline)];
+    for (const view of this.views.values()) marks.push(view.plan.deadline, view.deadline);
+    return Math.min(...marks.map((at) => (at <= now ? now + IDLE_MS : at)));
   }
 
-  private send(message: Extract<Effect, { type: "send" }>["message"]): void {
+  private send(message: ViewerMessage): void {
     this.out.push({ type: "send", message });
   }
 }
-
-const SLACK_MS = 50;
-
-const END_SENTENCES: Readonly<Record<Ended["reason"], string>> = {
-  no_such_stream: "There is no such stream",
-  stream_closed: "The stream was closed",
-  no_codec: "Server and browser share no video codec",
-  peer_failed: "The WebRTC connection failed",
-  limits: "The server has no room for more viewers",
-  internal: "The server failed at this stream",
-};

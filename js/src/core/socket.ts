@@ -1,6 +1,9 @@
 // The state of the one socket: opening, ready or closed; when to try again, and when a silent one is dead.
 // Must not know WebSocket objects, nor what the messages say.
 
+import type { ServerStatus } from "./ports";
+import type { StreamInfo } from "./wire";
+
 type Phase = "idle" | "opening" | "greeting" | "ready" | "closed" | "failed";
 
 const BACKOFF_MS = 250;
@@ -29,7 +32,7 @@ export class Socket {
   private attempts = 0;
   private until = Infinity;
   private heard_at = 0;
-  private fed_at = 0;
+  private fed_at: number | undefined;
   private was_ready = false;
   private lost_at = 0;
 
@@ -76,7 +79,7 @@ export class Socket {
 
   /** `due`: answers are expected, since reports are being sent. */
   tick(due: boolean, now: number): SocketCommand | undefined {
-    const slept = this.fed_at > 0 && now - this.fed_at > SLEPT_MS;
+    const slept = this.fed_at !== undefined && now - this.fed_at > SLEPT_MS;
     this.fed_at = now;
     if (this.phase === "closed" && (now >= this.until || slept)) return this.open(now);
     if (this.phase === "ready") return this.tickReady(due, slept, now);
@@ -85,7 +88,8 @@ export class Socket {
   }
 
   get deadline(): number {
-    return this.phase === "ready" ? Math.min(this.until, this.heard_at + SILENCE_MS) : this.until;
+    // Silence is looked for at each report, which is often enough.
+    return this.until;
   }
 
   /** One sentence on where the socket stands, for a view that has nothing better to say. */
@@ -101,12 +105,21 @@ export class Socket {
   }
 
   private tickReady(due: boolean, slept: boolean, now: number): SocketCommand | undefined {
+    if (!due) return undefined;
     if (slept) {
       this.heard_at = now;
       this.until = now + WAKE_MS;
       return undefined;
     }
-    const silent = due && now >= this.heard_at + SILENCE_MS;
+    const silent = now >= this.heard_at + SILENCE_MS;
     return silent || now >= this.until ? { type: "disconnect", code: 4000, reason: "silent" } : undefined;
   }
+}
+
+/** Where the socket stands, for whoever looks at the page and not at one view. */
+export function serverStatus(socket: Socket, streams: readonly StreamInfo[], now: number): ServerStatus {
+  const ready = socket.phase === "ready";
+  const down = socket.lost ? "reconnecting" : "connecting";
+  const state = ready ? "open" : socket.phase === "failed" ? "error" : down;
+  return { state, reason: ready ? "" : socket.sentence(now), streams };
 }

@@ -2,14 +2,24 @@
 // Must not know views' choices; it keeps books.
 
 import { Meter } from "./meter";
-import type { ViewStats } from "./ports";
-import type { Codec, Mode, Report, Stats } from "./wire";
+import type { VideoProgress, ViewStats } from "./ports";
+import type { Codec, Ended, Mode, Report, Stats } from "./wire";
 
 const REPORT_MS = 1000;
 /** The first report goes out soon: its echo is the first measure of the clocks. */
 const FIRST_REPORT_MS = 100;
 /** With video expected and none coming, the server is asked sooner what it sent. */
 const ANXIOUS_MS = 400;
+
+/** What an ending means, where the server gives no sentence of its own. */
+export const END_SENTENCES: Readonly<Record<Ended["reason"], string>> = {
+  no_such_stream: "There is no such stream",
+  stream_closed: "The stream was closed",
+  no_codec: "Server and browser share no video codec",
+  peer_failed: "The WebRTC connection failed",
+  limits: "The server has no room for more viewers",
+  internal: "The server failed at this stream",
+};
 
 export class Subscription {
   readonly views = new Set<number>();
@@ -51,7 +61,8 @@ export class Subscription {
   }
 
   /** What the main thread counted of a video. */
-  watched(decoded: number, painted: number, dropped: number, fps: number, latency_ms: number | undefined, now: number): void {
+  watched({ decoded, dropped, fps, latency_ms, views }: VideoProgress, now: number): void {
+    const painted = Math.max(0, ...views.map((one) => one.painted));
     this.decoded += decoded;
     this.received += decoded;
     this.painted += painted;

@@ -88,8 +88,7 @@ export class View {
     return this.rest_until > 0 ? Math.min(this.flush_at, this.rest_until) : this.flush_at;
   }
 
-  statusIfNew(socket: Socket, sub: Subscription | undefined, streams: ReadonlyMap<string, StreamInfo>): ViewStatus | undefined {
-    const info = streams.get(this.stream);
+  statusIfNew(socket: Socket, sub: Subscription | undefined, info: StreamInfo | undefined): ViewStatus | undefined {
     const status: ViewStatus = {
       state: this.state(socket),
       reason: this.plan.reason,

@@ -1,0 +1,24 @@
+// Rates and medians over the last moments. Must not know frames.
+import { expect, test } from "vitest";
+import { Meter } from "../src/core/meter";
+
+test("thirty a second", () => {
+  const meter = new Meter();
+  for (let i = 0; i < 90; i++) meter.add((i * 1000) / 30, 20 + (i % 3));
+  expect(meter.rate(3000)).toBeGreaterThan(27);
+  expect(meter.rate(3000)).toBeLessThan(31);
+  expect(meter.median(3000)).toBe(21);
+});
+
+test("a rate is right before the window is full", () => {
+  const meter = new Meter();
+  for (let i = 0; i < 6; i++) meter.add(i * 100);
+  expect(meter.rate(500)).toBeCloseTo(10);
+});
+
+test("what stopped counts for nothing after a while", () => {
+  const meter = new Meter();
+  for (let i = 0; i < 30; i++) meter.add(i * 33, 5);
+  expect(meter.rate(5000)).toBe(0);
+  expect(meter.median(5000)).toBeUndefined();
+});

@@ -1,0 +1,44 @@
+// The books of one subscription and its reports. Must not know views' choices.
+import { expect, test } from "vitest";
+import { Subscription } from "../src/core/subscription";
+
+const open = (mode: "webrtc" | "lossless" = "lossless"): Subscription => new Subscription(1, "camera", mode, undefined, 0);
+
+test("the first report is early, the next ones a second apart", () => {
+  const sub = open();
+  const times: number[] = [];
+  for (let now = 0; now <= 3200; now += 50) if (sub.reportIfDue(now) !== undefined) times.push(now);
+  expect(times).toEqual([100, 1100, 2100, 3100]);
+});
+
+test("a report counts what was shown and says how late", () => {
+  const sub = open();
+  for (let i = 1; i <= 30; i++) sub.paintedOne(12, i * 33);
+  expect(sub.reportIfDue(1000)).toMatchObject({ decoded: 30, painted: 30, latency_ms: 12, visible: true });
+});
+
+test("going out of sight is told at once", () => {
+  const sub = open();
+  sub.reportIfDue(100);
+  sub.setVisible(false, 300);
+  expect(sub.reportIfDue(300)).toMatchObject({ visible: false });
+  expect(sub.reportIfDue(301)).toBeUndefined();
+});
+
+test("a wanted keyframe is asked for at once, and once", () => {
+  const sub = open();
+  sub.reportIfDue(100);
+  sub.wantKeyframe(200);
+  expect(sub.reportIfDue(200)?.keyframe).toBe(true);
+  expect(sub.reportIfDue(1200)?.keyframe).toBeUndefined();
+});
+
+test("a video that should move and does not asks sooner", () => {
+  const sub = open("webrtc");
+  sub.reportIfDue(100);
+  sub.stats = { type: "stats", sub: 1, time: 0, echo: 0, published_fps: 30, sent_fps: 30, encode_ms: 1, bitrate: 1, target_bitrate: 1, viewers: 1, frames: [] };
+  sub.watched({ mid: "0", decoded: 5, dropped: 0, fps: 30, latency_ms: 9, views: [{ view: 1, painted: 5 }] }, 300);
+  expect(sub.deadline).toBe(700);
+  sub.stats = { ...sub.stats, published_fps: 0 };
+  expect(sub.deadline).toBe(1100);
+});

@@ -1,0 +1,59 @@
+// The validator against another one: what ajv says of the same schema and the same values. Must not know what messages mean.
+import { readFileSync } from "node:fs";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import { describe, expect, test } from "vitest";
+import { fault } from "../src/core/validate";
+import { SHAPES } from "../src/core/wire.gen";
+
+const read = (path: string): unknown => JSON.parse(readFileSync(new URL(`../../signaling/${path}`, import.meta.url), "utf8"));
+const schema = read("schema.json") as { $defs: Record<string, object> };
+const vectors = read("vectors/messages.json") as { from: "viewer" | "server"; value?: Record<string, unknown> }[];
+
+const ajv = new Ajv2020({ strict: false });
+ajv.addSchema(schema, "contract");
+const theirs = (name: string, value: unknown): boolean => ajv.validate(`contract#/$defs/${name}`, value) === true;
+const ours = (name: string, value: unknown): boolean => fault(SHAPES, name, value) === undefined;
+
+/** Each field replaced, removed or joined by another; one level of arrays and objects deep. */
+function* mutants(value: Record<string, unknown>): Generator<unknown> {
+  const odd = [null, "", "x".repeat(70_000), -1, 0, 0.5, 1e308, 2 ** 32, 2 ** 53, true, [], {}, [{}], ["h265"], [null]];
+  for (const name of Object.keys(value)) {
+    for (const one of odd) yield { ...value, [name]: one };
+    const { [name]: _, ...rest } = value;
+    yield rest;
+    const field = value[name];
+    const inner: unknown = Array.isArray(field) ? field[0] : field;
+    if (typeof inner !== "object" || inner === null) continue;
+    for (const one of mutants(inner as Record<string, unknown>)) yield { ...value, [name]: Array.isArray(field) ? [one] : one };
+  }
+  yield { ...value, more: 1 };
+}
+
+describe("as ajv", () => {
+  const accepted = vectors.flatMap(({ from, value }) => (value === undefined ? [] : [{ from, value }]));
+  test.each(accepted)("$from $value.type, and all that is nearly so", ({ from, value }) => {
+    const name = from === "viewer" ? "ViewerMessage" : "ServerMessage";
+    expect(ours(name, value)).toBe(true);
+    let count = 0;
+    for (const mutant of mutants(value)) {
+      count += 1;
+      if (ours(name, mutant) !== theirs(name, mutant)) expect.fail(`differs from ajv: ${JSON.stringify(mutant).slice(0, 300)}`);
+    }
+    expect(count).toBeGreaterThan(10);
+  });
+  test.each([undefined, null, 1, "hello", [], {}, { type: "no" }, { type: null }])("%j is no message", (value) => {
+    expect(ours("ServerMessage", value)).toBe(false);
+  });
+});
+
+test("a fault names the field", () => {
+  expect(fault(SHAPES, "ServerMessage", { type: "streams", streams: [{ id: 1, name: "a", width: 0, height: 1, fps: 1 }] })).toBe(
+    "ServerMessage.streams[0].width is out of range",
+  );
+});
+
+test("code points are counted, not UTF-16 units", () => {
+  const hello = (token: string): object => ({ type: "hello", version: 1, token, codecs: [] });
+  expect(ours("ViewerMessage", hello("🎥".repeat(256)))).toBe(true);
+  expect(ours("ViewerMessage", hello("🎥".repeat(257)))).toBe(false);
+});
