@@ -91,7 +91,11 @@ def _gray_planes(gray: Pixels) -> Pixels:
 def to_video_frame(pixels: Pixels) -> av.VideoFrame:
     """The pixels as a ``yuv420p`` frame of the padded size, tagged with its colours. It shares nothing with
     ``pixels``."""
-    frame = av.VideoFrame.from_numpy_buffer(planes(pixels), format="yuv420p")
+    converted = planes(pixels)
+    # PyAV shares the array's memory only with pictures of a multiple of four rows; it cuts others off.
+    shareable = converted.shape[0] % 6 == 0
+    make = av.VideoFrame.from_numpy_buffer if shareable else av.VideoFrame.from_ndarray
+    frame = make(converted, format="yuv420p")
     frame.colorspace = SMPTE170M
     frame.color_range = LIMITED
     return frame

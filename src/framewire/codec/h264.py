@@ -61,9 +61,7 @@ class H264Encoder:
             keyframe=packet.is_keyframe,
         )
 
-    def _encode(
-        self, picture: av.VideoFrame, time_us: int, keyframe: bool
-    ) -> list[av.Packet[av.VideoStream]]:
+    def _encode(self, picture: av.VideoFrame, time_us: int, keyframe: bool) -> list[av.Packet[av.VideoStream]]:
         context = self._context
         if context is None or (context.width, context.height) != (picture.width, picture.height):
             context = self._context = self._open(picture.width, picture.height)

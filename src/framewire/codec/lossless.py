@@ -73,12 +73,7 @@ class Header:
         if not HEADER_SIZE < len(message) <= MAX_MESSAGE:
             raise _bad(f"binary message of {len(message)} bytes")
         version, codec, pixel_format, flags, *fields = _STRUCT.unpack_from(message)
-        if (
-            version != VERSION
-            or codec not in _CODEC_OF
-            or pixel_format not in _FORMAT_OF
-            or flags > _KEYFRAME
-        ):
+        if version != VERSION or codec not in _CODEC_OF or pixel_format not in _FORMAT_OF or flags > _KEYFRAME:
             raise _bad(f"binary header {message[:4].hex()}")
         header = cls(_CODEC_OF[codec], _FORMAT_OF[pixel_format], flags == _KEYFRAME, *fields)
         header._check(len(message) - HEADER_SIZE)
@@ -165,10 +160,7 @@ def messages(unit: AccessUnit, stream: int, chunk: int = MAX_MESSAGE) -> list[by
         offset=0,
         checksum=xxhash.xxh32_intdigest(unit.data) if video and not unit.checksum else unit.checksum,
     )
-    return [
-        b"".join((replace(header, offset=at).pack(), data[at : at + room]))
-        for at in range(0, len(data), room)
-    ]
+    return [b"".join((replace(header, offset=at).pack(), data[at : at + room])) for at in range(0, len(data), room)]
 
 
 class Assembler:

@@ -1,0 +1,57 @@
+"""What is particular to H.264: profile, parameter sets, colour tags, and keyframes that cost no burst."""
+
+from __future__ import annotations
+
+import av
+import pytest
+
+from framewire.codec.colour import LIMITED, SMPTE170M
+from framewire.codec.h264 import H264Encoder, preset_for, threads_for
+from framewire.rtc.packets import nal_units
+from tests.codec.scenes import flat, moving
+
+
+def kinds(data: bytes) -> list[int]:
+    return [nal[0] & 31 for nal in nal_units(data)]
+
+
+def test_every_keyframe_brings_its_parameter_sets_and_is_an_idr():
+    encoder = H264Encoder(fps=30, max_bitrate=1_000_000, threads=1)
+    units = [encoder.encode(flat((5, 5, 5), n), keyframe=n in {0, 3}) for n in range(5)]
+    for unit in units:
+        assert ({7, 8, 5} <= set(kinds(unit.data))) == unit.keyframe
+        assert (5 in kinds(unit.data)) == unit.keyframe
+
+
+def test_the_profile_is_the_constrained_baseline_that_is_offered():
+    unit = H264Encoder(fps=60, max_bitrate=20_000_000, threads=2).encode(moving(1, width=1280, height=720)[0])
+    sps = next(nal for nal in nal_units(unit.data) if nal[0] & 31 == 7)
+    profile, constraints, level = sps[1:4]
+    assert profile == 66
+    assert constraints & 0x40, "constraint_set1: the baseline that is also main"
+    assert level <= 52
+
+
+def test_the_stream_says_which_colours_it_has():
+    unit = H264Encoder(fps=30, max_bitrate=1_000_000, threads=1).encode(flat((200, 10, 10)))
+    context = av.CodecContext.create("h264", "r")
+    frame = (context.decode(av.Packet(unit.data)) + context.decode(None))[0]
+    assert (frame.colorspace, frame.color_range) == (SMPTE170M, LIMITED)
+    assert (frame.color_primaries, frame.color_trc) == (SMPTE170M, SMPTE170M)
+
+
+def test_a_keyframe_is_not_much_larger_than_the_frames_around_it():
+    encoder = H264Encoder(fps=30, max_bitrate=1_500_000, threads=1)
+    units = [encoder.encode(frame, keyframe=frame.number == 40) for frame in moving(60)]
+    deltas = [len(unit.data) for unit in units[20:] if not unit.keyframe]
+    assert len(units[40].data) < 3 * sum(deltas) / len(deltas)
+
+
+@pytest.mark.parametrize(("size", "most", "threads"), [((1, 1), 8, 1), ((640, 480), 8, 1), ((1920, 1080), 4, 4)])
+def test_small_pictures_are_not_cut_into_slices(size, most, threads):
+    assert threads_for(*size, most=most) == threads
+
+
+def test_the_better_preset_only_while_there_is_time_for_it():
+    assert preset_for(1280 * 720 * 30, 2) == "superfast"
+    assert preset_for(1920 * 1080 * 60, 2) == "ultrafast"
