@@ -62,6 +62,4 @@ def build(root: Path, npm: str) -> None:
         subprocess.run([npm, "ci", "--no-fund", "--no-audit"], cwd=root, check=True)
     subprocess.run([npm, "run", "--silent", "build"], cwd=root, check=True)
     still = stale(root)
-    assert still is None, (
-        f"after its build the client is {still}: js/scripts/build.mjs writes BUILT, all of it"
-    )
+    assert still is None, f"after its build the client is {still}: js/scripts/build.mjs writes BUILT, all of it"

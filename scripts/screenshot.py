@@ -29,9 +29,7 @@ def main() -> int:
     parser.add_argument("target", type=Path)
     parser.add_argument("--pattern", choices=sorted(PATTERNS), default="plasma")
     parser.add_argument("--size", type=int, nargs=2, default=(1280, 720), metavar=("W", "H"))
-    parser.add_argument(
-        "--settle", type=float, default=6.0, help="seconds to watch before the picture is taken"
-    )
+    parser.add_argument("--settle", type=float, default=6.0, help="seconds to watch before the picture is taken")
     options = parser.parse_args()
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:

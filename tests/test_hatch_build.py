@@ -65,9 +65,7 @@ def test_without_node_a_checkout_says_what_to_install(checkout: Path, monkeypatc
 
 def run(*command: str | Path, cwd: Path, **environment: str) -> str:
     """A command's output; a failure shows what it said."""
-    done = subprocess.run(
-        command, cwd=cwd, env=os.environ | environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=cwd, env=os.environ | environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -93,9 +91,7 @@ def test_an_sdist_and_the_wheel_made_from_it_need_no_node(tmp_path: Path):
         PATH=str(tmp_path),
     )
     (wheel,) = tmp_path.glob("*.whl")
-    assert {f"framewire/static/{name}" for name in hatch_build.BUILT} <= set(
-        zipfile.ZipFile(wheel).namelist()
-    )
+    assert {f"framewire/static/{name}" for name in hatch_build.BUILT} <= set(zipfile.ZipFile(wheel).namelist())
 
     site = tmp_path / "site"
     run(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", site, wheel, cwd=tmp_path)

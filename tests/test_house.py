@@ -88,8 +88,7 @@ def has_logic(module: Path) -> bool:
     walked = ast.walk(ast.parse(module.read_text()))
     bodies = [node.body for node in walked if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     return any(
-        not isinstance(last := body[-1], ast.Expr) or not isinstance(last.value, ast.Constant)
-        for body in bodies
+        not isinstance(last := body[-1], ast.Expr) or not isinstance(last.value, ast.Constant) for body in bodies
     )
 
 
@@ -101,9 +100,7 @@ def mirror(module: Path) -> Path:
 
 def test_every_module_has_its_tests_where_one_looks_for_them():
     untested = {
-        str(module.relative_to(PACKAGE))
-        for module in MODULES
-        if has_logic(module) and not mirror(module).is_file()
+        str(module.relative_to(PACKAGE)) for module in MODULES if has_logic(module) and not mirror(module).is_file()
     }
     assert sorted(untested - UNTESTED.keys()) == []
 
@@ -225,9 +222,7 @@ def test_every_file_that_is_pure_stays_pure():
     pure = contract("Pure core")
     impure = set(pure["forbidden_modules"])
     graph = {dotted(module): set(imports(module)) for module in MODULES if module.stem != "__init__"}
-    tainted = {
-        name for name, names in graph.items() if any(each.partition(".")[0] in impure for each in names)
-    }
+    tainted = {name for name, names in graph.items() if any(each.partition(".")[0] in impure for each in names)}
     while grown := {name for name, names in graph.items() if names & tainted} - tainted:
         tainted |= grown
     assert sorted(graph.keys() - tainted - {"framewire._version"}) == sorted(pure["source_modules"])
