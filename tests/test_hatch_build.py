@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
-import tarfile
 import zipfile
 from pathlib import Path
 
@@ -75,8 +75,7 @@ def run(*command: str | Path, cwd: Path, **environment: str) -> str:
 def test_an_sdist_and_the_wheel_made_from_it_need_no_node(tmp_path: Path):
     run(sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", tmp_path, cwd=ROOT)
     (archive,) = tmp_path.glob("*.tar.gz")
-    with tarfile.open(archive) as packed:
-        packed.extractall(tmp_path, filter="data")
+    shutil.unpack_archive(archive, tmp_path)
     unpacked = tmp_path / archive.name.removesuffix(".tar.gz")
     run(
         sys.executable,
