@@ -49,7 +49,7 @@ def test_a_keyframe_is_not_much_larger_than_the_frames_around_it():
 
 @pytest.mark.parametrize(("size", "most", "threads"), [((1, 1), 8, 1), ((640, 480), 8, 1), ((1920, 1080), 4, 4)])
 def test_small_pictures_are_not_cut_into_slices(size, most, threads):
-    assert threads_for(*size, most=most) == threads
+    assert threads_for(size[0], size[1], most) == threads
 
 
 def test_the_better_preset_only_while_there_is_time_for_it():

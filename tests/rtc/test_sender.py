@@ -1,0 +1,245 @@
+"""One sender on a clock made of numbers, with a viewer made of aiortc's packet parser."""
+
+from __future__ import annotations
+
+import pytest
+from aiortc.rtp import RtcpByePacket, RtcpPacket, RtcpSrPacket, RtpPacket, unwrap_rtx
+
+from framewire.frame import AccessUnit, rtp_timestamp
+from framewire.rtc.events import KeyframeWanted
+from framewire.rtc.packets import PackedUnit
+from framewire.rtc.rtcp import KeyframeRequest, Nack, Report, ntp
+from framewire.rtc.sender import KEYFRAME_REPEAT, NEVER, PROBES, Origin, SenderParameters, UnitSender
+
+NOW = 1_700_000_000.0
+MEDIA, RTX = 0xAAAA, 0xBBBB
+PARAMETERS = SenderParameters(payload_type=99, rtx_payload_type=100, extensions={}, mid="0", cname="us")
+
+
+class Wire:
+    """An outlet that remembers; encryption is a byte at the end."""
+
+    def __init__(self) -> None:
+        self.bursts: list[list[bytes]] = []
+        self.rtcp: list[bytes] = []
+        self.is_idle = True
+
+    def protect(self, packet: bytes) -> bytes:
+        return packet + b"#"
+
+    def transmit(self, packets: list[bytes]) -> None:
+        self.bursts.append(packets)
+
+    def transmit_rtcp(self, compound: bytes) -> None:
+        self.rtcp.append(compound)
+
+    def idle(self) -> bool:
+        return self.is_idle
+
+    def packets(self) -> list[RtpPacket]:
+        return [RtpPacket.parse(packet[:-1]) for burst in self.bursts for packet in burst]
+
+
+class Rig:
+    def __init__(self, *, parameters: SenderParameters | None = PARAMETERS) -> None:
+        self.wire = Wire()
+        self.events: list[KeyframeWanted] = []
+        self.sender = UnitSender(5, Origin(MEDIA, 65_534), Origin(RTX, 9), self.wire, self.events.append)
+        if parameters:
+            self.sender.start(parameters, NOW)
+
+    def send(self, at: float = 0.0, *, keyframe: bool = False, parts: int = 3, time_us: int | None = None) -> bool:
+        now = NOW + at
+        unit = AccessUnit(
+            codec="vp8",
+            data=b"-",
+            number=1,
+            time_us=round(now * 1e6) if time_us is None else time_us,
+            width=1,
+            height=1,
+            keyframe=keyframe,
+        )
+        return self.sender.send(PackedUnit(unit, tuple(b"p%d" % index for index in range(parts))), now)
+
+    def feed(self, feedback, at: float) -> None:
+        self.sender.feed(feedback, NOW + at)
+
+    def tick(self, at: float) -> None:
+        self.sender.tick(NOW + at)
+
+
+@pytest.fixture
+def rig():
+    return Rig()
+
+
+@pytest.fixture
+def live(rig):
+    """A sender that has sent one keyframe."""
+    assert rig.send(keyframe=True)
+    return rig
+
+
+def test_it_asks_for_a_keyframe_when_it_starts(rig):
+    assert rig.events == [KeyframeWanted(5)]
+
+
+def test_before_the_start_everything_is_dropped():
+    rig = Rig(parameters=None)
+    assert not rig.send(keyframe=True)
+    assert rig.wire.bursts == []
+    assert rig.sender.stats.frames_dropped == 1
+
+
+def test_a_unit_is_one_burst_of_consecutive_packets_with_a_mark_at_the_end(live):
+    (burst,) = live.wire.bursts
+    packets = live.wire.packets()
+    assert len(burst) == 3
+    assert [p.sequence_number for p in packets] == [65_534, 65_535, 0]
+    assert [p.marker for p in packets] == [0, 0, 1]
+    assert {p.payload_type for p in packets} == {99}
+    assert {p.ssrc for p in packets} == {MEDIA}
+    assert [p.payload for p in packets] == [b"p0", b"p1", b"p2"]
+
+
+def test_the_rtp_timestamp_is_the_publish_time(rig):
+    rig.send(keyframe=True, time_us=1_234_567_890)
+    assert {p.timestamp for p in rig.wire.packets()} == {rtp_timestamp(1_234_567_890)}
+
+
+@pytest.mark.parametrize("again_us", [5_000_000, 4_000_000])
+def test_a_frame_sent_again_or_out_of_time_is_a_new_frame_to_the_viewer(rig, again_us):
+    rig.send(0, keyframe=True, parts=1, time_us=5_000_000)
+    rig.send(1, parts=1, time_us=again_us)
+    rig.send(2, parts=1, time_us=again_us)
+    first = rtp_timestamp(5_000_000)
+    assert [p.timestamp for p in rig.wire.packets()] == [first, first + 1, first + 2]
+
+
+def test_after_a_silence_of_hours_time_still_moves_on(rig):
+    rig.send(0, keyframe=True, parts=1, time_us=0)
+    rig.send(1, parts=1, time_us=30_000_000_000)
+    assert rig.wire.packets()[-1].timestamp == rtp_timestamp(30_000_000_000)
+
+
+def test_deltas_wait_for_a_keyframe_which_is_asked_for_now_and_then(rig):
+    for step in range(100):
+        assert not rig.send(step * 0.01)
+    assert len(rig.events) == 1 + int(0.99 / KEYFRAME_REPEAT)
+    assert rig.send(1, keyframe=True)
+    assert rig.send(1.01)
+    assert rig.sender.stats.frames_dropped == 100
+
+
+def test_two_units_may_wait_for_the_socket_and_the_third_is_dropped(live):
+    live.wire.is_idle = False
+    assert live.send(0.01)
+    assert not live.send(1.02)
+    assert live.events[-1] == KeyframeWanted(5)
+    assert len(live.events) == 2
+
+
+def test_after_a_drop_deltas_are_of_no_use_until_a_keyframe(live):
+    live.wire.is_idle = False
+    live.send(0.01)
+    assert not live.send(0.02, keyframe=True)
+    live.wire.is_idle = True
+    assert not live.send(0.03)
+    assert live.send(0.04, keyframe=True)
+    assert live.send(0.05)
+
+
+def test_the_first_report_follows_the_first_frame_and_then_one_a_second(live):
+    (compound,) = live.wire.rtcp
+    report = RtcpPacket.parse(compound)[0]
+    assert isinstance(report, RtcpSrPacket)
+    assert report.sender_info.ntp_timestamp == ntp(NOW)
+    assert report.sender_info.rtp_timestamp == rtp_timestamp(round(NOW * 1e6))
+    assert (report.sender_info.packet_count, report.sender_info.octet_count) == (3, 6)
+    live.tick(0.99)
+    assert len(live.wire.rtcp) == 1
+    live.tick(1.0)
+    live.tick(1.01)
+    assert len(live.wire.rtcp) == 2
+
+
+def test_silence_brings_the_last_packet_again_bit_by_bit_less_and_less_often(live):
+    last = live.wire.bursts[0][-1]
+    at, sent = 0.0, []
+    while live.sender.deadline < NOW + 5:
+        at = live.sender.deadline - NOW
+        before = len(live.wire.bursts)
+        live.tick(at)
+        sent += [(at, burst) for burst in live.wire.bursts[before:]]
+    assert [burst for _, burst in sent] == [[last]] * len(PROBES)
+    gaps = [at - before for (at, _), before in zip(sent, [0.0, *(at for at, _ in sent)], strict=False)]
+    assert gaps == pytest.approx(PROBES, abs=1e-6)
+    assert live.sender.stats.probes == len(PROBES)
+    assert live.sender.stats.packets == 3
+
+
+def test_a_stream_that_flows_needs_no_probes(live):
+    for step in range(1, 60):
+        live.tick(step / 60)
+        live.send(step / 60)
+    assert live.sender.stats.probes == 0
+
+
+def test_a_nack_brings_the_packet_as_a_retransmission(live):
+    live.feed(Nack(MEDIA, (65_535, 0)), 0.1)
+    again = live.wire.packets()[3:]
+    assert [(p.payload_type, p.ssrc, p.sequence_number) for p in again] == [(100, RTX, 9), (100, RTX, 10)]
+    originals = live.wire.packets()[1:3]
+    for one, original in zip(again, originals, strict=True):
+        plain = unwrap_rtx(one, payload_type=99, ssrc=MEDIA)
+        assert plain.serialize() == RtpPacket.parse(original.serialize()).serialize()
+    assert (live.sender.stats.nacks, live.sender.stats.retransmitted) == (2, 2)
+
+
+def test_what_was_never_sent_cannot_be_sent_again(live):
+    live.feed(Nack(MEDIA, (77, 78)), 0.1)
+    assert (live.sender.stats.nacks, live.sender.stats.retransmitted) == (2, 0)
+
+
+def test_an_impatient_viewer_gets_a_packet_once_a_round_trip(live):
+    live.feed(Report(MEDIA, 0.0, 0, (ntp(NOW) >> 16) & 0xFFFFFFFF, 0), 0.2)
+    assert live.sender.stats.rtt_s == pytest.approx(0.2, abs=0.001)
+    for step in range(50):
+        live.feed(Nack(MEDIA, (0,)), 0.2 + step * 0.01)
+    assert live.sender.stats.retransmitted == 3
+
+
+def test_a_viewer_without_rtx_gets_no_second_text_under_one_index():
+    rig = Rig(parameters=SenderParameters(99, None, {}, "0", "us"))
+    rig.send(keyframe=True)
+    rig.feed(Nack(MEDIA, (65_534,)), 0.1)
+    assert len(rig.wire.bursts) == 1
+
+
+def test_a_keyframe_request_is_passed_on(live):
+    live.feed(KeyframeRequest(MEDIA), 0.1)
+    assert live.events == [KeyframeWanted(5)] * 2
+    assert live.sender.stats.keyframe_requests == 1
+
+
+def test_a_report_is_kept(live):
+    live.feed(Report(MEDIA, 0.125, 900, 0, 0), 0.1)
+    stats = live.sender.stats
+    assert (stats.loss, stats.jitter_s, stats.rtt_s) == (0.125, 0.01, None)
+
+
+def test_counters(live):
+    live.send(0.1, parts=2)
+    stats = live.sender.stats
+    assert (stats.frames_sent, stats.packets, stats.octets) == (2, 5, 10)
+
+
+def test_stopping_says_goodbye_and_nothing_more(live):
+    live.sender.stop()
+    assert isinstance(RtcpPacket.parse(live.wire.rtcp[-1])[1], RtcpByePacket)
+    sent, said = len(live.wire.bursts), len(live.wire.rtcp)
+    assert not live.send(1, keyframe=True)
+    live.tick(2)
+    live.feed(Nack(MEDIA, (0,)), 2)
+    live.sender.stop()
+    assert (len(live.wire.bursts), len(live.wire.rtcp), live.sender.deadline) == (sent, said, NEVER)
