@@ -10,6 +10,7 @@ import sys
 import time
 import webbrowser
 from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from framewire._version import __version__
@@ -195,11 +196,11 @@ def _check_addresses() -> tuple[bool, str]:
 
 def _check_notebook() -> tuple[bool, str]:
     try:
-        import anywidget
-    except ImportError:
+        widgets = version("anywidget")
+    except PackageNotFoundError:
         return False, "no notebook widgets: pip install anywidget"
     jupyter = "JupyterLab is here" if shutil.which("jupyter-lab") else "no JupyterLab on this PATH (pip install jupyterlab)"
-    return True, f"notebook widgets by anywidget {anywidget.__version__}; {jupyter}"
+    return True, f"notebook widgets by anywidget {widgets}; {jupyter}"
 
 
 if __name__ == "__main__":
