@@ -8,14 +8,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING
 
 import pytest
-
-if TYPE_CHECKING:
-    from playwright.async_api import Browser
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # Headless in a container; and silent: nothing but the test's own traffic.
@@ -71,14 +67,3 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if marker in required:
             pytest.fail(f"{word} (FRAMEWIRE_REQUIRE={marker})", pytrace=False)
         pytest.skip(word)
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """A Chromium of this test's own; mark the test `browser`."""
-    from playwright.async_api import async_playwright
-
-    async with async_playwright() as driver:
-        opened = await driver.chromium.launch(executable_path=chromium(), args=list(CHROMIUM_FLAGS))
-        yield opened
-        await opened.close()
