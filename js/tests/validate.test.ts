@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";
-import { fault } from "../src/core/validate";
+import { fault, isFields } from "../src/core/validate";
 import { SHAPES } from "../src/core/wire.gen";
 
 const read = (path: string): unknown => JSON.parse(readFileSync(new URL(`../../signaling/${path}`, import.meta.url), "utf8"));
@@ -21,12 +21,15 @@ function* mutants(value: Record<string, unknown>): Generator<unknown> {
     for (const one of odd) yield { ...value, [name]: one };
     const { [name]: _, ...rest } = value;
     yield rest;
-    const field = value[name];
-    const inner: unknown = Array.isArray(field) ? field[0] : field;
-    if (typeof inner !== "object" || inner === null) continue;
-    for (const one of mutants(inner as Record<string, unknown>)) yield { ...value, [name]: Array.isArray(field) ? [one] : one };
+    for (const one of inside(value[name])) yield { ...value, [name]: one };
   }
   yield { ...value, more: 1 };
+}
+
+function* inside(field: unknown): Generator<unknown> {
+  const inner: unknown = Array.isArray(field) ? field[0] : field;
+  if (!isFields(inner)) return;
+  for (const one of mutants(inner)) yield Array.isArray(field) ? [one] : one;
 }
 
 describe("as ajv", () => {

@@ -14,7 +14,7 @@ interface Fields {
   payload?: number;
 }
 
-export function chunk(fields: Fields = {}): Uint8Array {
+function chunk(fields: Fields = {}): Uint8Array {
   const { version = 1, codec = 0, format = 3, flags = 1, width = 2, height = 2, size = 12, offset = 0, payload = 12 } = fields;
   const bytes = new Uint8Array(HEADER_BYTES + payload);
   const view = new DataView(bytes.buffer);

@@ -21,8 +21,6 @@ export interface SessionOptions {
 
 /** A deadline that has passed without anything to do is looked at again after so long. */
 const IDLE_MS = 250;
-/** A frame published so shortly after the last one shown may still be on its way. */
-const SLACK_MS = 50;
 
 export class Session {
   private readonly socket = new Socket();
@@ -83,9 +81,9 @@ export class Session {
         this.views.get(input.view)?.plan.progress("lossless", 0, 1, now);
         return;
       case "dropped":
-        return this.count(input.stream, input.lossless, "dropped");
+        return this.dropped(input.stream, input.lossless);
       case "mismatched":
-        return this.count(input.stream, true, "mismatched");
+        return this.mismatched(input.stream);
       case "keyframe_wanted":
         this.carrier(input.stream, false)?.wantKeyframe(now);
         return;
@@ -191,18 +189,11 @@ export class Session {
     this.clock.echo(message.echo, message.time, now);
     sub.stats = message;
     sub.codec = message.codec ?? sub.codec;
-    const times = this.sentTimes(message, sub, now);
+    const times = sub.sentTimes(this.clock, now);
     for (const view of this.viewsOf(sub)) {
       view.plan.sent(sub.mode, times, message.published_fps, now);
       if (view.shows(sub)) this.out.push({ type: "view_stats", view: view.id, stats: view.statsOf(sub, this.clock, now) });
     }
-  }
-
-  /** Publish times of the units the server sent lately, by this clock, less what this clock may be wrong. */
-  private sentTimes(message: Stats, sub: Subscription, now: number): readonly number[] {
-    const slack = this.clock.offset + this.clock.error + SLACK_MS;
-    if (message.frames.length > 0) return message.frames.map((mark) => mark.time - slack);
-    return sub.mode === "webrtc" && message.sent_fps > 1 && message.published_fps > 1 ? [now - SLACK_MS] : [];
   }
 
   private receive(stream: number, lossless: boolean, frame: number, now: number): void {
@@ -218,13 +209,20 @@ export class Session {
     const sub = this.carrier(stream, lossless);
     if (sub === undefined) return;
     sub.paintedOne(this.clock.known ? now + this.clock.offset - time_us / 1000 : undefined, now);
-    if (lossless) sub.exact += 1;
-    for (const id of views) this.views.get(id)?.plan.progress(sub.mode, 1, 1, now);
+    for (const view of views.flatMap((id) => this.views.get(id) ?? [])) {
+      if (lossless) view.exact += 1;
+      view.plan.progress(sub.mode, 1, 1, now);
+    }
   }
 
-  private count(stream: number, lossless: boolean, what: "dropped" | "mismatched"): void {
+  private dropped(stream: number, lossless: boolean): void {
     const sub = this.carrier(stream, lossless);
-    if (sub !== undefined) sub[what] += 1;
+    if (sub !== undefined) sub.dropped += 1;
+  }
+
+  private mismatched(stream: number): void {
+    const sub = this.carrier(stream, true);
+    if (sub !== undefined) for (const view of this.viewsOf(sub)) view.mismatched += 1;
   }
 
   private decoderFailed(stream: number, detail: string, now: number): void {

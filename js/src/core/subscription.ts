@@ -1,6 +1,7 @@
 // One subscription as the viewer counts it: what came, what was shown, what the server says of it.
 // Must not know views' choices; it keeps books.
 
+import type { Clock } from "./clock";
 import { Meter } from "./meter";
 import type { VideoProgress, ViewStats } from "./ports";
 import type { Codec, Ended, Mode, Report, Stats } from "./wire";
@@ -8,6 +9,8 @@ import type { Codec, Ended, Mode, Report, Stats } from "./wire";
 const REPORT_MS = 1000;
 /** The first report goes out soon: its echo is the first measure of the clocks. */
 const FIRST_REPORT_MS = 100;
+/** A frame published so shortly after the last one shown may still be on its way. */
+const SLACK_MS = 50;
 /** With video expected and none coming, the server is asked sooner what it sent. */
 const ANXIOUS_MS = 400;
 
@@ -31,8 +34,6 @@ export class Subscription {
   decoded = 0;
   painted = 0;
   dropped = 0;
-  exact = 0;
-  mismatched = 0;
   visible = true;
   keyframe = false;
   private readonly meter = new Meter();
@@ -103,13 +104,21 @@ export class Subscription {
   }
 
   get deadline(): number {
-    const anxious = this.mode === "webrtc" && this.visible && (this.stats?.published_fps ?? 0) > 0;
+    const anxious = this.mode === "webrtc" && this.visible && this.decoded > 0 && (this.stats?.published_fps ?? 0) > 0;
     return anxious ? Math.min(this.report_at, Math.max(this.progressed_at, this.reported_at) + ANXIOUS_MS) : this.report_at;
   }
 
-  get counts(): Pick<ViewStats, "received" | "decoded" | "painted" | "dropped" | "exact" | "mismatched"> {
-    const { received, decoded, painted, dropped, exact, mismatched } = this;
-    return { received, decoded, painted, dropped, exact, mismatched };
+  /** When the newest units were published, by the viewer's clock, less what that may be wrong. */
+  sentTimes(clock: Clock, now: number): readonly number[] {
+    const { stats } = this;
+    if (stats === undefined) return [];
+    if (stats.frames.length > 0) return stats.frames.map((mark) => mark.time - clock.offset - clock.error - SLACK_MS);
+    return this.mode === "webrtc" && stats.sent_fps > 1 && stats.published_fps > 1 ? [now - SLACK_MS] : [];
+  }
+
+  get counts(): Pick<ViewStats, "received" | "decoded" | "painted" | "dropped"> {
+    const { received, decoded, painted, dropped } = this;
+    return { received, decoded, painted, dropped };
   }
 
   fps(now: number): number {

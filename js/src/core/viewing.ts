@@ -17,6 +17,9 @@ const REST_MS = 5000;
 
 export class View {
   readonly plan: Plan;
+  /** Lossless frames that this view was given since it began, by what their checksum said. */
+  exact = 0;
+  mismatched = 0;
   private waiting: InputEvent[] = [];
   private flush_at = Infinity;
   private rest_until = -Infinity;
@@ -118,6 +121,8 @@ export class View {
       encode_ms: stats?.encode_ms ?? 0,
       viewers: stats?.viewers ?? 0,
       ...sub.counts,
+      exact: this.exact,
+      mismatched: this.mismatched,
     };
   }
 

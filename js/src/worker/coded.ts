@@ -61,7 +61,8 @@ export class CodedStream {
     frame.close();
   }
 
-  private skip(): void {
+  /** A unit is missing: what follows cannot be decoded before the next keyframe. */
+  skip(): void {
     this.waiting_for_key = true;
     this.sink.keyframeWanted();
   }

@@ -4,6 +4,7 @@
 import type { FrameProof, FromWorker, SessionInput } from "../core/ports";
 import { Assembler, type Unit } from "../core/units";
 import { type ChunkHeader, isLossless } from "../core/wire";
+import { xxh32 } from "../core/xxh32";
 import { CodedStream } from "./coded";
 import { Unpacker } from "./lossless";
 import { type CanvasLike, Painter } from "./painter";
@@ -131,9 +132,10 @@ export class Frames {
   }
 
   private decodeCoded(unit: Unit): void {
-    const { stream } = unit.header;
+    const { stream, checksum } = unit.header;
     const found = this.coded.get(stream) ?? this.openCoded(stream);
-    found.decode(unit.header, unit.data);
+    if (xxh32(unit.data) === checksum) found.decode(unit.header, unit.data);
+    else found.skip();
     unit.release();
   }
 

@@ -1,0 +1,67 @@
+// Plays the viewer's column of a transcript (signaling/transcripts/): what comes in is fed, what goes out is compared.
+// Must not know any conversation.
+
+import type { Effect, SessionInput } from "../src/core/ports";
+import { Session } from "../src/core/session";
+import type { InputEvent, ServerMessage } from "../src/core/wire";
+
+/** A wire message (`type`), or something local (`event`): an input or effect of the session under its own name, or `wait`. */
+type Line = { readonly type: string } | { readonly event: string };
+export type Entry = { readonly in: Line } | { readonly out: Line };
+
+export interface Transcript {
+  readonly name: string;
+  readonly server: readonly Entry[];
+  readonly viewer: readonly Entry[];
+}
+
+const START_MS = 1_000_000;
+const TOKEN = "token";
+
+/** The effects that a transcript tells; the rest is inside the page. */
+const TOLD: readonly string[] = ["connect", "disconnect", "peer_offer", "peer_attach", "peer_detach", "peer_close"];
+
+export class Player {
+  private now = START_MS;
+  private readonly session = new Session({ token: TOKEN, agent: "viewer", able: { codecs: ["h264", "vp8"], webcodecs: ["h264", "vp8"] } });
+
+  /** What the session does when `line` happens. */
+  play(line: Line): readonly Line[] {
+    if ("type" in line) return this.feed({ type: "message", message: line as ServerMessage });
+    if (line.event === "wait") return this.wait((line as unknown as { readonly ms: number }).ms);
+    if (line.event === "view_input") return this.input(line as unknown as { readonly view: number; readonly input: InputEvent });
+    const { event, ...fields } = line;
+    return this.feed({ type: event, ...fields } as SessionInput);
+  }
+
+  /** The one input whose own `event` needs another name here. */
+  private input({ view, input }: { readonly view: number; readonly input: InputEvent }): readonly Line[] {
+    return this.feed({ type: "view_input", view, event: input });
+  }
+
+  private wait(ms: number): readonly Line[] {
+    const end = this.now + ms;
+    const lines: Line[] = [];
+    while (this.session.deadline <= end) {
+      this.now = Math.max(this.now, this.session.deadline);
+      lines.push(...this.feed({ type: "tick" }));
+    }
+    this.now = end;
+    return [...lines, ...this.feed({ type: "tick" })];
+  }
+
+  private feed(input: SessionInput): readonly Line[] {
+    return this.session.feed(input, this.now).flatMap(told);
+  }
+}
+
+function told(effect: Effect): readonly Line[] {
+  if (effect.type === "send") return [effect.message];
+  if (effect.type === "view_status") {
+    const { state, showing, reason } = effect.status;
+    return [{ event: "view_status", view: effect.view, state, showing, reason } as Line];
+  }
+  if (!TOLD.includes(effect.type)) return [];
+  const { type, ...fields } = effect;
+  return [{ event: type, ...fields }];
+}
