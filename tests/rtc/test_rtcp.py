@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from aiortc.rtp import (
-    RtcpByePacket,
     RtcpPacket,
     RtcpPsfbPacket,
     RtcpReceiverInfo,
@@ -154,10 +153,3 @@ def test_a_sender_report_is_what_another_stack_reads(cname):
         octet_count=0,
     )
     assert [(chunk.ssrc, chunk.items) for chunk in sdes.chunks] == [(42, [(1, cname)])]
-
-
-def test_bye_is_a_compound_that_another_stack_reads():
-    report, bye = RtcpPacket.parse(rtcp.bye(42))
-    assert isinstance(report, RtcpRrPacket)
-    assert isinstance(bye, RtcpByePacket)
-    assert bye.sources == [42]

@@ -70,7 +70,7 @@ class Protocol(ice.StunProtocol):
         if first <= 3:
             self._stun(data, addr)
         elif trusted and (20 <= first <= 63 or 128 <= first <= 191):
-            self.receiver.data_received(data, self.local_candidate.component)
+            self.receiver.take(data, self.local_candidate.component)
 
     def _stun(self, data: bytes, addr: tuple[Any, ...]) -> None:
         try:
@@ -86,6 +86,12 @@ class Connection(ice.Connection):
     heard = False
     """Set by every datagram of the viewer; whoever watches clears it."""
 
+    def __init__(
+        self, *, transport_policy: aioice.TransportPolicy = aioice.TransportPolicy.ALL, **options: Any
+    ) -> None:
+        # The copy's own default is a member of the copy's own enumeration.
+        super().__init__(transport_policy=transport_policy, **options)
+
     def trusts(self, protocol: ice.StunProtocol, address: tuple[str, int]) -> bool:
         """Whether a connectivity check between this socket and this address has succeeded.
 
@@ -97,9 +103,13 @@ class Connection(ice.Connection):
             for pair in self._check_list
         )
 
-    def data_received(self, data: bytes, component: int) -> None:
+    def take(self, data: bytes, component: int) -> None:
+        """Queue a datagram for DTLS, if there is room."""
         if self._queue.qsize() < MAX_WAITING:
-            super().data_received(data, component)
+            self._queue.put_nowait((data, component))
+
+    def data_received(self, data: bytes, component: int) -> None:
+        """aioice passes on what looks like STUN and is not. It is rubbish."""
 
     async def get_component_candidates(
         self, component: int, addresses: list[str], timeout: int = GATHER_TIMEOUT

@@ -52,9 +52,7 @@ class Peer:
     Events are delivered from the loop, never from inside a call to this object.
     """
 
-    def __init__(
-        self, *, on_event: Callable[[PeerEvent], None], ice_servers: Sequence[IceServer] = ()
-    ) -> None:
+    def __init__(self, *, on_event: Callable[[PeerEvent], None], ice_servers: Sequence[IceServer] = ()) -> None:
         self._loop = asyncio.get_running_loop()
         # A clock that is steady and yet the wall's: sender reports name moments to the viewer.
         self._clock_origin = time.time() - self._loop.time()
@@ -90,9 +88,7 @@ class Peer:
             raise PeerError("nothing to offer")
         sdp = await self._connection.offer()
         self._mids = {
-            slot.unit_sender.sub: self._connection.mid(slot)
-            for slot in self._connection.slots
-            if slot.unit_sender
+            slot.unit_sender.sub: self._connection.mid(slot) for slot in self._connection.slots if slot.unit_sender
         }
         return PeerOffer(sdp, dict(self._mids))
 

@@ -151,10 +151,5 @@ def sender_report(ssrc: int, now: float, sent: tuple[int, int], cname: bytes) ->
     return _packet(SR, 0, report) + _packet(SDES, 1, chunk)
 
 
-def bye(ssrc: int) -> bytes:
-    """An empty receiver report, as every compound starts with a report, and BYE (RFC 3550 §6.6)."""
-    return _packet(RR, 0, ssrc.to_bytes(4)) + _packet(BYE, 1, ssrc.to_bytes(4))
-
-
 def _packet(kind: int, count: int, body: bytes) -> bytes:
     return struct.pack("!BBH", 0x80 | count, kind, len(body) // 4) + body

@@ -104,9 +104,8 @@ class UnitSender:
         self._ask(now)
 
     def stop(self) -> None:
-        """Say goodbye. Nothing is sent after this."""
-        if self.started:
-            self._outlet.transmit_rtcp(rtcp.bye(self.ssrc))
+        """Send nothing more. The next offer tells the viewer; an RTCP BYE would end a stock aiortc receiver
+        for good, and its slot with it."""
         self._parameters = None
         self._history.clear()
         self.deadline = NEVER

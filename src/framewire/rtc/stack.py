@@ -215,9 +215,7 @@ class Connection:
     ) -> None:
         # An empty list, never None: the default of aiortc asks a public STUN server.
         servers = [RTCIceServer(list(s.urls), s.username, s.credential) for s in ice_servers]
-        self._pc = _stack.RTCPeerConnection(
-            RTCConfiguration(servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
-        )
+        self._pc = _stack.RTCPeerConnection(RTCConfiguration(servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._on_ready = on_ready
         self._on_feedback = on_feedback
         self._pc.on("connectionstatechange", lambda: on_state(self.state))

@@ -1,0 +1,163 @@
+"""The rate that the delay allows: up until packets queue, then down to what arrives. Must not know packets, sockets
+or clocks.
+
+After draft-ietf-rmcat-gcc-02 §5.5, with libwebrtc's constants.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from framewire.rtc.delay import Usage
+
+BETA = 0.85
+"""What is left of the arriving rate once the queue grows: less than arrives, so that it empties."""
+MULTIPLY = 1.08
+"""Growth in a second, far from where the link was last full."""
+LEAD = 1.5
+"""How far the estimate may run ahead of what arrives: more was never tried."""
+LEAD_OFFSET = 10_000
+FEEDBACK_TIME = 0.1
+"""Seconds that a change takes to show, beside the round trip."""
+FRAME_INTERVAL = 1 / 30
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """What is known of the way when a feedback message is in."""
+
+    usage: Usage
+    arrived: float | None
+    """Bits a second, None until measured."""
+    sent: float
+    """Bits a second."""
+    limited: bool
+    """Whether less is sent than may be, so that what arrives says nothing about the link."""
+    rtt: float
+    """Seconds."""
+    queue: float
+    """Seconds that packets wait on the way."""
+
+
+class Capacity:
+    """Where the link was full of late: mean and spread of what arrived whenever its queue grew."""
+
+    def __init__(self) -> None:
+        self._mean: float | None = None
+        self._variance = 0.4
+
+    def full_at(self, rate: float) -> None:
+        """The queue grew while this much arrived."""
+        kilobits = max(rate / 1000, 1.0)
+        if self._mean is None:
+            self._mean = kilobits
+        error = self._mean - kilobits
+        self._mean += 0.05 * (kilobits - self._mean)
+        # In units of the mean, as rates of links spread in proportion to them.
+        self._variance += 0.05 * (error * error / self._mean - self._variance)
+        self._variance = min(max(self._variance, 0.4), 2.5)
+
+    def forget(self) -> None:
+        self._mean = None
+
+    @property
+    def known(self) -> bool:
+        return self._mean is not None
+
+    def above(self, rate: float) -> bool:
+        """Whether so much arrives that the link has become larger."""
+        return self._mean is not None and rate / 1000 > self._mean + 3 * self._spread
+
+    def below(self, rate: float) -> bool:
+        """Whether the queue grew at so low a rate that the link has become smaller."""
+        return self._mean is not None and rate / 1000 < self._mean - 3 * self._spread
+
+    @property
+    def _spread(self) -> float:
+        assert self._mean is not None, "asked only once it is known"
+        return (self._variance * self._mean) ** 0.5
+
+
+class RateControl:
+    """The delay-based estimate."""
+
+    def __init__(self, start: float, floor: float) -> None:
+        self.bits_per_second = start
+        self._floor = floor
+        self._capacity = Capacity()
+        self._state: str = "hold"
+        self._updated_at: float | None = None
+        self._decreased_at = float("-inf")
+
+    def set(self, bits_per_second: float) -> None:
+        """A probe has measured it."""
+        self.bits_per_second = max(bits_per_second, self._floor)
+        self._capacity.forget()
+
+    def halve(self, now: float) -> None:
+        """Nothing is heard of what is sent."""
+        self.bits_per_second = max(self.bits_per_second / 2, self._floor)
+        self._updated_at = now
+
+    @property
+    def near_capacity(self) -> bool:
+        """Whether the link was full about here, and growth is careful."""
+        return self._capacity.known
+
+    def settled(self, now: float) -> float:
+        """Seconds since the queue last grew."""
+        return now - self._decreased_at
+
+    def update(self, signals: Signals, now: float) -> None:
+        """A feedback message is in."""
+        elapsed = 0.0 if self._updated_at is None else min(now - self._updated_at, 1.0)
+        self._updated_at = now
+        if signals.usage == "overuse":
+            if self._may_decrease(signals, now):
+                self._decrease(signals, now)
+            self._state = "hold"
+        elif signals.usage == "underuse":
+            # The queue empties: let it.
+            self._state = "hold"
+        elif self._state == "hold":
+            self._state = "increase"
+        elif not signals.limited:
+            self._increase(signals, elapsed)
+
+    def _may_decrease(self, signals: Signals, now: float) -> bool:
+        """A decrease shows after a round trip; until then the signals speak of before it. A rate of which not
+        even half arrives needs no second opinion."""
+        if now - self._decreased_at >= min(max(signals.rtt, 0.05), 0.3):
+            return True
+        return not signals.limited and signals.arrived is not None and signals.arrived < self.bits_per_second / 2
+
+    def _decrease(self, signals: Signals, now: float) -> None:
+        self._decreased_at = now
+        arrived = self.bits_per_second if signals.arrived is None else signals.arrived
+        full = not signals.limited or arrived < 0.9 * signals.sent
+        if full:
+            if self._capacity.below(arrived):
+                self._capacity.forget()
+            self._capacity.full_at(arrived)
+        # Where less was sent than may be and all of it arrived, what arrived is not what the link takes.
+        target = BETA * (arrived if full else self.bits_per_second)
+        self.bits_per_second = max(min(self.bits_per_second, target), self._floor)
+
+    def _increase(self, signals: Signals, elapsed: float) -> None:
+        if signals.arrived is None:
+            return
+        if self._capacity.above(signals.arrived):
+            self._capacity.forget()
+        rate = self.bits_per_second
+        if self._capacity.known:
+            rate += self._additive(signals.rtt) * elapsed
+        else:
+            rate += max(rate * (MULTIPLY**elapsed - 1), 1000 * elapsed)
+        limit = LEAD * signals.arrived + LEAD_OFFSET
+        self.bits_per_second = max(self.bits_per_second, min(rate, limit))
+
+    def _additive(self, rtt: float) -> float:
+        """Bits a second gained in a second: about one packet in each time that a change takes to show."""
+        frame = self.bits_per_second * FRAME_INTERVAL
+        packet = frame / max(1, -(-frame // (1200 * 8)))
+        return max(4000.0, packet / (rtt + FEEDBACK_TIME))

@@ -1,0 +1,256 @@
+"""A peer and a stock aiortc viewer on one machine: pictures, losses, renegotiation, strangers and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+import pytest
+
+from framewire.errors import PeerError
+from framewire.rtc import ice, peer
+from framewire.rtc.events import BitrateEstimate, KeyframeWanted, PeerState, PeerTrack
+from framewire.rtc.intake import MAX_CANDIDATES
+from framewire.rtc.peer import Peer
+from framewire.rtc.stack import Connection
+from tests.rtc.viewers import Stage, Viewer
+
+A, B, C = PeerTrack(1, "h264", "a"), PeerTrack(2, "h264", "b"), PeerTrack(3, "vp8", "c")
+
+
+def dropping(stage: Stage, keep: Callable[[int], bool]) -> list[int]:
+    """Lose datagrams to the viewer by their number; returns a list that counts those lost."""
+    connection = stage.peer._connection.transport.connection
+    send, lost, count = connection.send_now, [], 0
+
+    def lossy(datagrams: list[bytes]) -> None:
+        nonlocal count
+        for datagram in datagrams:
+            count += 1
+            send([datagram]) if keep(count) else lost.append(count)
+
+    connection.send_now = lossy  # type: ignore[method-assign]
+    return lost
+
+
+@pytest.mark.parametrize("track", [A, C], ids=["h264", "vp8"])
+async def test_a_stock_viewer_sees_the_picture(stage: Stage, track):
+    await stage.negotiate(track)
+    await stage.until(lambda: stage.shown(track.sub, 90), level=90)
+    await stage.until(lambda: stage.shown(track.sub, 170), level=170)
+    assert stage.events[:2] == [PeerState("connected"), KeyframeWanted(track.sub)]
+    stats = stage.peer.stats(track.sub)
+    assert stats.frames_sent >= len(stage.viewer.pictures["0"])
+    assert stats.packets > stats.frames_sent
+
+
+async def test_the_viewer_reports_and_estimates(stage: Stage):
+    await stage.negotiate(C)
+    await stage.until(lambda: stage.peer.stats(3).rtt_s is not None and stage.kinds(BitrateEstimate))
+    assert 0 <= (stage.peer.stats(3).rtt_s or 9) < 1
+
+
+@pytest.mark.parametrize("track", [A, C], ids=["h264", "vp8"])
+async def test_lost_packets_are_repaired_without_a_keyframe(stage: Stage, track):
+    await stage.negotiate(track)
+    await stage.until(lambda: stage.shown(track.sub, 128))
+    asked = stage.kinds(KeyframeWanted)
+    seen, number = len(stage.viewer.pictures["0"]), stage.shows[track.sub].number
+    lost = dropping(stage, lambda count: count % 11 != 5)
+    await stage.until(lambda: len(stage.viewer.pictures["0"]) >= seen + 40)
+    assert len(lost) > 10
+    assert stage.peer.stats(track.sub).retransmitted >= len(lost) // 2
+    assert stage.kinds(KeyframeWanted) == asked
+    played = stage.shows[track.sub].number - number
+    assert played <= 40 + 12, "all but those on their way were seen"
+
+
+async def test_a_lost_tail_is_found_though_nothing_follows(stage: Stage):
+    await stage.negotiate(C)
+    await stage.until(lambda: stage.shown(3, 128))
+    unit = stage.shows[3].unit(200)
+    assert len(unit.payloads) > 3
+    first = stage.peer.stats(3).packets
+    lost = dropping(stage, lambda count: not 1 < count <= len(unit.payloads))
+    assert stage.peer.send(3, unit)
+    await stage.watch(lambda: stage.peer.stats(3).retransmitted >= len(lost) - 1)
+    assert stage.peer.stats(3).packets == first + len(unit.payloads)
+    assert stage.peer.stats(3).probes >= 1
+
+
+async def test_a_keyframe_request_of_the_viewer_arrives(stage: Stage):
+    await stage.negotiate(A)
+    await stage.until(lambda: stage.shown(1, 128))
+    asked = stage.kinds(KeyframeWanted)
+    receiver = stage.viewer.pc.getReceivers()[0]
+    await receiver._send_rtcp_pli(stage.peer._senders[1].ssrc)
+    await stage.until(lambda: stage.kinds(KeyframeWanted) > asked)
+    assert stage.peer.stats(1).keyframe_requests == 1
+
+
+async def test_streams_come_and_go_on_one_connection(stage: Stage):
+    await stage.negotiate(A)
+    await stage.until(lambda: stage.shown(1, 60), level=60)
+    await stage.negotiate(A, C)
+    assert stage.mids == {1: "0", 3: "1"}
+    await stage.until(lambda: stage.shown(1, 128) and stage.shown(3, 128))
+    gone = stage.shows[1]
+    await stage.negotiate(C)
+    assert not gone.play()
+    assert stage.peer.stats(1).frames_sent == 0
+    await stage.until(lambda: stage.shown(3, 200), level=200)
+    assert stage.kinds(PeerState) == 1
+
+
+async def test_a_slot_left_is_a_slot_for_the_next_of_its_codec(stage: Stage):
+    await stage.negotiate(A)
+    await stage.until(lambda: stage.shown(1, 128))
+    await stage.negotiate(C)
+    assert stage.mids == {3: "1"}, "a slot keeps its codec"
+    await stage.negotiate(B, C)
+    assert stage.mids == {2: "0", 3: "1"}
+    await stage.until(lambda: stage.shown(2, 70) and stage.shown(3, 70), level=70)
+    assert KeyframeWanted(2) in stage.events
+
+
+async def test_a_track_swapped_in_one_offer_waits_for_the_answer(stage: Stage):
+    await stage.negotiate(A)
+    await stage.until(lambda: stage.shown(1, 128))
+    offer = await stage.peer.offer([B])
+    assert offer.mids == {2: "0"}
+    unit = stage.shows[1].unit(64)
+    for _ in range(5):
+        assert not stage.peer.send(2, unit)
+        await asyncio.sleep(0.01)
+    assert KeyframeWanted(2) not in stage.events
+    await stage.peer.answer(await stage.viewer.answer(offer.sdp))
+    await asyncio.sleep(0.05)
+    assert KeyframeWanted(2) in stage.events
+
+
+async def test_candidates_may_trickle_and_rubbish_among_them(loopback):
+    stage = Stage()
+    offer = await stage.peer.offer([C])
+    answer = await stage.viewer.answer(offer.sdp)
+    candidates = [line[2:] for line in answer.splitlines() if line.startswith("a=candidate")]
+    await stage.peer.answer("".join(f"{line}\r\n" for line in answer.splitlines() if "candidate" not in line))
+    for rubbish in ("", "candidate:1 1 udp 1 x.local 5000 typ host", "\0", "candidate:" + "9 " * 20):
+        await stage.peer.add_candidate(rubbish, "0")
+    for candidate in candidates:
+        await stage.peer.add_candidate(candidate, "0")
+    await stage.until(lambda: PeerState("connected") in stage.events)
+    await stage.close()
+
+
+async def test_the_thousandth_candidate_is_not_looked_at(stage: Stage):
+    await stage.peer.offer([C])
+    for port in range(2000, 3000):
+        await stage.peer.add_candidate(f"candidate:1 1 udp 1 127.0.0.1 {port} typ host", "0")
+    assert len(stage.peer._connection.transport.connection.remote_candidates) == MAX_CANDIDATES
+
+
+async def test_a_flood_of_strangers_does_not_keep_the_viewer_out(stage: Stage):
+    offer = await stage.peer.offer([C])
+    port = next(int(line.split()[5]) for line in offer.sdp.splitlines() if "candidate" in line and "127.0.0.1" in line)
+    hello = b"\x16\xfe\xff\0\0\0\0\0\0\0\0\0\x30\1" + bytes(40)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+
+        async def flood() -> None:
+            while True:
+                for _ in range(20):
+                    stranger.sendto(hello, ("127.0.0.1", port))
+                await asyncio.sleep(0.001)
+
+        flooding = asyncio.create_task(flood())
+        await stage.peer.answer(await stage.viewer.answer(offer.sdp))
+        await stage.watch(lambda: PeerState("connected") in stage.events)
+        assert stage.peer._connection.transport.connection._queue.qsize() < ice.MAX_WAITING
+        flooding.cancel()
+
+
+async def test_a_viewer_that_refuses_a_track_is_told_so_by_an_error(stage: Stage):
+    offer = await stage.peer.offer([A])
+    answer = await stage.viewer.answer(offer.sdp)
+    with pytest.raises(PeerError, match="no decoder"):
+        await stage.peer.answer(answer.replace("m=video ", "m=video 0 x ").replace("0 x 9", "0"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("H264/90000", "H265/90000"), ("a=recvonly", "a=inactive"), ("a=ice-pwd", "a=x"), ("a=mid:0", "a=mid:7")],
+)
+async def test_an_answer_that_does_not_fit_is_a_peer_error(stage: Stage, old, new):
+    offer = await stage.peer.offer([A])
+    answer = await stage.viewer.answer(offer.sdp)
+    assert old in answer
+    with pytest.raises(PeerError):
+        await stage.peer.answer(answer.replace(old, new))
+
+
+async def test_an_answer_to_no_offer_is_a_peer_error(stage: Stage):
+    with pytest.raises(PeerError):
+        await stage.peer.answer("v=0\r\n")
+
+
+async def test_a_viewer_that_hangs_up_is_closed(stage: Stage):
+    await stage.negotiate(C)
+    await stage.until(lambda: stage.shown(3, 128))
+    await stage.viewer.close()
+    await stage.until(lambda: PeerState("closed") in stage.events)
+    assert not stage.shows[3].play()
+    assert stage.kinds(PeerState) == 2
+
+
+async def test_a_viewer_that_vanishes_has_failed(stage: Stage, monkeypatch):
+    monkeypatch.setattr(peer, "SILENCE_DEADLINE", 2)
+    await stage.negotiate(C)
+    await stage.until(lambda: stage.shown(3, 128))
+    for protocol in stage.viewer.pc.getReceivers()[0].transport.transport._connection._protocols:
+        protocol.transport.close()
+    await stage.until(lambda: PeerState("failed") in stage.events)
+    assert not stage.shows[3].play()
+
+
+async def test_a_viewer_that_never_comes_has_failed(stage: Stage, monkeypatch):
+    monkeypatch.setattr(peer, "CONNECT_DEADLINE", 0.5)
+    offer = await stage.peer.offer([C])
+    answer = await Viewer().answer(offer.sdp)
+    silent = "\r\n".join(line for line in answer.split("\r\n") if "candidate" not in line)
+    await stage.peer.answer(silent.replace("a=ice-ufrag:", "a=ice-ufrag:nobody"))
+    await stage.until(lambda: PeerState("failed") in stage.events)
+
+
+async def test_after_the_end_nothing_raises_but_offers(stage: Stage):
+    await stage.negotiate(C)
+    await stage.until(lambda: stage.shown(3, 128))
+    heard = len(stage.events)
+    await stage.peer.close()
+    await stage.peer.close()
+    assert not stage.shows[3].play()
+    assert not stage.peer.send(99, stage.shows[3].unit(64))
+    await stage.peer.add_candidate("candidate:1 1 udp 1 127.0.0.1 5000 typ host", "0")
+    await asyncio.sleep(0.05)
+    assert len(stage.events) == heard
+    for late in (stage.peer.offer([C]), stage.peer.answer("v=0")):
+        with pytest.raises(PeerError):
+            await late
+
+
+async def test_a_peer_that_never_offered_closes():
+    lonely = Peer(on_event=lambda event: None)
+    with pytest.raises(PeerError, match="nothing"):
+        await lonely.offer([])
+    await lonely.close()
+
+
+async def test_a_connection_that_will_not_close_is_left_behind(monkeypatch, stage: Stage):
+    async def never(self: Connection) -> None:
+        await asyncio.Event().wait()
+
+    await stage.peer.offer([C])
+    monkeypatch.setattr(peer, "CLOSE_DEADLINE", 0.05)
+    with monkeypatch.context() as patch:
+        patch.setattr(Connection, "close", never)
+        await stage.peer.close()
+    await stage.peer._connection.close()

@@ -1,0 +1,82 @@
+"""The private copy of aiortc: what it offers, and that nobody else's aiortc does."""
+
+from __future__ import annotations
+
+import aiortc
+import aiortc.rtcpeerconnection
+import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender
+from aiortc.codecs import CODECS, HEADER_EXTENSIONS
+from aiortc.rtcdtlstransport import RTCDtlsTransport
+
+from framewire.errors import PeerError
+from framewire.rtc.packets import PLAYOUT_DELAY
+from framewire.rtc.stack import Connection
+
+
+@pytest.fixture
+async def connection(loopback):
+    connection = Connection([], lambda slot, parameters: None, lambda feedback: None, lambda state: None)
+    yield connection
+    await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("codec", "said"),
+    [
+        ("h264", ["H264/90000", "profile-level-id=42e034", "packetization-mode=1", "level-asymmetry-allowed=1"]),
+        ("vp8", ["VP8/90000"]),
+    ],
+)
+async def test_each_slot_offers_its_codec_with_repair_and_nothing_else(connection, codec, said):
+    connection.add_slot(codec)
+    sdp = await connection.offer()
+    assert all(each in sdp for each in [*said, "rtx/90000", "nack pli", "ccm fir", "goog-remb", PLAYOUT_DELAY])
+    assert sdp.count("a=rtpmap") == 2
+
+
+async def test_slots_share_one_transport_and_one_set_of_candidates(connection):
+    slots = [connection.add_slot(codec) for codec in ("h264", "vp8", "h264")]
+    await connection.offer()
+    assert len({id(slot.transport) for slot in slots}) == 1
+    assert [connection.mid(slot) for slot in slots] == ["0", "1", "2"]
+
+
+async def test_a_slot_without_a_subscription_is_offered_inactive(connection):
+    connection.add_slot("vp8")
+    assert "a=inactive" in await connection.offer()
+
+
+async def test_new_tenants_get_new_names_and_numbers(connection):
+    slot = connection.add_slot("vp8")
+    numbers = {slot._ssrc, slot._rtx_ssrc, *slot.renew(), *slot.renew()}
+    assert len(numbers) == 6
+    slot.name("camera")
+    assert "a=msid:camera camera" in await connection.offer()
+
+
+async def test_an_answer_that_aiortc_cannot_take_is_a_peer_error(connection):
+    connection.add_slot("vp8")
+    await connection.offer()
+    for sdp in ("", "v=0\r\nm=video 9 X 1\r\n", "m=\r\n"):
+        with pytest.raises(PeerError):
+            await connection.accept(sdp)
+
+
+async def test_the_aiortc_of_others_is_untouched(connection):
+    connection.add_slot("h264")
+    await connection.offer()
+    names = vars(aiortc.rtcpeerconnection)
+    assert names["RTCRtpSender"] is RTCRtpSender
+    assert names["RTCDtlsTransport"] is RTCDtlsTransport
+    assert names["CODECS"] is CODECS
+    assert PLAYOUT_DELAY not in {extension.uri for extension in HEADER_EXTENSIONS["video"]}
+    assert "42e034" not in str(CODECS)
+    stock = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    stock.addTransceiver("video")
+    offer = await stock.createOffer()
+    assert isinstance(stock.getSenders()[0], RTCRtpSender)
+    assert PLAYOUT_DELAY not in offer.sdp
+    assert "42e034" not in offer.sdp
+    assert "opus" in str(CODECS["audio"])
+    await stock.close()

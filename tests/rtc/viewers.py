@@ -1,0 +1,123 @@
+"""A viewer made of stock aiortc, and something for it to look at."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import av
+import numpy as np
+from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError
+
+from framewire.codec.encoders import open_encoder
+from framewire.frame import Frame
+from framewire.rtc.events import KeyframeWanted, PeerEvent, PeerTrack
+from framewire.rtc.packets import PackedUnit, pack
+from framewire.rtc.peer import Peer
+
+
+class Viewer:
+    """Answers offers, decodes every track, and keeps the newest picture of each by mid."""
+
+    def __init__(self) -> None:
+        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.pictures: dict[str, list[np.ndarray]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self.pc.on("track", self._on_track)
+
+    def _on_track(self, track: MediaStreamTrack) -> None:
+        mid = next(t.mid or "" for t in self.pc.getTransceivers() if t.receiver.track is track)
+        self._tasks.append(asyncio.create_task(self._watch(track, mid)))
+
+    async def _watch(self, track: MediaStreamTrack, mid: str) -> None:
+        with suppress(MediaStreamError):
+            while True:
+                frame = await track.recv()
+                assert isinstance(frame, av.VideoFrame)
+                self.pictures.setdefault(mid, []).append(frame.to_ndarray(format="rgb24"))
+
+    async def answer(self, offer: str) -> str:
+        await self.pc.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+        await self.pc.setLocalDescription()
+        return self.pc.localDescription.sdp
+
+    async def close(self) -> None:
+        await self.pc.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+class Show:
+    """Frames of one subscription: encodes, sends, and gives a keyframe when one is wanted."""
+
+    def __init__(self, peer: Peer, track: PeerTrack, *, width: int = 160, height: int = 120) -> None:
+        self.peer = peer
+        self.track = track
+        self.size = (height, width, 3)
+        self.keyframe = False
+        self.number = 0
+        self._encoder = open_encoder(track.codec, fps=60, max_bitrate=8_000_000, threads=1)
+        self._texture = np.random.default_rng(track.sub).integers(0, 64, self.size, dtype=np.uint8)
+
+    def unit(self, level: int) -> PackedUnit:
+        """The next frame: noise on a gray of this level, so that it is many packets and yet recognisable."""
+        pixels = np.roll(self._texture, self.number, 1) + np.uint8(level - 32)
+        frame = Frame(pixels, self.number, time.time_ns() // 1000)
+        keyframe, self.keyframe = self.keyframe, False
+        self.number += 1
+        return pack(self._encoder.encode(frame, keyframe=keyframe))
+
+    def play(self, level: int = 128) -> bool:
+        return self.peer.send(self.track.sub, self.unit(level))
+
+
+class Stage:
+    """A peer, its viewer, and the events between them."""
+
+    def __init__(self) -> None:
+        self.events: list[PeerEvent] = []
+        self.peer = Peer(on_event=self._on_event)
+        self.viewer = Viewer()
+        self.shows: dict[int, Show] = {}
+        self.mids: dict[int, str] = {}
+
+    def _on_event(self, event: PeerEvent) -> None:
+        self.events.append(event)
+        if isinstance(event, KeyframeWanted) and event.sub in self.shows:
+            self.shows[event.sub].keyframe = True
+
+    async def negotiate(self, *tracks: PeerTrack, **size: int) -> None:
+        offer = await self.peer.offer(tracks)
+        self.mids = offer.mids
+        self.shows = {track.sub: self.shows.get(track.sub) or Show(self.peer, track, **size) for track in tracks}
+        await self.peer.answer(await self.viewer.answer(offer.sdp))
+
+    async def until(self, condition: Callable[[], object], *, level: int = 128) -> None:
+        """Play all shows until something is so."""
+        await self._until(condition, lambda: [show.play(level) for show in self.shows.values()])
+
+    async def watch(self, condition: Callable[[], object]) -> None:
+        """Play nothing until something is so."""
+        await self._until(condition, lambda: None)
+
+    async def _until(self, condition: Callable[[], object], step: Callable[[], object]) -> None:
+        async with asyncio.timeout(20):
+            while not condition():
+                step()
+                await asyncio.sleep(0.02)
+
+    def shown(self, sub: int, level: int) -> bool:
+        """Whether the newest picture of a subscription is of this gray level."""
+        pictures = self.viewer.pictures.get(self.mids[sub], [])
+        return bool(pictures) and abs(float(np.mean(pictures[-1])) - level) < 6
+
+    def kinds(self, kind: type[PeerEvent]) -> int:
+        return sum(isinstance(event, kind) for event in self.events)
+
+    async def close(self) -> None:
+        await self.peer.close()
+        await self.viewer.close()
