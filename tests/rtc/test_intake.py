@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from framewire.errors import PeerError
-from framewire.rtc.intake import MAX_CANDIDATES, MAX_SDP, clean_answer, usable_candidate
+from framewire.rtc.intake import MAX_CANDIDATES, MAX_LINES, MAX_SDP, clean_answer, usable_candidate
 
 HOST = "1 1 udp 2122260223 192.0.2.7 54321 typ host"
 ANSWER = "\r\n".join(
@@ -98,6 +98,11 @@ def test_an_answer_keeps_all_but_useless_candidates():
     assert lines == [line if "candidate" not in line else f"a=candidate:{HOST}" for line in kept]
 
 
+def test_sources_of_a_viewer_that_sends_nothing_are_left_out():
+    sources = "a=ssrc:1 cname:x\r\na=ssrc-group:FID 1 2\r\n"
+    assert clean_answer(ANSWER.replace("a=mid:0", f"{sources}a=mid:0")) == clean_answer(ANSWER)
+
+
 def test_bare_newlines_are_lines_too():
     assert clean_answer(ANSWER.replace("\r\n", "\n")) == clean_answer(ANSWER)
 
@@ -126,6 +131,8 @@ def test_three_thousand_candidates_are_a_few_and_cost_no_time():
         ("a=fingerprint:sha-256 00:11", "a=fingerprint:md5 00:11", "fingerprint"),
         ("m=video 9 UDP/TLS/RTP/SAVPF 99 100", "a=x", "without media"),
         ("a=mid:0", "a=x:" + "y" * MAX_SDP, "characters"),
+        ("a=mid:0", "a=rtpmap:99 H264/90000\n" * MAX_LINES, "lines"),
+        ("s=-", "a=group:BUNDLE 0\n" * MAX_LINES, "lines"),
     ],
 )
 def test_an_answer_we_cannot_live_with_is_refused_with_the_reason(old, new, why):

@@ -14,6 +14,8 @@ from framewire.errors import PeerError
 MAX_SDP = 65_536
 MAX_CANDIDATES = 32
 """Per connection; pairs grow with local times remote candidates (RFC 8445 §6.1.2.5 allows 100 pairs)."""
+MAX_LINES = 200
+"""In a media section, candidates apart; a browser writes some forty."""
 
 
 def usable_candidate(text: str) -> str | None:
@@ -52,9 +54,10 @@ def clean_answer(sdp: str) -> str:
     head, *sections = _sections(sdp)
     if not sections:
         raise PeerError("answer without media")
-    for index, section in enumerate(sections):
-        _check(index, head, section)
-    return "\r\n".join(_without_useless([line for part in (head, *sections) for line in part])) + "\r\n"
+    kept = list(_without_useless([head, *sections]))
+    for index, section in enumerate(kept[1:]):
+        _check(index, kept[0], section)
+    return "".join(f"{line}\r\n" for part in kept for line in part)
 
 
 def _sections(sdp: str) -> list[list[str]]:
@@ -69,6 +72,8 @@ def _sections(sdp: str) -> list[list[str]]:
 
 
 def _check(index: int, head: list[str], section: list[str]) -> None:
+    if len(head) > MAX_LINES or len(section) > MAX_LINES:
+        raise PeerError(f"answer with more than {MAX_LINES} lines in a section")
     media = section[0][2:].split()
     if len(media) < 4 or media[0] != "video":
         raise PeerError(f"answer's media section {index} is not video")
@@ -85,17 +90,18 @@ def _check(index: int, head: list[str], section: list[str]) -> None:
 _DIRECTIONS = ("a=recvonly", "a=sendonly", "a=sendrecv", "a=inactive")
 
 
-def _without_useless(lines: list[str]) -> Iterator[str]:
+def _without_useless(sections: list[list[str]]) -> Iterator[list[str]]:
+    """The sections without lines that do no good. Candidates are never at an end: one that the viewer's checks
+    reveal may still come. A viewer that sends nothing has no sources to name."""
     room = MAX_CANDIDATES
-    for line in lines:
-        # Candidates are never at an end: one the viewer's checks reveal may still come.
-        if line.startswith("a=end-of-candidates"):
-            continue
-        if line.startswith("a=candidate:"):
-            candidate = usable_candidate(line) if room else None
-            if candidate is None:
-                continue
-            room -= 1
-            yield f"a=candidate:{candidate}"
-        else:
-            yield line
+    for section in sections:
+        kept = []
+        for line in section:
+            if line.startswith("a=candidate:"):
+                candidate = usable_candidate(line) if room else None
+                if candidate is not None:
+                    room -= 1
+                    kept.append(f"a=candidate:{candidate}")
+            elif not line.startswith(("a=end-of-candidates", "a=ssrc")):
+                kept.append(line)
+        yield kept
