@@ -279,6 +279,7 @@ class Server:
         self._next_id = 0
         self._lock = threading.RLock()
         self._closed = False
+        self._farewells: list[Callable[[], None]] = []
         self.failure: str | None = None
         """Why there is no engine any more; None while all is well."""
         listener = _Back(self)
@@ -336,6 +337,14 @@ class Server:
         yield from self._host.ready().__await__()
         return self
 
+    def on_close(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` when the server is closed; at once if it is."""
+        with self._lock:
+            if not self._closed:
+                self._farewells.append(callback)
+                return
+        _call(callback)
+
     def close(self) -> None:
         """End every stream and the engine. Idempotent."""
         if self._shut():
@@ -386,6 +395,8 @@ class Server:
             self._closed = True
             for display in list(self._displays.values()):
                 display._finish("the server is closed")
+        for callback in self._farewells:
+            _call(callback)
         with _shared_lock:
             for key, server in list(_shared.items()):
                 if server is self:
@@ -566,11 +577,11 @@ def _check_stream(name: str, width: int, height: int, fps: float) -> None:
         raise ValueError(f"fps={fps} makes no sense: above 0, at most 1000")
 
 
-def _call(callback: Callable[[InputEvent], None], item: InputEvent) -> None:
+def _call(callback: Callable[..., None], *values: Any) -> None:
     try:
-        callback(item)
+        callback(*values)
     except Exception:
-        log.exception("framewire: an event callback failed")
+        log.exception("framewire: a callback failed")
 
 
 def _quote(name: str) -> str:

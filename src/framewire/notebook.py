@@ -1,19 +1,21 @@
 """The notebook widgets: traits in, the built browser client out. The only file that knows anywidget.
 
-Must not know engines. No secret is a trait: traits are saved in notebooks. The token goes to a view by a
-custom message, after the view has asked for it, so a page without a kernel contacts nothing.
+Must not know engines. No secret is a trait: traits are saved in notebooks. The token goes to the views by a
+custom message of the kernel, so a page without a kernel contacts nothing.
 """
 
 from __future__ import annotations
 
 import pathlib
+import uuid
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import anywidget
 import traitlets
 
-from framewire.display import Display
+from framewire.display import Display, Server
 from framewire.publishing import PublishLoop, publish_loop
 
 __all__ = ["Canvas", "PublishLoop", "Viewer", "publish_loop"]
@@ -24,6 +26,7 @@ export default { render({ el }) {
   el.textContent = "framewire: the browser client is not built. In a checkout: make setup";
 } };
 """
+_CLOSED = "The display was closed. Run the cell that makes it again."
 
 
 class _Widget(anywidget.AnyWidget):
@@ -49,12 +52,20 @@ class _Widget(anywidget.AnyWidget):
     stats = traitlets.Dict(help="Read back, about once a second").tag(sync=True)
     last_error = traitlets.Unicode("", help="Read back").tag(sync=True)
 
+    letterbox = traitlets.Unicode(help="Tells widgets apart where several share one page's code").tag(sync=True)
+
     task: PublishLoop | None = None
 
     def __init__(self, display: Display | None = None, **traits: Any) -> None:
-        self._display = weakref.ref(display) if display else None
-        super().__init__(**traits)
+        # Weakly: a widget lives as long as its kernel, a server must not.
+        self._server = weakref.ref(display.server) if display else None
+        super().__init__(letterbox=uuid.uuid4().hex, **traits)
         self.on_msg(self._asked)
+        _answer_while_busy(self.comm)
+        if display:
+            display.server.on_close(_weakly(self._tell))
+            # Unasked, and right behind the model itself: the cell may go on computing, and then nobody answers.
+            self._tell()
 
     @classmethod
     def of(cls, display: Display, **traits: Any) -> Any:
@@ -67,18 +78,46 @@ class _Widget(anywidget.AnyWidget):
 
     @property
     def display(self) -> Display | None:
-        """What it shows; None once that is gone."""
-        return self._display() if self._display else None
+        """What it shows, the newest of that name; None while there is none."""
+        server = self._server() if self._server else None
+        return server._displays.get(self.stream) if server else None
+
+    def __repr__(self) -> str:
+        # What is left of it where notebooks are only read.
+        return f"<framewire.{type(self).__name__} of {self.stream!r}: run the cell to see the live picture>"
 
     def _asked(self, _: Any, content: Any, buffers: Any) -> None:
-        if not (isinstance(content, dict) and content.get("type") == "hello"):
-            return
-        display = self.display
-        if display is None or display.closed:
-            self.send({"type": "gone", "text": "The display was closed. Run the cell that makes it again."})
-            return
-        ticket = {"type": "ticket", "token": display.server.token, "port": display.port, "stream": display.name}
-        self.send(ticket)
+        if isinstance(content, dict) and content.get("type") == "hello":
+            self._tell()
+
+    def _tell(self) -> None:
+        """Where the picture is and what opens it, or that it is over."""
+        server = self._server() if self._server else None
+        if server is None or server.closed:
+            self.send({"type": "gone", "text": _CLOSED})
+        else:
+            self.send({"type": "ticket", "token": server.token, "port": server.port, "stream": self.stream})
+
+
+def _answer_while_busy(comm: Any) -> None:
+    """Let views be heard while a cell computes, where the kernel can.
+
+    JupyterLab sends what widgets say to a subshell, a thread of the kernel that is not busy. ipykernel 7.4 sends
+    it on to where the comm last spoke, which for a widget made in a cell is the busy main shell.
+    """
+    if hasattr(comm, "_reply_subshell_for"):
+        comm._reply_subshell_for = lambda data, chosen_by_the_front_end: chosen_by_the_front_end
+
+
+def _weakly(method: Callable[[], None]) -> Callable[[], None]:
+    """The method, without keeping its object."""
+    reference = weakref.WeakMethod(method)
+
+    def call() -> None:
+        if found := reference():
+            found()
+
+    return call
 
 
 class Viewer(_Widget):
