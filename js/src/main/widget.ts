@@ -5,45 +5,35 @@ import type { Fit } from "../core/geometry";
 import type { ViewStats, ViewStatus } from "../core/ports";
 import type { ViewMode } from "../core/wire";
 import { make } from "./dom";
+import { type Letter, letterboxOf, type Model, type Ticket } from "./letterbox";
 import { View } from "./view";
 
-interface Model {
-  get(name: string): unknown;
-  set(name: string, value: unknown): void;
-  save_changes(): void;
-  on(event: string, listener: (...values: unknown[]) => void): void;
-  off(event: string, listener: (...values: unknown[]) => void): void;
-  send(content: unknown): void;
-}
-
-interface Render {
+interface Start {
   readonly model: Model;
-  readonly el: HTMLElement;
   readonly signal?: AbortSignal;
 }
 
-/** Where the server is and what opens it; only a live kernel can say. */
-interface Ticket {
-  readonly type: "ticket";
-  readonly token: string;
-  readonly url?: string;
-  readonly host?: string;
-  readonly port?: number;
-  readonly stream?: string;
+interface Render extends Start {
+  readonly el: HTMLElement;
 }
 
 /** A kernel that is there answers at once; a saved notebook has none. */
 const PATIENCE_MS = 2500;
 const ASK_AGAIN_MS = 5000;
+const ASK_AT_LEAST_MS = 60_000;
 
-function isTicket(content: unknown): content is Ticket {
-  return typeof content === "object" && content !== null && "type" in content && content.type === "ticket" && "token" in content;
+interface Words {
+  readonly title: string;
+  readonly hint: string;
 }
+const WAITING: Words = { title: "Waiting for the kernel", hint: "" };
+const NO_KERNEL: Words = { title: "No live picture here yet", hint: "It comes from a running kernel: run the cell to see it." };
 
 class Widget {
   private view: View | undefined;
   private ticket: Ticket | undefined;
   private timer: ReturnType<typeof setTimeout> | undefined;
+  private stopReading: () => void = () => undefined;
   private readonly place = make("div", "framewire-widget");
   private readonly waiting = make("div", "framewire-waiting");
 
@@ -58,15 +48,15 @@ class Widget {
 
   /** Contacts nothing: a saved notebook that is only read makes no request until a kernel has answered. */
   start(): void {
-    this.model.on("msg:custom", this.hear);
     for (const [name, change] of this.changes) this.model.on(`change:${name}`, change);
-    this.say("Waiting for the kernel");
-    this.ask();
+    this.say(WAITING);
+    this.stopReading = letterboxOf(this.model).read((letter) => this.hear(letter));
+    if (this.ticket === undefined) this.ask(ASK_AGAIN_MS);
   }
 
   stop(): void {
     clearTimeout(this.timer);
-    this.model.off("msg:custom", this.hear);
+    this.stopReading();
     for (const [name, change] of this.changes) this.model.off(`change:${name}`, change);
     this.view?.dispose();
     this.view = undefined;
@@ -86,18 +76,30 @@ class Widget {
     ["base_path", () => this.open()],
   ];
 
-  private readonly hear = (content: unknown): void => {
-    if (!isTicket(content)) return;
+  private hear(letter: Letter): void {
     clearTimeout(this.timer);
-    this.ticket = content;
-    this.open();
-  };
+    if (letter.type === "gone") return this.end(letter.text);
+    // Asked twice, a slow kernel answers twice: that is no reason to begin anew.
+    const known = this.view !== undefined && JSON.stringify(letter) === JSON.stringify(this.ticket);
+    this.ticket = letter;
+    if (!known) this.open();
+  }
 
-  private ask(): void {
+  private end(text: string): void {
+    this.ticket = undefined;
+    this.view?.dispose();
+    this.view = undefined;
+    const [title = "", ...hint] = text.split(/(?<=\.) /);
+    this.say({ title: title.replace(/\.$/, ""), hint: hint.join(" ") });
+    this.model.set("state", "closed");
+    this.model.save_changes();
+  }
+
+  private ask(again: number): void {
     this.model.send({ type: "hello" });
     this.timer = setTimeout(() => {
-      this.say("No kernel: run the cell to see the live picture");
-      this.timer = setTimeout(() => this.ask(), ASK_AGAIN_MS);
+      this.say(NO_KERNEL);
+      this.timer = setTimeout(() => this.ask(Math.min(2 * again, ASK_AT_LEAST_MS)), again);
     }, PATIENCE_MS);
   }
 
@@ -105,7 +107,7 @@ class Widget {
     const { ticket } = this;
     if (ticket === undefined) return;
     this.view?.dispose();
-    this.say("");
+    this.waiting.hidden = true;
     this.view = new View(this.place, {
       url: this.address(ticket),
       token: ticket.token,
@@ -145,9 +147,9 @@ class Widget {
     this.model.save_changes();
   }
 
-  private say(text: string): void {
-    this.waiting.textContent = text;
-    this.waiting.hidden = text === "";
+  private say({ title, hint }: Words): void {
+    this.waiting.replaceChildren(make("strong", "", title), make("span", "", hint));
+    this.waiting.hidden = false;
   }
 
   private resize(): void {
@@ -171,6 +173,11 @@ function plain(stats: ViewStats): Record<string, number> {
   return Object.fromEntries(Object.entries(stats).filter((entry): entry is [string, number] => typeof entry[1] === "number"));
 }
 
+/** Before any view: what the kernel says right behind the model, and says once, is heard. */
+function initialize({ model, signal }: Start): void {
+  letterboxOf(model, signal);
+}
+
 function render({ model, el, signal }: Render): () => void {
   const widget = new Widget(model, el);
   widget.start();
@@ -179,4 +186,4 @@ function render({ model, el, signal }: Render): () => void {
   return stop;
 }
 
-export default { render };
+export default { initialize, render };
