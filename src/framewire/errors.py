@@ -8,6 +8,7 @@
     ├── EngineError           the engine process could not be started or kept
     ├── EncoderError          an encoder could not be opened or refused a frame
     ├── PeerError             a peer connection could not be negotiated
+    │   └── CodecRefusedError     the viewer's answer refuses a track: it cannot decode it after all
     └── ProtocolError         somebody broke `signaling/README.md`
         ├── LocalProtocolError    we did
         └── RemoteProtocolError   the other end did; carries the close code it gets
@@ -54,6 +55,10 @@ class EncoderError(FramewireError):
 
 class PeerError(FramewireError):
     """A peer connection could not be negotiated."""
+
+
+class CodecRefusedError(PeerError):
+    """The viewer's answer refuses a track: it said it could decode the codec, and cannot."""
 
 
 class ProtocolError(FramewireError):

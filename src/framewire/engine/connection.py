@@ -12,25 +12,33 @@ from collections import deque
 from collections.abc import Coroutine, Iterable, Iterator
 from typing import Any, Final, Protocol
 
+from msgspec import UNSET
+
 from framewire import wire
 from framewire.engine import session as s
 from framewire.engine.lane import Key, Parcel, Sink, VideoLane
 from framewire.engine.stream import LaneName, Stream
-from framewire.errors import CloseCode, PeerError, RemoteProtocolError
+from framewire.errors import CloseCode, CodecRefusedError, PeerError, RemoteProtocolError
 from framewire.rtc.peer import BitrateEstimate, IceServer, KeyframeWanted, Peer, PeerEvent, PeerState, PeerTrack
 
 log = logging.getLogger(__name__)
 
 MAX_CONTROL: Final = 512
 """Text messages waiting for a viewer that does not read, at most."""
+MAX_HANGING_UP: Final = 8
+"""Peers of one viewer that are being closed at the same time, at most."""
+GOODBYE: Final = 5.0
+"""Seconds a viewer has to take its goodbye; then it is cut off."""
 
 
 class Socket(Protocol):
-    """One accepted WebSocket. Sending waits while the viewer is slow; a closed one raises `ConnectionError`."""
+    """One accepted WebSocket. Sending waits while the viewer is slow; a closed one raises `ConnectionError`.
+    ``abort`` cuts it off without a word, and lets go whoever waits in a send."""
 
     async def send_text(self, text: str) -> None: ...
     async def send_bytes(self, data: bytes) -> None: ...
     async def close(self, code: int, reason: str) -> None: ...
+    def abort(self) -> None: ...
 
 
 class Host(Protocol):
@@ -88,7 +96,6 @@ class Connection:
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing: tuple[int, str] | None = None
-        self._closed = False
         self._writer = asyncio.create_task(self._write())
         self._set_timer()
 
@@ -106,9 +113,11 @@ class Connection:
     def received(self, text: str | bytes) -> None:
         """A text message came in."""
         try:
-            self._feed(wire.decode_viewer(text))
+            message = wire.decode_viewer(text)
         except RemoteProtocolError as error:
             self.close(error.code, error.reason)
+        else:
+            self._feed(message)
 
     def streams_changed(self, streams: tuple[wire.StreamInfo, ...]) -> None:
         self._feed(s.StreamsChanged(streams))
@@ -119,23 +128,41 @@ class Connection:
             self._closing = (int(code), reason)
             self._let_go()
             self._ready.set()
+            self._timer = asyncio.get_running_loop().call_later(GOODBYE, self.cut_off)
+
+    def cut_off(self) -> None:
+        """End the socket without waiting for a viewer that does not take its goodbye."""
+        self._socket.abort()
+        # Or it waits for the rest of the goodbye, which nobody will say.
+        self._writer.cancel()
 
     async def wait_closed(self) -> None:
         """Let go of everything and wait until it is gone; the socket is closed by then."""
         self.close(CloseCode.GOING_AWAY, "")
-        self._closed = True
         await asyncio.gather(self._writer, *self._tasks, return_exceptions=True)
 
     def _feed(self, event: s.Event) -> None:
         if self._closing is not None:
             return
-        for effect in self._session.feed(event, time.monotonic()):
-            self._execute(effect)
-        self._set_timer()
+        try:
+            for effect in self._session.feed(event, time.monotonic()):
+                if self._closing is not None:
+                    return  # an effect closed the socket, which let go of everything
+                self._execute(effect)
+            self._set_timer()
+        except RemoteProtocolError as error:
+            self.close(error.code, error.reason)
+        except Exception:
+            # A bug, and this viewer's alone: whoever fed us has others to serve.
+            log.exception("a connection failed")
+            self.close(CloseCode.GOING_AWAY, "internal error")
 
     def _let_go(self) -> None:
-        for effect in self._session.close():
-            self._execute(effect)
+        self._session.close()
+        # By our own books: effects that were cut short by the end are not in the session's any more.
+        for sub in list(self._subs):
+            self._detach(sub)
+        self._hang_up()
         self._chunks.clear()
         if self._timer:
             self._timer.cancel()
@@ -168,9 +195,7 @@ class Connection:
             case s.OpenPeer(number):
                 self._open_peer(number)
             case s.ClosePeer():
-                if self._runner:
-                    self._spawn(self._runner.close())
-                    self._runner = None
+                self._hang_up()
             case s.MakeOffer() | s.SetAnswer() | s.AddCandidate():
                 if runner := self._runner:
                     runner.do(self._negotiate(runner, effect))
@@ -229,15 +254,23 @@ class Connection:
             target_bitrate=lane.target_bitrate if isinstance(lane, VideoLane) else 0,
             viewers=stream.viewers,
             frames=[wire.FrameMark(m.number, m.rtp, m.time_us / 1000) for m in (lane.marks if lane else ())],
-            codec=effect.codec or wire.UNSET,
+            codec=effect.codec or UNSET,
         )  # fmt: skip
         self._post(wire.encode(message))
 
     # The peer
 
     def _open_peer(self, number: int) -> None:
+        if len(self._tasks) >= MAX_HANGING_UP:
+            self.close(CloseCode.LIMITS, "peers are opened faster than they close")
+            return
         peer = Peer(ice_servers=self._host.ice_servers, on_event=lambda event: self._on_peer(number, event))
         self._runner = _PeerRunner(number, peer)
+
+    def _hang_up(self) -> None:
+        if self._runner:
+            self._spawn(self._runner.close())
+            self._runner = None
 
     async def _negotiate(self, runner: _PeerRunner, effect: s.Effect) -> None:
         try:
@@ -249,6 +282,8 @@ class Connection:
                     await runner.peer.answer(sdp)
                 case s.AddCandidate(_, candidate, sdp_mid):
                     await runner.peer.add_candidate(candidate, sdp_mid)
+        except CodecRefusedError as error:
+            self._feed(s.PeerFailed(runner.number, str(error), "no_codec"))
         except PeerError as error:
             self._feed(s.PeerFailed(runner.number, str(error)))
         except Exception:
@@ -289,8 +324,7 @@ class Connection:
     async def _write(self) -> None:
         """The only writer. Control goes before pixels: an offer must not wait for a picture."""
         try:
-            while not self._closed:
-                await self._ready.wait()
+            while await self._ready.wait():
                 self._ready.clear()
                 while self._control or self._chunks:
                     if self._control:
@@ -301,6 +335,11 @@ class Connection:
                     await self._socket.close(*self._closing)
                     return
         except (ConnectionError, RuntimeError):
+            pass  # the viewer is gone; whoever reads from it finds out as well
+        except Exception:
+            log.exception("a viewer cannot be written to")
+            self._socket.abort()
+        finally:
             self._closing = self._closing or (int(CloseCode.GOING_AWAY), "")
             self._let_go()
 
@@ -337,8 +376,6 @@ class Connection:
 
     def _expired(self) -> None:
         self._feed(s.Expired())
-
-
 
 
 def _without(sub: int, chunks: Iterable[tuple[int, int, bytes]]) -> Iterator[tuple[int, int, bytes]]:

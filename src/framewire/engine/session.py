@@ -43,7 +43,7 @@ class MakeOffer:
 
     peer: int
     offer: int
-    tracks: tuple[tuple[int, str, int], ...]
+    tracks: tuple[tuple[int, wire.Codec, int], ...]
     """(subscription, codec, stream id)"""
 
 
@@ -126,6 +126,7 @@ class PeerOffered:
 class PeerFailed:
     peer: int
     detail: str
+    reason: wire.EndReason = "peer_failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +206,7 @@ class Session:
         if isinstance(event, PeerOffered):
             return self._peer_offered(event)
         if isinstance(event, PeerFailed):
-            return self._peer_failed(event.detail) if event.peer == self._peer and self._peer_open else []
+            return self._peer_failed(event) if event.peer == self._peer and self._peer_open else []
         if isinstance(event, Expired):
             return self._expired(now)
         if self._state is State.OPENING:
@@ -245,7 +246,7 @@ class Session:
         if self._state is State.OPENING and now >= self._hello_by:
             return [Close(CloseCode.HELLO_TIMEOUT, f"no hello in {HELLO_TIMEOUT:.0f} s")]
         if self._answer_by is not None and now >= self._answer_by:
-            return self._peer_failed(f"no answer in {ANSWER_TIMEOUT:.0f} s")
+            return self._peer_failed(PeerFailed(self._peer, f"no answer in {ANSWER_TIMEOUT:.0f} s"))
         return []
 
     # Ready
@@ -395,12 +396,12 @@ class Session:
             raise RemoteProtocolError(CloseCode.LIMITS, f"more than {MAX_CANDIDATES} candidates")
         return [AddCandidate(event.peer, event.candidate, event.sdp_mid)]
 
-    def _peer_failed(self, detail: str) -> list[Effect]:
+    def _peer_failed(self, event: PeerFailed) -> list[Effect]:
         effects: list[Effect] = []
         for number in [n for n, s in self._subs.items() if s.mode == "webrtc"]:
             if self._subs.pop(number).live:
                 effects.append(Detach(number))
-            effects.append(_ended(number, "peer_failed", detail))
+            effects.append(_ended(number, event.reason, event.detail))
         return effects + self._close_peer()
 
 

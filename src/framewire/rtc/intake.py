@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from framewire.errors import PeerError
+from framewire.errors import CodecRefusedError, PeerError
 
 MAX_SDP = 65_536
 MAX_CANDIDATES = 32
@@ -78,7 +78,7 @@ def _check(index: int, head: list[str], section: list[str]) -> None:
     if len(media) < 4 or media[0] != "video":
         raise PeerError(f"answer's media section {index} is not video")
     if media[1] == "0":
-        raise PeerError(f"the viewer refused track {index}: it has no decoder for it")
+        raise CodecRefusedError(f"the viewer refused track {index}: it has no decoder for it")
     # RFC 8866 §6.7: the section's own direction, else the session's, else sendrecv.
     directions = [line[2:] for line in (*section, *head) if line in _DIRECTIONS]
     if not directions or directions[0] not in ("recvonly", "inactive"):
