@@ -14,9 +14,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from framewire._version import __version__
-from framewire.display import Display, InputEvent, Server, serve, serve_server
+from framewire.display import Display, InputEvent
 from framewire.errors import ClosedError, EncoderError, EngineError, FramewireError, PublishError
 from framewire.publishing import PublishLoop, publish_loop
+from framewire.serving import Server, serve, serve_server
 from framewire.show import show
 
 if TYPE_CHECKING:

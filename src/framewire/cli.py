@@ -14,11 +14,13 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from framewire._version import __version__
-from framewire.display import Display, serve
+from framewire.arrays import MAX_SIDE
+from framewire.display import Display
 from framewire.errors import FramewireError
 from framewire.host import exposed
 from framewire.patterns import PATTERNS
 from framewire.publishing import publish_loop
+from framewire.serving import serve
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="a moving picture in your browser")
     demo.add_argument("pattern", nargs="?", choices=sorted(PATTERNS), default="plasma")
     demo.add_argument("--size", type=_size, default=(1280, 720), metavar="WxH", help="pixels (1280x720)")
-    demo.add_argument("--fps", type=float, default=60.0, help="frames a second (60)")
+    demo.add_argument("--fps", type=_fps, default=60.0, help="frames a second (60)")
     demo.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     demo.add_argument("--port", type=int, default=None, help="8765, or any free one; 0 for any free one")
     demo.add_argument("--mode", choices=("auto", "webrtc", "webcodecs", "lossless"), default="auto")
@@ -58,9 +60,19 @@ def _size(text: str) -> tuple[int, int]:
         width, height = (int(side) for side in text.lower().split("x"))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no size: 1280x720") from None
-    if min(width, height) < 1:
-        raise argparse.ArgumentTypeError("at least 1x1")
+    if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
+        raise argparse.ArgumentTypeError(f"from 1x1 to {MAX_SIDE}x{MAX_SIDE}")
     return width, height
+
+
+def _fps(text: str) -> float:
+    try:
+        fps = float(text)
+    except ValueError:
+        fps = 0.0
+    if not 0 < fps <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no rate: above 0, at most 1000")
+    return fps
 
 
 # demo
@@ -136,7 +148,9 @@ def _doctor(options: argparse.Namespace) -> int:
 def _check_client() -> tuple[bool, str]:
     from importlib.resources import files
 
-    missing = [n for n in ("page.html", "page.js", "widget.js") if not files("framewire").joinpath("static", n).is_file()]
+    missing = [
+        n for n in ("page.html", "page.js", "widget.js") if not files("framewire").joinpath("static", n).is_file()
+    ]
     if missing:
         return False, "the browser client is not built (in a checkout: make setup; wheels carry it)"
     return True, "the browser client is there"
@@ -178,7 +192,9 @@ def _check_engine() -> tuple[bool, str]:
         display.wait_ready()
         took = time.perf_counter() - start
         with socket.create_connection(("127.0.0.1", display.port), timeout=5) as sock:
-            sock.sendall(f"GET /health HTTP/1.1\r\nHost: 127.0.0.1:{display.port}\r\nConnection: close\r\n\r\n".encode())
+            sock.sendall(
+                f"GET /health HTTP/1.1\r\nHost: 127.0.0.1:{display.port}\r\nConnection: close\r\n\r\n".encode()
+            )
             healthy = b"200" in sock.recv(64)
     return healthy, f"the engine starts in {took:.1f} s and answers"
 
@@ -191,7 +207,7 @@ def _check_addresses() -> tuple[bool, str]:
             address = sock.getsockname()[0]
         except OSError:
             return True, "no network beside loopback: viewers on this machine only"
-    return True, f"this machine itself sees 127.0.0.1; others reach {address} with serve(host=\"0.0.0.0\")"
+    return True, f'this machine itself sees 127.0.0.1; others reach {address} with serve(host="0.0.0.0")'
 
 
 def _check_notebook() -> tuple[bool, str]:
@@ -199,7 +215,9 @@ def _check_notebook() -> tuple[bool, str]:
         widgets = version("anywidget")
     except PackageNotFoundError:
         return False, "no notebook widgets: pip install anywidget"
-    jupyter = "JupyterLab is here" if shutil.which("jupyter-lab") else "no JupyterLab on this PATH (pip install jupyterlab)"
+    jupyter = (
+        "JupyterLab is here" if shutil.which("jupyter-lab") else "no JupyterLab on this PATH (pip install jupyterlab)"
+    )
     return True, f"notebook widgets by anywidget {widgets}; {jupyter}"
 
 

@@ -1,37 +1,33 @@
-"""What the user holds: `Display`, one stream to publish into, and `Server`, many streams on one port.
+"""What the user holds: `Display`, one stream to publish into and to hear from.
 
-Must not know encoders, sockets or rings: it checks what is given, numbers frames and hands them to a host.
+Must not know encoders, sockets or rings, nor how it came to be: it numbers frames and hands them to an outlet.
 """
 
 from __future__ import annotations
 
 import asyncio
-import atexit
+import contextlib
 import logging
-import secrets
 import threading
 import time
-import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Generator, Iterable
+from collections.abc import AsyncIterator, Callable, Generator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
-from framewire.arrays import MAX_SIDE, Layout, as_pixels
-from framewire.engine.gate import MIN_TOKEN
+from framewire.arrays import Layout, as_pixels
 from framewire.errors import ClosedError
-from framewire.host import EngineHost, HostOptions, InlineHost, ProcessHost, StreamOptions, exposed
+from framewire.host import StreamOptions
 
 if TYPE_CHECKING:
     from framewire.notebook import Canvas, Viewer
+    from framewire.serving import Server
 
 log = logging.getLogger("framewire")
 
-Engine = Literal["process", "inline"]
-
 DEFAULT_STREAM = "default"
-MAX_BITRATE = 20_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +96,9 @@ class Display:
     def poll_events(self) -> list[InputEvent]:
         """All input events since the last call, oldest first; does not wait."""
         events = []
-        while self._events:
-            events.append(self._events.popleft())
+        with contextlib.suppress(IndexError):  # empty; asked first, another thread might empty it meanwhile
+            while True:
+                events.append(self._events.popleft())
         return events
 
     async def events(self) -> AsyncIterator[InputEvent]:
@@ -110,14 +107,17 @@ class Display:
         arrived = asyncio.Event()
 
         def wake() -> None:
-            if not loop.is_closed():
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits there any more
                 loop.call_soon_threadsafe(arrived.set)
 
         self._waiting.append(wake)
         try:
-            while not self._ended:
+            while True:
+                ended = self._ended
                 for event in self.poll_events():
                     yield event
+                if ended:
+                    return
                 await arrived.wait()
                 arrived.clear()
         finally:
@@ -179,7 +179,7 @@ class Display:
     def url(self) -> str:
         """The page that shows this stream. Keep it to those who may watch: the token is in its fragment,
         which browsers send nowhere."""
-        query = "" if self.name == DEFAULT_STREAM else f"?stream={_quote(self.name)}"
+        query = "" if self.name == DEFAULT_STREAM else f"?stream={quote(self.name, safe='')}"
         return f"http://{self._server.address}/{query}#token={self._server.token}"
 
     @property
@@ -198,7 +198,8 @@ class Display:
         """
         from framewire.notebook import Canvas, Viewer
 
-        return Viewer.of(self, **traits) if batteries else Canvas.of(self, **traits)
+        made: Viewer | Canvas = (Viewer if batteries else Canvas).of(self, **traits)
+        return made
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """A display at the end of a cell shows itself."""
@@ -257,6 +258,12 @@ class Display:
             wake()
         return True
 
+    def _disown(self) -> None:
+        """In a forked child: threads that are not here may hold the lock, and the stream is the parent's."""
+        self._lock = threading.Lock()
+        self._ended = self._ended or "the display belongs to the parent of this forked process; serve one here"
+        self._waiting.clear()
+
     def _arrived(self, client_id: str, principal: str | None, event: dict[str, Any]) -> None:
         item = InputEvent(client_id, principal, event, time.time_ns() // 1000)
         self._events.append(item)
@@ -266,332 +273,8 @@ class Display:
             wake()
 
 
-class Server:
-    """Many streams on one port, in one engine. Made by `serve_server`."""
-
-    def __init__(self, options: HostOptions, engine: Engine, *, shared: bool = False) -> None:
-        self.token = options.token
-        self._options = options
-        self._engine = engine
-        self._shared = shared
-        self._displays: dict[str, Display] = {}
-        self._by_id: dict[int, Display] = {}
-        self._next_id = 0
-        self._lock = threading.RLock()
-        self._closed = False
-        self._farewells: list[Callable[[], None]] = []
-        self.failure: str | None = None
-        """Why there is no engine any more; None while all is well."""
-        listener = _Back(self)
-        self._host: EngineHost
-        self._host = ProcessHost(options, listener) if engine == "process" else InlineHost(options, listener)
-
-    def add_stream(
-        self,
-        name: str,
-        width: int,
-        height: int,
-        *,
-        fps: float = 60.0,
-        max_bitrate: int = MAX_BITRATE,
-        event_queue_size: int = 4096,
-    ) -> Display:
-        """Begin a stream; one of the same name is replaced and its `Display` closed."""
-        return self._add(name, width, height, fps, max_bitrate, event_queue_size, owns=False)
-
-    def stream(self, name: str = DEFAULT_STREAM) -> Display:
-        """The display of this name. Raises ``KeyError``."""
-        return self._displays[name]
-
-    def remove_stream(self, name: str) -> None:
-        """End a stream; its viewers wait for one of the same name."""
-        self._displays[name].close()
-
-    @property
-    def streams(self) -> list[str]:
-        """Names of the streams there are."""
-        return list(self._displays)
-
-    @property
-    def port(self) -> int:
-        return self._host.port
-
-    @property
-    def address(self) -> str:
-        """``host:port`` as a browser on this machine reaches it."""
-        host = self._options.host
-        if host in ("", "0.0.0.0", "::", "*"):
-            host = "127.0.0.1"
-        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
-
-    @property
-    def engine_pid(self) -> int | None:
-        """Process id of the engine; None inline, or while it is being started again."""
-        return self._host.pid
-
-    @property
-    def closed(self) -> bool:
-        return self._closed
-
-    def __await__(self) -> Generator[Any, None, Server]:
-        yield from self._host.ready().__await__()
-        return self
-
-    def on_close(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` when the server is closed; at once if it is."""
-        with self._lock:
-            if not self._closed:
-                self._farewells.append(callback)
-                return
-        _call(callback)
-
-    def close(self) -> None:
-        """End every stream and the engine. Idempotent."""
-        if self._shut():
-            self._host.close()
-
-    async def aclose(self) -> None:
-        """`close`, from a coroutine."""
-        if self._shut():
-            await self._host.aclose()
-
-    def __enter__(self) -> Server:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Server:
-        return await self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
-
-    def _add(
-        self, name: str, width: int, height: int, fps: float, max_bitrate: int, queue: int, *, owns: bool
-    ) -> Display:
-        _check_stream(name, width, height, fps)
-        with self._lock:
-            if self._closed:
-                raise ClosedError("the server is closed")
-            if old := self._displays.get(name):
-                old._finish(f"the display was replaced by a newer one of the same name, {name!r} (name= gives several)")
-            options = StreamOptions(self._next_id, name, width, height, float(fps), max_bitrate)
-            self._next_id += 1
-            display = Display(self, options, event_queue_size=queue, owns=owns)
-            self._displays[name] = self._by_id[options.id] = display
-            return display
-
-    def _forget(self, display: Display) -> None:
-        with self._lock:
-            self._by_id.pop(display._options.id, None)
-            if self._displays.get(display.name) is display:
-                del self._displays[display.name]
-
-    def _shut(self) -> bool:
-        with self._lock:
-            if self._closed:
-                return False
-            self._closed = True
-            for display in list(self._displays.values()):
-                display._finish("the server is closed")
-        for callback in self._farewells:
-            _call(callback)
-        with _shared_lock:
-            for key, server in list(_shared.items()):
-                if server is self:
-                    del _shared[key]
-        return True
-
-    def _leave(self) -> None:
-        if self._shared and not self._displays:
-            self.close()
-
-    async def _aleave(self) -> None:
-        if self._shared and not self._displays:
-            await self.aclose()
-
-
-class _Back:
-    """`host.Listener`: finds the display. Holds the server weakly, so that a forgotten one can go."""
-
-    def __init__(self, server: Server) -> None:
-        self._server = weakref.ref(server)
-
-    def on_input(self, stream: int, client_id: str, principal: str | None, event: dict[str, Any]) -> None:
-        if display := self._display(stream):
-            display._arrived(client_id, principal, event)
-
-    def on_viewers(self, stream: int, count: int) -> None:
-        if display := self._display(stream):
-            display._viewers = count
-
-    def on_stats(self, stream: int, stats: dict[str, Any]) -> None:
-        if display := self._display(stream):
-            display._stats = stats
-
-    def on_failed(self, text: str) -> None:
-        if server := self._server():
-            server.failure = text
-
-    def _display(self, stream: int) -> Display | None:
-        server = self._server()
-        return server._by_id.get(stream) if server else None
-
-
-_shared: dict[tuple[Any, ...], Server] = {}
-"""The engine that all displays of this process share, by what it was asked to be."""
-_shared_lock = threading.RLock()
-
-
-def serve(
-    width: int,
-    height: int,
-    *,
-    name: str = DEFAULT_STREAM,
-    host: str = "127.0.0.1",
-    port: int | None = None,
-    fps: float = 60.0,
-    max_bitrate: int = MAX_BITRATE,
-    engine: Engine = "process",
-    token: str | None = None,
-    allow_origins: Iterable[str] = (),
-    allow_hosts: Iterable[str] = (),
-    ice_servers: Iterable[dict[str, Any]] = (),
-    codecs: Iterable[str] = ("h264", "vp8"),
-    event_queue_size: int = 4096,
-) -> Display:
-    """A stream to publish ``width`` x ``height`` frames into; other sizes may follow.
-
-    All displays of a process share one engine and port, unless they ask for different ones. Serving a
-    ``name`` again replaces that stream (running a cell again leaks nothing); closing the last one ends the
-    engine. ``port=None`` is 8765 or, where that is taken, any free one; 0 is any free one.
-
-    ``host`` other than loopback lets other machines in; they need the token all the same. ``token`` (22
-    characters at least) is made up if not given. ``allow_origins`` are further web origins whose pages may
-    connect, ``allow_hosts`` further names this server is reached under. ``ice_servers`` are STUN and TURN
-    servers as in ``RTCConfiguration``; none by default. ``max_bitrate`` (bits a second) caps one encoding.
-
-    ``await serve(...)`` waits until the port is served. Raises `EngineError` naming what is in the way, a
-    taken port for instance, and ``ValueError`` for arguments that make no sense.
-    """
-    _check_stream(name, width, height, fps)
-    options = _host_options(host, port, token, allow_origins, allow_hosts, ice_servers, codecs)
-    with _shared_lock:
-        server = _share(options, engine, given_token=token)
-        try:
-            return server._add(name, width, height, fps, max_bitrate, event_queue_size, owns=True)
-        except BaseException:
-            server._leave()
-            raise
-
-
-def serve_server(
-    *,
-    host: str = "127.0.0.1",
-    port: int | None = None,
-    engine: Engine = "process",
-    token: str | None = None,
-    allow_origins: Iterable[str] = (),
-    allow_hosts: Iterable[str] = (),
-    ice_servers: Iterable[dict[str, Any]] = (),
-    codecs: Iterable[str] = ("h264", "vp8"),
-    streams: Iterable[dict[str, Any]] = (),
-) -> Server:
-    """An engine of its own with any number of streams on one port; see `serve` for the arguments.
-
-    ``streams`` are begun at once: dicts with ``name``, ``width``, ``height`` and what `Server.add_stream` takes.
-    """
-    options = _host_options(host, port, token, allow_origins, allow_hosts, ice_servers, codecs)
-    server = Server(options, engine)
-    try:
-        for stream in streams:
-            server.add_stream(**stream)
-    except BaseException:
-        server.close()
-        raise
-    return server
-
-
-def _share(options: HostOptions, engine: Engine, given_token: str | None) -> Server:
-    """The shared server that is what these options ask for, or a new one."""
-    key = (engine, options.host, options.allow_origins, options.allow_hosts, str(options.ice_servers), options.codecs)
-    known = _shared.get(key)
-    if known and not known.closed and not known.failure and _same_loop(known):
-        port_fits = options.port in (None, 0, known.port)
-        if port_fits and given_token in (None, known.token):
-            return known
-        return Server(options, engine, shared=True)
-    server = Server(options, engine, shared=True)
-    _shared[key] = server
-    return server
-
-
-def _same_loop(server: Server) -> bool:
-    """An inline engine lives on one loop, and only there."""
-    host = server._host
-    if not isinstance(host, InlineHost):
-        return True
-    try:
-        return asyncio.get_running_loop() is host._loop
-    except RuntimeError:
-        return False
-
-
-def _host_options(
-    host: str,
-    port: int | None,
-    token: str | None,
-    allow_origins: Iterable[str],
-    allow_hosts: Iterable[str],
-    ice_servers: Iterable[dict[str, Any]],
-    codecs: Iterable[str],
-) -> HostOptions:
-    if token is not None and len(token) < MIN_TOKEN:
-        raise ValueError(f"token is {len(token)} characters; {MIN_TOKEN} at least (128 bits: secrets.token_urlsafe(16))")
-    codecs = tuple(codecs)
-    if unknown := set(codecs) - {"h264", "vp8"}:
-        raise ValueError(f"codecs {sorted(unknown)} are unknown: 'h264', 'vp8'")
-    if isinstance(allow_origins, str) or isinstance(allow_hosts, str):
-        raise ValueError("allow_origins and allow_hosts are lists of strings")
-    if exposed(host):
-        log.info("framewire: listening on %s, other machines can reach it; the token guards it", host)
-    return HostOptions(
-        token=token or secrets.token_urlsafe(16),
-        host=host,
-        port=port,
-        allow_origins=tuple(allow_origins),
-        allow_hosts=tuple(name.lower() for name in allow_hosts),
-        ice_servers=tuple(ice_servers),
-        codecs=codecs,
-    )
-
-
-def _check_stream(name: str, width: int, height: int, fps: float) -> None:
-    if not (isinstance(name, str) and 1 <= len(name) <= 128):
-        raise ValueError(f"a stream's name is a string of 1 to 128 characters, not {name!r:.200}")
-    for side in (width, height):
-        if not (1 <= int(side) <= MAX_SIDE):
-            raise ValueError(f"{width}x{height} is no frame size: 1 to {MAX_SIDE} pixels a side")
-    if not 0 < fps <= 1000:
-        raise ValueError(f"fps={fps} makes no sense: above 0, at most 1000")
-
-
 def _call(callback: Callable[..., None], *values: Any) -> None:
     try:
         callback(*values)
     except Exception:
         log.exception("framewire: a callback failed")
-
-
-def _quote(name: str) -> str:
-    from urllib.parse import quote
-
-    return quote(name, safe="")
-
-
-@atexit.register
-def _close_shared() -> None:
-    for server in list(_shared.values()):
-        if not isinstance(server._host, InlineHost):
-            server.close()

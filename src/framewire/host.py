@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from framewire.engine.gate import is_loopback
 from framewire.errors import ClosedError, EngineError
 from framewire.frame import Pixels
 from framewire.link.control import (
@@ -20,6 +21,7 @@ from framewire.link.control import (
     Failed,
     FromEngine,
     InputArrived,
+    Ready,
     RemoveStream,
     Ring,
     Viewers,
@@ -73,6 +75,9 @@ class Listener(Protocol):
     def on_input(self, stream: int, client_id: str, principal: str | None, event: dict[str, Any]) -> None: ...
     def on_viewers(self, stream: int, count: int) -> None: ...
     def on_stats(self, stream: int, stats: dict[str, Any]) -> None: ...
+    def on_ready(self) -> None:
+        """The engine is up, for the first time or once more; nobody watches yet."""
+
     def on_failed(self, text: str) -> None: ...
 
 
@@ -92,13 +97,12 @@ class EngineHost(Protocol):
 
 def exposed(host: str) -> bool:
     """Whether this address is reached from other machines."""
-    return host not in ("127.0.0.1", "::1", "localhost")
+    return not is_loopback(host)
 
 
 def open_sockets(options: HostOptions) -> list[socket.socket]:
     """Listening sockets. Raises EngineError naming the port that is taken."""
-    host = {"127.0.0.1": "127.0.0.1", "0.0.0.0": "", "*": ""}.get(options.host, options.host)
-    return bind(host, options.port)
+    return bind("" if options.host in ("0.0.0.0", "*") else options.host, options.port)
 
 
 class ProcessHost:
@@ -144,6 +148,8 @@ class ProcessHost:
                 self._listener.on_viewers(message.stream, message.count)
             case EngineStats():
                 self._listener.on_stats(message.stream, message.stats)
+            case Ready():
+                self._listener.on_ready()
             case Failed():
                 self._listener.on_failed(message.text)
 
@@ -159,9 +165,13 @@ class _RingOutlet:
         self._closed = False
         process.send(
             AddStream(
-                id=options.id, name=options.name, width=options.width, height=options.height, fps=options.fps,
+                id=options.id,
+                name=options.name,
+                width=options.width,
+                height=options.height,
+                fps=options.fps,
                 options={"max_bitrate": options.max_bitrate},
-            )  # fmt: skip
+            )
         )
         # Room for RGBA of the announced size: pages that are never written cost nothing.
         self._ring = self._hand_over(options.width * options.height * 4)
@@ -190,10 +200,14 @@ class _RingOutlet:
 
     def _hand_over(self, capacity: int, first: tuple[Pixels, int, int] | None = None) -> RingWriter:
         ring = RingWriter(capacity)
-        if first:
-            ring.write(*first)
-        self._generation += 1
-        self._process.send(Ring(stream=self._id, generation=self._generation), ring)
+        try:
+            if first:
+                ring.write(*first)
+            self._generation += 1
+            self._process.send(Ring(stream=self._id, generation=self._generation), ring)
+        except BaseException:
+            ring.close()
+            raise
         return ring
 
 
@@ -216,7 +230,7 @@ class InlineHost:
         self._listener = listener
         self._started = self._loop.create_task(self._server.start(self._sockets))
         self._reporter = self._loop.create_task(self._report())
-        self._closed = False
+        self._ended: asyncio.Task[None] | None = None
 
     @property
     def hub(self) -> Hub:
@@ -230,20 +244,35 @@ class InlineHost:
         """The sockets listen already; the loop serves them as soon as it gets to run."""
 
     async def ready(self) -> None:
-        await self._started
+        await asyncio.shield(self._started)
 
     def close(self) -> None:
-        if not self._closed and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(lambda: self._loop.create_task(self.aclose()))
+        """Ends it soon: the loop must run for the goodbyes to be said. `aclose` waits for them."""
+        try:
+            self._loop.call_soon_threadsafe(self._end)
+        except RuntimeError:  # the loop is closed, and took everything with it but these
+            self._close_sockets()
 
     async def aclose(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
+        await asyncio.shield(self._end())
+
+    def _end(self) -> asyncio.Task[None]:
+        if self._ended is None:
+            self._ended = self._loop.create_task(self._close())
+        return self._ended
+
+    async def _close(self) -> None:
         self._reporter.cancel()
-        await self._started
-        await self._hub.close()
-        await self._server.close()
+        try:
+            await self._started
+            await self._hub.close()
+            await self._server.close()
+        finally:
+            self._close_sockets()
+
+    def _close_sockets(self) -> None:
+        for sock in self._sockets:
+            sock.close()
 
     async def _report(self) -> None:
         while True:
@@ -269,9 +298,7 @@ class _SlotOutlet:
 
         self._hub, self._loop, self._id = hub, loop, options.id
         self._slot = LocalSlot()
-        config = StreamConfig(
-            options.id, options.name, options.width, options.height, options.fps, options.max_bitrate
-        )
+        config = StreamConfig(options.id, options.name, options.width, options.height, options.fps, options.max_bitrate)
         self._call(lambda: hub.add_stream(config, self._slot))
 
     def write(self, pixels: Pixels, number: int, time_us: int) -> None:
@@ -280,7 +307,7 @@ class _SlotOutlet:
 
     def close(self) -> None:
         self._slot.close()
-        with contextlib.suppress(RuntimeError):  # the loop is closed, and the hub with it
+        with contextlib.suppress(ClosedError):  # the loop is closed, and the hub with it
             self._call(lambda: self._hub.remove_stream(self._id))
 
     def _call(self, work: Callable[[], None]) -> None:
@@ -288,7 +315,13 @@ class _SlotOutlet:
             here = asyncio.get_running_loop() is self._loop
         except RuntimeError:
             here = False
-        work() if here else self._loop.call_soon_threadsafe(work)
+        if here:
+            work()
+            return
+        try:
+            self._loop.call_soon_threadsafe(work)
+        except RuntimeError:
+            raise ClosedError("the event loop that the engine ran on is closed") from None
 
 
 def _inline_hub(options: HostOptions, voice: _InlineVoice) -> tuple[Hub, WebServer]:

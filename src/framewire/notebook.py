@@ -15,7 +15,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from framewire.display import Display, Server
+from framewire.display import Display
 from framewire.publishing import PublishLoop, publish_loop
 
 __all__ = ["Canvas", "PublishLoop", "Viewer", "publish_loop"]

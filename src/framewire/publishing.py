@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import logging
 import threading
 import time
 import traceback
 from collections.abc import Callable, Generator
+from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Any
 
 from framewire.errors import ClosedError
@@ -31,11 +33,9 @@ class Beat:
 
     def wait(self, now: float) -> float:
         """Seconds to wait from ``now`` until the next frame; counts it as taken."""
-        self._next += self._period
-        if self._next < now:
-            # More than one period late: start counting anew instead of catching up in a burst.
-            self._next = now
-        return max(0.0, self._next - now)
+        # Late: counted anew from now, instead of catching up in a burst.
+        self._next = max(self._next + self._period, now)
+        return self._next - now
 
 
 class PublishLoop:
@@ -46,7 +46,8 @@ class PublishLoop:
         self._render = render
         self._fps = fps
         self._stop = threading.Event()
-        self._done = threading.Event()
+        self._ended: Future[None] = Future()
+        self._interrupt: Callable[[], None] = lambda: None
         self._complained = float("-inf")
         self.frames = 0
         """Frames published so far."""
@@ -57,26 +58,37 @@ class PublishLoop:
         """End the loop; False if it had ended already. Returns at once."""
         was_running = not self.done()
         self._stop.set()
+        self._interrupt()
         return was_running
 
     def cancelled(self) -> bool:
         return self._stop.is_set()
 
     def done(self) -> bool:
-        return self._done.is_set()
+        return self._ended.done()
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait for the end; whether it came."""
-        return self._done.wait(timeout)
+        """Wait for the end; whether it came. Not on the event loop that a coroutine is rendered on."""
+        return bool(wait([self._ended], timeout).done)
 
     def __await__(self) -> Generator[Any, None, None]:
-        return asyncio.to_thread(self._done.wait).__await__()  # type: ignore[return-value]
+        return self._over().__await__()
+
+    async def _over(self) -> None:
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
+
+        def tell(_: object) -> None:
+            with contextlib.suppress(RuntimeError):  # who waited gave up, and the loop is closed
+                loop.call_soon_threadsafe(over.set)
+
+        self._ended.add_done_callback(tell)
+        await over.wait()
 
     def _one(self) -> bool:
         """Render and publish once; whether to go on."""
         try:
             return self._put(self._render())
-        except ClosedError:
+        except (ClosedError, StopIteration):
             return False
         except Exception:
             self._failed()
@@ -101,28 +113,41 @@ class PublishLoop:
     def _run_thread(self) -> None:
         beat = Beat(self._fps, time.monotonic())
         try:
-            while not self._stop.is_set() and self._one():
-                if self._stop.wait(beat.wait(time.monotonic())):
-                    break
+            while self._one() and not self._stop.wait(beat.wait(time.monotonic())):
+                pass
         finally:
-            self._done.set()
+            self._ended.set_result(None)
 
     async def _run_async(self) -> None:
         beat = Beat(self._fps, time.monotonic())
         try:
-            while not self._stop.is_set() and await self._one_async():
-                await asyncio.sleep(beat.wait(time.monotonic()))
+            while await self._one_async():
+                pause = beat.wait(time.monotonic())
+                await asyncio.sleep(pause)
         finally:
-            self._done.set()
+            self._ended.set_result(None)
 
     async def _one_async(self) -> bool:
         try:
             return self._put(await self._render())
-        except ClosedError:
+        except (ClosedError, StopAsyncIteration):
             return False
         except Exception:
             self._failed()
             return True
+
+    def _start_async(self) -> None:
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(self._run_async())
+
+        def interrupt() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and its tasks with it
+                loop.call_soon_threadsafe(task.cancel)
+
+        self._interrupt = interrupt  # also keeps the task: its loop holds it weakly
+
+    def _start_thread(self) -> None:
+        threading.Thread(target=self._run_thread, name="framewire-publish", daemon=True).start()
 
 
 def publish_loop(display: Display, render: Callable[[], Any], *, fps: float = 30.0) -> PublishLoop:
@@ -131,7 +156,8 @@ def publish_loop(display: Display, render: Callable[[], Any], *, fps: float = 30
     Runs on a thread of its own: it goes on while a cell computes or sleeps, and needs no event loop. A
     coroutine function runs on the event loop that runs now instead. ``None`` from ``render`` publishes
     nothing. When ``render`` raises, the traceback is logged, the last frame stays and the loop goes on.
-    It ends by itself when the display is closed.
+    It ends by itself when the display is closed, and when ``render`` raises ``StopIteration`` (a coroutine:
+    ``StopAsyncIteration``).
     """
     if not callable(render):
         raise TypeError(f"render must be callable, not {type(render).__name__}")
@@ -139,8 +165,7 @@ def publish_loop(display: Display, render: Callable[[], Any], *, fps: float = 30
         raise ValueError(f"fps={fps} makes no sense: above 0, at most 1000")
     loop = PublishLoop(display, render, fps)
     if inspect.iscoroutinefunction(render):
-        task = asyncio.get_running_loop().create_task(loop._run_async())
-        loop._task = task  # type: ignore[attr-defined]  # the loop keeps only weak references to tasks
+        loop._start_async()
     else:
-        threading.Thread(target=loop._run_thread, name="framewire-publish", daemon=True).start()
+        loop._start_thread()
     return loop

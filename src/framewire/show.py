@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from framewire.arrays import as_pixels
-from framewire.display import DEFAULT_STREAM, Display, serve
+from framewire.display import DEFAULT_STREAM, Display
 from framewire.errors import PublishError
 from framewire.publishing import PublishLoop, publish_loop
+from framewire.serving import serve
 
 
 def show(what: Any, *, fps: float = 60.0, name: str = DEFAULT_STREAM, loop: bool = True, **options: Any) -> Any:
@@ -32,6 +34,8 @@ def show(what: Any, *, fps: float = 60.0, name: str = DEFAULT_STREAM, loop: bool
 
 def _frames(what: Any, loop: bool) -> tuple[Any, Any]:
     """The first frame, and a function that gives the others; None where there are none."""
+    if inspect.iscoroutinefunction(what):
+        raise TypeError("show calls plain functions; a coroutine function goes to publish_loop")
     if callable(what) and not hasattr(what, "shape"):
         return what(), what
     if getattr(what, "ndim", None) == 4:
@@ -44,7 +48,7 @@ def _frames(what: Any, loop: bool) -> tuple[Any, Any]:
     first = next(frames, None)
     if first is None:
         raise PublishError("cannot show an empty sequence of frames")
-    return first, lambda: next(frames, None)
+    return first, lambda: next(frames)
 
 
 def _cycle(frames: Iterable[Any]) -> Iterator[Any]:

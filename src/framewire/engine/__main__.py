@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import traceback
 from typing import Any
 
 from framewire.engine.hub import EngineConfig, Hub, ice_servers
@@ -21,7 +22,6 @@ from framewire.link.control import (
     AddStream,
     Configure,
     EngineStats,
-    Failed,
     FromEngine,
     Handles,
     InputArrived,
@@ -133,9 +133,7 @@ class Engine:
         self._readers[id_] = reader
         stream = self._waiting.get(id_)
         if self._hub and stream:
-            config = StreamConfig(
-                id_, stream.name, stream.width, stream.height, stream.fps, **stream.options
-            )
+            config = StreamConfig(id_, stream.name, stream.width, stream.height, stream.fps, **stream.options)
             self._hub.add_stream(config, reader)
             self._hub.published(id_)
         if old:
@@ -180,9 +178,8 @@ def main(arguments: list[str]) -> int:
     engine = Engine(Handles.parse(arguments))
     try:
         asyncio.run(engine.run())
-    except Exception as error:
-        logging.exception("the engine failed")
-        print(Failed(text=str(error)), file=sys.stderr)
+    except Exception:
+        traceback.print_exc()  # the parent tells it as the engine's last words
         return 1
     # Threads of encoders may still be at work on a frame nobody will see.
     sys.stdout.flush()

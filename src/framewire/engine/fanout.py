@@ -95,11 +95,16 @@ class Fanout(Generic[K]):
         """Number of the newest frame this subscriber was sent."""
         return self._subscribers[key].newest if key in self._subscribers else None
 
-    def route(self, number: int, *, keyframe: bool) -> list[K]:
-        """Those to send this unit to now; everybody else who sees the stream waits for the next keyframe."""
+    def route(self, number: int, *, keyframe: bool, again: bool = True) -> list[K]:
+        """Those to send this unit to now; everybody else who sees the stream waits for the next keyframe.
+
+        ``again=False``: whoever has a unit of this frame needs no other.
+        """
         takers = []
         for key, subscriber in self._subscribers.items():
             if not subscriber.visible or (subscriber.waiting and not keyframe):
+                continue
+            if not again and subscriber.newest == number:
                 continue
             if not subscriber.room:
                 subscriber.waiting = True

@@ -9,7 +9,9 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+from msgspec import UNSET
 
 from framewire import wire
 from framewire._version import __version__
@@ -22,8 +24,10 @@ from framewire.engine.stream import Stream, StreamConfig
 from framewire.errors import CloseCode
 from framewire.rtc.peer import IceServer
 
-WORKERS = 4
+WORKERS: Final = 4
 """Threads that encode and pack; each encoding uses one at a time."""
+GOODBYE: Final = 1.5
+"""Seconds that viewers have to take their goodbye when the engine ends."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ class Hub:
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="framewire-encode")
         usable = available_codecs()
         self._codecs = tuple(codec for codec in config.codecs if codec in usable)
+        self._closed = False
 
     # Streams
 
@@ -103,8 +108,6 @@ class Hub:
     def _infos(self) -> tuple[wire.StreamInfo, ...]:
         return tuple(stream.info for stream in self._streams.values())
 
-
-
     # Viewers
 
     def accept(self, socket: Socket) -> Connection:
@@ -117,11 +120,13 @@ class Hub:
             ice_servers=[_ice(server) for server in self._config.ice_servers],
             unix=time.time() - time.monotonic(),
         )
-        unknown = sum(not connection.greeted for connection in self._connections)
+        unknown = sum(not (each.greeted or each.ended) for each in self._connections)
         crowded = unknown >= MAX_UNKNOWN or len(self._connections) >= MAX_CONNECTIONS
         connection = Connection(socket, self, terms, self._infos)
         self._connections.add(connection)
-        if crowded:
+        if self._closed:
+            connection.close(CloseCode.GOING_AWAY, "the server is closing")
+        elif crowded:
             connection.close(CloseCode.LIMITS, "too many connections")
         return connection
 
@@ -131,15 +136,22 @@ class Hub:
         self._connections.discard(connection)
 
     async def close(self) -> None:
-        """Say goodbye to every viewer, stop every encoder."""
-        connections = list(self._connections)
-        for connection in connections:
+        """Say goodbye to every viewer, stop every encoder. Takes no more viewers."""
+        self._closed = True
+        for connection in self._connections:
             connection.close(CloseCode.GOING_AWAY, "the server is closing")
-        if connections:
-            await asyncio.wait([asyncio.ensure_future(self.left(c)) for c in connections], timeout=2)
+        await self._all_left(GOODBYE)
+        for connection in self._connections:
+            connection.cut_off()
+        await self._all_left(GOODBYE)
         await asyncio.gather(*(stream.close() for stream in self._streams.values()), *self._tasks)
         self._streams.clear()
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _all_left(self, within: float) -> None:
+        leaving = [asyncio.ensure_future(self.left(connection)) for connection in self._connections]
+        if leaving:
+            await asyncio.wait(leaving, timeout=within)
 
     # What connections ask (`connection.Host`)
 
@@ -160,7 +172,7 @@ class Hub:
 
 def _ice(server: IceServer) -> wire.IceServer:
     return wire.IceServer(
-        urls=list(server.urls), username=server.username or wire.UNSET, credential=server.credential or wire.UNSET
+        urls=list(server.urls), username=server.username or UNSET, credential=server.credential or UNSET
     )
 
 

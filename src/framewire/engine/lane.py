@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import ClassVar, Final, Protocol
 
 from framewire.codec.base import VideoEncoder
 from framewire.codec.lossless import messages, pack
@@ -25,6 +25,9 @@ from framewire.frame import AccessUnit, Frame, rtp_timestamp
 from framewire.rtc.packets import PackedUnit, packetise
 
 log = logging.getLogger(__name__)
+
+RETRY: Final = 0.5
+"""Seconds after a failure until the newest frame is tried again; a newer one is tried at once."""
 
 Key = tuple[str, int]
 """A subscription: the connection's id and the subscription's number."""
@@ -83,6 +86,9 @@ class _Tap:
 
 class Lane:
     """The loop that all encodings share. Subclasses say whether a unit is due and how it is made."""
+
+    _again: ClassVar[bool] = True
+    """Whether a second unit of one frame goes to those who have the first, too."""
 
     def __init__(self, stream: int, source: FrameSource, pool: Executor) -> None:
         self._stream = stream
@@ -156,11 +162,10 @@ class Lane:
             self._cancel_timer()
             try:
                 await self._step()
-            except EncoderError as error:
-                self._complain(str(error))
-            except Exception:
-                log.exception("a lane failed on one frame")
-                await asyncio.sleep(0.05)
+            except Exception as error:
+                self._complain(error)
+                now = time.monotonic()
+                self._set_timer(now + RETRY, now)
 
     async def _step(self) -> None:
         lease = self.source.latest()
@@ -192,11 +197,13 @@ class Lane:
         self.cost.add(time.monotonic(), (time.monotonic() - started) * 1000)
         return parcel
 
-    def _send(self, parcel: Parcel) -> None:
+    def _send(self, parcel: Parcel) -> list[Key]:
+        """To everybody who can take it; returns who did."""
         unit = parcel.unit
         now = time.monotonic()
         self.marks.append(Mark(unit.number, rtp_timestamp(unit.time_us), unit.time_us))
-        for key in self._fanout.route(unit.number, keyframe=unit.keyframe):
+        takers = []
+        for key in self._fanout.route(unit.number, keyframe=unit.keyframe, again=self._again):
             tap = self._taps[key]
             # A subscriber that came while the unit was made may find no form of it that it can take.
             if (tap.packets and not parcel.packed) or (not tap.packets and not parcel.messages):
@@ -204,8 +211,10 @@ class Lane:
                 self.wake()
             elif tap.sink(parcel):
                 tap.octets.add(now, parcel.octets)
+                takers.append(key)
             else:
                 self._fanout.missed(key, unit.number)
+        return takers
 
     def _forms(self, unit: AccessUnit) -> Parcel:
         taps = list(self._taps.values())
@@ -224,10 +233,11 @@ class Lane:
             self._timer.cancel()
             self._timer = None
 
-    def _complain(self, text: str) -> None:
+    def _complain(self, error: Exception) -> None:
+        """Once, until a frame gets through again."""
         if not self._complained:
             self._complained = True
-            log.warning("%s", text)
+            log.warning("%s", error, exc_info=None if isinstance(error, EncoderError) else error)
 
     # What a subclass says
 
@@ -247,15 +257,14 @@ class Lane:
 class VideoLane(Lane):
     """H.264 or VP8 of one stream: encoded once, whoever watches."""
 
-    def __init__(
-        self, stream: int, source: FrameSource, pool: Executor, encoder: VideoEncoder, ceiling: int
-    ) -> None:
+    def __init__(self, stream: int, source: FrameSource, pool: Executor, encoder: VideoEncoder, ceiling: int) -> None:
         self._encoder = encoder
         self._throttle = KeyframeThrottle()
         self._settle = Settle()
         self.brake: Brake[Key] = Brake(ceiling)
         self._target = ceiling
         self._key = False
+        self._seen: int | None = None
         self._stamp = 0
         super().__init__(stream, source, pool)
 
@@ -270,10 +279,14 @@ class VideoLane(Lane):
     def remove(self, key: Key) -> None:
         super().remove(key)
         self.brake.forget(key)
+        self._aim()
 
     def estimate(self, key: Key, bits_per_second: float, sent: float) -> None:
         """What the way to one viewer takes, while ``sent`` bits a second go there."""
         self.brake.estimate(key, bits_per_second, sent)
+        self._aim()
+
+    def _aim(self) -> None:
         target = self.brake.target(list(self._taps))
         if target != self._target:
             self._target = target
@@ -288,23 +301,13 @@ class VideoLane(Lane):
         if fresh and frame.number != self._seen:
             self._seen = frame.number
             self._settle.published(now)
-        wanted = self._fanout.wants_keyframe
-        self._key = wanted and self._throttle.due(now)
-        if self._key:
-            return True
-        if fresh:
-            return self._fanout.wants(frame.number) and self._somebody_follows()
-        refresh = self._settle.next
-        if refresh is not None and now >= refresh:
+        refresh = self._settle.next is not None and now >= self._settle.next
+        if refresh:
+            # Counted as done even if nobody can take it: a moment that has passed must not stay the next one.
             self._settle.refreshed()
-            return self._somebody_follows()
-        return False
-
-    _seen: int | None = None
-
-    def _somebody_follows(self) -> bool:
-        """A delta helps nobody while everybody waits for a keyframe."""
-        return self._fanout.follows
+        self._key = self._fanout.wants_keyframe and self._throttle.due(now)
+        # A delta helps nobody while everybody waits for a keyframe.
+        return self._key or (self._fanout.follows and (refresh or (fresh and self._fanout.wants(frame.number))))
 
     def _next(self, now: float) -> float | None:
         times = [self._settle.next] if len(self._fanout) else []
@@ -328,6 +331,8 @@ class VideoLane(Lane):
 
 class LosslessLane(Lane):
     """Every pixel of one stream, packed once."""
+
+    _again = False  # all pixels are there already; a delta, though, follows on the unit before it
 
     def __init__(self, stream: int, source: FrameSource, pool: Executor) -> None:
         self._packing = Packing()
@@ -360,10 +365,8 @@ class LosslessLane(Lane):
         self._encoded = frame.number
         return self._forms(unit)
 
-    def _send(self, parcel: Parcel) -> None:
-        now = time.monotonic()
-        before = {key for key in self._taps}
-        super()._send(parcel)
-        for key in before:
-            if self._fanout.newest(key) == parcel.unit.number:
-                self._left[key, parcel.unit.number] = (now, parcel.octets)
+    def _send(self, parcel: Parcel) -> list[Key]:
+        takers = super()._send(parcel)
+        for key in takers:
+            self._left[key, parcel.unit.number] = (time.monotonic(), parcel.octets)
+        return takers

@@ -25,6 +25,8 @@ UNSENT: Final = 128 * 1024
 """Bytes that the kernel may hold unsent (``TCP_NOTSENT_LOWAT``): what lies there is old when it arrives, and an
 offer waits behind it."""
 BACKLOG: Final = 128
+GOODBYE: Final = 2.0
+"""Seconds a viewer has to answer a close."""
 
 PAGES: Final = {
     "/": ("page.html", "text/html"),
@@ -39,7 +41,8 @@ PUBLIC: Final = frozenset({*PAGES, "/health", "/ws"})
 HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; "
-        "worker-src 'self' blob:; img-src 'self' data: blob:; media-src 'self' blob: mediastream:; base-uri 'none'; form-action 'none'"
+        "worker-src 'self' blob:; img-src 'self' data: blob:; media-src 'self' blob: mediastream:; "
+        "base-uri 'none'; form-action 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -83,7 +86,10 @@ class WebServer:
             return web.Response(status=403, text="This server does not answer to that host name (allow_hosts=).\n")
         if request.path not in PUBLIC:
             return web.Response(status=403, text="Nothing here.\n")
-        response = await handler(request)
+        try:
+            response = await handler(request)
+        except web.HTTPException as refusal:
+            return web.Response(status=refusal.status, text=f"{refusal.reason}\n", headers=HEADERS)
         if not response.prepared:
             response.headers.update(HEADERS)
         return response
@@ -107,7 +113,7 @@ class WebServer:
             return web.Response(status=426, text="This is a WebSocket.\n", headers={"Upgrade": "websocket"})
         # Frames are compressed already: permessage-deflate costs 21 ms for 400 KB, and opens zip bombs.
         ws = web.WebSocketResponse(
-            compress=False, max_msg_size=MAX_TEXT, heartbeat=HEARTBEAT, writer_limit=UNSENT, autoclose=True
+            compress=False, max_msg_size=MAX_TEXT, heartbeat=HEARTBEAT, writer_limit=UNSENT, timeout=GOODBYE
         )
         await ws.prepare(request)
         if not self._hub.gate.admits_origin(request.headers.get("Origin"), request.headers.get("Host")):
@@ -115,11 +121,11 @@ class WebServer:
             await ws.close(code=CloseCode.FORBIDDEN, message=b"origin not allowed (allow_origins=)")
             return ws
         _hurry(request.transport)
-        await self._converse(ws)
+        await self._converse(ws, request.transport)
         return ws
 
-    async def _converse(self, ws: web.WebSocketResponse) -> None:
-        connection = self._hub.accept(_AiohttpSocket(ws))
+    async def _converse(self, ws: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
+        connection = self._hub.accept(_AiohttpSocket(ws, transport))
         try:
             async for message in ws:
                 if message.type is WSMsgType.TEXT:
@@ -135,8 +141,9 @@ class WebServer:
 class _AiohttpSocket:
     """`connection.Socket` over aiohttp."""
 
-    def __init__(self, ws: web.WebSocketResponse) -> None:
+    def __init__(self, ws: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
         self._ws = ws
+        self._transport = transport
 
     async def send_text(self, text: str) -> None:
         await self._ws.send_str(text)
@@ -148,6 +155,10 @@ class _AiohttpSocket:
         # A reason is at most 123 bytes of UTF-8 (RFC 6455 section 5.5).
         message = reason.encode()[:123].decode(errors="ignore").encode()
         await self._ws.close(code=code or WSCloseCode.GOING_AWAY, message=message, drain=False)
+
+    def abort(self) -> None:
+        if self._transport:
+            self._transport.abort()
 
 
 def _hurry(transport: asyncio.BaseTransport | None) -> None:
