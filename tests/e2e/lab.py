@@ -178,8 +178,6 @@ IN_PAGE = """() => {
     async ready() {
       await panel.sessionContext.ready;
       await panel.context.ready;
-      const { kernel } = panel.sessionContext.session;
-      await kernel.info;
     },
     async run(number) {
       const cell = code()[number - 1];
