@@ -10,6 +10,7 @@ from aiortc.codecs import CODECS, HEADER_EXTENSIONS
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 
 from framewire.errors import PeerError
+from framewire.rtc.events import IceServer
 from framewire.rtc.packets import PLAYOUT_DELAY
 from framewire.rtc.stack import Connection
 
@@ -61,6 +62,26 @@ async def test_an_answer_that_aiortc_cannot_take_is_a_peer_error(connection):
     for sdp in ("", "v=0\r\nm=video 9 X 1\r\n", "m=\r\n"):
         with pytest.raises(PeerError):
             await connection.accept(sdp)
+
+
+async def test_ice_servers_reach_the_connection_and_none_is_the_default(loopback):
+    def made(*servers: IceServer) -> Connection:
+        return Connection(servers, lambda *_: None, lambda _: None, lambda _: None)
+
+    turn = IceServer(["stun:127.0.0.1:3478", "turn:127.0.0.1:3479?transport=tcp"], "user", "secret")
+    ours = made(turn).add_slot("vp8").transport.connection
+    assert (ours.stun_server, ours.turn_server) == (("127.0.0.1", 3478), ("127.0.0.1", 3479))
+    assert (ours.turn_transport, ours.turn_username, ours.turn_password) == ("tcp", "user", "secret")
+    assert made().add_slot("vp8").transport.connection.stun_server is None
+    with pytest.raises(PeerError, match="ICE servers"):
+        made(IceServer(["http://example"])).add_slot("vp8")
+
+
+async def test_an_offer_of_a_closed_connection_is_a_peer_error(connection):
+    connection.add_slot("vp8")
+    await connection.close()
+    with pytest.raises(PeerError, match="closed"):
+        await connection.offer()
 
 
 async def test_the_aiortc_of_others_is_untouched(connection):

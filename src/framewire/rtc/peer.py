@@ -79,7 +79,7 @@ class Peer:
     async def offer(self, tracks: Sequence[PeerTrack]) -> PeerOffer:
         """An offer of exactly these tracks: all that are live, those already offered included.
 
-        Raises ``PeerError`` if the peer is closed or there is nothing to offer yet.
+        Raises ``PeerError`` if the peer is closed, there is nothing to offer yet, or an ICE server's URL is none.
         """
         if self._closed:
             raise PeerError("the peer is closed")
@@ -125,12 +125,13 @@ class Peer:
             self._watch = self._loop.call_later(1.0, self._tick_watch, self._loop.time() + CONNECT_DEADLINE)
 
     async def add_candidate(self, candidate: str, sdp_mid: str) -> None:
-        """Take one of the viewer's candidates. What cannot be used is dropped silently."""
+        """Take one of the viewer's candidates. What cannot be used is dropped silently; all mids share one
+        transport, so ``sdp_mid`` decides nothing."""
         text = usable_candidate(candidate)
         if text is None or self._closed or self._candidates >= MAX_CANDIDATES or not self._connection.slots:
             return
         self._candidates += 1
-        await self._connection.add_candidate(text, sdp_mid)
+        await self._connection.add_candidate(text)
 
     def _start(self, slot: Slot, parameters: SenderParameters) -> None:
         assert slot.unit_sender is not None, "only a slot with a subscription gets ready"

@@ -231,7 +231,11 @@ class Connection:
         return self.slots[0].transport
 
     def add_slot(self, codec: VideoCodec) -> Slot:
-        transceiver = self._pc.addTransceiver("video", "sendonly")
+        """One more slot. Raises ``PeerError`` if an ICE server's URL is none."""
+        try:
+            transceiver = self._pc.addTransceiver("video", "sendonly")
+        except ValueError as error:
+            raise PeerError(f"ICE servers: {error}") from error
         # The public setCodecPreferences compares with the process-wide tables, which are not ours.
         transceiver._preferred_codecs = [
             RTCRtpCodecCapability(MIME[codec], 90_000, None, dict(H264) if codec == "h264" else {}),
@@ -256,7 +260,11 @@ class Connection:
         """Offer all slots, those without a subscription ``inactive``. Returns when all is gathered."""
         for slot in self.slots:
             self._transceiver(slot).direction = "sendonly" if slot.unit_sender else "inactive"
-        await self._pc.setLocalDescription()
+        try:
+            await self._pc.setLocalDescription()
+        except Exception as error:
+            # Closed meanwhile, or no socket to be had.
+            raise PeerError(f"no offer: {error}") from error
         return self._pc.localDescription.sdp
 
     async def accept(self, sdp: str) -> None:
@@ -272,9 +280,8 @@ class Connection:
             if self._transceiver(slot).currentDirection != "sendonly":
                 raise PeerError(f"the viewer does not receive {slot.codec} track {self.mid(slot)}")
 
-    async def add_candidate(self, candidate: str, sdp_mid: str) -> None:
+    async def add_candidate(self, candidate: str) -> None:
         parsed = candidate_from_sdp(candidate)
-        parsed.sdpMid = sdp_mid
         # With everything bundled, aiortc looks at the first slot's mid only.
         parsed.sdpMid = self.mid(self.slots[0])
         await self._pc.addIceCandidate(parsed)
