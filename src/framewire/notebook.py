@@ -61,7 +61,6 @@ class _Widget(anywidget.AnyWidget):
         self._server = weakref.ref(display.server) if display else None
         super().__init__(letterbox=uuid.uuid4().hex, **traits)
         self.on_msg(self._asked)
-        _answer_while_busy(self.comm)
         if display:
             display.server.on_close(_weakly(self._tell))
             # Unasked, and right behind the model itself: the cell may go on computing, and then nobody answers.
@@ -97,16 +96,6 @@ class _Widget(anywidget.AnyWidget):
             self.send({"type": "gone", "text": _CLOSED})
         else:
             self.send({"type": "ticket", "token": server.token, "port": server.port, "stream": self.stream})
-
-
-def _answer_while_busy(comm: Any) -> None:
-    """Let views be heard while a cell computes, where the kernel can.
-
-    JupyterLab sends what widgets say to a subshell, a thread of the kernel that is not busy. ipykernel 7.4 sends
-    it on to where the comm last spoke, which for a widget made in a cell is the busy main shell.
-    """
-    if hasattr(comm, "_reply_subshell_for"):
-        comm._reply_subshell_for = lambda data, chosen_by_the_front_end: chosen_by_the_front_end
 
 
 def _weakly(method: Callable[[], None]) -> Callable[[], None]:
