@@ -1,0 +1,131 @@
+"""What every publisher does alike: takes its orders, makes frames, keeps the log of what it published when.
+
+Must not know any streaming system. Orders come as lines on standard input (``pause``, ``resume``, ``stop``);
+answers go as lines of JSON to standard output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.contents import position
+from benchmarks.probe import Log
+
+
+class Job:
+    """The frames to publish, one by one, at an even pace."""
+
+    def __init__(self) -> None:
+        options = _options()
+        self.width, self.height, self.fps = options.width, options.height, options.fps
+        self.host, self.port, self.codec = options.host, options.port, options.codec
+        self.viewers = options.viewers
+        self.clip = np.load(options.clip, mmap_mode="r")
+        self.log = Log()
+        self.stopped = threading.Event()
+        self._paused = False
+        self._path = options.log
+        self._began = 0.0
+        self._ticks = 0
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def frame(self) -> np.ndarray:
+        """The next frame, in memory of its own, stamped and noted as published now."""
+        return self.log.next(self.clip[position(self.log.number + 1, len(self.clip))].copy())
+
+    def wait(self) -> bool:
+        """Sleep until the next frame is due; False when there will be none."""
+        while (delay := self._delay()) > 0 or self._paused:
+            if self.stopped.wait(max(delay, 0.001)):
+                return False
+        return not self.stopped.is_set()
+
+    async def sleep(self) -> bool:
+        """`wait`, on an event loop."""
+        while (delay := self._delay()) > 0 or self._paused:
+            if self.stopped.is_set():
+                return False
+            await asyncio.sleep(max(delay, 0.001))
+        return not self.stopped.is_set()
+
+    def ready(self, url: str) -> None:
+        """Tell where the page is."""
+        say(url=url, pid=os.getpid())
+
+    def done(self) -> None:
+        """Write down what was published; the process may end."""
+        sent = np.array(sorted(self.log.sent.items()), np.float64).reshape(-1, 2)
+        with self._path.open("wb") as file:
+            np.save(file, sent)
+        say(published=len(sent))
+
+    def _delay(self) -> float:
+        """Seconds until the next tick. A publisher that fell behind skips ticks and keeps the beat."""
+        now = time.monotonic()
+        if not self._began:
+            self._began = now
+        due = self._began + self._ticks / self.fps
+        if now >= due and not self._paused:
+            self._ticks = max(self._ticks + 1, int((now - self._began) * self.fps))
+            return 0.0
+        return min(due - now, 0.05) if due > now else 0.01
+
+    def _listen(self) -> None:
+        for line in sys.stdin:
+            match line.strip():
+                case "pause":
+                    self._paused = True
+                case "resume":
+                    self._paused = False
+                case "stop":
+                    break
+        self._paused = False
+        self.stopped.set()
+
+
+def say(**facts: Any) -> None:
+    print(json.dumps(facts), flush=True)
+
+
+def serve_page(host: str, port: int, files: dict[str, tuple[str, bytes]]) -> int:
+    """Serve a few files on a thread, for systems that have no page of their own; returns the port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            kind, body = files.get(self.path.split("?")[0], ("text/plain", b""))
+            self.send_response(200 if body else 404)
+            self.send_header("content-type", kind)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None: ...
+
+    server = ThreadingHTTPServer((host, port), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server.server_address[1]
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--clip", type=Path, required=True)
+    parser.add_argument("--log", type=Path, required=True)
+    parser.add_argument("--width", type=int, required=True)
+    parser.add_argument("--height", type=int, required=True)
+    parser.add_argument("--fps", type=float, required=True)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--codec", default="")
+    parser.add_argument("--viewers", type=int, default=1)
+    return parser.parse_args()

@@ -1,0 +1,101 @@
+"""The systems that are compared: how each one's publisher is started and its page asked for.
+
+Must not know scenarios or measurements.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.contents import cache_folder
+
+ROOT = Path(__file__).parent.parent
+PEERS = ("habemus-papadum-rfb==0.3.0", "av", "jupyter_rfb", "simplejpeg", "websockets")
+"""What the peers' environment holds. pdum.rfb wants Python 3.12, which this project does not."""
+
+
+@dataclass(frozen=True)
+class System:
+    """One row of the table."""
+
+    name: str
+    module: str
+    """Of `benchmarks.servers`."""
+    query: str = ""
+    """Appended to the page's address, before its fragment."""
+    codec: str = ""
+    foreign: bool = False
+    """Runs in the peers' environment."""
+
+
+SYSTEMS = {
+    system.name: system
+    for system in (
+        System("framewire", "framewire", "mode=auto&chrome=0"),
+        System("framewire-h264", "framewire", "mode=webrtc&chrome=0", codec="h264"),
+        System("framewire-vp8", "framewire", "mode=webrtc&chrome=0", codec="vp8"),
+        System("framewire-webcodecs", "framewire", "mode=webcodecs&chrome=0"),
+        System("framewire-lossless", "framewire", "mode=lossless&chrome=0"),
+        System("pdum.rfb", "pdum_rfb", foreign=True),
+        System("pdum.rfb-jpeg", "pdum_rfb", codec="jpeg", foreign=True),
+        System("aiortc", "aiortc"),
+        System("aiortc-h264", "aiortc", codec="h264"),
+        System("jupyter_rfb", "jupyter_rfb", foreign=True),
+    )
+}
+
+
+def page_address(system: System, url: str) -> str:
+    """The publisher's address with what this system asks of its page."""
+    if not system.query:
+        return url
+    address, hash_, fragment = url.partition("#")
+    return f"{address}{'&' if '?' in address else '?'}{system.query}{hash_}{fragment}"
+
+
+def command(system: System, arguments: Sequence[str]) -> list[str]:
+    """What starts the publisher. Raises ``LookupError`` where its environment cannot be had."""
+    python = str(peers_python()) if system.foreign else sys.executable
+    return [python, "-m", f"benchmarks.servers.{system.module}", *arguments]
+
+
+def environment() -> dict[str, str]:
+    """For publishers: this checkout's `benchmarks` is importable, whoever's Python it is."""
+    path = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH", "")) if p)
+    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+
+
+def peers_python() -> Path:
+    """The Python of the peers' environment, made on first use. Raises ``LookupError``, with a word."""
+    folder = cache_folder() / "peers"
+    python = folder / "bin" / "python"
+    mark = folder / ".complete"
+    if mark.exists() and mark.read_text() == repr(PEERS):
+        return python
+    base = _newer_python()
+    print(f"making the peers' environment in {folder} (once)", file=sys.stderr, flush=True)
+    try:
+        subprocess.run([base, "-m", "venv", "--clear", str(folder)], check=True)
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, *PEERS], check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise LookupError(f"the peers' environment could not be made: {error}") from error
+    mark.write_text(repr(PEERS))
+    return python
+
+
+def _newer_python() -> str:
+    """A Python of 3.12 or newer: this one, one on the path, or one of pyenv's."""
+    pyenv = sorted((Path.home() / ".pyenv" / "versions").glob("3.1[2-9]*/bin/python"))
+    found = [shutil.which(f"python3.{minor}") for minor in (12, 13, 14)]
+    for candidate in [sys.executable, *filter(None, found), *map(str, pyenv)]:
+        probe = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))"
+        if subprocess.run([candidate, "-c", probe], capture_output=True, check=False).returncode == 0:
+            return candidate
+    raise LookupError("no Python 3.12 here, which pdum.rfb wants")
