@@ -1,0 +1,182 @@
+"""A viewer written in Python: it speaks the contract over a real socket, acknowledges, and puts units together.
+
+Must not know how the server does its part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeVar
+
+import aiohttp
+import msgspec
+import numpy as np
+import xxhash
+
+from framewire import wire
+from framewire.codec.lossless import MAX_MESSAGE, Assembler, Header, unpack
+from framewire.frame import AccessUnit, Pixels
+
+PATIENCE = 30.0
+"""Seconds until a test gives up on what ought to take a moment: the machine may be busy."""
+
+M = TypeVar("M")
+T = TypeVar("T")
+
+
+class Viewer:
+    """One socket. What it receives is kept until a test asks for it."""
+
+    def __init__(self, ws: aiohttp.ClientWebSocketResponse) -> None:
+        self.ws = ws
+        self.acking = True
+        self.streams: dict[str, wire.StreamInfo] = {}
+        self.under_way: dict[int, int] = {}
+        """Units received by each subscription and not yet acknowledged."""
+        self.binary: list[Header] = []
+        """The header of every binary message, in order."""
+        self._subs: dict[tuple[int, bool], int] = {}
+        self._assemblers: dict[tuple[int, bool], Assembler] = {}
+        self._highest = 0
+        self._messages: list[Any] = []
+        self._units: list[AccessUnit] = []
+        self._news = asyncio.Condition()
+        self._reading = asyncio.Event()
+        self._reading.set()
+        self._pump = asyncio.create_task(self._read())
+
+    async def say(self, message: wire.ViewerMessage) -> None:
+        await self.ws.send_str(wire.encode(message))
+
+    async def hello(self, token: str) -> wire.Welcome:
+        await self.say(wire.Hello(wire.VERSION, token, ["h264", "vp8"], webcodecs=["h264", "vp8"]))
+        welcome = await self.message(wire.Welcome)
+        await self.message(wire.Streams)
+        return welcome
+
+    async def subscribe(self, stream: str, mode: wire.Mode = "lossless", codec: wire.Codec | None = None) -> int:
+        """The number of the new subscription."""
+        self._highest += 1
+        if stream in self.streams and mode != "webrtc":
+            self._subs[self.streams[stream].id, mode == "lossless"] = self._highest
+        await self.say(wire.Subscribe(self._highest, stream, mode, codec or msgspec.UNSET))
+        return self._highest
+
+    async def report(self, sub: int, *, visible: bool = True, keyframe: bool = False) -> wire.Stats:
+        await self.say(wire.Report(sub, time.time() * 1000, visible, 0, 0, keyframe=keyframe))
+        return await self.message(wire.Stats, lambda stats: stats.sub == sub)
+
+    async def acknowledge(self, unit: AccessUnit, sub: int) -> None:
+        self.under_way[sub] = self.under_way.get(sub, 0) - 1
+        await self.say(wire.Ack(sub, unit.number))
+
+    def pause(self) -> None:
+        """Stop reading, as a program that hangs."""
+        self._reading.clear()
+
+    async def message(self, kind: type[M], where: Callable[[M], bool] = lambda _: True) -> M:
+        """The next text message of this kind; it is taken."""
+        found: M = await self._next(self._messages, lambda each: isinstance(each, kind) and where(each))
+        return found
+
+    async def unit(self, where: Callable[[AccessUnit], bool] = lambda _: True) -> AccessUnit:
+        """The next unit like this; it and those before it are taken."""
+        unit = await self._next(self._units, where)
+        return unit
+
+    async def closed(self) -> int:
+        """Waits until the server closes the socket; its code."""
+        async with asyncio.timeout(PATIENCE):
+            await self._pump
+        assert self.ws.close_code is not None, "the pump ends with the socket"
+        return self.ws.close_code
+
+    async def close(self) -> None:
+        self._pump.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._pump
+        await self.ws.close()
+
+    async def _next(self, kept: list[T], where: Callable[[T], bool]) -> T:
+        async with asyncio.timeout(PATIENCE), self._news:
+            while True:
+                for index, each in enumerate(kept):
+                    if where(each):
+                        # Units come in order; of messages, other kinds stay for whoever asks for them.
+                        del kept[0 if isinstance(each, AccessUnit) else index : index + 1]
+                        return each
+                if self._pump.done():
+                    raise AssertionError(f"the socket was closed with {self.ws.close_code}")
+                await self._news.wait()
+
+    async def _read(self) -> None:
+        while True:
+            await self._reading.wait()
+            received = await self.ws.receive()
+            async with self._news:
+                if received.type is aiohttp.WSMsgType.TEXT:
+                    self._heard(wire.decode_server(received.data))
+                elif received.type is aiohttp.WSMsgType.BINARY:
+                    await self._received(received.data)
+                self._news.notify_all()
+            if received.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
+                return
+
+    def _heard(self, message: wire.ServerMessage) -> None:
+        if isinstance(message, wire.Streams):
+            self.streams = {info.name: info for info in message.streams}
+        self._messages.append(message)
+
+    async def _received(self, data: bytes) -> None:
+        assert len(data) <= MAX_MESSAGE
+        header = Header.parse(data)
+        self.binary.append(header)
+        kind = header.stream, header.pixel_format is not None
+        unit = self._assemblers.setdefault(kind, Assembler()).feed(data)
+        if unit is None:
+            return
+        sub = self._subs[kind]
+        self.under_way[sub] = self.under_way.get(sub, 0) + 1
+        self._units.append(unit)
+        if self.acking:
+            await self.acknowledge(unit, sub)
+
+
+@contextlib.asynccontextmanager
+async def connected(url: str, token: str | None = None, **options: Any) -> AsyncIterator[Viewer]:
+    """A viewer with an open socket; with a token it has said hello, too."""
+    async with aiohttp.ClientSession() as session:
+        async with session.ws_connect(url, max_msg_size=0, **options) as ws:
+            viewer = Viewer(ws)
+            try:
+                if token is not None:
+                    await viewer.hello(token)
+                yield viewer
+            finally:
+                await viewer.close()
+
+
+def noise(width: int, height: int, channels: int = 3, seed: int = 0) -> Pixels:
+    """What no codec can shrink."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, channels), np.uint8)
+
+
+def flat(width: int, height: int, value: int = 0) -> Pixels:
+    return np.full((height, width, 3), value, np.uint8)
+
+
+def same(unit: AccessUnit, pixels: Pixels) -> bool:
+    """Whether the unit is exactly this picture, by its bytes and by the checksum it names."""
+    return bool(np.array_equal(unpack(unit), pixels)) and unit.checksum == xxhash.xxh32_intdigest(pixels.tobytes())
+
+
+async def eventually(what: Callable[[], T], because: str = "it did not come about") -> T:
+    """What ``what`` returns, once it is true."""
+    deadline = time.monotonic() + PATIENCE
+    while not (value := what()):
+        assert time.monotonic() < deadline, because
+        await asyncio.sleep(0.01)
+    return value
