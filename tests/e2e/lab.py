@@ -5,22 +5,22 @@ Must not know what framewire's widgets do; only how to find them on the page.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
+
+from tests.e2e.stage import until
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -30,18 +30,17 @@ SETTINGS = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True},
 }
-THEME = "@jupyterlab/apputils-extension/themes"
 
 
 class LabServer:
     """A JupyterLab server on a folder; nothing of the user's own Jupyter is read or written."""
 
-    def __init__(self, folder: Path, *, theme: str = "JupyterLab Light") -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.token = secrets.token_hex(16)
         self.notebooks = folder / "notebooks"
         self.notebooks.mkdir(parents=True)
-        self._settings({**SETTINGS, THEME: {"theme": theme}})
+        self._settings(SETTINGS)
         self._log = (folder / "lab.log").open("wb")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "jupyterlab", *self._options()],
@@ -55,12 +54,11 @@ class LabServer:
 
     async def ready(self) -> None:
         """Waits until it answers."""
-        self.url = await until(self._address, "JupyterLab to start", 60)
+        self.url = await until(self._address, 60, 0.1)
 
     def kernels(self) -> list[psutil.Process]:
         """The kernel processes it runs."""
-        children = psutil.Process(self._process.pid).children()
-        return [child for child in children if any("ipykernel_launcher" in part for part in child.cmdline())]
+        return [child for child in psutil.Process(self._process.pid).children() if "ipykernel_launcher" in words(child)]
 
     def close(self) -> None:
         """Ends the server and, with it, its kernels."""
@@ -124,20 +122,29 @@ class LabNotebook:
     """One notebook open in JupyterLab. Cells are counted as a reader counts them: code cells, from 1."""
 
     page: Page
+    server: LabServer
     path: Path
 
     @classmethod
-    async def open(cls, page: Page, server: LabServer, path: Path) -> LabNotebook:
-        """Opens it, with its kernel ready."""
-        await page.goto(f"{server.url}lab/tree/{path.name}?reset&token={server.token}")
-        await page.wait_for_function(IN_PAGE, timeout=60_000)
-        await page.evaluate("() => __lab.ready()")
-        return cls(page, path)
+    async def open(cls, page: Page, server: LabServer, original: Path) -> LabNotebook:
+        """Opens a copy of it, with a kernel of its own. `page` shows JupyterLab, or will."""
+        path = server.notebooks / f"{original.stem}-{secrets.token_hex(2)}.ipynb"
+        shutil.copy(original, path)
+        if not page.url.startswith(server.url):
+            await page.goto(f"{server.url}lab?reset&token={server.token}")
+            await page.wait_for_function(IN_PAGE, timeout=60_000)
+        await page.evaluate("(path) => __lab.open(path)", path.name)
+        return cls(page, server, path)
 
-    async def run(self, cell: int) -> None:
-        """Executes a cell and waits for its end. An error in it is this test's error."""
-        assert await self.start(cell) is None
-        await self.finished()
+    async def close(self) -> None:
+        """Ends its kernel and closes its tab."""
+        await self.page.evaluate("() => __lab.close()")
+
+    async def run(self, *cells: int) -> None:
+        """Executes cells one after the other, each to its end. An error in one is this test's error."""
+        for cell in cells:
+            await self.start(cell)
+            await self.finished()
 
     async def start(self, cell: int) -> None:
         """Begins to execute a cell."""
@@ -157,8 +164,15 @@ class LabNotebook:
         """Replaces a cell's source; one after the last is added."""
         await self.page.evaluate("([cell, source]) => __lab.write(cell, source)", [cell, source])
 
+    async def ask(self, source: str) -> str:
+        """What a cell of this source, added at the end, prints."""
+        last: int = await self.page.evaluate("() => __lab.code().length + 1")
+        await self.write(last, source)
+        await self.run(last)
+        return (await self.text(last)).strip()
+
     async def save(self) -> str:
-        """Saves the notebook and returns the file's text."""
+        """Saves the notebook, widgets' state included, and returns the file's text."""
         await self.page.evaluate("() => __lab.save()")
         return self.path.read_text()
 
@@ -166,51 +180,60 @@ class LabNotebook:
         """Restarts the kernel, as from the menu after the dialogue."""
         await self.page.evaluate("() => __lab.restart()")
 
+    def kernel(self) -> psutil.Process:
+        """Its kernel: the only one there is."""
+        (kernel,) = self.server.kernels()
+        return kernel
+
+    def engines(self) -> list[psutil.Process]:
+        """The engine processes of its kernel."""
+        return [child for child in self.kernel().children() if "framewire.engine" in words(child)]
+
+
+def words(process: psutil.Process) -> list[str]:
+    """Its command line; nothing once it is gone."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
+
 
 # The app's own commands, not clicks and shortcuts: those are for the tests that are about them.
 IN_PAGE = """() => {
   const app = window.jupyterapp;
-  const panel = app?.shell.currentWidget;
-  if (!panel?.sessionContext || !panel.content?.model) return false;
+  if (!app?.commands.hasCommand("docmanager:open") || !app.commands.hasCommand("notebook:run-cell")) return false;
+  let panel;
   const code = () => panel.content.widgets.filter((cell) => cell.model.type === "code");
+  const outputs = (number) => code()[number - 1].model.outputs.toJSON();
   window.__lab = {
-    app, panel, code,
-    async ready() {
-      await panel.sessionContext.ready;
+    app,
+    code,
+    async open(path) {
+      panel = await app.commands.execute("docmanager:open", { path });
       await panel.context.ready;
+      await panel.sessionContext.ready;
+    },
+    async close() {
+      await panel.sessionContext.shutdown();
+      await panel.context.save();
+      panel.close();
     },
     async run(number) {
-      const cell = code()[number - 1];
-      panel.content.activeCellIndex = panel.content.widgets.indexOf(cell);
+      panel.content.activeCellIndex = panel.content.widgets.indexOf(code()[number - 1]);
       await app.commands.execute("notebook:run-cell");
-      const outputs = cell.model.outputs.toJSON();
-      const error = outputs.find((output) => output.output_type === "error");
+      const error = outputs(number).find((output) => output.output_type === "error");
       return error ? `${error.ename}: ${error.evalue}\\n${error.traceback.join("\\n")}` : null;
     },
-    text(number) {
-      const outputs = code()[number - 1].model.outputs.toJSON();
-      return outputs.map((output) => [output.text ?? output.data?.["text/plain"] ?? ""].flat().join("")).join("");
-    },
+    text: (number) => outputs(number).flatMap((output) => output.text ?? output.data?.["text/plain"] ?? "").join(""),
     write(number, source) {
-      const cells = code();
-      if (number <= cells.length) cells[number - 1].model.sharedModel.setSource(source);
+      if (number <= code().length) code()[number - 1].model.sharedModel.setSource(source);
       else panel.content.model.sharedModel.addCell({ cell_type: "code", source });
     },
     save: () => panel.context.save(),
     restart: () => panel.sessionContext.session.kernel.restart(),
+    scrolled: () => panel.content.outerNode?.scrollTop ?? panel.content.node.scrollTop,
+    cells: () => panel.content.widgets.length,
+    mode: () => panel.content.mode,
   };
-  return true;
+  return app.restored.then(() => true);
 }"""
-
-
-async def until(look: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:
-    """Looks until there is something true to see, which it returns; fails in words that say what was missing."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        seen = look()
-        if asyncio.iscoroutine(seen):
-            seen = await seen
-        if seen:
-            return seen
-        await asyncio.sleep(0.1)
-    raise AssertionError(f"waited {seconds:.0f} s for {what}")
