@@ -7,6 +7,7 @@ import socket
 
 import aioice
 import aioice.ice
+import aioice.stun
 import pytest
 
 from framewire.rtc import ice
@@ -93,6 +94,48 @@ async def test_a_stranger_is_not_heard(pair):
     await stock.send(DTLS)
     assert await ours.recv() == DTLS
     assert ours.heard
+
+
+async def test_a_viewer_that_checks_nothing_is_heard_when_it_answers_our_check(pair):
+    ours, stock = pair
+    ours._trusted.clear()
+    await stock.send(DTLS)
+    assert await ours.recv() == DTLS
+
+
+async def test_a_viewer_may_be_ahead_of_its_answer(loopback):
+    ours, stock = ice.Connection(ice_controlling=True), aioice.Connection(ice_controlling=False)
+    await ours.gather_candidates()
+    await stock.gather_candidates()
+    for candidate in ours.local_candidates:
+        await stock.add_remote_candidate(candidate)
+    stock.remote_username, stock.remote_password = ours.local_username, ours.local_password
+    connecting = asyncio.create_task(stock.connect())
+    await settled(50)
+    stock._protocols[0].transport.sendto(DTLS, address_of(ours))
+    async with asyncio.timeout(5):
+        assert await ours._queue.get() == (DTLS, 1)
+    await asyncio.gather(ours.close(), stock.close(), connecting, return_exceptions=True)
+
+
+async def test_a_viewer_is_heard_on_a_pair_whose_check_was_abandoned(pair):
+    ours, stock = pair
+    for each in ours._check_list:
+        each.state = ice.ice.CandidatePair.State.IN_PROGRESS
+    await stock.send(DTLS)
+    assert await ours.recv() == DTLS
+
+
+async def test_addresses_of_the_viewer_are_a_bounded_number(pair):
+    ours, _ = pair
+    protocol = ours._protocols[0]
+    message = aioice.stun.Message(aioice.stun.Method.BINDING, aioice.stun.Class.REQUEST)
+    message.attributes["PRIORITY"] = 1
+    for port in range(1, 200):
+        ours.check_incoming(message, ("127.0.0.1", port), protocol)
+    assert not ours.trusts(protocol, ("127.0.0.1", 1))
+    assert ours.trusts(protocol, ("127.0.0.1", 199))
+    assert len(ours._trusted) == ice.MAX_TRUSTED
 
 
 async def test_of_the_viewer_only_dtls_and_srtp_are_taken(pair):

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import aioice.ice
 from aioice.candidate import candidate_priority
+from aioice.stun import Message
 
 logger = logging.getLogger(__name__)
 
 MAX_WAITING = 256
 """Datagrams between the socket and DTLS; the stock queue has no end."""
+MAX_TRUSTED = 64
+"""Addresses of the viewer, over all our sockets; the oldest is forgotten first."""
 GATHER_TIMEOUT = 3
 """Seconds a STUN or TURN server may take before the offer goes without it."""
 LOOPBACK = ["127.0.0.1", "::1"]
@@ -53,7 +56,7 @@ else:
 
 
 class Protocol(ice.StunProtocol):
-    """One UDP socket: STUN from anyone, everything else only from where a check has succeeded.
+    """One UDP socket: STUN from anyone, everything else only from where an authenticated check came.
 
     Without this a stranger's ClientHello reaches the handshake before the viewer's (OWASP ASVS 5.0, 17.2.6).
     """
@@ -91,17 +94,34 @@ class Connection(ice.Connection):
     ) -> None:
         # The copy's own default is a member of the copy's own enumeration.
         super().__init__(transport_policy=transport_policy, **options)
+        self._trusted: dict[tuple[int, tuple[str, int]], None] = {}
 
     def trusts(self, protocol: ice.StunProtocol, address: tuple[str, int]) -> bool:
-        """Whether a connectivity check between this socket and this address has succeeded.
-
-        Any such pair, not only the nominated one: some browsers send from two or three.
-        """
-        succeeded = ice.CandidatePair.State.SUCCEEDED
-        return any(
-            pair.state is succeeded and pair.protocol is protocol and pair.remote_addr == address
-            for pair in self._check_list
+        """Whether the viewer has proved to this socket that it is at this address: by a check of its own, or,
+        as one that is ICE-lite sends none, by its answer to ours."""
+        return (
+            (protocol.id, address) in self._trusted
+            or any(
+                pair.state is ice.CandidatePair.State.SUCCEEDED
+                and pair.protocol is protocol
+                and pair.remote_addr == address
+                for pair in self._check_list
+            )
+            # Checks that came before the answer did: the handshake may be close behind them.
+            or any(to is protocol and source == address for _, source, to in self._early_checks)
         )
+
+    def check_incoming(self, message: Message, addr: tuple[str, int], protocol: ice.StunProtocol) -> None:
+        """A connectivity check that was signed with the password of our offer.
+
+        That alone makes its source the viewer's. Our own check of the pair may never end: aioice abandons
+        those that are under way when the first one succeeds, yet the viewer may choose one of them to send
+        on. And some viewers send from two or three.
+        """
+        self._trusted[protocol.id, addr] = None
+        while len(self._trusted) > MAX_TRUSTED:
+            del self._trusted[next(iter(self._trusted))]
+        super().check_incoming(message, addr, protocol)
 
     def take(self, data: bytes, component: int) -> None:
         """Queue a datagram for DTLS, if there is room."""
