@@ -30,6 +30,15 @@ describe("joining", () => {
     expect(stage.status()).toMatchObject({ state: "negotiated", showing: "webrtc", codec: "h264" });
     expect(stage.sent("unsubscribe")).toEqual([{ type: "unsubscribe", sub: 1 }]);
   });
+  test("calls the server open only when its streams are known: an empty list is news, no list is none", () => {
+    const stage = new Stage();
+    stage.feed({ type: "start" });
+    stage.feed({ type: "socket_opened" });
+    stage.hear({ type: "welcome", version: 1, server: "s", epoch: "e", time: 0, ice_servers: [] });
+    expect(stage.of("server_status").at(-1)).toMatchObject({ status: { state: "connecting" } });
+    stage.hear({ type: "streams", streams: [] });
+    expect(stage.of("server_status").at(-1)).toMatchObject({ status: { state: "open", streams: [] } });
+  });
   test("carries out the offer, and sends answer and candidates back", () => {
     const stage = new Stage().open(1).ready().offer({ sub: 2 });
     expect(stage.of("peer_offer")).toEqual([{ type: "peer_offer", peer: 1, offer: 1, sdp: "v=0", ice_servers: [] }]);

@@ -1,6 +1,7 @@
 // When the socket is opened, given up and tried again. Must not know messages.
 import { describe, expect, test } from "vitest";
 import { serverStatus, Socket } from "../src/core/socket";
+import { Streams } from "../src/core/streams";
 
 function ready(): Socket {
   const socket = new Socket();
@@ -42,7 +43,7 @@ describe("trying again", () => {
     socket.closed(code, "", 0, 0);
     expect(socket.tick(false, 100_000)).toBeUndefined();
     expect(socket.deadline).toBe(Infinity);
-    expect(serverStatus(socket, [], 0)).toMatchObject({ state: "error", reason: expect.stringMatching(/^[A-Z].*\.$/) });
+    expect(serverStatus(socket, new Streams(), 0)).toMatchObject({ state: "error", reason: expect.stringMatching(/^[A-Z].*\.$/) });
   });
   test.each([1000, 1001, 1006, 1011, 4408, 4429])("%i is not", (code) => {
     const socket = ready();

@@ -116,7 +116,7 @@ export class Session {
   /** Nothing of a socket outlives it: subscriptions, peer and streams begin anew on the next. */
   private forget(): void {
     this.subs.clear();
-    this.streams.list([]);
+    this.streams.forget();
     this.out.push(...this.peering.close());
   }
 
@@ -313,7 +313,7 @@ export class Session {
   }
 
   private settleView(view: View, now: number): void {
-    if (this.socket.phase !== "ready") view.plan.pause(this.socket.sentence(now));
+    if (this.socket.phase !== "ready" || !this.streams.known) view.plan.pause(this.socket.sentence(now));
     else if (!this.streams.has(view.stream)) view.plan.pause(this.streams.all.length === 0 ? "No stream yet" : `Stream "${view.stream}" is not there`);
     else view.begin(now);
     view.plan.tick(now);
@@ -378,7 +378,7 @@ export class Session {
   }
 
   private tellServer(now: number): void {
-    const status = serverStatus(this.socket, this.streams.all, now);
+    const status = serverStatus(this.socket, this.streams, now);
     const said = JSON.stringify(status);
     if (said === this.said) return;
     this.said = said;

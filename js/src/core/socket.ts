@@ -2,7 +2,7 @@
 // Must not know WebSocket objects, nor what the messages say.
 
 import type { ServerStatus } from "./ports";
-import type { StreamInfo } from "./wire";
+import type { Streams } from "./streams";
 
 type Phase = "idle" | "opening" | "greeting" | "ready" | "closed" | "failed";
 
@@ -33,8 +33,7 @@ export class Socket {
   private until = Infinity;
   private heard_at = 0;
   private fed_at: number | undefined;
-  private was_ready = false;
-  private lost_at = 0;
+  private lost_at: number | undefined;
 
   open(now: number): SocketCommand {
     this.phase = "opening";
@@ -54,7 +53,6 @@ export class Socket {
 
   welcomed(now: number): void {
     this.phase = "ready";
-    this.was_ready = true;
     this.attempts = 0;
     this.until = Infinity;
     this.heard_at = now;
@@ -95,13 +93,14 @@ export class Socket {
   /** One sentence on where the socket stands, for a view that has nothing better to say. */
   sentence(now: number): string {
     if (this.phase === "failed") return this.fault;
-    if (!this.was_ready) return this.attempts < 3 ? "Connecting" : "The server does not answer; still trying";
+    if (this.lost_at === undefined || this.phase === "ready") return this.attempts < 3 ? "Connecting" : "The server does not answer; still trying";
     if (now - this.lost_at > 10_000) return "The server is gone (was the kernel restarted?). Re-run the cell; still trying";
     return "Connection lost; reconnecting";
   }
 
+  /** It was ready once, and is not the first any more. */
   get lost(): boolean {
-    return this.was_ready;
+    return this.lost_at !== undefined;
   }
 
   private tickReady(due: boolean, slept: boolean, now: number): SocketCommand | undefined {
@@ -117,9 +116,9 @@ export class Socket {
 }
 
 /** Where the socket stands, for whoever looks at the page and not at one view. */
-export function serverStatus(socket: Socket, streams: readonly StreamInfo[], now: number): ServerStatus {
-  const ready = socket.phase === "ready";
+export function serverStatus(socket: Socket, streams: Streams, now: number): ServerStatus {
+  const ready = socket.phase === "ready" && streams.known;
   const down = socket.lost ? "reconnecting" : "connecting";
   const state = ready ? "open" : socket.phase === "failed" ? "error" : down;
-  return { state, reason: ready ? "" : socket.sentence(now), streams };
+  return { state, reason: ready ? "" : socket.sentence(now), streams: streams.all };
 }

@@ -28,7 +28,7 @@ export class Unpacker {
   private pixelsOf(unit: Unit): Uint8Array | string {
     if (unit.header.codec === "raw") return unit.data;
     const bytes = pixelBytes(unit.header);
-    if (this.raw.byteLength !== bytes) this.raw = new Uint8Array(bytes);
+    if (this.raw.byteLength !== bytes) this.raw = outputBuffer(bytes);
     try {
       const { byteLength } = decompress(unit.data, this.raw);
       return byteLength === bytes ? this.raw : `frame ${unit.header.frame}: ${byteLength} of ${bytes} bytes`;
@@ -41,4 +41,12 @@ export class Unpacker {
     if (this.image?.width !== width || this.image.height !== height) this.image = new ImageData(width, height);
     return this.image;
   }
+}
+
+/**
+ * fzstd compares its output buffer with 1 (`==`), which turns every byte of it into text: 200 ms for a 1080p frame.
+ * A buffer that says at once what it is as a primitive spares that; measured, 12 ms.
+ */
+function outputBuffer(bytes: number): Uint8Array<ArrayBuffer> {
+  return Object.defineProperty(new Uint8Array(bytes), Symbol.toPrimitive, { value: () => Number.NaN });
 }
