@@ -1,0 +1,71 @@
+"""Frames and encoders that tests hold in their hands: a source without a ring, an encoder without a codec."""
+
+from __future__ import annotations
+
+import threading
+from typing import Literal
+
+import numpy as np
+
+from framewire.errors import EncoderError
+from framewire.frame import AccessUnit, Frame, Pixels
+
+
+class Source:
+    """A `FrameSource` of whatever was published last; counts what is leased and given back."""
+
+    def __init__(self) -> None:
+        self.frame: Frame | None = None
+        self.looks = 0
+        self.leased = 0
+
+    def publish(self, number: int, pixels: Pixels | None = None, time_us: int | None = None) -> None:
+        picture = np.full((4, 6, 3), number % 256, np.uint8) if pixels is None else pixels
+        self.frame = Frame(picture, number, number if time_us is None else time_us)
+
+    def latest(self) -> Lease | None:
+        self.looks += 1
+        return Lease(self, self.frame) if self.frame else None
+
+
+class Lease:
+    """One frame on loan."""
+
+    def __init__(self, source: Source, frame: Frame) -> None:
+        source.leased += 1
+        self._source = source
+        self.frame = frame
+
+    def release(self) -> None:
+        self._source.leased -= 1
+
+
+class Encoder:
+    """A `VideoEncoder` that notes what it is asked for. ``gate`` cleared, it hangs; ``fails``, it refuses."""
+
+    codec: Literal["h264", "vp8"] = "h264"
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, bool]] = []
+        self.rates: list[int] = []
+        self.closed = False
+        self.gate = threading.Event()
+        self.gate.set()
+        self.fails: Exception | None = None
+
+    def encode(self, frame: Frame, *, keyframe: bool = False) -> AccessUnit:
+        self.gate.wait(30)
+        assert not self.closed, "nobody encodes with a closed encoder"
+        if self.fails:
+            raise self.fails
+        self.asked.append((frame.number, keyframe))
+        return AccessUnit("h264", b"\0\0\0\1\x65!", frame.number, frame.time_us, frame.width, frame.height, keyframe)
+
+    def set_rate(self, bits_per_second: int) -> None:
+        self.rates.append(bits_per_second)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+REFUSED = EncoderError("no frame like this")

@@ -1,0 +1,339 @@
+"""One encoding: when a unit is made, of what, for whom; and what failures cost."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from framewire.codec.lossless import Assembler, unpack
+from framewire.engine import lane as lane_module
+from framewire.engine import rate
+from framewire.engine.fanout import CREDITS
+from framewire.engine.lane import Key, Lane, LosslessLane, Parcel, Sink, VideoLane
+from tests.engine.stills import REFUSED, Encoder, Source
+from tests.viewer import eventually
+
+A, B = ("a", 1), ("b", 1)
+CEILING = 8_000_000
+
+
+class Bench:
+    """Lanes with hands: publish into them, look at what each subscriber got."""
+
+    def __init__(self) -> None:
+        self.source = Source()
+        self.encoder = Encoder()
+        self.pool = ThreadPoolExecutor(2)
+        self.lanes: list[Lane] = []
+        self.got: dict[Key, list[Parcel]] = {A: [], B: []}
+
+    def video(self) -> VideoLane:
+        lane = VideoLane(7, self.source, self.pool, self.encoder, CEILING)
+        self.lanes.append(lane)
+        return lane
+
+    def lossless(self) -> LosslessLane:
+        lane = LosslessLane(7, self.source, self.pool)
+        self.lanes.append(lane)
+        return lane
+
+    def sink(self, key: Key, takes: Callable[[], bool] = lambda: True) -> Sink:
+        def take(parcel: Parcel) -> bool:
+            if takes():
+                self.got[key].append(parcel)
+                return True
+            return False
+
+        return take
+
+    def publish(self, number: int) -> None:
+        self.source.publish(number)
+        for lane in self.lanes:
+            lane.wake()
+
+    def numbers(self, key: Key) -> list[int]:
+        return [parcel.unit.number for parcel in self.got[key]]
+
+    async def reached(self, key: Key, number: int) -> None:
+        await eventually(lambda: number in self.numbers(key), f"{key} got {self.numbers(key)}, not {number}")
+
+    async def settled(self, lane: Lane) -> None:
+        """Until the lane has had its turn and waits again."""
+        made = -1
+        while made != lane.made or lane._wake.is_set():
+            made = lane.made
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    # The refreshes of a still scene would be among the units that these tests count.
+    monkeypatch.setattr(rate, "SETTLE", ())
+    bench = Bench()
+    yield bench
+    bench.encoder.gate.set()
+    for lane in bench.lanes:
+        await lane.close()
+    assert bench.source.leased == 0, "every lease was given back"
+    bench.pool.shutdown()
+
+
+# Video
+
+
+async def test_a_newcomer_starts_with_a_keyframe_and_follows_with_deltas(bench: Bench) -> None:
+    lane = bench.video()
+    bench.publish(1)
+    lane.add(A, bench.sink(A), packets=True)
+    await bench.reached(A, 1)
+    bench.publish(2)
+    await bench.reached(A, 2)
+    assert bench.encoder.asked == [(1, True), (2, False)]
+    parcel = bench.got[A][0]
+    assert parcel.packed and parcel.packed.unit is parcel.unit and not parcel.messages
+    assert [(mark.number, mark.time_us) for mark in lane.marks] == [
+        (p.unit.number, p.unit.time_us) for p in bench.got[A]
+    ]
+
+
+async def test_a_unit_is_made_once_for_all(bench: Bench) -> None:
+    lane = bench.video()
+    bench.publish(1)
+    lane.add(A, bench.sink(A), packets=True)
+    lane.add(B, bench.sink(B), packets=False)
+    await bench.reached(A, 1)
+    await bench.reached(B, 1)
+    assert len(bench.encoder.asked) == lane.made == 1
+    assert bench.got[A][0] is bench.got[B][0] and bench.got[B][0].messages
+
+
+async def test_a_keyframe_wanted_on_a_still_scene_is_made_at_once_and_later_in_time(bench: Bench) -> None:
+    lane = bench.video()
+    bench.publish(1)
+    lane.add(A, bench.sink(A), packets=True)
+    await bench.reached(A, 1)
+    for _ in range(2):
+        made = lane.made
+        lane.keyframe(A)
+        await eventually(lambda m=made: lane.made > m)  # type: ignore[misc]
+    assert bench.encoder.asked == [(1, True)] * 3
+    times = [parcel.unit.time_us for parcel in bench.got[A]]
+    assert times == sorted(set(times)), "receivers drop a picture whose time stood still"
+    assert times[1] > 1_600_000_000_000_000, "it carries the time of its sending"
+
+
+async def test_requests_for_keyframes_meet_in_one(bench: Bench) -> None:
+    lane = bench.video()
+    bench.publish(1)
+    lane.add(A, bench.sink(A), packets=True)
+    await bench.reached(A, 1)
+    started = time.monotonic()
+    for number in range(2, 60):
+        lane.keyframe(A)
+        bench.publish(number)
+        await asyncio.sleep(0.01)
+    keyframes = sum(keyframe for _, keyframe in bench.encoder.asked)
+    assert keyframes <= 2 + (time.monotonic() - started) / rate.KEYFRAME_GAP
+
+
+async def test_publishing_faster_than_the_encoder_skips_frames(bench: Bench) -> None:
+    lane = bench.video()
+    bench.publish(1)
+    lane.add(A, bench.sink(A), packets=True)
+    await bench.reached(A, 1)
+    bench.encoder.gate.clear()
+    for number in range(2, 100):
+        bench.publish(number)
+        await asyncio.sleep(0)
+    bench.encoder.gate.set()
+    await bench.reached(A, 99)
+    assert len(bench.numbers(A)) <= 4 and bench.numbers(A) == sorted(bench.numbers(A))
+
+
+async def test_a_hidden_view_costs_no_encode_and_comes_back_with_a_keyframe(bench: Bench) -> None:
+    lane = bench.video()
+    bench.publish(1)
+    lane.add(A, bench.sink(A), packets=True)
+    await bench.reached(A, 1)
+    lane.show(A, False)
+    for number in range(2, 20):
+        bench.publish(number)
+        await asyncio.sleep(0)
+    await bench.settled(lane)
+    assert len(bench.encoder.asked) == 1
+    lane.show(A, True)
+    await bench.reached(A, 19)
+    assert bench.encoder.asked[1:] == [(19, True)]
+
+
+@pytest.mark.parametrize("stuck", ["hidden", "without credit"])
+async def test_a_lane_that_nobody_can_follow_rests(bench: Bench, monkeypatch: pytest.MonkeyPatch, stuck: str) -> None:
+    monkeypatch.setattr(rate, "SETTLE", (0.01, 0.02))
+    lane = bench.video()
+    bench.publish(1)
+    lane.add(A, bench.sink(A), packets=False)
+    await bench.reached(A, 1)
+    if stuck == "hidden":
+        lane.show(A, False)
+    bench.publish(2)
+    bench.publish(3)
+    await asyncio.sleep(0.2)
+    looks = bench.source.looks
+    await asyncio.sleep(0.2)
+    assert bench.source.looks - looks < 5, "it looks when something changes, not all the time"
+
+
+async def test_a_still_scene_is_sharpened_and_then_left_alone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rate, "SETTLE", (0.02, 0.04))
+    lane = bench.video()
+    lane.add(A, bench.sink(A), packets=True)
+    bench.publish(1)
+    await eventually(lambda: len(bench.got[A]) == 3)
+    await asyncio.sleep(0.1)
+    assert bench.encoder.asked == [(1, True), (1, False), (1, False)]
+    times = [parcel.unit.time_us for parcel in bench.got[A]]
+    assert times == sorted(set(times))
+
+
+async def test_a_sink_that_refuses_waits_for_a_keyframe(bench: Bench) -> None:
+    lane = bench.video()
+    ready = False
+    lane.add(A, bench.sink(A, lambda: ready), packets=True)
+    bench.publish(1)
+    await eventually(lambda: lane.made)
+    bench.publish(2)
+    await bench.settled(lane)
+    assert not bench.got[A]
+    ready = True
+    await bench.reached(A, 2)
+    assert bench.got[A][0].unit.keyframe, "tried again though nothing was published"
+
+
+async def test_a_frame_that_cannot_be_encoded_costs_that_frame(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    lane = bench.video()
+    lane.add(A, bench.sink(A), packets=True)
+    bench.encoder.fails = REFUSED
+    for number in range(1, 5):
+        bench.publish(number)
+        await asyncio.sleep(0.02)
+    assert [record.getMessage() for record in caplog.records] == [str(REFUSED)], "said once, not for every frame"
+    bench.encoder.fails = None
+    bench.publish(5)
+    await bench.reached(A, 5)
+
+
+@pytest.mark.parametrize("error", [REFUSED, ZeroDivisionError("a bug")])
+async def test_a_still_picture_that_failed_once_is_tried_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    monkeypatch.setattr(lane_module, "RETRY", 0.01)
+    lane = bench.video()
+    lane.add(A, bench.sink(A), packets=True)
+    bench.encoder.fails = error
+    bench.publish(1)
+    await eventually(lambda: caplog.records)
+    bench.encoder.fails = None
+    await bench.reached(A, 1)
+    assert caplog.records[0].levelno == logging.WARNING
+    assert bool(caplog.records[0].exc_info) == isinstance(error, ZeroDivisionError), "a bug is told with its trace"
+
+
+async def test_a_source_that_raises_does_not_end_the_lane(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    lane = bench.video()
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.source, "latest", lambda: 1 / 0)
+        lane.add(A, bench.sink(A), packets=True)
+        bench.publish(1)
+        await eventually(lambda: lane._complained)
+    bench.publish(2)
+    await bench.reached(A, 2)
+
+
+async def test_closing_waits_for_the_frame_in_the_encoders_hands(bench: Bench) -> None:
+    lane = bench.video()
+    lane.add(A, bench.sink(A), packets=True)
+    bench.encoder.gate.clear()
+    bench.publish(1)
+    await eventually(lambda: bench.source.leased)
+    closing = asyncio.create_task(lane.close())
+    await asyncio.sleep(0.05)
+    assert not closing.done() and bench.source.leased == 1, "the thread still reads the leased pixels"
+    bench.encoder.gate.set()
+    await closing
+    assert bench.encoder.closed and bench.source.leased == 0 and not bench.got[A]
+
+
+async def test_estimates_steer_the_encoder_and_leave_with_their_viewer(bench: Bench) -> None:
+    lane = bench.video()
+    lane.add(A, bench.sink(A), packets=True)
+    lane.estimate(A, 1_000_000, sent=4_000_000)
+    assert lane.target_bitrate == bench.encoder.rates[-1] == 950_000
+    lane.add(B, bench.sink(B), packets=False)
+    lane.remove(A)
+    assert lane.target_bitrate == bench.encoder.rates[-1] == CEILING
+
+
+# Lossless
+
+
+def pictures(parcels: list[Parcel]) -> list[np.ndarray]:
+    assembler = Assembler()
+    units = (assembler.feed(message) for parcel in parcels for message in parcel.messages)
+    return [unpack(unit) for unit in units if unit]
+
+
+async def test_pixels_arrive_as_they_were(bench: Bench) -> None:
+    lane = bench.lossless()
+    lane.add(A, bench.sink(A), packets=False)
+    for number in (1, 2, 3):
+        bench.publish(number)
+        await bench.reached(A, number)
+        lane.returned(A, number)
+    assert [int(picture[0, 0, 0]) for picture in pictures(bench.got[A])] == [1, 2, 3]
+
+
+async def test_without_credit_nothing_is_packed_and_with_it_the_newest_is(bench: Bench) -> None:
+    lane = bench.lossless()
+    lane.add(A, bench.sink(A), packets=False)
+    for number in range(1, 30):
+        bench.publish(number)
+        await asyncio.sleep(0.005)
+    await bench.settled(lane)
+    assert len(bench.numbers(A)) == lane.made == CREDITS
+    lane.returned(A, bench.numbers(A)[0])
+    await bench.reached(A, 29)
+    assert lane.made == CREDITS + 1
+
+
+async def test_a_frame_goes_to_nobody_twice(bench: Bench) -> None:
+    lane = bench.lossless()
+    lane.add(A, bench.sink(A), packets=False)
+    bench.publish(1)
+    await bench.reached(A, 1)
+    lane.returned(A, 1)
+    lane.add(B, bench.sink(B), packets=False)
+    await bench.reached(B, 1)
+    lane.show(A, False)
+    lane.show(A, True)
+    await bench.settled(lane)
+    assert bench.numbers(A) == [1], "a newcomer's picture is no burden to those who have it"
+
+
+async def test_what_is_sent_is_counted_for_each_viewer(bench: Bench) -> None:
+    lane = bench.lossless()
+    lane.add(A, bench.sink(A), packets=False)
+    for number in (1, 2):
+        bench.publish(number)
+        await bench.reached(A, number)
+        lane.returned(A, number)
+    fps, bits = lane.sent(A, time.monotonic())
+    assert fps > 0 and bits == sum(parcel.octets for parcel in bench.got[A]) * 8 / rate.Meter.WINDOW
+    assert lane.sent(B, time.monotonic()) == (0.0, 0.0)
+    lane.remove(A)
+    assert not lane._left, "nothing is remembered of who has gone"
