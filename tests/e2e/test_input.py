@@ -74,7 +74,8 @@ async def test_wheel_and_keys_belong_to_the_picture_and_not_to_the_page(new_page
         with Publisher(display):
             page = await wide(new_page, display, "lossless")
             # Something to scroll, if anybody let the page.
-            await page.evaluate("document.body.append(Object.assign(document.createElement('div'), {style: 'height: 3000px'}))")
+            await page.evaluate("document.body.style.minHeight = '3000px'")
+            assert await page.evaluate("document.documentElement.scrollHeight") >= 3000
             heard = Heard(display)
             await page.mouse.move(800, 300)
             await page.mouse.wheel(0, 120)

@@ -12,7 +12,7 @@ import xxhash
 
 import framewire as fw
 from tests.e2e.conftest import NewPage
-from tests.e2e.stage import CHANNELS, address, debug, showing, until
+from tests.e2e.stage import CHANNELS, address, debug, say, showing, until
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -48,7 +48,7 @@ async def test_200_frames_of_noise_arrive_exact_over_size_changes(new_page: NewP
                 display.publish(pixels)
                 await asyncio.sleep(0.015)
             checked = await until(lambda: up_to(page, len(published)), every=0.01)
-        print(layout, f"{len(checked)} of {len(published)} frames taken")
+        say(layout, f"{len(checked)} of {len(published)} frames taken")
         assert checked == [[number, published[number]] for number, _ in checked]
         assert [number for number, _ in checked] == sorted({number for number, _ in checked})
         seen = await debug(page)

@@ -13,7 +13,7 @@ import pytest
 import framewire as fw
 from benchmarks import probe
 from tests.e2e.conftest import NewPage
-from tests.e2e.stage import CHANNELS, Publisher, address, advances, field, painted, showing, until, watch
+from tests.e2e.stage import CHANNELS, Publisher, address, advances, field, painted, say, showing, until, watch
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -78,7 +78,7 @@ async def test_frames_move_over_webrtc(new_page: NewPage, codec: str):
             status = await showing(page, "webrtc")
             assert status["codec"] == codec
             seen = await watch(page, 2)
-            print(codec, probe.report(seen, publisher.log))
+            say(codec, probe.report(seen, publisher.log))
             assert {one.element for one in seen} == {"video"}
             assert advances(seen)
             assert len(seen) > 15
@@ -95,17 +95,18 @@ async def test_flat_colours_are_painted_as_published(new_page: NewPage, codec: s
             cells = (await painted(page)).reshape(4, SIDE, 4, SIDE, 3).swapaxes(1, 2)
             # A block's width inside the patch: chroma is shared by neighbours, and edges ring.
             inside = cells[:, :, 16:-16, 16:-16].astype(int) - PATCHES[:, :, None, None]
-            return np.abs(inside).max(axis=(2, 3, 4))
+            worst: np.ndarray = np.abs(inside).max(axis=(2, 3, 4))
+            return worst
 
         async def small() -> bool:
-            worst[:] = [await error()]
-            return bool(worst[0].max() <= 4)
+            errors[:] = [await error()]
+            return bool(errors[0].max() <= 4)
 
-        worst: list[Any] = []
+        errors: list[np.ndarray] = []
         with contextlib.suppress(AssertionError):
             await until(small, 4)
-        print(codec, "worst error of each patch\n", worst[0])
-        assert worst[0].max() <= 4
+        say(codec, "worst error of each patch\n", errors[0])
+        assert errors[0].max() <= 4
 
 
 @CODECS
@@ -122,7 +123,7 @@ async def test_a_smooth_field_is_painted_at_38_db(new_page: NewPage, codec: str)
         reached: list[float] = []
         with contextlib.suppress(AssertionError):
             await until(fine, 4)
-        print(codec, f"{reached[-1]:.1f} dB")
+        say(codec, f"{reached[-1]:.1f} dB")
         assert reached[-1] >= 38
 
 
@@ -145,7 +146,7 @@ async def test_any_size_and_layout_changed_in_mid_stream_is_painted_right(new_pa
             zoom = 1 if min(width, height) >= 64 else 64 // min(width, height) | 1
             await page.set_viewport_size({"width": zoom * width, "height": zoom * height})
             difference = await settled(page, as_rgb(frame[0]), zoom)
-            print(f"{codec} {width}x{height} {layout}: worst pixel {difference.max()}, mean {difference.mean():.2f}")
+            say(f"{codec} {width}x{height} {layout}: worst pixel {difference.max()}, mean {difference.mean():.2f}")
             assert (await showing(page, "webrtc"))["size"] == {"width": width, "height": height}
 
 
