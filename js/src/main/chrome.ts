@@ -33,7 +33,7 @@ export class Chrome {
   private readonly message = make("div", "framewire-message");
   private readonly message_text = make("p", "framewire-message-text");
   private readonly toolbar = make("div", "framewire-toolbar");
-  private readonly hud = make("dl", "framewire-hud");
+  private readonly hud = make("div", "framewire-hud");
   private readonly modes = make("select", "framewire-modes");
   private readonly hud_button: HTMLButtonElement;
   private last_status: ViewStatus | undefined;
@@ -49,6 +49,7 @@ export class Chrome {
     this.pill.setAttribute("role", "status");
     this.message.append(make("span", "framewire-spinner"), this.message_text);
     this.message.setAttribute("role", "status");
+    this.hud.setAttribute("role", "group");
     this.hud.setAttribute("aria-label", "Statistics");
     this.hud_button = iconButton("Statistics", CHART, () => this.setHud(this.hud.hidden));
     this.buildToolbar(start.mode, signal);
@@ -114,7 +115,8 @@ export class Chrome {
     const { last_status: status, last_stats: stats } = this;
     if (this.hud.hidden || status === undefined) return;
     const rows = [...statusRows(status), ...(stats === undefined ? [] : statsRows(stats))];
-    this.hud.replaceChildren(...rows.flatMap(([name, value]) => [make("dt", "", name), make("dd", "", value)]));
+    // Not a list of definitions: notebooks lay those out in their own way.
+    this.hud.replaceChildren(...rows.flatMap(([name, value]) => [make("span", "framewire-hud-name", name), make("span", "", value)]));
   }
 }
 
