@@ -186,7 +186,7 @@ describe("an ending by the server", () => {
   test("limits on the plain picture: again after a rest, not in a storm", () => {
     const stage = new Stage().open(1, "lossless").ready().clear();
     stage.hear({ type: "ended", sub: 1, reason: "limits", detail: "too many viewers" });
-    expect(stage.status()).toMatchObject({ state: "open", reason: "too many viewers" });
+    expect(stage.status()).toMatchObject({ state: "open", reason: "Too many viewers" });
     stage.pass(4900);
     expect(stage.sent("subscribe")).toEqual([]);
     stage.pass(200);

@@ -1,13 +1,12 @@
 // When the socket is opened, given up and tried again. Must not know messages.
 import { describe, expect, test } from "vitest";
 import { serverStatus, Socket } from "../src/core/socket";
-import { Streams } from "../src/core/streams";
 
 function ready(): Socket {
   const socket = new Socket();
   socket.open(0);
   socket.opened(0);
-  socket.welcomed(0);
+  socket.listed(0);
   return socket;
 }
 
@@ -29,7 +28,8 @@ describe("trying again", () => {
     const socket = ready();
     for (let i = 0; i < 6; i++) socket.closed(1006, "", 0, 0);
     socket.open(0);
-    socket.welcomed(0);
+    socket.opened(0);
+    socket.listed(0);
     socket.closed(1006, "", 0.999999, 1000);
     expect(socket.deadline).toBeCloseTo(1250, 0);
   });
@@ -43,7 +43,7 @@ describe("trying again", () => {
     socket.closed(code, "", 0, 0);
     expect(socket.tick(false, 100_000)).toBeUndefined();
     expect(socket.deadline).toBe(Infinity);
-    expect(serverStatus(socket, new Streams(), 0)).toMatchObject({ state: "error", reason: expect.stringMatching(/^[A-Z].*\.$/) });
+    expect(serverStatus(socket, [], 0)).toMatchObject({ state: "error", reason: expect.stringMatching(/^[A-Z].*\.$/) });
   });
   test.each([1000, 1001, 1006, 1011, 4408, 4429])("%i is not", (code) => {
     const socket = ready();

@@ -21,12 +21,3 @@ test("units name their stream by number", () => {
   expect(streams.nameOf(2)).toBe("depth");
   expect(streams.nameOf(9)).toBeUndefined();
 });
-
-test("what there is on a new socket is unknown, which is not the same as nothing", () => {
-  const streams = new Streams();
-  expect(streams.known).toBe(false);
-  streams.list([]);
-  expect(streams.known).toBe(true);
-  streams.forget();
-  expect(streams.known).toBe(false);
-});

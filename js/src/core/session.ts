@@ -8,7 +8,7 @@ import type { Capabilities } from "./plan";
 import type { Effect, PeerEvent, SessionInput, VideoProgress, ViewInput } from "./ports";
 import { serverStatus, Socket } from "./socket";
 import { Streams } from "./streams";
-import { END_SENTENCES, type Subscription } from "./subscription";
+import { endSentence, type Subscription } from "./subscription";
 import { gather, Subscriptions, type Wanted } from "./subscriptions";
 import { View } from "./viewing";
 import { type Codec, type Ended, type Offer, type ServerMessage, type Stats, VERSION, type ViewerMessage, type Welcome } from "./wire";
@@ -116,7 +116,7 @@ export class Session {
   /** Nothing of a socket outlives it: subscriptions, peer and streams begin anew on the next. */
   private forget(): void {
     this.subs.clear();
-    this.streams.forget();
+    this.streams.list([]);
     this.out.push(...this.peering.close());
   }
 
@@ -124,9 +124,10 @@ export class Session {
     this.socket.heard(now);
     switch (message.type) {
       case "welcome":
-        return this.welcomed(message, now);
+        return this.welcomed(message);
       case "streams":
-        return this.streams.list(message.streams);
+        this.streams.list(message.streams);
+        return this.socket.listed(now);
       case "offer":
         return this.offered(message, now);
       case "ended":
@@ -138,14 +139,13 @@ export class Session {
     }
   }
 
-  private welcomed(message: Welcome, now: number): void {
+  private welcomed(message: Welcome): void {
     if (this.welcome?.epoch !== message.epoch) {
       this.path.clear();
       this.clock.clear();
       this.coded.clear();
     }
     this.welcome = message;
-    this.socket.welcomed(now);
   }
 
   private offered(message: Offer, now: number): void {
@@ -172,7 +172,7 @@ export class Session {
     const sub = this.subs.get(message.sub);
     if (sub === undefined) return;
     this.subs.delete(sub);
-    const why = message.detail ?? END_SENTENCES[message.reason];
+    const why = endSentence(message);
     if (message.reason === "no_such_stream" || message.reason === "stream_closed") {
       this.streams.end(sub.stream);
       return;
@@ -313,7 +313,7 @@ export class Session {
   }
 
   private settleView(view: View, now: number): void {
-    if (this.socket.phase !== "ready" || !this.streams.known) view.plan.pause(this.socket.sentence(now));
+    if (this.socket.phase !== "ready") view.plan.pause(this.socket.sentence(now));
     else if (!this.streams.has(view.stream)) view.plan.pause(this.streams.all.length === 0 ? "No stream yet" : `Stream "${view.stream}" is not there`);
     else view.begin(now);
     view.plan.tick(now);
@@ -378,7 +378,7 @@ export class Session {
   }
 
   private tellServer(now: number): void {
-    const status = serverStatus(this.socket, this.streams, now);
+    const status = serverStatus(this.socket, this.streams.all, now);
     const said = JSON.stringify(status);
     if (said === this.said) return;
     this.said = said;

@@ -2,7 +2,7 @@
 // Must not know WebSocket objects, nor what the messages say.
 
 import type { ServerStatus } from "./ports";
-import type { Streams } from "./streams";
+import type { StreamInfo } from "./wire";
 
 type Phase = "idle" | "opening" | "greeting" | "ready" | "closed" | "failed";
 
@@ -51,7 +51,9 @@ export class Socket {
     this.until = now + OPEN_MS;
   }
 
-  welcomed(now: number): void {
+  /** The streams are known: only now can anything be asked for. Later lists change nothing here. */
+  listed(now: number): void {
+    if (this.phase !== "greeting") return;
     this.phase = "ready";
     this.attempts = 0;
     this.until = Infinity;
@@ -93,7 +95,7 @@ export class Socket {
   /** One sentence on where the socket stands, for a view that has nothing better to say. */
   sentence(now: number): string {
     if (this.phase === "failed") return this.fault;
-    if (this.lost_at === undefined || this.phase === "ready") return this.attempts < 3 ? "Connecting" : "The server does not answer; still trying";
+    if (this.lost_at === undefined) return this.attempts < 3 ? "Connecting" : "The server does not answer; still trying";
     if (now - this.lost_at > 10_000) return "The server is gone (was the kernel restarted?). Re-run the cell; still trying";
     return "Connection lost; reconnecting";
   }
@@ -116,9 +118,9 @@ export class Socket {
 }
 
 /** Where the socket stands, for whoever looks at the page and not at one view. */
-export function serverStatus(socket: Socket, streams: Streams, now: number): ServerStatus {
-  const ready = socket.phase === "ready" && streams.known;
+export function serverStatus(socket: Socket, streams: readonly StreamInfo[], now: number): ServerStatus {
+  const ready = socket.phase === "ready";
   const down = socket.lost ? "reconnecting" : "connecting";
   const state = ready ? "open" : socket.phase === "failed" ? "error" : down;
-  return { state, reason: ready ? "" : socket.sentence(now), streams: streams.all };
+  return { state, reason: ready ? "" : socket.sentence(now), streams };
 }

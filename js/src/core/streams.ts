@@ -4,8 +4,6 @@
 import type { StreamInfo } from "./wire";
 
 export class Streams {
-  /** False until the server has listed its streams on this socket. */
-  known = false;
   private listed: readonly StreamInfo[] = [];
   /** Ended while still listed: the next list decides. */
   private readonly gone = new Set<string>();
@@ -16,14 +14,7 @@ export class Streams {
 
   list(streams: readonly StreamInfo[]): void {
     this.listed = streams;
-    this.known = true;
     this.gone.clear();
-  }
-
-  /** The socket is gone: what there is now, nobody knows. */
-  forget(): void {
-    this.list([]);
-    this.known = false;
   }
 
   end(name: string): void {

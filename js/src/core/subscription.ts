@@ -15,7 +15,7 @@ const SLACK_MS = 50;
 const ANXIOUS_MS = 400;
 
 /** What an ending means, where the server gives no sentence of its own. */
-export const END_SENTENCES: Readonly<Record<Ended["reason"], string>> = {
+const END_SENTENCES: Readonly<Record<Ended["reason"], string>> = {
   no_such_stream: "There is no such stream",
   stream_closed: "The stream was closed",
   no_codec: "Server and browser share no video codec",
@@ -132,4 +132,10 @@ export class Subscription {
 
 function round(value: number): number {
   return Math.round(value * 10) / 10;
+}
+
+/** Why a subscription ended, as a sentence for a person: the server's own, if it gave one. */
+export function endSentence({ reason, detail }: Ended): string {
+  const text = detail ?? END_SENTENCES[reason];
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
