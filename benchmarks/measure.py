@@ -52,6 +52,8 @@ SHARP = 45.0
 STILL = 5.0
 """Seconds in which a picture that stands may become sharp."""
 PICTURES = 3
+REFRESH = 60.0
+"""The screen's, a second."""
 
 
 @dataclass
@@ -125,6 +127,7 @@ async def _start(system: System, scenario: Scenario, place: Place, folder: Path)
         "width": scenario.width,
         "height": scenario.height,
         "fps": scenario.fps,
+        "pace": pace(scenario.fps, scenario.seconds),
         "host": place.host,
         "port": PORT,
         "codec": system.codec,
@@ -148,6 +151,12 @@ async def _start(system: System, scenario: Scenario, place: Place, folder: Path)
         words = (folder / "stderr").read_text(errors="replace").strip().splitlines()
         raise RuntimeError(f"its publisher did not start: {words[-1] if words else error!r}") from error
     return Publisher(process, url, log)
+
+
+def pace(fps: float, seconds: float) -> float:
+    """A little less than ``fps``, so that over the window the publisher falls behind the screen by just one of its
+    refreshes: else all frames of a run wait for the screen alike, anything from nothing to a whole refresh."""
+    return 1 / (1 / fps + 1 / REFRESH / (fps * seconds))
 
 
 @contextlib.asynccontextmanager

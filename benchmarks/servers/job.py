@@ -31,6 +31,7 @@ class Job:
         self.width, self.height, self.fps = options.width, options.height, options.fps
         self.host, self.port, self.codec = options.host, options.port, options.codec
         self.viewers = options.viewers
+        self.pace = options.pace or options.fps
         self.clip = np.load(options.clip, mmap_mode="r")
         self.log = Log()
         self.stopped = threading.Event()
@@ -75,9 +76,9 @@ class Job:
         now = time.monotonic()
         if not self._began:
             self._began = now
-        due = self._began + self._ticks / self.fps
+        due = self._began + self._ticks / self.pace
         if now >= due and not self._paused:
-            self._ticks = max(self._ticks + 1, int((now - self._began) * self.fps))
+            self._ticks = max(self._ticks + 1, int((now - self._began) * self.pace))
             return 0.0
         return min(due - now, 0.05) if due > now else 0.01
 
@@ -124,6 +125,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--width", type=int, required=True)
     parser.add_argument("--height", type=int, required=True)
     parser.add_argument("--fps", type=float, required=True)
+    parser.add_argument("--pace", type=float, default=0.0, help="frames a second, if not quite fps")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--codec", default="")
