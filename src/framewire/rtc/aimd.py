@@ -6,6 +6,7 @@ After draft-ietf-rmcat-gcc-02 §5.5, with libwebrtc's constants.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from framewire.rtc.delay import Usage
@@ -29,6 +30,8 @@ class Signals:
     usage: Usage
     arrived: float | None
     """Bits a second, None until measured."""
+    arriving: float | None
+    """Likewise, of the newest moments: lumpy, unless the link is full."""
     sent: float
     """Bits a second."""
     limited: bool
@@ -75,7 +78,7 @@ class Capacity:
     @property
     def _spread(self) -> float:
         assert self._mean is not None, "asked only once it is known"
-        return (self._variance * self._mean) ** 0.5
+        return math.sqrt(self._variance * self._mean)
 
 
 class RateControl:
@@ -87,26 +90,20 @@ class RateControl:
         self._capacity = Capacity()
         self._state: str = "hold"
         self._updated_at: float | None = None
-        self._decreased_at = float("-inf")
+        self.decreased_at = float("-inf")
+        """When the queue last grew."""
 
-    def set(self, bits_per_second: float) -> None:
-        """A probe has measured it."""
+    def set(self, bits_per_second: float, *, full: bool) -> None:
+        """A probe has measured it; ``full`` says that the link took no more, so that little is left to gain."""
         self.bits_per_second = max(bits_per_second, self._floor)
         self._capacity.forget()
+        if full:
+            self._capacity.full_at(bits_per_second)
 
     def halve(self, now: float) -> None:
         """Nothing is heard of what is sent."""
         self.bits_per_second = max(self.bits_per_second / 2, self._floor)
         self._updated_at = now
-
-    @property
-    def near_capacity(self) -> bool:
-        """Whether the link was full about here, and growth is careful."""
-        return self._capacity.known
-
-    def settled(self, now: float) -> float:
-        """Seconds since the queue last grew."""
-        return now - self._decreased_at
 
     def update(self, signals: Signals, now: float) -> None:
         """A feedback message is in."""
@@ -127,13 +124,13 @@ class RateControl:
     def _may_decrease(self, signals: Signals, now: float) -> bool:
         """A decrease shows after a round trip; until then the signals speak of before it. A rate of which not
         even half arrives needs no second opinion."""
-        if now - self._decreased_at >= min(max(signals.rtt, 0.05), 0.3):
+        if now - self.decreased_at >= min(max(signals.rtt, 0.05), 0.3):
             return True
-        return not signals.limited and signals.arrived is not None and signals.arrived < self.bits_per_second / 2
+        return not signals.limited and signals.arriving is not None and signals.arriving < self.bits_per_second / 2
 
     def _decrease(self, signals: Signals, now: float) -> None:
-        self._decreased_at = now
-        arrived = self.bits_per_second if signals.arrived is None else signals.arrived
+        self.decreased_at = now
+        arrived = self.bits_per_second if signals.arriving is None else signals.arriving
         full = not signals.limited or arrived < 0.9 * signals.sent
         if full:
             if self._capacity.below(arrived):

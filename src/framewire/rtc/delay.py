@@ -146,6 +146,8 @@ class Queue:
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        self.growth = 0.0
+        """Against the feedback message before."""
         self._base = self._base_before = float("inf")
         self._since = 0.0
 
@@ -155,20 +157,21 @@ class Queue:
         if now - self._since > BASE_SPAN:
             self._since, self._base_before, self._base = now, self._base, float("inf")
         self._base = min(self._base, shortest)
-        self.seconds = shortest - min(self._base, self._base_before)
+        before, self.seconds = self.seconds, shortest - min(self._base, self._base_before)
+        self.growth = self.seconds - before
 
 
 class DelayMonitor:
     """All of the above for one peer."""
 
     def __init__(self) -> None:
+        self._groups, self._trendline = Groups(), Trendline()
         self._detector = Detector()
         self._queue = Queue()
-        self.restart()
 
-    def restart(self) -> None:
-        """Forget the trend: a probe has just filled the queue on purpose."""
-        self._groups, self._trendline = Groups(), Trendline()
+    def skip(self) -> None:
+        """What follows is not to be compared with what was: a probe has filled the queue on purpose."""
+        self._groups = Groups()
 
     @property
     def usage(self) -> Usage:
@@ -177,6 +180,10 @@ class DelayMonitor:
     @property
     def queue(self) -> float:
         return self._queue.seconds
+
+    @property
+    def growth(self) -> float:
+        return self._queue.growth
 
     def add(self, packets: list[tuple[float, float]], now: float) -> None:
         """When the packets of one feedback message left and arrived, in order of arrival."""

@@ -52,6 +52,10 @@ class LossBound:
         if self.bits_per_second > 2 * rate:
             self.bits_per_second = float("inf")
 
+    def lift(self, rate: float) -> None:
+        """A probe has come through at so much."""
+        self.bits_per_second = max(self.bits_per_second, rate)
+
     def _decrease(self, rate: float, rtt: float, now: float) -> None:
         if now - self._decreased_at < BETWEEN_DECREASES + rtt:
             return

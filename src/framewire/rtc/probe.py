@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from framewire.rtc.twcc import Outcome
+
 DURATION = 0.02
 """Seconds that a probe lasts."""
 PACKETS = 6
@@ -24,10 +26,10 @@ GOOD = 0.7
 FULL = 0.9
 """Of the rate at which it left: a probe that arrives slower has found the link full, and `USABLE` of what it
 measured may be used."""
-USABLE = 0.92
-COMPLETE = 0.8
+USABLE = 0.94
+COMPLETE = 0.7
 """Of a probe's packets: so many must have arrived to tell."""
-PATIENCE = 1.0
+PATIENCE = 0.7
 """Seconds until a probe that told nothing is given up."""
 SOONEST, LATEST = 1.5, 4.0
 """Seconds between two probes: the longer, the more of them found nothing."""
@@ -43,28 +45,46 @@ class Probe:
     octets: int
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a probe has shown."""
+
+    bits_per_second: float
+    """To send from now on."""
+    full: bool
+    """Whether the link took no more; it may take more otherwise."""
+
+
 class _Trace:
     """What has arrived of one probe."""
 
     def __init__(self, probe: Probe, now: float) -> None:
         self.probe = probe
         self.begun_at = now
-        self.sent: list[tuple[float, int]] = []
-        self.arrived: list[tuple[float, float, int]] = []
+        self.arrived: list[Outcome] = []
 
-    def rate(self) -> tuple[float, float] | None:
+    def rates(self) -> tuple[float, float] | None:
         """Bits a second at which the probe left and at which it arrived; None as long as it cannot be told."""
-        octets = sum(size for _, _, size in self.arrived)
+        octets = sum(packet.size for packet in self.arrived)
         if len(self.arrived) < COMPLETE * PACKETS or octets < COMPLETE * self.probe.octets:
             return None
-        first, last = min(self.arrived), max(self.arrived)
-        # What leaves or arrives last takes its own time after the moment that is known of it, and on the way
-        # out a burst is one moment.
-        sent = _rate(octets - sum(size for at, _, size in self.arrived if last[0] - at < 0.001), last[0] - first[0])
-        times = [at for _, at, _ in self.arrived]
-        earliest = min(self.arrived, key=lambda arrival: arrival[1])
-        arrived = _rate(octets - earliest[2], max(times) - min(times))
+        # What leaves or arrives last takes its own time after the moment that is known of it; on the way out,
+        # a burst is one moment.
+        left = [packet.sent_at for packet in self.arrived]
+        last_burst = sum(packet.size for packet in self.arrived if max(left) - packet.sent_at < 0.001)
+        sent = _rate(octets - last_burst, max(left) - min(left))
+        times = self._in_order()
+        arrived = _rate(octets - times[0][1], times[-1][0] - times[0][0])
         return None if sent is None or arrived is None else (sent, arrived)
+
+    def _in_order(self) -> list[tuple[float, int]]:
+        """Arrivals and octets without the packets that were overtaken: those took another way."""
+        kept: list[tuple[float, int]] = []
+        for packet in sorted(self.arrived, key=lambda packet: packet.sequence, reverse=True):
+            assert packet.arrived_at is not None, "only those that arrived are noted"
+            if not kept or packet.arrived_at <= kept[-1][0]:
+                kept.append((packet.arrived_at, packet.size))
+        return kept[::-1]
 
 
 def _rate(octets: int, seconds: float) -> float | None:
@@ -78,28 +98,28 @@ class Prober:
     def __init__(self) -> None:
         self._number = 0
         self._trace: _Trace | None = None
-        self._due_at = float("-inf")
+        self.due_at = float("-inf")
+        """When there may be another."""
         self._next_rate: float | None = None
         self._interval = SOONEST
-        self.began = False
-        """Whether the first probe has been sent."""
+        self._found = False
 
     @property
-    def busy(self) -> bool:
-        return self._trace is not None
+    def first(self) -> bool:
+        """Whether nothing has been found yet."""
+        return not self._found
 
     def next(self, estimate: float, goal: float, now: float, *, calm: bool) -> Probe | None:
         """The probe to send now, if one is due; ``goal`` bits a second would be enough for anything."""
         trace = self._trace
         if trace is not None and now - trace.begun_at > PATIENCE:
-            self._end(now, found=False)
-        if self._trace is not None or now < self._due_at or not calm:
+            self._trace, self.due_at = None, now
+        if self._trace is not None or now < self.due_at or not calm:
             return None
-        rate, self._next_rate = self._next_rate or estimate * (STEP if self.began else FIRST), None
+        rate, self._next_rate = self._next_rate or estimate * (STEP if self._number else FIRST), None
         # A first probe goes on beyond the goal by no more than a step; later ones look for what is needed only.
         if estimate >= goal:
             return None
-        self.began = True
         self._number += 1
         rate = min(rate, STEP * goal)
         octets = max(PACKETS * PACKET, int(rate * DURATION / 8))
@@ -107,14 +127,14 @@ class Prober:
         self._trace = _Trace(probe, now)
         return probe
 
-    def arrived(self, number: int, sent_at: float, arrived_at: float, size: int) -> None:
+    def arrived(self, packet: Outcome) -> None:
         """A packet of a probe arrived."""
-        if self._trace is not None and self._trace.probe.number == number:
-            self._trace.arrived.append((sent_at, arrived_at, size))
+        if self._trace is not None and self._trace.probe.number == packet.probe:
+            self._trace.arrived.append(packet)
 
-    def result(self, now: float) -> float | None:
-        """Bits a second that the newest probe has found the link to take, once, when it is known."""
-        rates = self._trace.rate() if self._trace is not None else None
+    def result(self, now: float) -> Found | None:
+        """What the newest probe has found, once, when it is known."""
+        rates = self._trace.rates() if self._trace is not None else None
         if self._trace is None or rates is None:
             return None
         probe = self._trace.probe
@@ -123,20 +143,22 @@ class Prober:
             # Held back somewhere and let go at once: not the pace of any link.
             self._end(now, found=False)
             return None
-        found = min(sent, arrived) if arrived >= FULL * sent else USABLE * arrived
+        full = arrived < FULL * sent
+        found = USABLE * arrived if full else min(sent, arrived)
+        self._found = True
         good = found >= GOOD * probe.rate
         self._end(now, found=good)
         if good:
-            self._next_rate, self._due_at = found * STEP, now
-        return found
+            self._next_rate, self.due_at = found * STEP, now
+        return Found(found, full)
 
     def lost_ground(self, now: float) -> None:
         """The estimate fell: look again before long whether that was for good."""
         self._interval = SOONEST
         self._next_rate = None
-        self._due_at = max(self._due_at, now + SOONEST)
+        self.due_at = max(self.due_at, now + SOONEST)
 
     def _end(self, now: float, *, found: bool) -> None:
         self._trace = None
         self._interval = SOONEST if found else min(self._interval * BACK_OFF, LATEST)
-        self._due_at = now + self._interval
+        self.due_at = now + self._interval

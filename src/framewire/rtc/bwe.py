@@ -1,0 +1,198 @@
+"""How much the way to one viewer takes: one estimate for all that a peer connection sends. Must not know packets'
+contents, sockets or clocks.
+
+Delay says first that the link is full, loss says it where queues are short, and probes say when it is wider
+than what is sent; silence means that nothing gets through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from framewire.rtc.aimd import RateControl, Signals
+from framewire.rtc.delay import DelayMonitor, Usage
+from framewire.rtc.lossrate import MUCH, LossBound
+from framewire.rtc.probe import Probe, Prober
+from framewire.rtc.throughput import SHORT_WINDOW, SlidingRate
+from framewire.rtc.twcc import Outcome
+
+START = 2_000_000
+FLOOR = 150_000
+"""Bits a second. Below, no picture is worth the name; and it takes so much to hear that the link is back."""
+HEADROOM = 1.5
+"""Times what the streams can use that the estimate looks for: room for frames to leave in one go."""
+LIMITED = 0.7
+"""Of the estimate: who sends less does not learn about the link."""
+SILENCE = 1.0
+"""Seconds without feedback, while packets leave, after which the estimate is halved; and again each half."""
+UNANSWERED = 10
+"""Packets, at least, that the silence is about."""
+
+CALM_QUEUE = 0.03
+"""Seconds of queue up to which a probe may be sent."""
+CALM_TIME = 1.0
+"""Seconds since the queue last grew, likewise."""
+
+OVERFLOW_LOSS, OVERFLOW_QUEUE = 0.03, 0.01
+"""Fraction lost, and seconds that even the luckiest packet waited, that together mean a short queue is full."""
+FLOOD_QUEUE, FLOOD_GROWTH = 0.06, 0.02
+"""Seconds that even the luckiest packet of a feedback message waited, and that it waited longer than the
+luckiest of the one before."""
+STANDING = 0.005
+"""Seconds that even the luckiest packet waits where there is a queue at all."""
+
+DRAIN_ABOVE = 0.06
+"""Seconds of queue that are left to the usual 15 %; what is longer was made by a link that shrank, and each
+frame would wait in it."""
+DRAIN_LEAST = 0.4
+DRAIN_LONGEST = 3.0
+"""Seconds after a decrease. A queue that stays is somebody else's, and would stay however little we send."""
+
+
+class Estimator:
+    """What is sent and what comes back, to bits a second."""
+
+    def __init__(self, start: float = START, floor: float = FLOOR) -> None:
+        self.wanted = 20_000_000.0
+        """Bits a second that all streams together can use."""
+        self._delay = DelayMonitor()
+        self._control = RateControl(start, floor)
+        self._loss = LossBound(floor)
+        self._prober = Prober()
+        self._floor = floor
+        self._arrived = SlidingRate()
+        self._arriving = SlidingRate(SHORT_WINDOW)
+        self._sent = SlidingRate()
+        self._rtt = 0.1
+        self._heard = False
+        self._unanswered = 0
+        self._unanswered_since = 0.0
+        self._probing: int | None = None
+
+    @property
+    def bits_per_second(self) -> float:
+        """The estimate, everything included that has a sequence number."""
+        rate = min(self._control.bits_per_second, self._loss.bits_per_second)
+        return max(rate, self._floor)
+
+    @property
+    def queue(self) -> float:
+        """Seconds that packets wait on the way."""
+        return self._delay.queue
+
+    @property
+    def loss(self) -> float:
+        """Fraction of packets lost of late."""
+        return self._loss.fraction
+
+    @property
+    def rtt(self) -> float:
+        """Seconds, with the time that the viewer holds feedback back."""
+        return self._rtt
+
+    def target(self, now: float) -> float:
+        """What to send: the estimate, or less for as long as a queue of our own has to empty."""
+        rate, queue = self.bits_per_second, self._delay.queue
+        if queue <= DRAIN_ABOVE or now - self._control.decreased_at > DRAIN_LONGEST:
+            return rate
+        return max(rate * max(1 - (queue - DRAIN_ABOVE), DRAIN_LEAST), self._floor)
+
+    def sent(self, octets: int, now: float) -> None:
+        """A packet leaves."""
+        self._sent.add(now, octets)
+        if not self._unanswered:
+            self._unanswered_since = now
+        self._unanswered += 1
+
+    def feed(self, outcomes: Sequence[Outcome], now: float) -> None:
+        """A feedback message came in."""
+        self._heard, self._unanswered = True, 0
+        arrivals = [(o.arrived_at, o) for o in outcomes if o.arrived_at is not None]
+        arrivals.sort(key=lambda arrival: arrival[0])
+        if not outcomes:
+            return
+        self._rtt += (max(now - max(o.sent_at for o in outcomes), 0.0) - self._rtt) / 8
+        self._measure(arrivals, now)
+        self._count(outcomes)
+        self._control.update(self._signals(now), now)
+        if self._control.decreased_at == now:
+            self._prober.lost_ground(now)
+        self._loss.look(self.bits_per_second, self._rtt, now, calm=self._calm(now))
+        self._conclude(now)
+
+    def _measure(self, arrivals: Sequence[tuple[float, Outcome]], now: float) -> None:
+        media: list[tuple[float, float]] = []
+        for arrived_at, outcome in arrivals:
+            self._arrived.add(arrived_at, outcome.size)
+            self._arriving.add(arrived_at, outcome.size)
+            if outcome.probe is None:
+                media.append((outcome.sent_at, arrived_at))
+            else:
+                self._prober.arrived(outcome)
+                if outcome.probe != self._probing:
+                    # From here on the queue holds what the probe put there.
+                    self._probing = outcome.probe
+                    self._delay.skip()
+        self._delay.add(media, now)
+
+    def _count(self, outcomes: Sequence[Outcome]) -> None:
+        """Packets that left before the last decrease tell what was wrong before it, and that is known."""
+        since = [o for o in outcomes if o.sent_at > self._control.decreased_at]
+        arrived = sum(o.arrived_at is not None for o in since)
+        late = sum(o.late for o in since)
+        self._loss.add(arrived - late, len(since) - arrived, late)
+
+    def _signals(self, now: float) -> Signals:
+        sent = self._sent.bits_per_second(now)
+        return Signals(
+            usage=self._usage,
+            arrived=self._arrived.bits_per_second() if self._arrived.known else None,
+            arriving=self._arriving.bits_per_second() if self._arriving.known else None,
+            sent=sent,
+            limited=sent < LIMITED * self.bits_per_second,
+            rtt=self._rtt,
+            queue=self._delay.queue,
+        )
+
+    @property
+    def _usage(self) -> Usage:
+        queue = self._delay.queue
+        if self._loss.fraction > OVERFLOW_LOSS and queue > OVERFLOW_QUEUE:
+            # A short queue that is full loses packets and grows no more.
+            return "overuse"
+        if queue > FLOOD_QUEUE and self._delay.growth > FLOOD_GROWTH:
+            # The link has shrunk at one blow. The trend sees it too, but only once many groups have come
+            # through, and till then we pour on.
+            return "overuse"
+        if self._delay.usage == "overuse" and queue < STANDING:
+            # A lump that was larger than the one before, or a stray packet: others came without a wait.
+            return "underuse"
+        return self._delay.usage
+
+    def _calm(self, now: float) -> bool:
+        quiet = self._usage == "normal" and self._delay.queue < CALM_QUEUE
+        return quiet and now - self._control.decreased_at > CALM_TIME and self._loss.fraction < MUCH
+
+    def _conclude(self, now: float) -> None:
+        first = self._prober.first
+        found = self._prober.result(now)
+        if found is None or self._usage == "overuse":
+            return
+        # The first guess came from nowhere, so that what is measured holds either way.
+        if found.bits_per_second > self._control.bits_per_second or first:
+            self._control.set(found.bits_per_second, full=found.full)
+            self._loss.lift(found.bits_per_second)
+
+    def probe(self, now: float) -> Probe | None:
+        """A probe to be sent now, if one is due."""
+        if not self._heard:
+            # Not before it is known that the first packets do not queue already.
+            return None
+        return self._prober.next(self.bits_per_second, HEADROOM * self.wanted, now, calm=self._calm(now))
+
+    def tick(self, now: float) -> None:
+        """Look whether nothing is heard any more. A viewer that was never heard may not give feedback at all."""
+        if self._heard and self._unanswered >= UNANSWERED and now - self._unanswered_since >= SILENCE:
+            self._unanswered_since = now - SILENCE / 2
+            self._control.halve(now)
+            self._prober.lost_ground(now)

@@ -1,0 +1,211 @@
+"""Everything that one peer connection sends: numbered, paced, and no more than the way takes. Must not know what is
+in the packets, sockets or clocks.
+
+Without control it hands packets through as they come, as for a viewer that gives no feedback on each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from framewire.rtc.bwe import Estimator
+from framewire.rtc.pacer import NEVER, Pacer
+from framewire.rtc.twcc import Ledger, MalformedFeedback
+
+HEADERS = 28
+"""Octets of IPv4 and UDP: the link carries them too."""
+TICK = 0.1
+"""Seconds between two looks at whether a probe is due, or nothing is heard."""
+INTERVAL = 0.1
+"""Seconds between two estimates told, if they rise."""
+REMINDER = 1.0
+"""Seconds after which an estimate is told again: whoever subscribed meanwhile has not heard it."""
+MATTERS = 0.02
+"""Of an estimate: a smaller change is not told."""
+GENTLE_LOSS = 0.02
+"""Fraction lost from which frames leave more evenly."""
+MOST_LOSS = 0.25
+"""Of what is sent, kept for sending it again."""
+
+
+class Draft(Protocol):
+    """A packet but for what is known only when it leaves."""
+
+    @property
+    def ssrc(self) -> int: ...
+
+    @property
+    def octets(self) -> int:
+        """Of payload, padding included."""
+        ...
+
+    def write(self, now: float, transport_sequence: int | None) -> bytes:
+        """The packet, leaving at ``now`` under this transport-wide number."""
+        ...
+
+
+class Exit(Protocol):
+    """Where packets leave."""
+
+    def protect(self, packet: bytes) -> bytes:
+        """The packet encrypted."""
+        ...
+
+    def transmit(self, packets: list[bytes]) -> None:
+        """Hand encrypted packets to the socket. Never blocks, never raises."""
+        ...
+
+
+class Flow:
+    """The one way out of a peer connection, for all its senders."""
+
+    def __init__(self, outlet: Exit, on_estimate: Callable[[int], None]) -> None:
+        """``on_estimate`` is told the bits a second of media that fit, headers and repairs taken off."""
+        self._outlet = outlet
+        self._on_estimate = on_estimate
+        self._estimator = Estimator()
+        self._ledger = Ledger()
+        self._pacer: Pacer[Draft] = Pacer(self._estimator.bits_per_second)
+        self._tails: dict[int, tuple[bytes, int | None]] = {}
+        self._tick_at = NEVER
+        self._told = 0
+        self._told_at = -NEVER
+        self._payload, self._wire = 9_500.0, 10_000.0
+        self.pad: Callable[[int], Draft | None] = lambda octets: None
+        """Makes a packet of about so many octets that no viewer minds; None if there is none to make."""
+
+    @property
+    def controlled(self) -> bool:
+        return self._tick_at != NEVER
+
+    @property
+    def deadline(self) -> float:
+        """When to `tick`."""
+        return min(self._tick_at, self._pacer.deadline)
+
+    def want(self, bits_per_second: float) -> None:
+        """So much is of use, all streams together: no need to look for more."""
+        self._estimator.wanted = bits_per_second
+
+    def control(self, now: float) -> None:
+        """From now on every packet is numbered, and feedback on them will come."""
+        if not self.controlled:
+            self._tick_at = now + TICK
+            self._tell(now)
+
+    # Out
+
+    def admits(self, now: float) -> bool:
+        """Whether a frame may be sent; one that may not would only make all after it late."""
+        return not self.controlled or self._pacer.admits(now)
+
+    def send(self, drafts: Sequence[Draft], interval: float, now: float) -> None:
+        """Send a frame; frames come about ``interval`` seconds apart."""
+        if not self.controlled:
+            self._leave([(draft, None) for draft in drafts], now)
+            return
+        weighed = _weighed(drafts)
+        self._payload += (sum(draft.octets for draft in drafts) - self._payload) / 32
+        self._wire += (sum(octets for _, octets in weighed) - self._wire) / 32
+        self._pacer.push(weighed, interval, now)
+        self._release(now)
+
+    def repair(self, drafts: Sequence[Draft], now: float) -> None:
+        """Send packets before all others that wait: somebody waits for them."""
+        if not self.controlled:
+            self._leave([(draft, None) for draft in drafts], now)
+            return
+        self._pacer.push_urgent(_weighed(drafts), now)
+        self._release(now)
+
+    def repeat(self, ssrc: int) -> None:
+        """Send the newest packet of this SSRC again, bit by bit."""
+        if ssrc in self._tails:
+            packet, number = self._tails[ssrc]
+            if number is not None:
+                self._ledger.forget(number)
+            self._outlet.transmit([packet])
+
+    def forget(self, ssrc: int) -> None:
+        """Nothing of this SSRC shall leave any more."""
+        self._tails.pop(ssrc, None)
+        self._pacer.keep(lambda draft: draft.ssrc != ssrc)
+
+    def _release(self, now: float) -> None:
+        """Let go of what may leave, and pad a probe that the media does not fill."""
+        leaving = self._pacer.pop(now)
+        while room := self._pacer.padding(now):
+            number, octets = room
+            draft = self.pad(octets)
+            if draft is None:
+                self._pacer.cancel_probe()
+                break
+            leaving.append((draft, number))
+            self._pacer.padded(_weight(draft), now)
+        self._leave(leaving, now)
+
+    def _leave(self, drafts: Iterable[tuple[Draft, int | None]], now: float) -> None:
+        packets = []
+        for draft, probe in drafts:
+            sequence = self._ledger.next if self.controlled else None
+            packet = self._outlet.protect(draft.write(now, sequence))
+            number = None if sequence is None else self._account(len(packet) + HEADERS, probe, now)
+            self._tails[draft.ssrc] = packet, number
+            packets.append(packet)
+        # Encrypt all, then send all: in one burst, and with fewer handovers of the interpreter lock.
+        if packets:
+            self._outlet.transmit(packets)
+
+    def _account(self, octets: int, probe: int | None, now: float) -> int:
+        self._estimator.sent(octets, now)
+        return self._ledger.sent(octets, now, probe)
+
+    # Back
+
+    def feed(self, fci: bytes, now: float) -> None:
+        """Take transport-wide feedback; what cannot be understood is dropped."""
+        try:
+            outcomes = self._ledger.feed(fci)
+        except MalformedFeedback:
+            return
+        if self.controlled:
+            self._estimator.feed(outcomes, now)
+            self._steer(now)
+            self._release(now)
+
+    def tick(self, now: float) -> None:
+        """Do what is due."""
+        if not self.controlled:
+            return
+        if now >= self._tick_at:
+            self._tick_at = now + TICK
+            self._estimator.tick(now)
+            self._steer(now)
+        self._release(now)
+
+    def _steer(self, now: float) -> None:
+        self._pacer.set_rate(self._estimator.target(now), now, gentle=self._estimator.loss > GENTLE_LOSS)
+        probe = self._estimator.probe(now) if self._tails else None
+        if probe is not None:
+            self._pacer.begin(probe, now)
+        self._tell(now)
+
+    def _tell(self, now: float) -> None:
+        usable = self._estimator.target(now) * self._payload / self._wire
+        estimate = int(usable * (1 - min(self._estimator.loss, MOST_LOSS)))
+        since = now - self._told_at
+        fell = estimate < self._told * (1 - MATTERS)
+        rose = estimate > self._told * (1 + MATTERS) and since >= INTERVAL
+        if fell or rose or since >= REMINDER:
+            self._told, self._told_at = estimate, now
+            self._on_estimate(estimate)
+
+
+def _weighed(drafts: Sequence[Draft]) -> list[tuple[Draft, int]]:
+    return [(draft, _weight(draft)) for draft in drafts]
+
+
+def _weight(draft: Draft) -> int:
+    """About what it will weigh on the link, with RTP header, extensions and the cipher's tag."""
+    return draft.octets + HEADERS + 48

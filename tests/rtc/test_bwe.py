@@ -1,0 +1,205 @@
+"""The whole controller over simulated links: how much of a link it uses, how long packets wait, how fast it learns.
+
+Each world is played once and looked at from several sides. Bounds are those we promise, with room for chance.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+from framewire.rtc.bwe import FLOOR, START, Estimator
+from framewire.rtc.twcc import Outcome
+from tests.rtc.linksim import Link, World, steps
+
+M = 1e6
+
+
+@cache
+def steady() -> World:
+    return World(Link(steps((0, 20 * M)))).run(14)
+
+
+@cache
+def stepped() -> World:
+    return World(Link(steps((0, 20 * M), (8, 2 * M), (16, 20 * M)), buffer=120_000)).run(26)
+
+
+@cache
+def wide() -> World:
+    return World(Link(steps((0, 1000 * M)), rtt=0.001, buffer=10**7), fps=60).run(5)
+
+
+def test_a_steady_link_is_used():
+    world = steady()
+    assert world.use(4, 14) > 0.85
+    assert world.queue(1, 14) < 0.15
+    assert world.queue(1, 14, 0.5) < 0.03
+    assert world.skipped == 0
+
+
+def test_a_link_is_found_within_two_seconds():
+    assert steady().reached(0.8 * 20 * M * 0.9, 0) < 2
+
+
+def test_a_wide_link_is_found_to_be_wider_than_needed():
+    world = wide()
+    assert world.reached(world.ceiling * 1.5, 0) < 1.0
+    assert world.queue(0, 5) < 0.005
+
+
+def test_on_a_wide_link_frames_leave_in_one_go():
+    """As they leave the application, so that nothing is added to their way."""
+    moments = {s.sent_at for s in wide().samples if 2 < s.sent_at < 4}
+    assert len(moments) <= 2 * 60 + 4
+
+
+def test_a_link_that_shrinks_to_a_tenth():
+    world = stepped()
+    # 120 kB are 480 ms at 2 Mbit/s: what had left before anybody could know fills them.
+    assert world.queue(8, 16) < 0.6
+    assert world.queue(10, 16) < 0.15
+    assert world.use(10, 16) > 0.75
+    assert world.skipped < 20
+
+
+def test_a_link_that_widens_tenfold():
+    world = stepped()
+    assert world.reached(0.8 * 20 * M * 0.94, 16) < 6
+    assert world.use(22, 26) > 0.8
+    assert world.queue(16, 26) < 0.2
+
+
+def test_a_bloated_queue_is_emptied():
+    world = World(Link(steps((0, 20 * M), (6, 8 * M)), buffer=4_000_000)).run(14)
+    assert world.queue(6, 14) < 0.6
+    assert world.queue(8, 14) < 0.15
+    assert world.use(8, 14) > 0.75
+
+
+def test_a_ramp_is_followed_up_and_down():
+    world = World(Link(lambda t: (2 + 18 * min(t, 24 - t) / 12) * M if t < 24 else 2 * M)).run(26)
+    assert world.use(2, 12) > 0.65
+    assert world.use(12, 24) > 0.8
+    assert world.queue(2, 26) < 0.4
+
+
+def test_cross_traffic_is_made_room_for():
+    world = World(Link(steps((0, 20 * M)), cross=steps((0, 0), (6, 12 * M), (14, 0)))).run(22)
+    assert world.use(8, 14) > 0.75
+    assert world.queue(8, 14) < 0.2
+    assert world.reached(0.8 * 20 * M * 0.9, 14) < 6
+
+
+@pytest.mark.parametrize("loss", [0.01, 0.03])
+def test_loss_without_delay_is_radio_and_no_reason_to_slow_down(loss: float):
+    world = World(Link(steps((0, 20 * M)), loss=loss)).run(16)
+    assert world.use(5, 16) > 0.8
+    assert world.queue(2, 16) < 0.2
+
+
+def test_five_percent_of_loss_does_not_collapse():
+    world = World(Link(steps((0, 10 * M)), loss=0.05)).run(16)
+    # What is told keeps room for sending the lost again.
+    assert world.use(4, 16) > 0.75
+
+
+def test_a_quarter_lost_slows_down():
+    world = World(Link(steps((0, 10 * M)), loss=steps((0, 0.0), (5, 0.25))(6))).run(10)
+    assert world.rate(6, 10) < 6 * M
+
+
+def test_a_short_queue_is_not_flooded():
+    world = World(Link(steps((0, 10 * M)), buffer=25_000)).run(14)
+    lost = sum(s.arrived_at is None for s in world.samples if s.sent_at > 3)
+    assert lost / len(world.samples) < 0.05
+    assert world.use(4, 14) > 0.6
+
+
+def test_packets_that_overtake_each_other_are_not_lost():
+    world = World(Link(steps((0, 20 * M)), overtaking=0.05)).run(14)
+    assert world.use(4, 14) > 0.8
+
+
+def test_jitter_is_not_a_queue():
+    world = World(Link(steps((0, 10 * M)), jitter=0.01)).run(14)
+    assert world.use(3, 14) > 0.75
+    assert world.queue(2, 14) < 0.15
+
+
+def test_stalls_are_not_a_queue():
+    """A radio that is silent for 150 ms every two seconds and then delivers all at once."""
+    world = World(Link(steps((0, 10 * M)), stall=(2.0, 0.15))).run(16)
+    assert world.use(4, 16) > 0.7
+
+
+def test_lost_feedback_is_survived():
+    world = World(Link(steps((0, 10 * M)), feedback_loss=lambda t: 0.3)).run(12)
+    assert world.use(4, 12) > 0.75
+
+
+def test_silence_means_that_nothing_gets_through():
+    world = World(Link(steps((0, 10 * M)), feedback_loss=steps((0, 0), (4, 1), (10, 0)))).run(16)
+    quiet = [estimate for at, estimate in world.estimates if 9 < at < 10]
+    assert max(quiet) < 0.5 * M
+    assert world.reached(7 * M, 10) < 5
+
+
+def test_a_thin_and_long_link():
+    world = World(Link(steps((0, 1 * M)), rtt=0.08, buffer=80_000)).run(16)
+    assert world.queue(0, 16) < 0.6
+    assert world.queue(3, 16) < 0.12
+    assert world.use(4, 16) > 0.75
+
+
+def test_a_long_way_with_some_loss():
+    world = World(Link(steps((0, 20 * M)), rtt=0.2, loss=0.01)).run(14)
+    assert world.use(5, 14) > 0.75
+    assert world.queue(2, 14) < 0.25
+
+
+def test_a_still_stream_learns_how_wide_the_link_is():
+    world = World(Link(steps((0, 20 * M))), spend=lambda t: 0.02 if t < 8 else 1.0).run(12)
+    assert world.reached(0.7 * 20 * M, 0) < 2, "by padded probes"
+    assert world.rate(4, 8) < 1.2 * M, "and without filling the link"
+    assert world.use(8.5, 12) > 0.8
+    assert world.queue(8, 12) < 0.15
+
+
+def test_a_few_frames_a_second_are_enough():
+    world = World(Link(steps((0, 20 * M))), fps=10).run(12)
+    assert world.use(4, 12) > 0.75
+    assert world.queue(2, 12) < 0.3
+
+
+def test_every_seed_alike():
+    for seed in (2, 3):
+        world = World(Link(steps((0, 20 * M)), loss=0.02, jitter=0.005), seed=seed).run(9)
+        assert world.use(4, 9) > 0.75
+
+
+def test_a_viewer_that_was_never_heard_is_not_taken_for_silent():
+    estimator = Estimator()
+    for index in range(500):
+        estimator.sent(1200, index * 0.01)
+        estimator.tick(index * 0.01)
+    assert estimator.bits_per_second == START
+
+
+def test_nothing_is_probed_before_the_first_feedback():
+    estimator = Estimator()
+    estimator.sent(1200, 1.0)
+    assert estimator.probe(1.1) is None
+    estimator.feed([Outcome(1, 1.0, 1200, 71.0, None, late=False)], 1.1)
+    assert estimator.probe(1.1) is not None
+
+
+def test_the_floor_holds_whatever_comes():
+    estimator = Estimator()
+    for index in range(200):
+        lost = [Outcome(index * 30 + i, index * 0.1, 1200, None, None, late=False) for i in range(30)]
+        estimator.feed(lost, index * 0.1 + 0.05)
+    assert estimator.bits_per_second == FLOOR
+    assert estimator.target(20.0) == FLOOR
+    assert estimator.loss == 1.0

@@ -1,0 +1,169 @@
+"""The one way out of a peer connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from framewire.rtc.bwe import START
+from framewire.rtc.flow import REMINDER, Flow
+from framewire.rtc.pacer import NEVER
+from tests.rtc.linksim import feedback
+
+
+@dataclass(frozen=True)
+class Draft:
+    ssrc: int
+    octets: int
+    name: str = "media"
+
+    def write(self, now: float, transport_sequence: int | None) -> bytes:
+        return f"{self.name} {transport_sequence} {now} ".encode().ljust(self.octets, b".")
+
+
+@dataclass
+class Socket:
+    sent: list[bytes] = field(default_factory=list)
+    bursts: int = 0
+
+    def protect(self, packet: bytes) -> bytes:
+        return b"#" + packet
+
+    def transmit(self, packets: list[bytes]) -> None:
+        self.sent += packets
+        self.bursts += 1
+
+    @property
+    def names(self) -> list[str]:
+        return [" ".join(packet.decode().split()[:2]) for packet in self.sent]
+
+    def left_at(self, index: int) -> float:
+        return float(self.sent[index].decode().split()[2])
+
+
+FRAME = [Draft(1, 1000)] * 3
+
+
+def controlled() -> tuple[Flow, Socket, list[int]]:
+    socket, told = Socket(), list[int]()
+    flow = Flow(socket, told.append)
+    flow.control(1000.0)
+    return flow, socket, told
+
+
+def test_without_control_packets_go_through_as_they_come():
+    socket, told = Socket(), list[int]()
+    flow = Flow(socket, told.append)
+    flow.send(FRAME * 100, 1 / 30, 1000.0)
+    flow.repair([Draft(2, 10, "again")], 1000.0)
+    assert len(socket.sent) == 301 and socket.bursts == 2
+    assert socket.names[0] == "#media None" and socket.names[-1] == "#again None"
+    assert flow.admits(1000.0) and flow.deadline == NEVER and not told
+    flow.tick(1001.0)
+    flow.feed(feedback(1, [5.0], 0), 1001.0)
+    assert not told
+
+
+def test_all_packets_share_one_numbering():
+    flow, socket, _ = controlled()
+    flow.send(FRAME, 1 / 30, 1000.0)
+    flow.repair([Draft(2, 10, "again")], 1000.01)
+    flow.send([Draft(3, 10, "other")], 1 / 30, 1000.02)
+    assert socket.names == ["#media 1", "#media 2", "#media 3", "#again 4", "#other 5"]
+
+
+def test_a_large_frame_waits_and_the_deadline_says_for_how_long():
+    flow, socket, _ = controlled()
+    flow.send(FRAME * 10, 1 / 30, 1000.0)
+    assert 0 < len(socket.sent) < 30
+    now = 1000.0
+    while len(socket.sent) < 30:
+        assert flow.deadline <= now + 0.1
+        now = max(now, flow.deadline)
+        flow.tick(now)
+    assert now < 1000.2
+
+
+def test_the_start_is_told_and_then_reminded_of():
+    flow, _, told = controlled()
+    assert len(told) == 1 and 0.9 * START < told[0] < START
+    now = 1000.0
+    while now < 1000 + 2.5 * REMINDER:
+        now = flow.deadline
+        flow.tick(now)
+    assert told == [told[0]] * 3
+
+
+def test_the_newest_packet_is_repeated_bit_by_bit_and_left_out_of_account():
+    flow, socket, _ = controlled()
+    flow.send(FRAME, 1 / 30, 1000.0)
+    flow.repeat(1)
+    assert socket.sent[3] == socket.sent[2]
+    flow.repeat(77)
+    assert len(socket.sent) == 4
+    assert len(flow._ledger) == 2
+
+
+def test_nothing_of_a_forgotten_sender_leaves():
+    flow, socket, _ = controlled()
+    flow.send([Draft(1, 1000)] * 20, 1 / 30, 1000.0)
+    flow.send([Draft(3, 1000, "other")] * 2, 1 / 30, 1000.0)
+    left = len(socket.sent)
+    flow.forget(1)
+    for step in range(1, 40):
+        flow.tick(1000 + step / 100)
+    assert socket.names[left:] == [f"#other {left + 1}", f"#other {left + 2}"]
+    flow.repeat(1)
+    assert len(socket.sent) == left + 2
+
+
+def test_rubbish_for_feedback_changes_nothing():
+    flow, _, told = controlled()
+    for fci in (b"", b"\xff" * 40, feedback(900, [5.0] * 9, 0)):
+        flow.feed(fci, 1000.1)
+    assert len(told) == 1
+
+
+def answered(flow: Flow, socket: Socket, frames: int, delay: float = 0.02) -> None:
+    """Frames at 30 a second over a way that takes everything, feedback on each."""
+    arrived = 0
+    for index in range(frames):
+        now = 1000 + index / 30
+        flow.send(FRAME, 1 / 30, now)
+        while flow.deadline < now + 1 / 30:
+            flow.tick(flow.deadline)
+        arrivals = [socket.left_at(i) + 50 + delay for i in range(arrived, len(socket.sent))]
+        flow.feed(feedback(arrived + 1, arrivals, index & 255), now + 0.033)
+        arrived += len(arrivals)
+
+
+def test_a_probe_is_padded():
+    flow, socket, _ = controlled()
+    flow.pad = lambda octets: Draft(2, min(octets, 1100), "pad")
+    answered(flow, socket, 10)
+    padding = [name for name in socket.names if name.startswith("#pad")]
+    assert len(padding) > 10, "three times 2 Mbit/s for 20 ms, and the frames are much smaller"
+
+
+def test_a_probe_that_cannot_be_padded_is_let_go():
+    flow, socket, _ = controlled()
+    answered(flow, socket, 10)
+    assert len(socket.sent) == 30
+
+
+def test_estimates_that_rise_are_told_ten_times_a_second_at_most():
+    flow, socket, told = controlled()
+    flow.want(1e9)
+    flow.pad = lambda octets: Draft(2, min(octets, 1100), "pad")
+    answered(flow, socket, 60)
+    assert told[-1] > 2 * told[0]
+    assert len(told) <= 2 + 20
+
+
+def test_what_is_told_leaves_room_for_headers():
+    flow, _, told = controlled()
+    for index in range(400):
+        flow.send([Draft(1, 100)], 1 / 30, 1000 + index / 30)
+        flow.tick(1000 + index / 30)
+    assert told[-1] == pytest.approx(START * 100 / 176, rel=0.05)
