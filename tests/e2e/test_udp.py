@@ -1,0 +1,140 @@
+"""Where UDP does not pass there is a picture all the same, and video comes back when UDP does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks import probe
+from tests.conftest import CHROMIUM_FLAGS, chromium
+from tests.e2e import namespaces
+from tests.e2e.conftest import NewPage
+from tests.e2e.namespaces import Namespace
+from tests.e2e.program import running
+from tests.e2e.stage import SLACK, advances, debug, say, showing, until, watch
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Page, Playwright
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+# Taken in the page, so that the time of the machinery around it does not count: from navigation to a picture.
+SHOWN = """new Promise((done) => {
+  const look = () => {
+    const [view] = globalThis.__framewire?.views ?? [];
+    const first = view?.debug().transitions.find((one) => one.showing !== "none");
+    if (first) done(first.at - performance.timeOrigin); else setTimeout(look, 5);
+  };
+  look();
+})"""
+
+
+@contextlib.asynccontextmanager
+async def chrome_in(playwright: Playwright, there: Namespace, folder: Path) -> AsyncIterator[Browser]:
+    found = chromium()
+    assert found
+    script = there.wrapped(found, folder)
+    browser = await playwright.chromium.launch(executable_path=script, args=list(CHROMIUM_FLAGS))
+    try:
+        yield browser
+    finally:
+        await browser.close()
+
+
+async def moves_without_udp(page: Page) -> None:
+    took = await page.evaluate(SHOWN)
+    say(f"a picture {took:.0f} ms after navigation")
+    assert took < 1000 * SLACK
+
+    async def reason() -> str | None:
+        text: str = (await debug(page))["status"]["reason"]
+        return text if "UDP" in text else None
+
+    text = await until(reason, 5)
+    assert "→ WebSocket" in text
+    # Beside it goes on the search for a way; the picture must not wait for it.
+    seen = await watch(page, 3)
+    assert advances(seen)
+    assert {one.element for one in seen} == {"canvas"}
+
+
+async def elsewhere(page: Page) -> bool:
+    return bool((await debug(page))["status"]["showing"] != "webrtc")
+
+
+async def test_a_browser_that_may_not_use_udp_shows_a_picture_and_says_why(playwright: Playwright, new_page: NewPage):
+    # The switch lost its first word in some release.
+    policy = "webrtc-ip-handling-policy=disable_non_proxied_udp"
+    flags = [*CHROMIUM_FLAGS, f"--{policy}", f"--force-{policy}"]
+    browser = await playwright.chromium.launch(executable_path=chromium(), args=flags)
+    async with running(320, 240) as program:
+        page = await new_page(program.url, browser)
+        await moves_without_udp(page)
+    await browser.close()
+
+
+@pytest.mark.netns
+async def test_a_firewall_that_drops_udp_costs_no_second_of_picture(
+    playwright: Playwright, new_page: NewPage, tmp_path: Path
+):
+    with namespaces.two() as (here, there):
+        here.drop_udp()
+        there.drop_udp()
+        async with (
+            running(320, 240, host=here.address, inside=here.inside) as program,
+            chrome_in(playwright, there, tmp_path) as browser,
+        ):
+            page = await new_page(program.url, browser)
+            await moves_without_udp(page)
+
+
+@pytest.mark.netns
+async def test_udp_lost_in_mid_stream_and_found_again(playwright: Playwright, new_page: NewPage, tmp_path: Path):
+    with namespaces.two() as (here, there):
+        async with (
+            running(320, 240, host=here.address, inside=here.inside) as program,
+            chrome_in(playwright, there, tmp_path) as browser,
+        ):
+            page = await new_page(program.url, browser)
+            await showing(page, "webrtc")
+            assert advances(await watch(page, 0.5))
+            await probe.start(page)
+            here.drop_udp()
+            there.drop_udp()
+            await until(lambda: elsewhere(page), 2 * SLACK)
+            await asyncio.sleep(0.3)
+            seen = await probe.take(page)
+            assert seen[-1].element == "canvas"
+            gap = probe.report(seen, {}).gap
+            reason = (await debug(page))["status"]["reason"]
+            say(f"UDP gone: moving again after {gap:.0f} ms: {reason}")
+            assert gap < 2000 * SLACK
+            assert advances(await watch(page, 2))
+            here.let_udp()
+            there.let_udp()
+            await probe.start(page)
+            before = await page.evaluate("Date.now()")
+            await showing(page, "webrtc", timeout=30 * SLACK)
+            took = (await page.evaluate("Date.now()") - before) / 1000
+            seen = await probe.take(page)
+            say(f"UDP back: webrtc again after {took:.1f} s; {probe.report(seen, {})}")
+            # Changing over costs no picture.
+            assert advances(seen)
+            assert probe.report(seen, {}).gap < 1000 * SLACK
+
+
+@pytest.mark.netns
+async def test_a_machine_without_a_network_shows_a_picture(playwright: Playwright, new_page: NewPage, tmp_path: Path):
+    """Chromium has no candidates there, not even between two connections of one page: it is UDP blocked to it."""
+    with namespaces.alone() as here:
+        async with (
+            running(320, 240, inside=here.inside) as program,
+            chrome_in(playwright, here, tmp_path) as browser,
+        ):
+            page = await new_page(program.url, browser)
+            await moves_without_udp(page)
