@@ -92,7 +92,15 @@ def plasma(width: int, height: int) -> Pattern:
 def test_card(width: int, height: int) -> Pattern:
     """Bars, a ramp, fine lines and a running hand: colours, range and sharpness at a glance."""
     card = np.zeros((height, width, 3), np.uint8)
-    bars = ((235, 235, 235), (235, 235, 16), (16, 235, 235), (16, 235, 16), (235, 16, 235), (235, 16, 16), (16, 16, 235))
+    bars = (
+        (235, 235, 235),
+        (235, 235, 16),
+        (16, 235, 235),
+        (16, 235, 16),
+        (235, 16, 235),
+        (235, 16, 16),
+        (16, 16, 235),
+    )
     edges = np.linspace(0, width, len(bars) + 1).astype(int)
     top, middle = int(height * 0.55), int(height * 0.7)
     for bar, left, right in zip(bars, edges[:-1], edges[1:], strict=True):

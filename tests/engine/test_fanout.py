@@ -102,3 +102,13 @@ def test_no_viewer_ever_gets_a_delta_whose_reference_it_missed(steps: list[tuple
             got[who] = -1
         elif step in ("hide", "show"):
             fanout.show(who, step == "show")
+
+
+def test_a_whole_picture_goes_only_to_those_who_have_it_not() -> None:
+    fanout = joined("a")
+    assert fanout.route(7, keyframe=True, again=False) == ["a"]
+    fanout.add("b", credited=True)
+    assert fanout.route(7, keyframe=True, again=False) == ["b"]
+    fanout.missed("a", 7)
+    assert fanout.route(7, keyframe=True, again=False) == ["a"], "what did not leave is sent again"
+    assert fanout.route(8, keyframe=True, again=False) == ["a", "b"]

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from framewire.engine.rate import (
-    FLOOR, KEYFRAME_GAP, SETTLE, Brake, KeyframeThrottle, Meter, Packing, Settle,
+    FLOOR,
+    KEYFRAME_GAP,
+    SETTLE,
+    Brake,
+    KeyframeThrottle,
+    Meter,
+    Packing,
+    Settle,
 )  # fmt: skip
 
 
@@ -63,7 +70,7 @@ def test_a_still_scene_is_refreshed_a_few_times_and_then_costs_nothing() -> None
     settle = Settle()
     assert settle.next is None
     settle.published(10.0)
-    times = []
+    times: list[float] = []
     while (due := settle.next) is not None:
         times.append(round(due - 10.0, 6))
         settle.refreshed()

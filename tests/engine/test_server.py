@@ -333,8 +333,9 @@ async def test_a_viewer_that_does_not_take_its_goodbye_is_cut_off(port: Port, mo
         await eventually(lambda: port.hub.stats()[0]["encodes"].get("lossless"))
         await viewer.ws.send_str("rubbish")
         await eventually(lambda: not port.hub._connections)
-        assert port.server._runner and port.server._runner.server
-        await eventually(lambda: not port.server._runner.server.connections, "its socket is closed as well")
+        http = port.server._runner and port.server._runner.server
+        assert http
+        await eventually(lambda: not http.connections, "its socket is closed as well")
 
 
 async def test_a_viewer_that_vanishes_is_forgotten(port: Port) -> None:

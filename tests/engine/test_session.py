@@ -262,7 +262,9 @@ def test_the_end_lets_go_of_everything_once() -> None:
 
 small = st.integers(1, 4)
 moves = st.one_of(
-    st.builds(wire.Subscribe, small, st.sampled_from(["default", "other", "nope"]), st.sampled_from(["webrtc", "lossless"])),
+    st.builds(
+        wire.Subscribe, small, st.sampled_from(["default", "other", "nope"]), st.sampled_from(["webrtc", "lossless"])
+    ),
     st.builds(wire.Unsubscribe, small),
     st.builds(wire.Ack, small, small),
     st.builds(wire.Answer, small, small, st.just("sdp")),
@@ -276,7 +278,10 @@ moves = st.one_of(
 
 @given(st.lists(moves, max_size=30))
 def test_attached_and_detached_balance_and_peers_are_opened_and_closed_in_turn(inputs: list[Any]) -> None:
-    session, attached, peers, effects = ready(), set(), [], []
+    session = ready()
+    attached: set[int] = set()
+    peers: list[int] = []
+    effects: list[s.Effect] = []
     try:
         for now, move in enumerate(inputs):
             effects += session.feed(move, 2.0 + now)

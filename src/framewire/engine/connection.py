@@ -310,9 +310,10 @@ class Connection:
                 self._feed(s.PeerFailed(number, f"the peer connection {state}"))
 
     def _share(self, bits_per_second: float) -> None:
-        """One estimate for all that goes to the viewer: each stream gets the part it uses."""
+        """One estimate for all that goes through the peer: each stream gets the part it uses."""
         now = time.monotonic()
-        lanes = [(self._key(sub), lane) for sub in self._subs if isinstance(lane := self._lane(sub), VideoLane)]
+        peers = [sub for sub, effect in self._subs.items() if effect.mode == "webrtc"]
+        lanes = [(self._key(sub), lane) for sub in peers if isinstance(lane := self._lane(sub), VideoLane)]
         sent = {key: lane.sent(key, now)[1] for key, lane in lanes}
         total = sum(sent.values())
         for key, lane in lanes:

@@ -174,32 +174,26 @@ class Session:
     def __init__(self, terms: Terms, streams: tuple[wire.StreamInfo, ...], now: float) -> None:
         self._terms = terms
         self._streams = streams
-        self._state = State.OPENING
+        self.state = State.OPENING
+        """Read it, leave it."""
         self._hello: wire.Hello | None = None
         self._hello_by = now + HELLO_TIMEOUT
         self._subs: dict[int, _Subscription] = {}
-        self._highest = 0
-        self._peer = 0
+        self._highest = self._peer = self._offer = self._candidates = 0
         self._peer_open = False
-        self._candidates = 0
-        self._offer = 0
         self._offered: tuple[int, ...] = ()
         self._answer_by: float | None = None
         self._stale = False
         """The live subscriptions changed since the offer that is out."""
 
     @property
-    def state(self) -> State:
-        return self._state
-
-    @property
     def deadline(self) -> float | None:
         """When to feed `Expired`; None for never."""
-        return self._hello_by if self._state is State.OPENING else self._answer_by
+        return self._hello_by if self.state is State.OPENING else self._answer_by
 
     def feed(self, event: Event, now: float) -> list[Effect]:
         """What happened, at ``now`` seconds; returns what to do, in order."""
-        if self._state is State.CLOSED:
+        if self.state is State.CLOSED:
             return []
         if isinstance(event, StreamsChanged):
             return self._streams_changed(event, now)
@@ -209,15 +203,15 @@ class Session:
             return self._peer_failed(event) if event.peer == self._peer and self._peer_open else []
         if isinstance(event, Expired):
             return self._expired(now)
-        if self._state is State.OPENING:
+        if self.state is State.OPENING:
             return self._on_hello(event, now)
         return self._on_message(event, now)
 
     def close(self) -> list[Effect]:
         """The socket is gone: lets go of everything. Idempotent."""
-        if self._state is State.CLOSED:
+        if self.state is State.CLOSED:
             return []
-        self._state = State.CLOSED
+        self.state = State.CLOSED
         effects: list[Effect] = [Detach(sub) for sub, s in self._subs.items() if s.live]
         if self._peer_open:
             effects.append(ClosePeer(self._peer))
@@ -234,16 +228,13 @@ class Session:
         if not self._terms.admits(event.token):
             raise RemoteProtocolError(CloseCode.UNAUTHORIZED, "wrong token")
         self._hello = event
-        self._state = State.READY
-        terms = self._terms
-        welcome = wire.Welcome(
-            version=wire.VERSION, server=terms.server, epoch=terms.epoch, time=(now + terms.unix) * 1000,
-            ice_servers=list(terms.ice_servers),
-        )  # fmt: skip
+        self.state = State.READY
+        terms, time = self._terms, (now + self._terms.unix) * 1000
+        welcome = wire.Welcome(wire.VERSION, terms.server, terms.epoch, time, list(terms.ice_servers))
         return [Send(welcome), Send(wire.Streams(list(self._streams)))]
 
     def _expired(self, now: float) -> list[Effect]:
-        if self._state is State.OPENING and now >= self._hello_by:
+        if self.state is State.OPENING and now >= self._hello_by:
             return [Close(CloseCode.HELLO_TIMEOUT, f"no hello in {HELLO_TIMEOUT:.0f} s")]
         if self._answer_by is not None and now >= self._answer_by:
             return self._peer_failed(PeerFailed(self._peer, f"no answer in {ANSWER_TIMEOUT:.0f} s"))
@@ -317,7 +308,7 @@ class Session:
 
     def _streams_changed(self, event: StreamsChanged, now: float) -> list[Effect]:
         self._streams = event.streams
-        if self._state is not State.READY:
+        if self.state is not State.READY:
             return []
         ids = {info.id for info in event.streams}
         gone = [number for number, sub in self._subs.items() if sub.stream not in ids]

@@ -1,0 +1,127 @@
+"""The engine as its parent sees it: a real process, spoken to over the link."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from framewire import wire
+from framewire.link.control import (
+    AddStream,
+    Configure,
+    EngineStats,
+    FromEngine,
+    InputArrived,
+    Ready,
+    RemoveStream,
+    Ring,
+    Viewers,
+)
+from framewire.link.launch import EngineProcess
+from framewire.link.listen import bind
+from framewire.link.ring import RingWriter
+from tests.viewer import PATIENCE, connected, eventually, flat, noise, same
+
+TOKEN = "only-those-who-know-it-come-in"
+
+
+class Parent:
+    """Has an engine, and an ear on it."""
+
+    def __init__(self) -> None:
+        self.heard: list[FromEngine] = []
+        sockets = bind("127.0.0.1", 0)
+        self.port = sockets[0].getsockname()[1]
+        configure = Configure(token=TOKEN, options={"exposed": False, "codecs": ("vp8",)})
+        self.engine = EngineProcess(sockets, configure, on_message=self.heard.append)
+        self.rings: list[RingWriter] = []
+
+    def add(self, id_: int, name: str, size: tuple[int, int]) -> None:
+        self.engine.send(AddStream(id=id_, name=name, width=size[0], height=size[1], options={"max_bitrate": 500_000}))
+        self.hand_over(id_, size)
+
+    def hand_over(self, id_: int, size: tuple[int, int]) -> RingWriter:
+        ring = RingWriter(size[0] * size[1] * 4)
+        self.rings.append(ring)
+        self.engine.send(Ring(stream=id_, generation=len(self.rings)), ring)
+        return ring
+
+    def publish(self, id_: int, number: int, pixels: np.ndarray) -> None:
+        self.rings[-1].write(pixels, number, number)
+        self.engine.ring_bell(id_)
+
+    def all(self, kind: type[Any]) -> list[Any]:
+        return [message for message in self.heard if isinstance(message, kind)]
+
+
+@pytest.fixture
+async def parent() -> AsyncIterator[Parent]:
+    parent = Parent()
+    try:
+        await asyncio.to_thread(parent.engine.wait_ready, PATIENCE * 2)
+        yield parent
+    finally:
+        await asyncio.to_thread(parent.engine.close)
+        for ring in parent.rings:
+            ring.close()
+
+
+async def test_a_run_of_the_engine_from_its_first_word_to_its_last(parent: Parent) -> None:
+    url = f"ws://127.0.0.1:{parent.port}/ws"
+    pid = parent.engine.pid
+    assert pid and parent.all(Ready)[0].pid == pid
+    parent.add(5, "cam", (64, 48))
+    parent.publish(5, 1, flat(64, 48, 1))
+    async with connected(url, TOKEN) as viewer:
+        await eventually(lambda: "cam" in viewer.streams)
+        sub = await viewer.subscribe("cam")
+        assert same(await viewer.unit(), flat(64, 48, 1))
+
+        # A frame that needs a larger ring, while the first one is watched.
+        parent.hand_over(5, (640, 480))
+        picture = noise(640, 480)
+        parent.publish(5, 2, picture)
+        assert same(await viewer.unit(lambda unit: unit.number == 2), picture)
+
+        await viewer.say(wire.Input(sub, wire.InputEvent("wheel", 1.0, dy=2.5)))
+        await eventually(lambda: parent.all(InputArrived))
+        assert parent.all(InputArrived)[0].event == {"type": "wheel", "timestamp": 1.0, "dy": 2.5}
+        await eventually(
+            lambda: any(message.stats["encodes"] == {"lossless": 2} for message in parent.all(EngineStats))
+        )
+        assert (parent.all(Viewers)[-1].stream, parent.all(Viewers)[-1].count) == (5, 1)
+
+        # What the configuration left out is not offered.
+        await viewer.subscribe("cam", "webcodecs", "h264")
+        assert (await viewer.message(wire.Ended)).reason == "no_codec"
+
+        os.kill(pid, signal.SIGINT)  # a kernel's interrupt is for the user's code
+        parent.engine.send(RemoveStream(id=5))
+        assert (await viewer.message(wire.Ended)).reason == "stream_closed"
+        assert psutil.Process(pid).is_running()
+
+        closing = asyncio.create_task(asyncio.to_thread(parent.engine.close))
+        assert await viewer.closed() == 1001, "a goodbye is said"
+        await closing
+    assert not psutil.pid_exists(pid)
+
+
+def test_a_failure_is_told_with_its_trace() -> None:
+    arguments = ["--control=0", "--bell=0", "--listen=", f"--parent={os.getpid()}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "framewire.engine", *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1 and "Traceback" in done.stderr and "OSError" in done.stderr
