@@ -135,7 +135,7 @@ function statusRows(status: ViewStatus): readonly Row[] {
   const { showing, codec, size, reason, stream } = status;
   return [
     ["stream", stream],
-    ["mode", `${status.mode}${showing === "none" ? "" : ` → ${showing}`}`],
+    ["mode", showing === "none" || showing === status.mode ? status.mode : `${status.mode} → ${showing}`],
     ["why", reason],
     ["codec", showing === "lossless" ? "bit-exact" : codec === undefined ? "–" : CODECS[codec]],
     ["size", size === undefined ? "–" : `${size.width} × ${size.height}`],

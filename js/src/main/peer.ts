@@ -132,12 +132,14 @@ export class Peer {
     const track = watched.mid === undefined ? undefined : this.carried.get(watched.mid)?.track;
     const stream = watched.video.srcObject;
     if (track === undefined) return;
-    if (stream instanceof MediaStream && stream.getTracks()[0] === track) return;
     watched.painted = 0;
     watched.total = 0;
-    watched.video.srcObject = new MediaStream([track]);
-    // A refusal (data saver, no gesture) shows as no frame: the session knows what to do then.
-    watched.video.play().catch(() => undefined);
+    // A view that comes back to a pooled section finds its old track: nothing to set, but its frames count again.
+    if (!(stream instanceof MediaStream) || stream.getTracks()[0] !== track) {
+      watched.video.srcObject = new MediaStream([track]);
+      // A refusal (data saver, no gesture) shows as no frame: the session knows what to do then.
+      watched.video.play().catch(() => undefined);
+    }
     this.watch(view, watched);
   }
 

@@ -24,6 +24,8 @@ interface Lossless {
 }
 
 const PROOFS_MS = 250;
+/** The console names the first wrong frames; the count in the statistics goes on. */
+const WARNINGS_MAX = 5;
 
 export class Frames {
   private readonly assembler = new Assembler();
@@ -33,6 +35,7 @@ export class Frames {
   private readonly proofs = new Map<number, FrameProof[]>();
   private readonly turn = new MessageChannel();
   private turn_due = false;
+  private warnings = 0;
   private proofs_timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly ports: FramesPorts) {
@@ -120,7 +123,8 @@ export class Frames {
     unit.release();
     if (unpacked === undefined) return;
     if (!unpacked.ok) {
-      this.ports.post({ type: "log", level: "warn", text: `framewire: ${unpacked.why}` });
+      this.warnings += 1;
+      if (this.warnings <= WARNINGS_MAX) this.ports.post({ type: "log", level: "warn", text: `framewire: ${unpacked.why}` });
       return this.ports.feed({ type: "mismatched", stream });
     }
     const { image } = unpacked;
