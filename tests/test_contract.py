@@ -39,7 +39,9 @@ def tags(union: Any) -> set[str]:
 
 
 def test_the_structs_export_exactly_the_schema() -> None:
-    _, exported = msgspec.json.schema_components([wire.ViewerMessage, wire.ServerMessage], ref_template="#/$defs/{name}")
+    _, exported = msgspec.json.schema_components(
+        [wire.ViewerMessage, wire.ServerMessage], ref_template="#/$defs/{name}"
+    )
     theirs = {name: normal(node) for name, node in SCHEMA["$defs"].items() if not name.endswith("Message")}
     assert {name: normal(node) for name, node in exported.items()} == theirs
 

@@ -58,8 +58,9 @@ class Player:
 
     def open(self, rest: list[dict[str, Any]]) -> None:
         said = [entry["out"] for entry in rest if "out" in entry]
-        welcome = next((m for m in said if m.get("type") == "welcome"), {"time": 0, "server": "", "epoch": ""})
-        streams = next((m["streams"] for m in said if m.get("type") == "streams"), [])
+        silent: dict[str, Any] = {"time": 0, "server": "", "epoch": ""}
+        welcome: dict[str, Any] = next((m for m in said if m.get("type") == "welcome"), silent)
+        streams: list[Any] = next((m["streams"] for m in said if m.get("type") == "streams"), [])
         terms = s.Terms(
             admits=lambda token: {"event": "close", "code": 4401} not in said,
             codecs=CODECS,

@@ -34,7 +34,12 @@ class Program:
 
 @contextlib.asynccontextmanager
 async def running(
-    width: int, height: int, fps: float = 30, host: str = "127.0.0.1", hindrance: str = "still", inside: tuple[str, ...] = ()
+    width: int,
+    height: int,
+    fps: float = 30,
+    host: str = "127.0.0.1",
+    hindrance: str = "still",
+    inside: tuple[str, ...] = (),
 ) -> AsyncIterator[Program]:
     """The program, ready; ``inside`` is a command that it is an argument of."""
     command = [*inside, sys.executable, str(PROGRAM), str(width), str(height), str(fps), host, hindrance]

@@ -48,9 +48,7 @@ class Parent:
         self.orphanings = 0
         self.forced: list[int] = []
         self.link = EngineLink(
-            Handles(
-                **{"control": control.detach(), "bell": rung.detach(), "parent": os.getppid(), **handles}
-            ),
+            Handles(**{"control": control.detach(), "bell": rung.detach(), "parent": os.getppid(), **handles}),
             on_bell=self.rung.put_nowait,
             on_orphaned=self._on_orphaned,
             by_force=self.forced.append,
@@ -120,9 +118,7 @@ async def test_what_the_engine_says_waits_for_a_slow_parent_and_arrives_whole(pa
     heard: list[object] = []
     parent.control.setblocking(False)
     while len(heard) < len(said):
-        heard += decoder.feed(
-            await asyncio.wait_for(asyncio.get_running_loop().sock_recv(parent.control, 4096), 30)
-        )
+        heard += decoder.feed(await asyncio.wait_for(asyncio.get_running_loop().sock_recv(parent.control, 4096), 30))
     assert heard == said
 
 

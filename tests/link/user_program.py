@@ -20,9 +20,7 @@ from framewire.link.ring import RingWriter
 
 def main(end: str) -> None:
     command = [sys.executable, str(Path(__file__).with_name("echo_engine.py"))]
-    engine = EngineProcess(
-        bind("127.0.0.1", 0), Configure(), on_message=lambda message: None, command=command
-    )
+    engine = EngineProcess(bind("127.0.0.1", 0), Configure(), on_message=lambda message: None, command=command)
     ready = engine.wait_ready(60)
     ring = RingWriter(3)
     engine.send(AddStream(id=1, name="a", width=1, height=1))

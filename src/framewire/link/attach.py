@@ -172,9 +172,7 @@ class EngineLink:
         while not self._settled.wait(WATCH):
             if os.getppid() != self._parent:
                 self._abandoned = True
-                with contextlib.suppress(
-                    RuntimeError
-                ):  # the loop is closed: the engine is ending, it believes
+                with contextlib.suppress(RuntimeError):  # the loop is closed: the engine is ending, it believes
                     self._loop.call_soon_threadsafe(self._orphaned)
                 break
         if self._abandoned:  # whatever the engine does about it, and even if it closed this link since

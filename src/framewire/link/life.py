@@ -52,9 +52,7 @@ class Life:
         self._lines: deque[str] = deque(maxlen=_LINES)
         self._unfinished = b""
 
-    def _be_born(
-        self, command: Sequence[str], listeners: Sequence[socket.socket], ours: contextlib.ExitStack
-    ) -> None:
+    def _be_born(self, command: Sequence[str], listeners: Sequence[socket.socket], ours: contextlib.ExitStack) -> None:
         self._control, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         ours.enter_context(self._control)
         with control:

@@ -44,9 +44,7 @@ def bind(host: str = "localhost", port: int | None = None) -> list[socket.socket
         raise EngineError(f"{port} is no port: 0 to 65535") from error
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise EngineError(
-                f"port {port} of {host or 'this machine'} is taken; port=0 finds a free one"
-            ) from error
+            raise EngineError(f"port {port} of {host or 'this machine'} is taken; port=0 finds a free one") from error
         raise EngineError(f"cannot listen on {host or '*'} port {port}: {error.strerror or error}") from error
 
 
