@@ -298,12 +298,20 @@ class _SlotOutlet:
 
         self._hub, self._loop, self._id = hub, loop, options.id
         self._slot = LocalSlot()
+        self._told = False
         config = StreamConfig(options.id, options.name, options.width, options.height, options.fps, options.max_bitrate)
         self._call(lambda: hub.add_stream(config, self._slot))
 
     def write(self, pixels: Pixels, number: int, time_us: int) -> None:
         self._slot.write(pixels, number, time_us)
-        self._call(lambda: self._hub.published(self._id))
+        # Once until the loop has looked: a publisher that is faster than the loop must not fill its queue.
+        if not self._told:
+            self._told = True
+            self._call(self._tell)
+
+    def _tell(self) -> None:
+        self._told = False
+        self._hub.published(self._id)
 
     def close(self) -> None:
         self._slot.close()

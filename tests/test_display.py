@@ -1,0 +1,259 @@
+"""What the user holds: publishing from anywhere, hearing back, ending. Most on an engine inside this loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncIterator
+
+import numpy as np
+import pytest
+
+import framewire as fw
+from framewire import wire
+from framewire.display import InputEvent
+from tests.viewer import PATIENCE, connected, eventually, flat, noise, same
+
+
+@pytest.fixture
+async def display() -> AsyncIterator[fw.Display]:
+    async with fw.serve(64, 48, port=0, engine="inline") as display:
+        yield display
+
+
+async def key(viewer: object, sub: int, name: str) -> None:
+    await viewer.say(wire.Input(sub, wire.InputEvent("key_down", 1.0, key=name)))  # type: ignore[attr-defined]
+
+
+# Publishing
+
+
+async def test_a_frame_may_be_changed_right_after_publish(display: fw.Display) -> None:
+    async with connected(display.ws_url, display.server.token) as viewer:
+        await viewer.subscribe("default")
+        for seed in range(20):
+            picture = noise(64, 48, seed=seed)
+            sent = picture.copy()
+            display.publish(picture)
+            picture[:] = 0
+            assert same(await viewer.unit(), sent)
+
+
+async def test_a_wrong_array_is_refused_at_the_call_and_the_stream_goes_on(display: fw.Display) -> None:
+    async with connected(display.ws_url, display.server.token) as viewer:
+        await viewer.subscribe("default")
+        for wrong in (
+            np.zeros((3, 4, 4, 3)),
+            np.zeros((4, 4, 2), np.uint8),
+            np.zeros((4, 4), np.int64),
+            "picture",
+            None,
+        ):
+            with pytest.raises(fw.PublishError) as caught:
+                display.publish(wrong)
+            assert "\n" not in str(caught.value)
+        with pytest.raises(ValueError, match="bgr"):
+            display.publish(flat(4, 4)[:, :, 0], format="bgr")
+        display.publish(flat(64, 48, 7))
+        assert same(await viewer.unit(), flat(64, 48, 7))
+
+
+async def test_what_is_published_is_what_is_seen_whatever_it_came_as(display: fw.Display) -> None:
+    picture = noise(64, 48)
+    async with connected(display.ws_url, display.server.token) as viewer:
+        await viewer.subscribe("default")
+        for given, layout in ((picture, "rgb"), (picture[:, :, ::-1], "bgr"), (picture / 255.0, "rgb")):
+            display.publish(given, format=layout)  # type: ignore[arg-type]
+            assert same(await viewer.unit(), picture)
+        display.publish(picture[::2, ::-2, :1])
+        assert same(await viewer.unit(), np.ascontiguousarray(picture[::2, ::-2, :1]))
+        assert (display.width, display.height) == (32, 24)
+
+
+async def test_publishing_from_many_threads_at_once_tears_nothing(display: fw.Display) -> None:
+    over = threading.Event()
+
+    def publish(value: int) -> None:
+        while not over.is_set():
+            display.publish(flat(64, 48, value))
+
+    threads = [threading.Thread(target=publish, args=(value,)) for value in (10, 20, 30)]
+    async with connected(display.ws_url, display.server.token) as viewer:
+        await viewer.subscribe("default")
+        for thread in threads:
+            thread.start()
+        try:
+            units = [await viewer.unit() for _ in range(20)]
+        finally:
+            over.set()
+            for thread in threads:
+                await asyncio.to_thread(thread.join)
+    assert all(any(same(unit, flat(64, 48, value)) for value in (10, 20, 30)) for unit in units)
+    numbers = [unit.number for unit in units]
+    assert numbers == sorted(set(numbers)), "newer and newer"
+
+
+async def test_the_newest_frame_waits_for_viewers(display: fw.Display) -> None:
+    for value in range(10):
+        display.publish(flat(64, 48, value))
+    async with connected(display.ws_url, display.server.token) as viewer:
+        await viewer.subscribe("default")
+        assert same(await viewer.unit(), flat(64, 48, 9))
+
+
+async def test_a_publisher_that_is_faster_than_the_loop_fills_no_queue(
+    display: fw.Display, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[int] = []
+    monkeypatch.setattr(display.server._host.hub, "published", told.append)  # type: ignore[attr-defined]
+
+    def publish() -> None:
+        for value in range(1000):
+            display.publish(flat(8, 8, value % 256))
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    thread.join()  # the loop stands still meanwhile
+    await asyncio.sleep(0.05)
+    assert told == [0]
+
+
+# What comes back
+
+
+async def test_input_arrives_by_every_road_with_the_viewers_name(display: fw.Display) -> None:
+    called: list[InputEvent] = []
+    remove = display.on_event(called.append)
+    async with (
+        connected(display.ws_url, display.server.token) as one,
+        connected(display.ws_url, display.server.token) as two,
+    ):
+        sub = await one.subscribe("default")
+        await key(one, sub, "a")
+        await key(two, await two.subscribe("default"), "b")
+        await eventually(lambda: len(called) == 2)
+        polled = display.poll_events()
+        assert sorted(item.event["key"] for item in polled) == ["a", "b"]
+        assert len({item.client_id for item in polled}) == 2 and not display.poll_events()
+        assert {(item.principal, item.event["type"]) for item in polled} == {(None, "key_down")}
+        assert all(item.received_us > 1_600_000_000_000_000 for item in polled)
+
+        remove()
+        remove()
+        stream = display.events()
+        waiting = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0)
+        await key(one, sub, "c")
+        assert (await asyncio.wait_for(waiting, PATIENCE)).event["key"] == "c"
+        assert len(called) == 2
+        await stream.aclose()
+
+
+async def test_events_end_with_the_display_and_lose_none_that_came_before(display: fw.Display) -> None:
+    seen: list[str] = []
+
+    async def follow() -> None:
+        async for item in display.events():
+            seen.append(item.event["key"])
+
+    following = asyncio.create_task(follow())
+    await asyncio.sleep(0)
+    display._arrived("x", None, {"key": "last"})
+    await asyncio.to_thread(display.close)
+    await asyncio.wait_for(following, PATIENCE)
+    assert seen == ["last"] and not display._waiting
+    assert [item async for item in display.events()] == []
+
+
+async def test_a_callback_that_raises_harms_nobody(display: fw.Display, caplog: pytest.LogCaptureFixture) -> None:
+    called: list[InputEvent] = []
+    display.on_event(lambda _: 1 / 0)  # type: ignore[arg-type, return-value]
+    display.on_event(called.append)
+    async with connected(display.ws_url, display.server.token) as viewer:
+        sub = await viewer.subscribe("default")
+        await key(viewer, sub, "a")
+        await eventually(lambda: called)
+        display.publish(flat(64, 48, 3))
+        assert same(await viewer.unit(), flat(64, 48, 3))
+    assert len(display.poll_events()) == 1
+    assert [record.exc_info is not None for record in caplog.records if record.levelno >= logging.ERROR] == [True]
+
+
+async def test_old_events_give_way_to_new_ones(display: fw.Display) -> None:
+    small = display.server.add_stream("small", 4, 4, event_queue_size=3)
+    for number in range(10):
+        small._arrived("x", None, {"type": "char", "n": number})
+    assert [item.event["n"] for item in small.poll_events()] == [7, 8, 9]
+
+
+async def test_many_threads_may_poll(display: fw.Display) -> None:
+    got: list[InputEvent] = []
+    errors: list[BaseException] = []
+
+    def poll() -> None:
+        try:
+            for _ in range(2000):
+                got.extend(display.poll_events())
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=poll) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for number in range(2000):
+        display._arrived("x", None, {"n": number})
+    for thread in threads:
+        await asyncio.to_thread(thread.join)
+    got.extend(display.poll_events())
+    assert not errors and sorted(item.event["n"] for item in got) == list(range(2000))
+
+
+async def test_viewers_are_counted_and_numbers_come(display: fw.Display) -> None:
+    assert display.client_count == 0 and display.stats == {}
+    async with connected(display.ws_url, display.server.token) as viewer:
+        await viewer.subscribe("default")
+        await eventually(lambda: display.client_count == 1)
+        display.publish(flat(64, 48))
+        await viewer.unit()
+        await eventually(lambda: display.stats.get("encodes") == {"lossless": 1})
+        assert display.stats["viewers"] == 1 and display.stats["encodings"] == ["lossless"]
+    await eventually(lambda: display.client_count == 0)
+
+
+# Where it is
+
+
+async def test_the_address_holds_the_token_in_its_fragment_and_nowhere_else(display: fw.Display) -> None:
+    token = display.server.token
+    assert display.url == f"http://127.0.0.1:{display.port}/#token={token}"
+    assert token not in display.ws_url
+    assert token not in repr(display) and token not in repr(display.server)
+    other = display.server.add_stream("a b&c/é", 4, 4, fps=12)
+    assert other.url.startswith(f"http://127.0.0.1:{display.port}/?stream=a%20b%26c%2F%C3%A9#token=")
+    assert (other.name, other.fps, other.width, other.height) == ("a b&c/é", 12.0, 4, 4)
+
+
+# The end
+
+
+async def test_the_end_comes_once_and_says_so(display: fw.Display) -> None:
+    assert not display.closed and "64x48" in repr(display)
+    await display.aclose()
+    await display.aclose()
+    display.close()
+    assert display.closed and "closed" in repr(display)
+    with pytest.raises(fw.ClosedError, match="the display is closed"):
+        display.publish(flat(64, 48))
+    assert display.server.closed, "the engine ends with its last display"
+
+
+async def test_viewers_of_a_closed_stream_are_told(display: fw.Display) -> None:
+    other = display.server.add_stream("other", 4, 4)
+    async with connected(display.ws_url, display.server.token) as viewer:
+        sub = await viewer.subscribe("other")
+        await eventually(lambda: other.client_count)
+        other.close()
+        ended = await viewer.message(wire.Ended)
+        assert (ended.sub, ended.reason) == (sub, "stream_closed")
+        assert not display.server.closed, "a server that was not made by serve outlives its streams"

@@ -1,0 +1,464 @@
+"""How displays come to be, which engine they share, and that nothing is left when they end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+import framewire as fw
+from framewire import serving
+from framewire.host import HostOptions, StreamOptions
+from framewire.link import listen
+from tests.viewer import PATIENCE, connected, eventually, flat, same
+
+
+class Outlet:
+    """Takes frames to nowhere."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    def write(self, pixels: np.ndarray, number: int, time_us: int) -> None:
+        assert not self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Host:
+    """An engine that is none."""
+
+    living: list[Host]
+    pid = None
+
+    def __init__(self, options: HostOptions, listener: Any) -> None:
+        self.port = options.port or 10_000 + len(Host.living)
+        self.listener = listener
+        self.streams: list[StreamOptions] = []
+        Host.living.append(self)
+
+    def open(self, options: StreamOptions) -> Outlet:
+        self.streams.append(options)
+        return Outlet()
+
+    def close(self) -> None:
+        Host.living.remove(self)
+
+    async def aclose(self) -> None:
+        self.close()
+
+    def wait_ready(self, timeout: float) -> None: ...
+    async def ready(self) -> None: ...
+
+
+@pytest.fixture
+def hosts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Host]]:
+    """Engines that cost nothing, and none of another test's among them."""
+    Host.living = []
+    monkeypatch.setattr(serving, "ProcessHost", Host)
+    monkeypatch.setattr(serving, "_shared", [])
+    yield Host.living
+
+
+# Which engine
+
+
+def test_displays_share_an_engine_until_the_last_one_closes(hosts: list[Host]) -> None:
+    one, two = fw.serve(64, 48, name="one"), fw.serve(64, 48, name="two")
+    assert len(hosts) == 1 and one.server is two.server
+    one.close()
+    assert len(hosts) == 1 and two.server.streams == ["two"]
+    with two:
+        pass
+    assert not hosts and two.server.closed
+    assert fw.serve(64, 48).server is not two.server
+
+
+def test_serving_a_name_again_replaces_it_and_says_so_to_the_old_one(hosts: list[Host]) -> None:
+    old = fw.serve(64, 48)
+    new = fw.serve(32, 24)
+    assert len(hosts) == 1 and new.server.stream() is new
+    with pytest.raises(fw.ClosedError, match=r"replaced by a newer one of the same name, 'default' \(name= gives"):
+        old.publish(flat(4, 4))
+    new.publish(flat(4, 4))
+    old.close()
+    assert hosts, "what was replaced takes nothing with it"
+    new.close()
+    assert not hosts
+
+
+@pytest.mark.parametrize(
+    "different",
+    [{"token": "x" * 22}, {"port": 9}, {"host": "localhost"}, {"allow_origins": ["https://a.example"]},
+     {"allow_hosts": ["a.example"]}, {"ice_servers": [{"urls": "stun:a.example"}]}, {"codecs": ["vp8"]}],
+    ids=str,
+)  # fmt: skip
+def test_whoever_asks_for_something_else_gets_an_engine_of_its_own_once(
+    hosts: list[Host], different: dict[str, Any]
+) -> None:
+    plain = fw.serve(4, 4)
+    other = fw.serve(4, 4, **different)
+    again = fw.serve(4, 4, **different)
+    assert other.server is not plain.server and again.server is other.server
+    assert len(hosts) == 2, "running a cell again leaks nothing"
+    again.close()
+    plain.close()
+    assert not hosts
+
+
+def test_any_port_and_the_same_token_fit(hosts: list[Host]) -> None:
+    one = fw.serve(4, 4, name="one")
+    assert fw.serve(4, 4, port=0).server is fw.serve(4, 4, name="b", port=one.port).server is one.server
+    assert fw.serve(4, 4, name="c", token=one.server.token).server is one.server
+
+
+def test_after_a_failure_the_next_serve_starts_anew(hosts: list[Host]) -> None:
+    old = fw.serve(4, 4)
+    hosts[0].listener.on_failed("it ended again and again")
+    assert old.server.failure == "it ended again and again"
+    new = fw.serve(4, 4, name="new")
+    assert new.server is not old.server and len(hosts) == 1
+    with pytest.raises(fw.ClosedError, match="the engine failed: it ended again and again"):
+        old.publish(flat(4, 4))
+
+
+def test_threads_that_serve_and_close_at_once_get_in_nobodys_way(hosts: list[Host]) -> None:
+    errors: list[BaseException] = []
+    most = 0
+
+    def work(name: str) -> None:
+        nonlocal most
+        try:
+            for _ in range(200):
+                with fw.serve(4, 4, name=name) as display:
+                    display.publish(flat(4, 4))
+                    most = max(most, len(hosts))
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(str(number),)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors and not hosts
+    # One that is being closed may overlap with its successor.
+    assert most <= len(threads)
+
+
+def test_a_server_of_many_streams(hosts: list[Host]) -> None:
+    streams = [{"name": "a", "width": 4, "height": 4}, {"name": "b", "width": 8, "height": 6, "fps": 5}]
+    with fw.serve_server(streams=streams) as server:
+        assert server.streams == ["a", "b"] and server.stream("b").fps == 5.0
+        a, b = server.stream("a"), server.stream("b")
+        server.remove_stream("a")
+        assert a.closed and server.streams == ["b"] and hosts
+        with pytest.raises(KeyError):
+            server.stream("a")
+        assert server.add_stream("b", 4, 4) is server.stream("b") and b.closed
+    assert not hosts and server.closed
+    with pytest.raises(fw.ClosedError, match="the server is closed"):
+        server.add_stream("c", 4, 4)
+    server.close()
+
+
+def test_a_server_whose_streams_make_no_sense_leaves_nothing(hosts: list[Host]) -> None:
+    with pytest.raises(ValueError, match="no frame size"):
+        fw.serve_server(streams=[{"name": "a", "width": 4, "height": 4}, {"name": "b", "width": 0, "height": 4}])
+    assert not hosts
+
+
+def test_the_end_of_a_server_is_told(hosts: list[Host], caplog: pytest.LogCaptureFixture) -> None:
+    told: list[int] = []
+    server = fw.serve_server()
+    server.on_close(lambda: 1 / 0)  # type: ignore[arg-type, return-value]
+    server.on_close(lambda: told.append(1))
+    server.close()
+    server.on_close(lambda: told.append(2))
+    assert told == [1, 2] and "a callback failed" in caplog.text
+
+
+def test_nobody_watches_an_engine_that_was_started_again(hosts: list[Host]) -> None:
+    display = fw.serve(4, 4)
+    hosts[0].listener.on_viewers(0, 3)
+    hosts[0].listener.on_viewers(99, 5)
+    assert display.client_count == 3
+    hosts[0].listener.on_ready()
+    assert display.client_count == 0
+
+
+# What is asked for
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ({"width": 0}, "no frame size"),
+        ({"height": 16_385}, "no frame size"),
+        ({"width": 4.5}, "no frame size"),
+        ({"width": "640"}, "no frame size"),
+        ({"height": None}, "no frame size"),
+        ({"height": float("nan")}, "no frame size"),
+        ({"fps": 0}, "fps"),
+        ({"fps": 1001}, "fps"),
+        ({"fps": float("nan")}, "fps"),
+        ({"max_bitrate": 0}, "max_bitrate"),
+        ({"name": ""}, "name"),
+        ({"name": "x" * 129}, "name"),
+        ({"name": 7}, "name"),
+        ({"token": "short"}, "22 at least"),
+        ({"codecs": ["h264", "h265"]}, "h265"),
+        ({"allow_origins": "https://a.example"}, "lists of strings"),
+        ({"allow_hosts": "a.example"}, "lists of strings"),
+    ],
+    ids=str,
+)
+def test_arguments_that_make_no_sense_are_refused_before_anything_starts(
+    hosts: list[Host], arguments: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        fw.serve(**{"width": 4, "height": 4, **arguments})
+    assert not hosts
+
+
+def test_sizes_come_as_numbers_of_any_kind(hosts: list[Host]) -> None:
+    display = fw.serve(np.int64(1280) / 2, np.uint16(480), fps=np.float32(30))  # type: ignore[arg-type]
+    (options,) = hosts[0].streams
+    assert (options.width, options.height, options.fps) == (640, 480, 30.0)
+    assert {type(options.width), type(options.height)} == {int} and type(options.fps) is float
+    assert display.width == 640
+
+
+def test_a_token_is_made_up_and_told_to_nobody(hosts: list[Host], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    one = fw.serve(4, 4)
+    one.close()
+    two = fw.serve(4, 4, host="0.0.0.0")
+    tokens = one.server.token, two.server.token
+    assert tokens[0] != tokens[1] and min(map(len, tokens)) >= 22, "128 bits and more"
+    assert "other machines can reach it" in caplog.text
+    said = caplog.text + repr(one) + repr(two.server) + repr(two.server._options)
+    with pytest.raises(fw.ClosedError) as caught:
+        one.publish(flat(4, 4))
+    assert not [token for token in tokens if token in said + str(caught.value)]
+
+
+# Ports, with real sockets on a loop
+
+
+def listening() -> set[tuple[str, int]]:
+    """Where this process listens; and every UDP socket it has."""
+    connections = psutil.Process().net_connections(kind="inet")
+    return {(c.laddr.ip, c.laddr.port) for c in connections if c.status in (psutil.CONN_LISTEN, psutil.CONN_NONE)}
+
+
+async def test_by_default_only_this_machine_can_knock() -> None:
+    before = listening()
+    async with fw.serve(4, 4, port=0, engine="inline") as display:
+        display.publish(flat(4, 4))
+        async with connected(display.ws_url, display.server.token) as viewer:
+            await viewer.subscribe("default")
+            await viewer.unit()
+            assert listening() - before == {("127.0.0.1", display.port)}, "and no UDP before a viewer asks for it"
+    assert listening() == before
+    async with fw.serve(4, 4, host="0.0.0.0", port=0, engine="inline") as display:
+        assert "0.0.0.0" in {ip for ip, _ in listening() - before}, "beyond it only who says so"
+        assert display.url.startswith(f"http://127.0.0.1:{display.port}/#token=")
+
+
+async def test_a_port_that_is_taken_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(fw.EngineError, match=f"port {port} .* is taken"):
+            fw.serve(4, 4, port=port, engine="inline")
+    with pytest.raises(fw.EngineError, match="no address of this machine|cannot listen"):
+        fw.serve(4, 4, host="192.0.2.1", port=0, engine="inline")
+    with pytest.raises(fw.EngineError, match="70000 is no port"):
+        fw.serve(4, 4, port=70_000, engine="inline")
+
+
+async def test_the_usual_port_is_used_again_and_another_one_while_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        usual = free.getsockname()[1]
+    monkeypatch.setattr(listen, "DEFAULT_PORT", usual)
+    for _ in range(2):
+        async with fw.serve(4, 4, engine="inline") as display:
+            assert display.port == usual
+            async with fw.serve_server(engine="inline") as other:
+                assert other.port not in (0, usual)
+
+
+async def test_awaiting_waits_for_the_port() -> None:
+    display = await fw.serve(4, 4, port=0, engine="inline")
+    async with connected(display.ws_url, display.server.token):
+        await display.aclose()
+
+
+# Processes
+
+
+@pytest.fixture(scope="module")
+def display() -> Iterator[fw.Display]:
+    """One display with an engine process, for all tests that can share it."""
+    with fw.serve(64, 48, port=0) as display:
+        display.wait_ready(PATIENCE * 2)
+        yield display
+
+
+def watch(display: fw.Display, value: int) -> None:
+    """A viewer comes, and finds this picture."""
+
+    async def look() -> None:
+        async with connected(display.ws_url, display.server.token) as viewer:
+            await eventually(lambda: display.name in viewer.streams)
+            await viewer.subscribe(display.name)
+            unit = await viewer.unit(lambda unit: same(unit, flat(unit.width, unit.height, value)))
+            assert unit.width
+
+    asyncio.run(look())
+
+
+def test_no_loop_is_needed(display: fw.Display) -> None:
+    display.publish(flat(64, 48, 1))
+    watch(display, 1)
+    display.publish(flat(640, 480, 2))
+    watch(display, 2)
+    assert (display.width, display.height) == (640, 480)
+
+
+def test_threads_that_serve_at_once_share_the_engine(display: fw.Display) -> None:
+    served: list[fw.Display] = []
+    threads = [
+        threading.Thread(target=lambda n=n: served.append(fw.serve(8, 8, name=f"t{n}")))  # type: ignore[misc]
+        for n in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {each.server.engine_pid for each in served} == {display.server.engine_pid}
+    for number, each in enumerate(served):
+        each.publish(flat(8, 8, number))
+    watch(served[2], 2)
+    for each in served:
+        each.close()
+    assert display.server.streams == ["default"]
+
+
+async def test_input_comes_back_to_a_loop_and_to_callbacks(display: fw.Display) -> None:
+    from framewire import wire
+
+    called: list[str] = []
+    remove = display.on_event(lambda item: called.append(threading.current_thread().name))
+    async with connected(display.ws_url, display.server.token) as viewer:
+        sub = await viewer.subscribe("default")
+        waiting = asyncio.ensure_future(anext(display.events()))
+        await asyncio.sleep(0)
+        await viewer.say(wire.Input(sub, wire.InputEvent("pointer_down", 1.0, x=3.0, y=4.0, button=1)))
+        event = (await asyncio.wait_for(waiting, PATIENCE)).event
+        assert event == {"type": "pointer_down", "timestamp": 1.0, "x": 3.0, "y": 4.0, "button": 1}
+        assert called == ["framewire-engine"]
+        await eventually(lambda: display.client_count == 1 and display.stats.get("viewers") == 1)
+    remove()
+    await eventually(lambda: display.client_count == 0)
+
+
+def test_a_forked_child_owns_nothing_and_ends_nothing(display: fw.Display) -> None:
+    engine = display.server.engine_pid
+    with display._lock, serving._shared_lock, display.server._lock:  # as if other threads were at work
+        child = os.fork()
+        if child == 0:
+            with contextlib.suppress(BaseException):
+                signal.alarm(20)
+                try:
+                    display.publish(flat(64, 48, 99))
+                except fw.ClosedError as error:
+                    assert "parent of this forked process" in str(error)
+                    display.close()
+                    display.server.close()
+                    assert not serving._shared and display.server.engine_pid is None
+                    os._exit(7)
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert display.server.engine_pid == engine
+    display.publish(flat(64, 48, 3))
+    watch(display, 3)
+
+
+def test_an_engine_that_is_killed_comes_back_as_it_was(display: fw.Display, caplog: pytest.LogCaptureFixture) -> None:
+    second = fw.serve(16, 16, name="second")
+    second.publish(flat(16, 16, 5))
+    display.publish(flat(64, 48, 4))
+    url, old = display.url, display.server.engine_pid
+    assert old
+    os.kill(old, signal.SIGKILL)
+    watch(display, 4)  # connects at once: it waits in the port's backlog until there is an engine again
+    watch(second, 5)
+    display.publish(flat(64, 48, 6))
+    watch(display, 6)
+    assert display.url == url and display.server.engine_pid not in (None, old)
+    assert "starting it again" in caplog.text and display.server.token not in caplog.text
+    second.close()
+
+
+def shared_memory() -> set[str]:
+    return {path.name for path in Path("/dev/shm").iterdir() if "framewire" in path.name or "psm" in path.name}
+
+
+def test_the_end_leaves_no_process_no_descriptor_and_no_memory() -> None:
+    descriptors, memory = len(os.listdir("/proc/self/fd")), shared_memory()
+    threads, children = threading.active_count(), {child.pid for child in psutil.Process().children(recursive=True)}
+    display = fw.serve(64, 48, port=0, token="a token of this test alone")
+    pid = display.server.engine_pid
+    for size in (64, 1000, 10):
+        display.publish(flat(size, size, 1))
+    assert pid and display.server.engine_pid == pid
+    arguments = " ".join(psutil.Process(pid).cmdline()) + str(psutil.Process(pid).environ())
+    assert "a token of this test alone" not in arguments, "where other users of the machine could read it"
+    display.close()  # before it was even up
+    assert not psutil.pid_exists(pid)
+    assert {child.pid for child in psutil.Process().children(recursive=True)} == children
+    assert len(os.listdir("/proc/self/fd")) == descriptors and shared_memory() == memory
+    assert threading.active_count() == threads
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", display.port))
+
+
+PROGRAM = """
+    import sys, time
+    import numpy as np
+    import framewire as fw
+    display = fw.serve(64, 48, port=0).wait_ready()
+    display.publish(np.zeros((48, 64, 3), np.uint8))
+    print(display.server.engine_pid, display.server.port, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_the_engine_of_a_program_that_is_killed_ends() -> None:
+    command = [sys.executable, "-c", textwrap.dedent(PROGRAM)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout
+        engine, port = map(int, program.stdout.readline().split())
+        with socket.create_connection(("127.0.0.1", port)):
+            program.kill()
+            deadline = time.monotonic() + PATIENCE
+            while psutil.pid_exists(engine) and psutil.Process(engine).status() != psutil.STATUS_ZOMBIE:
+                assert time.monotonic() < deadline, "the engine outlives its program"
+                time.sleep(0.05)
