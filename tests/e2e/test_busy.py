@@ -26,16 +26,18 @@ async def seen_with(new_page: NewPage, hindrance: str) -> Report:
         return probe.report(seen, await program.end())
 
 
-@pytest.mark.parametrize("hindrance", ["spin", "sleep"])
-async def test_a_busy_publisher_costs_neither_frames_nor_time(new_page: NewPage, hindrance: str):
+async def test_a_busy_publisher_costs_neither_frames_nor_time(new_page: NewPage):
     for again in range(TRIES):
         free = await seen_with(new_page, "still")
-        held = await seen_with(new_page, hindrance)
         say("free:", free)
-        say(f"{hindrance}:", held)
-        # The display's own beat is 16.7 ms; a few of the difference are its chance.
-        fine = held.fps >= 0.9 * free.fps and held.p50 <= 1.5 * free.p50 + 5
-        if fine or again == TRIES - 1:
+        held = {hindrance: await seen_with(new_page, hindrance) for hindrance in ("spin", "sleep")}
+        for hindrance, report in held.items():
+            say(f"{hindrance}:", report)
+        if again == TRIES - 1 or all(alike(free, report) for report in held.values()):
             break
-    assert held.fps >= 0.9 * free.fps
-    assert held.p50 <= 1.5 * free.p50 + 5
+    assert all(alike(free, report) for report in held.values())
+
+
+def alike(free: Report, held: Report) -> bool:
+    # A picture waits up to 16.7 ms for the screen's beat: a few milliseconds of the difference are chance.
+    return held.fps >= 0.9 * free.fps and held.p50 <= 1.5 * free.p50 + 5

@@ -1,0 +1,54 @@
+"""A second engine: Firefox shows the picture over WebRTC, in VP8, and exact over the WebSocket."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+import framewire as fw
+from benchmarks import probe
+from tests.conftest import firefox
+from tests.e2e.bidi import Tab, firefox_tab
+from tests.e2e.stage import Publisher, address, advances, debug, say, showing, until, watch
+
+pytestmark = [pytest.mark.firefox, pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def tab(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tab]:
+    program = firefox()
+    assert program
+    profile: Path = tmp_path_factory.mktemp("firefox")
+    async with firefox_tab(program, profile) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("codecs", [("vp8",), ("h264", "vp8")], ids=["vp8", "its choice"])
+async def test_video_moves_in_firefox(tab: Tab, codecs: tuple[str, ...]):
+    async with fw.serve(320, 240, port=0, codecs=codecs) as display:
+        with Publisher(display) as publisher:
+            await tab.goto(display.url)
+            status = await showing(tab, "webrtc")
+            assert status["codec"] in codecs
+            seen = await watch(tab, 2)
+            say(status["codec"], probe.report(seen, publisher.log))
+            assert {one.element for one in seen} == {"video"}
+            assert advances(seen)
+            assert len(seen) > 10
+
+
+async def test_lossless_frames_arrive_exact_in_firefox(tab: Tab):
+    async with fw.serve(320, 240, port=0) as display:
+        with Publisher(display):
+            await tab.goto(address(display.url, mode="lossless"))
+            await showing(tab, "lossless")
+            assert advances(await watch(tab, 1))
+
+            async def many() -> bool:
+                return ((await debug(tab)).get("stats") or {}).get("exact", 0) > 20
+
+            await until(many)
+            assert (await debug(tab))["stats"]["mismatched"] == 0
