@@ -43,8 +43,7 @@ export class Peer {
   execute(command: PeerCommand): void {
     switch (command.type) {
       case "peer_offer":
-        this.negotiation = this.negotiation.then(() => this.negotiate(command)).catch((error: unknown) => this.failed(command.peer, error));
-        return;
+        return this.take(command);
       case "peer_attach":
         return this.attach(command.view, command.mid);
       case "peer_detach":
@@ -75,10 +74,19 @@ export class Peer {
     this.pc = undefined;
   }
 
-  private async negotiate(offer: Offer): Promise<void> {
-    if (offer.peer !== this.id || this.pc === undefined) this.open(offer);
+  /** One offer of a connection after the other; a new connection waits for none of the old, which never settles what it owes once closed. */
+  private take(offer: Offer): void {
+    try {
+      if (offer.peer !== this.id || this.pc === undefined) this.open(offer);
+    } catch (error) {
+      return this.failed(offer.peer, error);
+    }
     const { pc } = this;
-    if (pc === undefined) return;
+    this.negotiation = this.negotiation.then(() => this.negotiate(offer, pc)).catch((error: unknown) => this.failed(offer.peer, error));
+  }
+
+  private async negotiate(offer: Offer, pc: RTCPeerConnection | undefined): Promise<void> {
+    if (pc === undefined || pc !== this.pc) return;
     await pc.setRemoteDescription({ type: "offer", sdp: offer.sdp });
     await pc.setLocalDescription();
     if (pc !== this.pc) return;
@@ -88,6 +96,7 @@ export class Peer {
   private open(offer: Offer): void {
     this.close();
     this.id = offer.peer;
+    this.negotiation = Promise.resolve();
     const ice_servers = offer.ice_servers.map((server) => ({ ...server, urls: [...server.urls] }));
     const pc = new RTCPeerConnection({ iceServers: ice_servers, bundlePolicy: "max-bundle" });
     this.pc = pc;
