@@ -49,6 +49,7 @@ UNTESTED = {
 # Tests that mirror no module of the package, and why.
 UNMIRRORED = {
     "test_house.py": "the rules themselves",
+    "test_lifetimes.py": "displays, hosts and the engine's process together, over kills and forks",
     "test_contract.py": "plays signaling/ against wire.py and engine/session.py together",
     "test_hatch_build.py": "mirrors hatch_build.py, beside the package",
 }

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -101,7 +101,7 @@ class Display:
                 events.append(self._events.popleft())
         return events
 
-    async def events(self) -> AsyncIterator[InputEvent]:
+    async def events(self) -> AsyncGenerator[InputEvent, None]:
         """Input events as they arrive, until the display is closed."""
         loop = asyncio.get_running_loop()
         arrived = asyncio.Event()

@@ -220,10 +220,10 @@ class InlineHost:
     pid: int | None = None
 
     def __init__(self, options: HostOptions, listener: Listener) -> None:
-        try:
-            self._loop = asyncio.get_running_loop()
-        except RuntimeError:
-            raise EngineError('engine="inline" needs a running event loop; engine="process" does not') from None
+        loop = _running_loop()
+        if loop is None:
+            raise EngineError('engine="inline" needs a running event loop; engine="process" does not')
+        self._loop = loop
         self._sockets = open_sockets(options)
         self.port: int = self._sockets[0].getsockname()[1]
         self._hub, self._server = _inline_hub(options, _InlineVoice(listener))
@@ -231,6 +231,11 @@ class InlineHost:
         self._started = self._loop.create_task(self._server.start(self._sockets))
         self._reporter = self._loop.create_task(self._report())
         self._ended: asyncio.Task[None] | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether its loop is closed: nothing comes of it any more."""
+        return self._loop.is_closed()
 
     @property
     def hub(self) -> Hub:
@@ -249,8 +254,8 @@ class InlineHost:
     def close(self) -> None:
         """Ends it soon: the loop must run for the goodbyes to be said. `aclose` waits for them."""
         try:
-            self._loop.call_soon_threadsafe(self._end)
-        except RuntimeError:  # the loop is closed, and took everything with it but these
+            _run_on(self._loop, self._end)
+        except ClosedError:  # it took everything with it but these
             self._close_sockets()
 
     async def aclose(self) -> None:
@@ -259,16 +264,15 @@ class InlineHost:
     def _end(self) -> asyncio.Task[None]:
         if self._ended is None:
             self._ended = self._loop.create_task(self._close())
+            # Not at the task's own end: a loop that ends now cancels it before it has begun.
+            self._ended.add_done_callback(lambda _: self._close_sockets())
         return self._ended
 
     async def _close(self) -> None:
         self._reporter.cancel()
-        try:
-            await self._started
-            await self._hub.close()
-            await self._server.close()
-        finally:
-            self._close_sockets()
+        await self._started
+        await self._hub.close()
+        await self._server.close()
 
     def _close_sockets(self) -> None:
         for sock in self._sockets:
@@ -300,14 +304,14 @@ class _SlotOutlet:
         self._slot = LocalSlot()
         self._told = False
         config = StreamConfig(options.id, options.name, options.width, options.height, options.fps, options.max_bitrate)
-        self._call(lambda: hub.add_stream(config, self._slot))
+        _run_on(loop, lambda: hub.add_stream(config, self._slot))
 
     def write(self, pixels: Pixels, number: int, time_us: int) -> None:
         self._slot.write(pixels, number, time_us)
         # Once until the loop has looked: a publisher that is faster than the loop must not fill its queue.
         if not self._told:
             self._told = True
-            self._call(self._tell)
+            _run_on(self._loop, self._tell)
 
     def _tell(self) -> None:
         self._told = False
@@ -316,20 +320,25 @@ class _SlotOutlet:
     def close(self) -> None:
         self._slot.close()
         with contextlib.suppress(ClosedError):  # the loop is closed, and the hub with it
-            self._call(lambda: self._hub.remove_stream(self._id))
+            _run_on(self._loop, lambda: self._hub.remove_stream(self._id))
 
-    def _call(self, work: Callable[[], None]) -> None:
-        try:
-            here = asyncio.get_running_loop() is self._loop
-        except RuntimeError:
-            here = False
-        if here:
-            work()
-            return
-        try:
-            self._loop.call_soon_threadsafe(work)
-        except RuntimeError:
-            raise ClosedError("the event loop that the engine ran on is closed") from None
+
+def _run_on(loop: asyncio.AbstractEventLoop, work: Callable[[], object]) -> None:
+    """Here and now on the loop's own thread, soon from any other. Raises ClosedError where the loop is closed."""
+    if _running_loop() is loop:
+        work()
+        return
+    try:
+        loop.call_soon_threadsafe(work)
+    except RuntimeError:
+        raise ClosedError("the event loop that the engine ran on is closed") from None
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _inline_hub(options: HostOptions, voice: _InlineVoice) -> tuple[Hub, WebServer]:

@@ -297,7 +297,9 @@ def serve_server(
 def _share(options: HostOptions, engine: Engine, given_token: str | None) -> Server:
     """The shared server that is what these options ask for, or a new one."""
     for server in list(_shared):
-        if _is_what(server, options, engine, given_token):
+        if isinstance(server._host, InlineHost) and server._host.over:
+            server.close()
+        elif _is_what(server, options, engine, given_token):
             if not server.failure:
                 return server
             if server._shut(f"the engine failed: {server.failure}"):

@@ -1,0 +1,145 @@
+"""The command line, as one types it: what it prints, and how it ends."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import framewire as fw
+from framewire import cli
+
+
+def test_the_demo_prints_its_address_runs_and_ends_by_itself() -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "framewire",
+        "demo",
+        "--no-open",
+        "--seconds",
+        "1",
+        "--size",
+        "64x48",
+        "--port",
+        "0",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=110)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"http://127\.0\.0\.1:\d+/#token=[\w-]{22,}\n", done.stdout)
+    assert "plasma, 64x48 at 60 fps" in done.stdout and done.stderr == ""
+
+
+def test_the_demo_of_a_mode_opens_the_page_in_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(cli, "_has_screen", lambda: True)
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr(cli, "serve", staged)
+    assert (
+        cli.main(
+            ["demo", "gradient" if "gradient" in cli.PATTERNS else "plasma", "--mode", "lossless", "--seconds", "0.01"]
+        )
+        == 0
+    )
+    assert opened == ["http://127.0.0.1:1/?mode=lossless#token=x"]
+    assert opened[0] in capsys.readouterr().out
+
+
+class Staged:
+    """A display that nobody serves."""
+
+    url, width, height, client_count = "http://127.0.0.1:1/#token=x", 4, 4, 0
+    server = SimpleNamespace(failure=None, address="127.0.0.1:1")
+
+    def __enter__(self) -> Staged:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+    def wait_ready(self) -> None: ...
+    def publish(self, frame: Any) -> None: ...
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        return {}
+
+
+def staged(*_: Any, **__: Any) -> Staged:
+    return Staged()
+
+
+def test_an_engine_that_fails_ends_the_demo_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "serve", staged)
+    monkeypatch.setattr(Staged.server, "failure", "it ended again and again")
+    assert cli.main(["demo", "--no-open"]) == 1
+    assert "framewire: it ended again and again\n" in capsys.readouterr().err
+
+
+def test_a_taken_port_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert cli.main(["demo", "--no-open", "--port", str(taken.getsockname()[1])]) == 1
+    error = capsys.readouterr().err
+    assert "is taken" in error and error.count("\n") == 1
+
+
+def test_ctrl_c_is_no_failure_to_tell_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "serve", staged)
+    monkeypatch.setattr(cli, "_watch", interrupted)
+    assert cli.main(["demo", "--no-open"]) == 130
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["demo", "--size", "640"], ["demo", "--size", "0x4"], ["demo", "--size", "4x99999"], ["demo", "--size", "axb"],
+     ["demo", "--fps", "0"], ["demo", "--fps", "many"], ["demo", "nothing-like-it"], ["demo", "--mode", "smoke"],
+     ["demo", "--port", "x"], [], ["dance"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_what_makes_no_sense_is_refused_with_a_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(words)
+    assert caught.value.code == 2 and "usage: framewire" in capsys.readouterr().err
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--version"])
+    assert caught.value.code == 0 and capsys.readouterr().out == f"framewire {fw.__version__}\n"
+
+
+def test_the_doctor_finds_this_machine_well(capsys: pytest.CaptureFixture[str]) -> None:
+    status = cli.main(["doctor"])
+    out = capsys.readouterr().out
+    assert status == 0 and out.endswith("all is well\n"), out
+    assert re.search(r"the engine starts in [\d.]+ s and answers", out) and "fps of 720p noise" in out
+
+
+@pytest.mark.parametrize(
+    "check, words",
+    [
+        (lambda: (False, "the client is not built"), "  NO  the client is not built\n"),
+        (lambda: 1 / 0, "ZeroDivisionError: division by zero\n"),
+    ],
+)
+def test_the_doctor_counts_what_is_to_mend(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], check: Callable[[], Any], words: str
+) -> None:
+    for name in [name for name in vars(cli) if name.startswith("_check_")]:
+        monkeypatch.setattr(cli, name, lambda: (True, "fine"))
+    monkeypatch.setattr(cli, "_check_engine", check)
+    assert cli.main(["doctor"]) == 1
+    out = capsys.readouterr().out
+    assert words in out and out.count("  ok  fine\n") == 5 and out.endswith("1 to mend\n")

@@ -1,0 +1,45 @@
+"""The exception tree is the one that is drawn, and what users may catch them as."""
+
+from __future__ import annotations
+
+import pytest
+
+from framewire import errors
+from framewire.errors import CloseCode, FramewireError, RemoteProtocolError
+
+
+def drawn() -> dict[str, str]:
+    """Child to parent, as the module's docstring draws them."""
+    parents: dict[str, str] = {}
+    above: list[tuple[int, str]] = []
+    for line in (errors.__doc__ or "").splitlines():
+        words = line.replace("│", " ").replace("├── ", "    ").replace("└── ", "    ")
+        name = words.split()[0] if words.split() else ""
+        if not name.endswith("Error"):
+            continue
+        depth = len(words) - len(words.lstrip())
+        above = [(d, n) for d, n in above if d < depth]
+        if above:
+            parents[name] = above[-1][1]
+        above.append((depth, name))
+    return parents
+
+
+def test_the_tree_is_the_one_that_is_drawn() -> None:
+    classes = {name: each for name, each in vars(errors).items() if isinstance(each, type)}
+    real = {name: each.__mro__[1].__name__ for name, each in classes.items() if issubclass(each, FramewireError)}
+    parents = {"FramewireError": "Exception", **drawn()}
+    assert real == parents
+
+
+@pytest.mark.parametrize(
+    "ours, theirs",
+    [(errors.PublishError, ValueError), (errors.ClosedError, RuntimeError), (errors.EngineError, RuntimeError)],
+)
+def test_some_are_also_what_python_calls_them(ours: type[Exception], theirs: type[Exception]) -> None:
+    assert issubclass(ours, theirs)
+
+
+def test_a_violation_carries_its_code() -> None:
+    error = RemoteProtocolError(CloseCode.LIMITS, "too many")
+    assert (error.code, error.reason, str(error)) == (4429, "too many", "4429 limits: too many")

@@ -1,0 +1,122 @@
+"""The widgets: what is saved of them holds no secret, and the token comes by message and only while there is a use."""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+import framewire as fw
+from framewire import notebook
+
+SENT: list[tuple[Any, dict[str, Any]]] = []
+
+
+@pytest.fixture(autouse=True)
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dict[str, Any]]]:
+    """Custom messages to the views, as (widget, message)."""
+    SENT.clear()
+    monkeypatch.setattr(notebook._Widget, "send", lambda self, content, buffers=None: SENT.append((self, content)))
+    return SENT
+
+
+@pytest.fixture
+async def display() -> AsyncIterator[fw.Display]:
+    async with fw.serve(64, 150, port=0, engine="inline") as display:
+        yield display
+
+
+def hello(widget: Any, content: Any = None) -> None:
+    """A view appears, or something else says something."""
+    widget._handle_custom_msg({"type": "hello"} if content is None else content, [])
+
+
+async def test_the_token_is_in_nothing_that_is_saved(display: fw.Display) -> None:
+    token = display.server.token
+    for widget in (display.widget(), display.widget(batteries=False), notebook.Viewer.of(display, mode="lossless")):
+        hello(widget)
+        assert token not in json.dumps(widget.get_state(), default=str)
+        assert token not in repr(widget) and token not in str(widget.__dict__.get("_trait_values"))
+        assert token not in json.dumps(widget._repr_mimebundle_(), default=str)
+        assert not [name for name in widget.trait_names(sync=True) if "token" in name or "secret" in name]
+    assert token not in json.dumps(display._repr_mimebundle_(), default=str)
+
+
+async def test_the_ticket_comes_unasked_and_again_for_every_view(
+    display: fw.Display, sent: list[tuple[Any, dict[str, Any]]]
+) -> None:
+    ticket = {"type": "ticket", "token": display.server.token, "port": display.port, "stream": "default"}
+    widget = display.widget()
+    assert [message for _, message in sent] == [ticket]
+    hello(widget)
+    assert [message for _, message in sent] == [ticket, ticket]
+
+
+async def test_whatever_else_a_page_says_is_not_answered(
+    display: fw.Display, sent: list[tuple[Any, dict[str, Any]]]
+) -> None:
+    widget = display.widget()
+    sent.clear()
+    for content in ("hello", ["hello"], {"type": "token"}, {}, 7, {"type": ["hello"]}):
+        hello(widget, content)
+    assert sent == []
+
+
+async def test_the_views_are_told_when_it_is_over(display: fw.Display, sent: list[tuple[Any, dict[str, Any]]]) -> None:
+    widget = display.widget()
+    sent.clear()
+    await display.aclose()
+    assert [message["type"] for _, message in sent] == ["gone"]
+    hello(widget)
+    assert [message["type"] for _, message in sent] == ["gone", "gone"]
+    assert not [message for _, message in sent if "token" in message] and widget.display is None
+
+
+def test_a_farewell_keeps_nobody_alive() -> None:
+    told: list[int] = []
+
+    class Listener:
+        def tell(self) -> None:
+            told.append(1)
+
+    listener = Listener()
+    farewell = notebook._weakly(listener.tell)
+    farewell()
+    del listener
+    gc.collect()
+    farewell()
+    assert told == [1]
+
+
+async def test_a_widget_follows_its_stream_over_a_replacement(display: fw.Display) -> None:
+    other = display.server.add_stream("cam", 4, 4)
+    widget = other.widget()
+    assert widget.display is other
+    new = display.server.add_stream("cam", 8, 8)
+    assert widget.display is new
+    new.close()
+    assert widget.display is None
+
+
+async def test_traits_say_where_and_how(display: fw.Display) -> None:
+    widget = display.widget(mode="webrtc", fit="cover", height=300, show_stats=True)
+    state = widget.get_state()
+    assert (state["port"], state["stream"], state["host"]) == (display.port, "default", "auto")
+    assert (state["mode"], state["fit"], state["height"], state["show_stats"]) == ("webrtc", "cover", 300, True)
+    assert state["batteries"] and state["show_toolbar"] and state["state"] == "connecting"
+    bare = display.widget(batteries=False).get_state()
+    assert not bare["batteries"] and not bare["show_toolbar"]
+    assert bare["letterbox"] != state["letterbox"], "widgets are told apart"
+    assert display.widget().get_state()["height"] == 150
+    with pytest.raises(Exception, match="mode"):
+        display.widget(mode="smoke signals")
+
+
+def test_a_widget_of_nothing_says_so(sent: list[tuple[Any, dict[str, Any]]]) -> None:
+    widget = notebook.Viewer()
+    assert widget.display is None and sent == []
+    hello(widget)
+    assert sent[0][1]["type"] == "gone"

@@ -1,0 +1,168 @@
+"""The one-liner: what it takes, what it gives back, and that a second call replaces the first."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import framewire as fw
+from framewire import notebook, serving
+from framewire import show as show_function
+from tests.viewer import flat, noise
+
+FOREVER = 30.0
+
+
+class Outlet:
+    """Keeps every frame it is given."""
+
+    kept: list[np.ndarray]
+
+    def write(self, pixels: np.ndarray, number: int, time_us: int) -> None:
+        Outlet.kept.append(pixels.copy())
+
+    def close(self) -> None: ...
+
+
+class Host:
+    """An engine that is none."""
+
+    port, pid = 4711, None
+
+    def __init__(self, options: Any, listener: Any) -> None: ...
+
+    def open(self, options: Any) -> Outlet:
+        return Outlet()
+
+    def close(self) -> None: ...
+
+
+@pytest.fixture(autouse=True)
+def frames(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[np.ndarray]]:
+    """What was published, whoever did."""
+    Outlet.kept = []
+    monkeypatch.setattr(serving, "ProcessHost", Host)
+    monkeypatch.setattr(serving, "_shared", [])
+    yield Outlet.kept
+    for server in list(serving._shared):
+        server.close()
+
+
+def values(frames: list[np.ndarray]) -> list[int]:
+    return [int(frame[0, 0, 0]) for frame in frames]
+
+
+def test_one_frame_is_served_and_its_address_printed(
+    frames: list[np.ndarray], capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = noise(64, 48)
+    display = fw.show(picture)
+    assert isinstance(display, fw.Display) and np.array_equal(frames[0], picture)
+    assert (display.width, display.height, display.fps) == (64, 48, 60.0)
+    assert capsys.readouterr().err == f"framewire: {display.url}\n"
+
+
+def test_a_function_is_called_again_and_again(frames: list[np.ndarray]) -> None:
+    numbers = itertools.count(1)
+    over = 5
+
+    def render() -> np.ndarray:
+        number = next(numbers)
+        if number > over:
+            raise StopIteration
+        return flat(4, 4, number)
+
+    display = fw.show(render, fps=500)
+    wait_for(frames, over)
+    assert values(frames) == [1, 2, 3, 4, 5] and display.fps == 500
+
+
+def wait_for(frames: list[np.ndarray], count: int) -> None:
+    deadline = time.monotonic() + FOREVER
+    while len(frames) < count and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("kind", ["list", "iterator", "stack"])
+def test_frames_in_a_row_are_shown_once_when_asked(
+    frames: list[np.ndarray], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = [flat(4, 4, value) for value in (1, 2, 3)]
+    what = {"list": pictures, "iterator": iter(pictures), "stack": np.stack(pictures)}[kind]
+    task = started(monkeypatch, what, fps=500, loop=False)
+    assert task.join(FOREVER), "the end of the frames is the end"
+    assert values(frames) == [1, 2, 3]
+
+
+def started(monkeypatch: pytest.MonkeyPatch, what: Any, **options: Any) -> fw.PublishLoop:
+    """The loop behind `show`, by way of the widget that carries it in a notebook."""
+    monkeypatch.setattr(show_module(), "in_notebook", lambda: True)
+    widget = fw.show(what, **options)
+    assert isinstance(widget.task, fw.PublishLoop)
+    return widget.task
+
+
+def show_module() -> Any:
+    """The module, whose name in the package is the function's."""
+    return sys.modules["framewire.show"]
+
+
+def test_a_list_begins_again_and_an_iterator_does_not(
+    frames: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = started(monkeypatch, [flat(4, 4, value) for value in (1, 2)], fps=500)
+    wait_for(frames, 5)
+    task.cancel()
+    assert task.join(FOREVER) and values(frames)[:5] == [1, 2, 1, 2, 1]
+    frames.clear()
+    task = started(monkeypatch, (flat(4, 4, value) for value in (1, 2)), fps=500)
+    assert task.join(FOREVER) and values(frames) == [1, 2]
+
+
+def test_in_a_notebook_it_is_the_widget(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(show_module(), "in_notebook", lambda: True)
+    widget = fw.show(flat(64, 200), name="plot")
+    assert isinstance(widget, notebook.Viewer) and widget.task is None
+    assert widget.display is not None and widget.display.name == widget.stream == "plot"
+    assert (widget.height, widget.port) == (200, 4711)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_showing_again_replaces_and_ends_what_moved(frames: list[np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
+    task = started(monkeypatch, lambda: flat(4, 4, 1), fps=500)
+    fw.show(flat(4, 4, 9))
+    assert task.join(FOREVER), "it published into what was replaced"
+    assert values(frames)[-1] == 9
+    assert len(serving._shared) == 1 and serving._shared[0].streams == ["default"]
+
+
+@pytest.mark.parametrize(
+    "wrong, words",
+    [([], "empty sequence"), (iter(()), "empty sequence"), ("picture", "cannot publish"), (7, "cannot publish"),
+     (np.zeros((5, 5, 2)), "last axis"), (lambda: None, "cannot publish")],
+    ids=["list", "iterator", "text", "number", "array", "none"],
+)  # fmt: skip
+def test_what_cannot_be_shown_starts_nothing(wrong: Any, words: str) -> None:
+    with pytest.raises(fw.PublishError, match=words):
+        fw.show(wrong)
+    assert not serving._shared
+
+
+def test_a_coroutine_function_is_sent_on() -> None:
+    async def render() -> np.ndarray:
+        return flat(4, 4)
+
+    with pytest.raises(TypeError, match="publish_loop"):
+        fw.show(render)
+
+
+def test_options_go_to_serve() -> None:
+    display = fw.show(flat(4, 4), token="t" * 30, max_bitrate=1_000_000)
+    assert display.server.token == "t" * 30
+    assert show_function is fw.show
