@@ -74,6 +74,7 @@ class FakePeer:
         self.sent: list[Any] = []
         self.answers: list[str] = []
         self.takes = True
+        self.wanted = 0
         self.closing = asyncio.Event()
         self.closing.set()
         self.closed = False
@@ -89,6 +90,9 @@ class FakePeer:
         self.answers.append(sdp)
 
     async def add_candidate(self, candidate: str, sdp_mid: str) -> None: ...
+
+    def want(self, bits_per_second: int) -> None:
+        self.wanted = bits_per_second
 
     def send(self, sub: int, unit: Any) -> bool:
         if self.takes:
@@ -402,9 +406,20 @@ async def test_an_estimate_of_the_peer_is_shared_among_what_goes_through_the_pee
     bench.publish()
     bench.publish(stream=1)
     await eventually(lambda: peer.sent and units(bench.wire.sent))
+    assert peer.wanted == 20_000_000
     peer.on_event(BitrateEstimate(1))
     assert bench.connection._lane(1).target_bitrate < 1_000_000
     assert bench.connection._lane(2).target_bitrate == 20_000_000, "what goes through the socket is not slowed down"
+
+
+async def test_a_subscription_begins_with_what_is_known_of_the_way(bench: Bench, encoder: Encoder) -> None:
+    peer = await negotiated(bench)
+    peer.on_event(BitrateEstimate(2_000_000, measured=True))
+    peer.on_event(PeerState("connected"))
+    assert bench.connection._lane(1).target_bitrate == 2_000_000
+    assert encoder.rates == [2_000_000] and not encoder.asked
+    peer.on_event(BitrateEstimate(5_000_000, measured=True))
+    assert bench.connection._lane(1).target_bitrate == 5_000_000
 
 
 async def test_peers_are_not_opened_faster_than_they_close(bench: Bench) -> None:

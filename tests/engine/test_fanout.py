@@ -78,6 +78,19 @@ def test_credits_of_others_and_of_units_never_sent_are_ignored() -> None:
     assert fanout.route(9, keyframe=True) == []
 
 
+def test_a_subscriber_that_is_choked_takes_nothing_until_it_asks() -> None:
+    fanout = joined("a")
+    fanout.route(1, keyframe=True)
+    fanout.missed("a", 1)
+    fanout.choke("a")
+    fanout.choke("nobody")
+    assert not fanout.wants_keyframe and not fanout.wants(2)
+    assert fanout.route(2, keyframe=True) == []
+    fanout.wait("a")
+    assert fanout.wants_keyframe
+    assert fanout.route(3, keyframe=True) == ["a"]
+
+
 @given(st.lists(st.tuples(st.sampled_from(["route", "key", "ack", "hide", "show", "miss"]), st.integers(0, 5))))
 def test_no_viewer_ever_gets_a_delta_whose_reference_it_missed(steps: list[tuple[str, int]]) -> None:
     fanout = joined("a", "b")

@@ -211,6 +211,7 @@ async def test_a_sink_that_refuses_waits_for_a_keyframe(bench: Bench) -> None:
     await bench.settled(lane)
     assert not bench.got[A]
     ready = True
+    lane.keyframe(A)
     await bench.reached(A, 2)
     assert bench.got[A][0].unit.keyframe, "tried again though nothing was published"
 
@@ -272,11 +273,34 @@ async def test_closing_waits_for_the_frame_in_the_encoders_hands(bench: Bench) -
 async def test_estimates_steer_the_encoder_and_leave_with_their_viewer(bench: Bench) -> None:
     lane = bench.video()
     lane.add(A, bench.sink(A), packets=True)
-    lane.estimate(A, 1_000_000, sent=4_000_000)
+    lane.estimate(A, 1_000_000, sent=4_000_000, measured=False)
     assert lane.target_bitrate == bench.encoder.rates[-1] == 950_000
+    lane.estimate(A, 2_000_000, sent=4_000_000, measured=True)
+    assert lane.target_bitrate == bench.encoder.rates[-1] == 2_000_000
     lane.add(B, bench.sink(B), packets=False)
     lane.remove(A)
-    assert lane.target_bitrate == bench.encoder.rates[-1] == CEILING
+    assert lane.target_bitrate == bench.encoder.rates[-1] == CEILING == lane.ceiling
+
+
+async def test_a_peer_that_refuses_is_left_alone_until_it_asks(bench: Bench) -> None:
+    """No keyframe for one whose way is full: it would cost the others, and be refused as well."""
+    lane = bench.video()
+    lane.add(A, bench.sink(A), packets=True)
+    refused: list[int] = []
+
+    def refuse(parcel: Parcel) -> bool:
+        refused.append(parcel.unit.number)
+        return False
+
+    lane.add(B, refuse, packets=True)
+    for number in range(1, 5):
+        bench.publish(number)
+        await bench.reached(A, number)
+        await asyncio.sleep(rate.KEYFRAME_GAP / 2)
+    assert refused == [1] and [key for _, key in bench.encoder.asked] == [True, False, False, False]
+    lane.keyframe(B)
+    await eventually(lambda: len(refused) == 2)
+    assert bench.encoder.asked[-1][1]
 
 
 # Lossless

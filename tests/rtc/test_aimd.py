@@ -89,7 +89,7 @@ def test_a_stream_that_sends_little_neither_raises_nor_ruins_the_estimate():
     assert made.bits_per_second == 5e6
     made.update(replace(little, usage="overuse"), 6.0)
     assert made.bits_per_second == pytest.approx(BETA * 5e6), "all of what was sent arrived"
-    made.update(replace(little, usage="overuse", arriving=0.5e6), 7.0)
+    made.update(replace(little, usage="overuse", arrived=0.5e6, arriving=0.5e6), 7.0)
     assert made.bits_per_second == pytest.approx(BETA * 0.5e6), "half of it did"
 
 

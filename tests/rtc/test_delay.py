@@ -45,11 +45,19 @@ def test_the_queue_is_what_the_luckiest_packet_waits():
     assert monitor.queue == pytest.approx(0.05, abs=0.01)
 
 
-def test_growth_is_between_two_feedback_messages():
-    monitor = fed(lambda i: 0.02 if i < 290 else 0.12)
-    assert monitor.growth == pytest.approx(0.1)
-    monitor.add([(5.0, 5.0 + CLOCK + 0.12)], 5.0)
-    assert monitor.growth == pytest.approx(0)
+def test_a_link_that_shrinks_at_one_blow_is_seen_in_one_message():
+    monitor = fed(lambda i: 0.02 if i < 290 else 0.1 + (i - 290) * 0.01)
+    assert monitor.flooded
+    monitor.add([(5.0 + i / 100, 5.0 + i / 100 + CLOCK + 0.2) for i in range(10)], 5.1)
+    assert not monitor.flooded, "long, but no longer than before"
+
+
+def test_a_machine_that_stood_still_is_no_flood():
+    """All of the message waited long, and arrived within a moment; or one packet did."""
+    monitor = fed(lambda i: 0.02 if i < 290 else 0.3 - (i - 290) * 0.01)
+    assert monitor.queue > 0.1 and not monitor.flooded
+    monitor.add([(5.0, 5.0 + CLOCK + 0.4)], 5.1)
+    assert monitor.queue > 0.3 and not monitor.flooded
 
 
 def test_what_a_probe_queued_is_skipped():

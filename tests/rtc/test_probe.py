@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from framewire.rtc.probe import FIRST, LATEST, PATIENCE, SOONEST, STEP, USABLE, Found, Probe, Prober
+from framewire.rtc.probe import AGAIN, FIRST, LATEST, PATIENCE, SOONEST, STEP, USABLE, Found, Probe, Prober
 from framewire.rtc.twcc import Outcome
 
 GOAL = 30e6
@@ -131,3 +131,15 @@ def test_lost_ground_is_looked_at_again_before_long():
 def test_none_where_the_estimate_is_enough():
     prober = Prober()
     assert asked(prober, 1.0, GOAL) is None
+
+
+def test_one_that_we_could_not_send_in_time_is_sent_again():
+    prober = Prober()
+    probe = asked(prober, 1.0, 8e6)
+    assert probe is not None
+    for index in range(-(-probe.octets // 1200)):
+        at = 1 + index * 0.004
+        prober.arrived(Outcome(index, at, 1200, at + 70, probe.number, late=False))
+    assert prober.result(1.3) is None
+    again = asked(prober, 1.3 + AGAIN, 8e6)
+    assert again is not None and again.rate == probe.rate

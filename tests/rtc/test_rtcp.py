@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from framewire.frame import rtp_timestamp
 from framewire.rtc import rtcp
-from framewire.rtc.rtcp import KeyframeRequest, Nack, Remb, Report, parse
+from framewire.rtc.rtcp import KeyframeRequest, Nack, PacketFeedback, Remb, Report, parse
 
 NOW = 1_700_000_000.25
 PLI = bytes(RtcpPsfbPacket(fmt=1, ssrc=1, media_ssrc=42))
@@ -77,10 +77,13 @@ def test_a_compound_gives_all_of_it():
     assert [type(each) for each in parse(compound)] == [Report, KeyframeRequest, KeyframeRequest]
 
 
-def test_what_we_do_not_speak_costs_nothing_beside_it():
+def test_feedback_on_packets_is_cut_out_without_its_padding():
     with pytest.raises(ValueError, match="length"):
         RtcpPacket.parse(TWCC + PLI)
-    assert parse(TWCC + PLI) == [KeyframeRequest(42)]
+    assert parse(TWCC + PLI) == [PacketFeedback(TWCC[12:-2]), KeyframeRequest(42)]
+
+
+def test_what_we_do_not_speak_costs_nothing_beside_it():
     extended_report = bytes([0x80, 207, 0, 2]) + bytes(8)
     assert parse(extended_report + PLI) == [KeyframeRequest(42)]
 

@@ -7,6 +7,7 @@ from aiortc.rtp import RtcpPacket, RtcpSrPacket, RtpPacket, unwrap_rtx
 
 from framewire.frame import AccessUnit, rtp_timestamp
 from framewire.rtc.events import KeyframeWanted
+from framewire.rtc.flow import Flow
 from framewire.rtc.packets import PackedUnit
 from framewire.rtc.rtcp import KeyframeRequest, Nack, Report, ntp
 from framewire.rtc.sender import KEYFRAME_REPEAT, NEVER, PROBES, Origin, SenderParameters, UnitSender
@@ -44,7 +45,8 @@ class Rig:
     def __init__(self, *, parameters: SenderParameters | None = PARAMETERS) -> None:
         self.wire = Wire()
         self.events: list[KeyframeWanted] = []
-        self.sender = UnitSender(5, Origin(MEDIA, 65_534), Origin(RTX, 9), self.wire, self.events.append)
+        self.flow = Flow(self.wire, lambda estimate: None)
+        self.sender = UnitSender(5, Origin(MEDIA, 65_534), Origin(RTX, 9), self.flow, self.wire, self.events.append)
         if parameters:
             self.sender.start(parameters, NOW)
 

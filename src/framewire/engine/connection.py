@@ -17,6 +17,7 @@ from msgspec import UNSET
 from framewire import wire
 from framewire.engine import session as s
 from framewire.engine.lane import Key, Parcel, Sink, VideoLane
+from framewire.engine.rate import shares
 from framewire.engine.stream import LaneName, Stream
 from framewire.errors import CloseCode, CodecRefusedError, PeerError, RemoteProtocolError
 from framewire.rtc.peer import BitrateEstimate, IceServer, KeyframeWanted, Peer, PeerEvent, PeerState, PeerTrack
@@ -58,6 +59,8 @@ class _PeerRunner:
         self.number = number
         self.peer = peer
         self.connected = False
+        self.estimate: BitrateEstimate | None = None
+        """The newest; a subscription that comes later begins with it."""
         self.waiting: list[s.Attach] = []
         """Subscriptions that are negotiated, to be attached once the peer is connected."""
         self._commands: asyncio.Queue[Coroutine[Any, Any, None]] = asyncio.Queue()
@@ -212,6 +215,8 @@ class Connection:
         packets = effect.mode == "webrtc"
         stream.attach(self._key(effect.sub), name, self._sink(effect.sub, packets), packets=packets)
         self._host.watched(effect.stream)
+        if packets and self._runner:
+            self._share(self._runner)
 
     def _detach(self, sub: int) -> None:
         effect = self._subs.pop(sub, None)
@@ -299,8 +304,9 @@ class Connection:
             case KeyframeWanted(sub):
                 if lane := self._lane(sub):
                     lane.keyframe(self._key(sub))
-            case BitrateEstimate(bits_per_second):
-                self._share(bits_per_second)
+            case BitrateEstimate():
+                runner.estimate = event
+                self._share(runner)
             case PeerState("connected"):
                 runner.connected = True
                 waiting, runner.waiting = runner.waiting, []
@@ -309,16 +315,18 @@ class Connection:
             case PeerState(state):
                 self._feed(s.PeerFailed(number, f"the peer connection {state}"))
 
-    def _share(self, bits_per_second: float) -> None:
-        """One estimate for all that goes through the peer: each stream gets the part it uses."""
+    def _share(self, runner: _PeerRunner) -> None:
+        """One estimate for all that goes through the peer: each stream gets the part it can use."""
         now = time.monotonic()
         peers = [sub for sub, effect in self._subs.items() if effect.mode == "webrtc"]
-        lanes = [(self._key(sub), lane) for sub in peers if isinstance(lane := self._lane(sub), VideoLane)]
-        sent = {key: lane.sent(key, now)[1] for key, lane in lanes}
-        total = sum(sent.values())
-        for key, lane in lanes:
-            part = sent[key] / total if total else 1 / len(lanes)
-            lane.estimate(key, bits_per_second * part, sent[key])
+        lanes = {self._key(sub): lane for sub in peers if isinstance(lane := self._lane(sub), VideoLane)}
+        runner.peer.want(sum(lane.ceiling for lane in lanes.values()))
+        if runner.estimate is None or not lanes:
+            return
+        sent = {key: lane.sent(key, now)[1] for key, lane in lanes.items()}
+        parts = shares(runner.estimate.bits_per_second, sent, {key: lane.ceiling for key, lane in lanes.items()})
+        for key, lane in lanes.items():
+            lane.estimate(key, parts[key], sent[key], measured=runner.estimate.measured)
 
     # Out
 

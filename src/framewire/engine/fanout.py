@@ -23,12 +23,14 @@ class _Subscriber:
     visible: bool = True
     waiting: bool = True
     """For a keyframe: a delta would refer to what it never got."""
+    choked: bool = False
+    """Whether it refused a unit, and has not said yet that it can take one again."""
     newest: int | None = None
     under_way: list[int] = field(default_factory=list)
 
     @property
     def room(self) -> bool:
-        return not self.credited or len(self.under_way) < CREDITS
+        return not self.choked and (not self.credited or len(self.under_way) < CREDITS)
 
 
 class Fanout(Generic[K]):
@@ -60,9 +62,16 @@ class Fanout(Generic[K]):
         subscriber.visible = visible
 
     def wait(self, key: K) -> None:
-        """This subscriber lost its reference: nothing but a keyframe helps."""
+        """This subscriber lost its reference: nothing but a keyframe helps, and that it can take."""
         if key in self._subscribers:
             self._subscribers[key].waiting = True
+            self._subscribers[key].choked = False
+
+    def choke(self, key: K) -> None:
+        """This subscriber takes nothing until it asks: a keyframe made for it meanwhile would cost all others
+        some sharpness, and be refused like the unit before."""
+        if key in self._subscribers:
+            self._subscribers[key].choked = True
 
     def missed(self, key: K, number: int) -> None:
         """A routed unit did not leave after all: its credit is back, and only a keyframe helps."""

@@ -214,6 +214,8 @@ class Lane:
                 takers.append(key)
             else:
                 self._fanout.missed(key, unit.number)
+                if tap.packets:
+                    self._fanout.choke(key)
         return takers
 
     def _forms(self, unit: AccessUnit) -> Parcel:
@@ -281,9 +283,18 @@ class VideoLane(Lane):
         self.brake.forget(key)
         self._aim()
 
-    def estimate(self, key: Key, bits_per_second: float, sent: float) -> None:
-        """What the way to one viewer takes, while ``sent`` bits a second go there."""
-        self.brake.estimate(key, bits_per_second, sent)
+    @property
+    def ceiling(self) -> int:
+        """Bits a second, at most."""
+        return self.brake.ceiling
+
+    def estimate(self, key: Key, bits_per_second: float, sent: float, *, measured: bool) -> None:
+        """What the way to one viewer takes, while ``sent`` bits a second go there: ``measured``, or as the viewer
+        guesses."""
+        if measured:
+            self.brake.measured(key, bits_per_second)
+        else:
+            self.brake.estimate(key, bits_per_second, sent)
         self._aim()
 
     def _aim(self) -> None:

@@ -41,10 +41,10 @@ class KeyframeThrottle:
 class Brake(Generic[K]):
     """Receivers' estimates to one target for a shared encoder.
 
-    A receiver's estimate (REMB) never rises above about 1.5x what it is sent, so for a stream that needs
-    little it says nothing about the link. It counts as a brake only when it falls below what is really
-    sent, and is let go as it rises. With several viewers the upper median rules: one slow viewer does not
-    lower what the others get.
+    What is measured at the sender holds as it is, up and down. A receiver's estimate (REMB) never rises above
+    about 1.5x what it is sent, so for a stream that needs little it says nothing about the link. It counts as a
+    brake only when it falls below what is really sent, and is let go as it rises. With several viewers the
+    upper median rules: one slow viewer does not lower what the others get.
     """
 
     DOUBT: Final = 0.8
@@ -64,10 +64,14 @@ class Brake(Generic[K]):
             limit = bits_per_second
         else:
             limit *= 1.02
-        if limit >= self.ceiling:
+        self.measured(key, limit)
+
+    def measured(self, key: K, bits_per_second: float) -> None:
+        """The way to a viewer takes so much."""
+        if bits_per_second >= self.ceiling:
             self._limits.pop(key, None)
         else:
-            self._limits[key] = max(limit, FLOOR)
+            self._limits[key] = max(bits_per_second, FLOOR)
 
     def forget(self, key: K) -> None:
         self._limits.pop(key, None)
@@ -76,6 +80,22 @@ class Brake(Generic[K]):
         """Bits a second for an encoding that these viewers share."""
         limits = [self._limits.get(key, float(self.ceiling)) for key in keys]
         return int(statistics.median_high(limits)) if limits else self.ceiling
+
+
+def shares(total: float, sent: dict[K, float], ceilings: dict[K, int]) -> dict[K, float]:
+    """Bits a second for each of the streams that go to one viewer, of ``total`` for all.
+
+    Who needs little leaves the rest to those who need more, and nobody is kept below an equal part that he
+    wants: what a stream was sent shows what it needs, and twice of that is granted so that it can grow.
+    """
+    parts: dict[K, float] = {}
+    left = total
+    wanted = {key: min(2 * sent[key], ceilings[key]) for key in sent}
+    for index, key in enumerate(sorted(wanted, key=lambda key: wanted[key])):
+        parts[key] = min(wanted[key], left / (len(wanted) - index))
+        left -= parts[key]
+    # What nobody has shown a need for may be anybody's.
+    return {key: part + left / len(parts) for key, part in parts.items()}
 
 
 class Settle:

@@ -131,7 +131,7 @@ class RateControl:
     def _decrease(self, signals: Signals, now: float) -> None:
         self.decreased_at = now
         arrived = self.bits_per_second if signals.arriving is None else signals.arriving
-        full = not signals.limited or arrived < 0.9 * signals.sent
+        full = not signals.limited or (signals.arrived is not None and signals.arrived < 0.8 * signals.sent)
         if full:
             if self._capacity.below(arrived):
                 self._capacity.forget()

@@ -35,9 +35,6 @@ CALM_TIME = 1.0
 
 OVERFLOW_LOSS, OVERFLOW_QUEUE = 0.03, 0.01
 """Fraction lost, and seconds that even the luckiest packet waited, that together mean a short queue is full."""
-FLOOD_QUEUE, FLOOD_GROWTH = 0.06, 0.02
-"""Seconds that even the luckiest packet of a feedback message waited, and that it waited longer than the
-luckiest of the one before."""
 STANDING = 0.005
 """Seconds that even the luckiest packet waits where there is a queue at all."""
 
@@ -160,9 +157,7 @@ class Estimator:
         if self._loss.fraction > OVERFLOW_LOSS and queue > OVERFLOW_QUEUE:
             # A short queue that is full loses packets and grows no more.
             return "overuse"
-        if queue > FLOOD_QUEUE and self._delay.growth > FLOOD_GROWTH:
-            # The link has shrunk at one blow. The trend sees it too, but only once many groups have come
-            # through, and till then we pour on.
+        if self._delay.flooded:
             return "overuse"
         if self._delay.usage == "overuse" and queue < STANDING:
             # A lump that was larger than the one before, or a stray packet: others came without a wait.
@@ -178,8 +173,8 @@ class Estimator:
         found = self._prober.result(now)
         if found is None or self._usage == "overuse":
             return
-        # The first guess came from nowhere, so that what is measured holds either way.
-        if found.bits_per_second > self._control.bits_per_second or first:
+        # The start came from nowhere, so that a full link holds either way.
+        if found.bits_per_second > self._control.bits_per_second or (first and found.full):
             self._control.set(found.bits_per_second, full=found.full)
             self._loss.lift(found.bits_per_second)
 

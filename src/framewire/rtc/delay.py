@@ -25,6 +25,10 @@ K_UP, K_DOWN = 0.0087, 0.039
 LOWEST, HIGHEST = 6.0, 600.0
 OVERUSE_TIME = 0.01
 """Seconds for which the trend must stay above the threshold."""
+FLOOD_QUEUE, FLOOD_GROWTH = 0.05, 0.02
+"""Seconds that even the luckiest packet of a feedback message waited, and that the later ones waited longer."""
+FLOOD_PACKETS, FLOOD_TIME = 2, 0.03
+"""Packets in each third of the message, and seconds between the arrivals of the first and the last, at least."""
 BASE_SPAN = 15.0
 """Seconds, at least, for which the shortest way is remembered."""
 
@@ -146,8 +150,6 @@ class Queue:
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        self.growth = 0.0
-        """Against the feedback message before."""
         self._base = self._base_before = float("inf")
         self._since = 0.0
 
@@ -157,8 +159,7 @@ class Queue:
         if now - self._since > BASE_SPAN:
             self._since, self._base_before, self._base = now, self._base, float("inf")
         self._base = min(self._base, shortest)
-        before, self.seconds = self.seconds, shortest - min(self._base, self._base_before)
-        self.growth = self.seconds - before
+        self.seconds = shortest - min(self._base, self._base_before)
 
 
 class DelayMonitor:
@@ -168,6 +169,9 @@ class DelayMonitor:
         self._groups, self._trendline = Groups(), Trendline()
         self._detector = Detector()
         self._queue = Queue()
+        self.flooded = False
+        """Whether all packets of the newest feedback message waited long, and each longer than those before it:
+        the link has shrunk at one blow. The trend sees it too, but only once many groups have come through."""
 
     def skip(self) -> None:
         """What follows is not to be compared with what was: a probe has filled the queue on purpose."""
@@ -181,10 +185,6 @@ class DelayMonitor:
     def queue(self) -> float:
         return self._queue.seconds
 
-    @property
-    def growth(self) -> float:
-        return self._queue.growth
-
     def add(self, packets: list[tuple[float, float]], now: float) -> None:
         """When the packets of one feedback message left and arrived, in order of arrival."""
         for sent_at, arrived_at in packets:
@@ -197,3 +197,17 @@ class DelayMonitor:
                 self._detector.add(trend, left, when)
         if packets:
             self._queue.add(min(arrived - sent for sent, arrived in packets), now)
+            self.flooded = self._queue.seconds > FLOOD_QUEUE and _floods(packets)
+
+
+def _floods(packets: list[tuple[float, float]]) -> bool:
+    """Whether the packets, in order of arrival, show a queue that fills. A machine or a radio that stood still
+    delays as much, but then lets go of all at once, the later the sooner."""
+    third = len(packets) // 3
+    if third < FLOOD_PACKETS or packets[-1][1] - packets[0][1] < FLOOD_TIME:
+        return False
+    return _mean_delay(packets[-third:]) - _mean_delay(packets[:third]) > FLOOD_GROWTH
+
+
+def _mean_delay(packets: list[tuple[float, float]]) -> float:
+    return sum(arrived - sent for sent, arrived in packets) / len(packets)

@@ -49,6 +49,10 @@ class BitrateEstimate:
     """What the way to the viewer takes, all subscriptions of the peer together."""
 
     bits_per_second: int
+    measured: bool = False
+    """Whether it was measured here, packet by packet, with probes beyond what is sent: it holds both ways, and
+    headers and repairs are taken off. Else it is the viewer's own guess (REMB), which never rises far above
+    what it is sent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
 MIN_GAP = 0.005
 """Seconds between two resends of one packet where the round trip is shorter or unknown."""
@@ -62,6 +63,12 @@ class History:
         packet.resends += 1
         packet.resent_at = now
         return packet
+
+    def filler(self, newest: int = 16) -> Sent | None:
+        """The longest of the newest packets: what to send again if only its length matters, as it may yet
+        repair a loss that nobody has noticed."""
+        packets = islice(reversed(self._packets.values()), newest)
+        return max(packets, key=lambda packet: len(packet.payload), default=None)
 
     def clear(self) -> None:
         self._packets.clear()

@@ -23,6 +23,8 @@ LONGEST = 0.15
 """Seconds after which even a keyframe has left, whatever the pace."""
 DEBT = 0.6
 """Seconds' worth that may have been taken in and not been paid off at `DRAIN`."""
+ROOM = 0.3
+"""Of that debt: what may be left when frames are taken in again."""
 DRAIN = 1.2
 """Times the estimate that may come in for good: encoders are not exact."""
 WIDE = 1.5
@@ -51,6 +53,7 @@ class Pacer(Generic[T]):
         self._free_at = 0.0
         self._debt = 0.0
         self._debt_at = 0.0
+        self._full = False
         self._probe: Probe | None = None
         self._probe_left = 0
 
@@ -66,7 +69,10 @@ class Pacer(Generic[T]):
     def admits(self, now: float) -> bool:
         """Whether a frame may come in. One that does not would only be late, and make all after it late."""
         self._pay_off(now)
-        return self._debt <= DEBT * self._estimate
+        most = DEBT * self._estimate
+        # Who was sent away comes back to some room, or the first frame would be the last again.
+        self._full = self._debt > (most * ROOM if self._full else most)
+        return not self._full
 
     def push(self, packets: Iterable[tuple[T, int]], interval: float, now: float) -> None:
         """Take in a frame's packets, each with its octets; frames come about ``interval`` seconds apart."""

@@ -15,6 +15,7 @@ headers (48) a packet stays below 1280 bytes, the smallest MTU of IPv6 (RFC 8200
 MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 ABS_SEND_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 PLAYOUT_DELAY = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
+TRANSPORT_CC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 
 _STAP_A, _FU_A = 24, 28
 _AUD, _FILLER = 9, 12
@@ -106,7 +107,8 @@ class Extensions:
     """The header extension block (RFC 8285, one-byte form) of one sender.
 
     Playout delay 0/0 asks the viewer to show frames as they come: the only switch to Chromium's low-latency
-    path. Absolute send time feeds the viewer's REMB.
+    path. A transport-wide sequence number is what the viewer gives feedback on; without it, the absolute send
+    time feeds its own estimate. Never both: libwebrtc looks at the number first, and then at nothing else.
     """
 
     def __init__(self, ids: Mapping[str, int], mid: str) -> None:
@@ -116,14 +118,18 @@ class Extensions:
             block += _element(ids[MID], mid.encode())
         if PLAYOUT_DELAY in ids:
             block += _element(ids[PLAYOUT_DELAY], b"\0\0\0")
-        self._send_time = bytes([ids[ABS_SEND_TIME] << 4 | 2]) if ABS_SEND_TIME in ids else b""
-        length = len(block) + (4 if self._send_time else 0)
+        self._sequence = bytes([ids[TRANSPORT_CC] << 4 | 1]) if TRANSPORT_CC in ids else b""
+        timed = ABS_SEND_TIME in ids and not self._sequence
+        self._send_time = bytes([ids[ABS_SEND_TIME] << 4 | 2]) if timed else b""
+        length = len(block) + (4 if timed else 0) + (3 if self._sequence else 0)
         padded = (length + 3) & ~3
         self._head = struct.pack("!HH", 0xBEDE, padded // 4) + block
         self._tail = bytes(padded - length)
 
-    def block(self, now: float) -> bytes:
-        """The block for packets leaving at ``now`` (seconds since the Unix epoch)."""
+    def block(self, now: float, transport_sequence: int | None = None) -> bytes:
+        """The block for a packet leaving at ``now`` (seconds since the Unix epoch) under this number."""
+        if self._sequence:
+            return self._head + self._sequence + (transport_sequence or 0).to_bytes(2) + self._tail
         if not self._send_time:
             return self._head + self._tail
         # 24 bits of seconds, 6 before and 18 after the point.
@@ -135,6 +141,39 @@ def _element(id: int, value: bytes) -> bytes:
     return bytes([id << 4 | len(value) - 1]) + value
 
 
+@dataclass(slots=True)
+class Draft:
+    """A packet but for what is known only when it leaves: its extensions."""
+
+    payload_type: int
+    marker: bool
+    sequence: int
+    timestamp: int
+    ssrc: int
+    extensions: Extensions
+    payload: bytes
+    padding: int = 0
+    """Octets of padding behind the payload, at most 255."""
+
+    @property
+    def octets(self) -> int:
+        """Of payload, padding included."""
+        return len(self.payload) + self.padding
+
+    def write(self, now: float, transport_sequence: int | None) -> bytes:
+        """The packet, leaving at ``now`` under this transport-wide number."""
+        return rtp_packet(
+            payload_type=self.payload_type,
+            marker=self.marker,
+            sequence=self.sequence,
+            timestamp=self.timestamp,
+            ssrc=self.ssrc,
+            extensions=self.extensions.block(now, transport_sequence),
+            payload=self.payload,
+            padding=self.padding,
+        )
+
+
 def rtp_packet(
     *,
     payload_type: int,
@@ -144,7 +183,10 @@ def rtp_packet(
     ssrc: int,
     extensions: bytes,
     payload: bytes,
+    padding: int = 0,
 ) -> bytes:
     """One RTP packet (RFC 3550 §5.1) with an extension block."""
-    header = _HEADER.pack(0x90, payload_type | (0x80 if marker else 0), sequence, timestamp, ssrc)
+    if padding:
+        payload += bytes(padding - 1) + bytes([padding])
+    header = _HEADER.pack(0xB0 if padding else 0x90, payload_type | (0x80 if marker else 0), sequence, timestamp, ssrc)
     return b"".join((header, extensions, payload))

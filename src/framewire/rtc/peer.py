@@ -20,8 +20,9 @@ from framewire.rtc.events import (
     PeerStats,
     PeerTrack,
 )
+from framewire.rtc.flow import Flow
 from framewire.rtc.intake import MAX_CANDIDATES, clean_answer, usable_candidate
-from framewire.rtc.packets import PackedUnit
+from framewire.rtc.packets import TRANSPORT_CC, Draft, PackedUnit
 from framewire.rtc.sender import NEVER, Origin, SenderParameters, UnitSender
 from framewire.rtc.stack import Connection, Slot, State
 
@@ -52,12 +53,24 @@ class Peer:
     Events are delivered from the loop, never from inside a call to this object.
     """
 
-    def __init__(self, *, on_event: Callable[[PeerEvent], None], ice_servers: Sequence[IceServer] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        on_event: Callable[[PeerEvent], None],
+        ice_servers: Sequence[IceServer] = (),
+        congestion_control: bool = False,
+    ) -> None:
+        """``congestion_control``: whether to ask the viewer for feedback on each packet, and to send by it.
+        Without, and for a viewer that gives none, packets leave as they come and its own estimate is told."""
         self._loop = asyncio.get_running_loop()
         # A clock that is steady and yet the wall's: sender reports name moments to the viewer.
         self._clock_origin = time.time() - self._loop.time()
         self._on_event = on_event
-        self._connection = Connection(ice_servers, self._start, self._feed, self._changed)
+        self._connection = Connection(
+            ice_servers, self._start, self._feed, self._changed, packet_feedback=congestion_control
+        )
+        self._flow: Flow | None = None
+        self._wanted = 20_000_000
         self._senders: dict[int, UnitSender] = {}
         self._mids: dict[int, str] = {}
         self._candidates = 0
@@ -111,7 +124,11 @@ class Peer:
     def _move_in(self, slot: Slot, track: PeerTrack) -> None:
         # In the lower half, so that no viewer sees a wrap before it has seen the stream (RFC 3711 §3.3.1).
         media, rtx = (Origin(ssrc, random.randrange(1 << 15)) for ssrc in slot.renew())
-        slot.unit_sender = UnitSender(track.sub, media, rtx, slot.transport, self._emit)
+        if self._flow is None:
+            self._flow = Flow(slot.transport, lambda estimate: self._emit(BitrateEstimate(estimate, measured=True)))
+            self._flow.pad = self._pad
+            self._flow.want(self._wanted)
+        slot.unit_sender = UnitSender(track.sub, media, rtx, self._flow, slot.transport, self._emit)
         slot.name(f"framewire-{track.sub}")
         self._senders[track.sub] = slot.unit_sender
 
@@ -134,14 +151,30 @@ class Peer:
         await self._connection.add_candidate(text)
 
     def _start(self, slot: Slot, parameters: SenderParameters) -> None:
-        assert slot.unit_sender is not None, "only a slot with a subscription gets ready"
-        slot.unit_sender.start(parameters, self._now())
+        assert slot.unit_sender is not None and self._flow is not None, "only a slot with a subscription gets ready"
+        now = self._now()
+        if TRANSPORT_CC in parameters.extensions:
+            self._flow.control(now)
+        slot.unit_sender.start(parameters, now)
+        self._schedule()
+
+    def _pad(self, octets: int) -> Draft | None:
+        """Padding from any sender that can make some."""
+        drafts = (sender.pad(octets) for sender in self._senders.values())
+        return next((draft for draft in drafts if draft is not None), None)
+
+    def want(self, bits_per_second: int) -> None:
+        """So much is of use, all subscriptions together: no need to find out whether the way takes more."""
+        self._wanted = bits_per_second
+        if self._flow is not None:
+            self._flow.want(bits_per_second)
 
     def send(self, sub: int, unit: PackedUnit) -> bool:
         """Send a unit to a subscription. Never raises, never blocks; False if it was dropped.
 
         It is dropped while the subscription is not connected, while it waits for a keyframe (which is then
-        asked for), and when two units still wait for the socket.
+        asked for), when two units still wait for the socket, and when more was sent than the way takes (a keyframe
+        is asked for once there is room again).
         """
         sender = self._senders.get(sub)
         if sender is None or self._over or self._closed:
@@ -157,16 +190,26 @@ class Peer:
 
     def _feed(self, feedback: rtcp.Feedback) -> None:
         if isinstance(feedback, rtcp.Remb):
-            if any(sender.ssrc in feedback.ssrcs for sender in self._senders.values()):
+            ours = any(sender.ssrc in feedback.ssrcs for sender in self._senders.values())
+            if ours and not (self._flow is not None and self._flow.controlled):
                 self._emit(BitrateEstimate(feedback.bits_per_second))
             return
-        for sender in self._senders.values():
-            if sender.ssrc == feedback.ssrc:
-                sender.feed(feedback, self._now())
+        if self._over or self._closed:
+            return
+        if isinstance(feedback, rtcp.PacketFeedback):
+            if self._flow is not None:
+                self._flow.feed(feedback.fci, self._now())
+        else:
+            for sender in self._senders.values():
+                if sender.ssrc == feedback.ssrc:
+                    sender.feed(feedback, self._now())
+        self._schedule()
 
     def _schedule(self) -> None:
         """Wake up by the first deadline. Waking up early costs a look, moving the timer costs more."""
-        deadline = min((s.deadline for s in self._senders.values()), default=NEVER) - self._clock_origin
+        flow = NEVER if self._flow is None else self._flow.deadline
+        deadline = min((s.deadline for s in self._senders.values()), default=NEVER)
+        deadline = min(deadline, flow) - self._clock_origin
         if deadline == NEVER or (self._timer is not None and self._timer.when() <= deadline):
             return
         if self._timer is not None:
@@ -179,6 +222,8 @@ class Peer:
             return
         for sender in self._senders.values():
             sender.tick(self._now())
+        if self._flow is not None:
+            self._flow.tick(self._now())
         self._schedule()
 
     def _changed(self, state: State) -> None:

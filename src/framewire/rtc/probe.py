@@ -31,6 +31,8 @@ COMPLETE = 0.7
 """Of a probe's packets: so many must have arrived to tell."""
 PATIENCE = 0.7
 """Seconds until a probe that told nothing is given up."""
+AGAIN = 0.2
+"""Seconds until one that was disturbed is sent again."""
 SOONEST, LATEST = 1.5, 4.0
 """Seconds between two probes: the longer, the more of them found nothing."""
 BACK_OFF = 1.4
@@ -139,9 +141,10 @@ class Prober:
             return None
         probe = self._trace.probe
         sent, arrived = rates
-        if arrived > 2 * sent:
-            # Held back somewhere and let go at once: not the pace of any link.
-            self._end(now, found=False)
+        if arrived > 2 * sent or sent < GOOD * probe.rate:
+            # Held back somewhere and let go at once, there or here: not the pace of any link.
+            self._trace, self.due_at = None, now + AGAIN
+            self._next_rate = probe.rate
             return None
         full = arrived < FULL * sent
         found = USABLE * arrived if full else min(sent, arrived)

@@ -62,7 +62,14 @@ class Report:
         return None if ticks >= 1 << 22 else ticks / 65536
 
 
-Feedback = Nack | KeyframeRequest | Remb | Report
+@dataclass(frozen=True, slots=True)
+class PacketFeedback:
+    """When which packet of the whole connection arrived, not yet read (`twcc`)."""
+
+    fci: bytes
+
+
+Feedback = Nack | KeyframeRequest | Remb | Report | PacketFeedback
 
 
 def parse(compound: bytes) -> list[Feedback]:
@@ -96,6 +103,8 @@ def _feedback(kind: int, count: int, body: bytes) -> Iterator[Feedback]:
         return
     elif (kind, count) == (RTPFB, NACK):
         yield from _nack(body)
+    elif (kind, count) == (RTPFB, TRANSPORT_CC):
+        yield PacketFeedback(body[8:])
     elif (kind, count) == (PSFB, PLI):
         yield KeyframeRequest(_u32(body, 4))
     elif (kind, count) == (PSFB, FIR):

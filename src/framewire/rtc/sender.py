@@ -1,6 +1,6 @@
 """One subscription's RTP sender: units in, packets out, the viewer's RTCP back into events.
 
-Must not know aiortc, sockets, clocks or encoders: packets leave through an `Outlet`, ``now`` is an argument
+Must not know aiortc, sockets, clocks or encoders: packets leave through the peer's `Flow`, ``now`` is an argument
 (seconds since the Unix epoch, steady), and its owner calls `tick` at `deadline`.
 """
 
@@ -13,8 +13,9 @@ from typing import Protocol
 from framewire.frame import rtp_timestamp
 from framewire.rtc import rtcp
 from framewire.rtc.events import KeyframeWanted, PeerStats
+from framewire.rtc.flow import Flow
 from framewire.rtc.history import History, Sent
-from framewire.rtc.packets import Extensions, PackedUnit, rtp_packet
+from framewire.rtc.packets import Draft, Extensions, PackedUnit
 
 MAX_QUEUED = 2
 """Units that may wait for the socket. A third is dropped: late, it is worth less than the next in time."""
@@ -23,20 +24,18 @@ KEYFRAME_REPEAT = 0.25
 PROBES = (0.04, 0.08, 0.16, 0.32)
 """Seconds of silence before the last packet is sent again, first and after each."""
 REPORT_INTERVAL = 1.0
+ROOM_CHECK = 0.05
+"""Seconds between two looks whether there is room again for a sender that has sent more than the way takes."""
+MAX_INTERVAL = 0.1
+"""Seconds between two frames that still are motion."""
+PADDING = 255
+"""Octets, as much as one packet can hold (RFC 3550 §5.1)."""
 
 NEVER = float("inf")
 
 
 class Outlet(Protocol):
-    """Where packets leave."""
-
-    def protect(self, packet: bytes) -> bytes:
-        """The packet encrypted."""
-        ...
-
-    def transmit(self, packets: list[bytes]) -> None:
-        """Hand encrypted packets to the socket. Never blocks, never raises."""
-        ...
+    """Where RTCP leaves, and what is known of the socket."""
 
     def transmit_rtcp(self, compound: bytes) -> None:
         """Encrypt RTCP and hand it to the socket. Never blocks, never raises."""
@@ -70,7 +69,13 @@ class UnitSender:
     """Sends the units of one subscription from `start` to `stop`."""
 
     def __init__(
-        self, sub: int, media: Origin, rtx: Origin, outlet: Outlet, on_event: Callable[[KeyframeWanted], None]
+        self,
+        sub: int,
+        media: Origin,
+        rtx: Origin,
+        flow: Flow,
+        outlet: Outlet,
+        on_event: Callable[[KeyframeWanted], None],
     ) -> None:
         self.sub = sub
         self.ssrc = media.ssrc
@@ -78,6 +83,7 @@ class UnitSender:
         self.deadline = NEVER
         self._sequence = media.sequence
         self._rtx_ssrc, self._rtx_sequence = rtx.ssrc, rtx.sequence
+        self._flow = flow
         self._outlet = outlet
         self._on_event = on_event
         self._parameters: SenderParameters | None = None
@@ -88,7 +94,9 @@ class UnitSender:
         self._needs_keyframe = True
         self._asked_at = -NEVER
         self._queued = 0
-        self._tail = b""
+        self._sent_at = -NEVER
+        self._interval = 1 / 30
+        self._room_at = NEVER
         self._probes_left: tuple[float, ...] = ()
         self._probe_at = NEVER
         self._report_at = NEVER
@@ -108,12 +116,18 @@ class UnitSender:
         for good, and its slot with it."""
         self._parameters = None
         self._history.clear()
+        self._flow.forget(self.ssrc)
+        self._flow.forget(self._rtx_ssrc)
         self.deadline = NEVER
 
     def send(self, packed: PackedUnit, now: float) -> bool:
         """Send a unit, or drop it and say False: the viewer could not decode it, or is too slow for it."""
         if self._parameters is None or not self._admits(packed, now):
             self.stats = replace(self.stats, frames_dropped=self.stats.frames_dropped + 1)
+            if self.started:
+                # Whoever is refused sends nothing more until it is asked to.
+                self._room_at = now + ROOM_CHECK
+                self._schedule()
             return False
         self._timestamp = self._next_timestamp(packed.unit.time_us)
         self._transmit(packed, self._parameters, now)
@@ -124,6 +138,10 @@ class UnitSender:
         return True
 
     def _admits(self, packed: PackedUnit, now: float) -> bool:
+        if not self._flow.admits(now):
+            # A keyframe is of no use before there is room for it.
+            self._needs_keyframe = True
+            return False
         if self._outlet.idle():
             self._queued = 0
         if self._queued >= MAX_QUEUED:
@@ -148,27 +166,25 @@ class UnitSender:
         return rtp_timestamp(time_us)
 
     def _transmit(self, packed: PackedUnit, parameters: SenderParameters, now: float) -> None:
-        extensions = self._extensions.block(now)
         last = len(packed.payloads) - 1
-        protected = []
+        drafts = []
         for index, payload in enumerate(packed.payloads):
             sent = Sent(self._sequence, self._timestamp, index == last, payload, now)
-            packet = rtp_packet(
-                payload_type=parameters.payload_type,
-                marker=sent.marker,
-                sequence=sent.sequence,
-                timestamp=sent.timestamp,
-                ssrc=self.ssrc,
-                extensions=extensions,
-                payload=payload,
+            drafts.append(
+                Draft(
+                    parameters.payload_type,
+                    sent.marker,
+                    sent.sequence,
+                    sent.timestamp,
+                    self.ssrc,
+                    self._extensions,
+                    payload,
+                )
             )
-            protected.append(self._outlet.protect(packet))
             self._history.add(sent)
             self._sequence = (self._sequence + 1) & 0xFFFF
-        # Encrypt all, then send all: in one burst, and with fewer handovers of the interpreter lock.
-        self._outlet.transmit(protected)
+        self._flow.send(drafts, self._measured_interval(now), now)
         self._queued += 1
-        self._tail = protected[-1]
         self._probes_left = PROBES
         self._probe_at = now + PROBES[0]
         self.stats = replace(
@@ -178,10 +194,18 @@ class UnitSender:
             octets=self.stats.octets + sum(map(len, packed.payloads)),
         )
 
+    def _measured_interval(self, now: float) -> float:
+        """Seconds between frames, as they come of late."""
+        self._interval += (min(now - self._sent_at, MAX_INTERVAL) - self._interval) / 8
+        self._sent_at = now
+        return self._interval
+
     def tick(self, now: float) -> None:
         """Do what is due."""
         if self._parameters is None:
             return
+        if now >= self._room_at:
+            self._look_for_room(now)
         if now >= self._report_at:
             self._report(now)
         if now >= self._probe_at:
@@ -195,19 +219,26 @@ class UnitSender:
         cname = self._parameters.cname.encode()
         self._outlet.transmit_rtcp(rtcp.sender_report(self.ssrc, now, sent, cname))
 
+    def _look_for_room(self, now: float) -> None:
+        self._room_at = NEVER
+        if self._needs_keyframe:
+            self._room_at = now + ROOM_CHECK
+            if self._flow.admits(now):
+                self._ask(now)
+
     def _probe(self, now: float) -> None:
         """Send the last packet again: a viewer notices a gap only when something follows it.
 
         As it was, bit by bit, and not as a retransmission: libwebrtc looks for gaps behind media packets only
         (one that did arrive is dropped as a replay), and one SRTP index must never protect two texts.
         """
-        self._outlet.transmit([self._tail])
+        self._flow.repeat(self.ssrc)
         self._probes_left = self._probes_left[1:]
         self._probe_at = now + self._probes_left[0] if self._probes_left else NEVER
         self.stats = replace(self.stats, probes=self.stats.probes + 1)
 
     def _schedule(self) -> None:
-        self.deadline = min(self._report_at, self._probe_at)
+        self.deadline = min(self._report_at, self._probe_at, self._room_at)
 
     def feed(self, feedback: rtcp.Feedback, now: float) -> None:
         """Take feedback of the viewer about this sender's SSRC."""
@@ -232,24 +263,41 @@ class UnitSender:
             return
         payload_type = self._parameters.rtx_payload_type
         found = [self._history.resend(sequence, now, self.stats.rtt_s) for sequence in nack.sequences]
-        again = [self._again(sent, payload_type, now) for sent in found if sent is not None]
-        self._outlet.transmit(again)
+        again = [self._again(sent, payload_type) for sent in found if sent is not None]
+        self._flow.repair(again, now)
         self.stats = replace(
             self.stats,
             nacks=self.stats.nacks + len(nack.sequences),
             retransmitted=self.stats.retransmitted + len(again),
         )
 
-    def _again(self, sent: Sent, payload_type: int, now: float) -> bytes:
+    def _again(self, sent: Sent, payload_type: int) -> Draft:
         """The packet as a retransmission (RFC 4588 §4)."""
-        packet = rtp_packet(
-            payload_type=payload_type,
-            marker=sent.marker,
-            sequence=self._rtx_sequence,
-            timestamp=sent.timestamp,
-            ssrc=self._rtx_ssrc,
-            extensions=self._extensions.block(now),
-            payload=sent.sequence.to_bytes(2) + sent.payload,
+        return self._rtx(payload_type, sent, sent.sequence.to_bytes(2) + sent.payload)
+
+    def _rtx(self, payload_type: int, sent: Sent, payload: bytes, padding: int = 0) -> Draft:
+        sequence, self._rtx_sequence = self._rtx_sequence, (self._rtx_sequence + 1) & 0xFFFF
+        return Draft(
+            payload_type,
+            sent.marker,
+            sequence,
+            sent.timestamp,
+            self._rtx_ssrc,
+            self._extensions,
+            payload,
+            padding,
         )
-        self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
-        return self._outlet.protect(packet)
+
+    def pad(self, octets: int) -> Draft | None:
+        """A packet of about so many octets, or fewer, that tells the viewer nothing new: sent for its length.
+
+        Only where retransmissions are negotiated, as their SSRC may have packets that repeat and packets that
+        are nothing but padding; and only once there is something to repeat.
+        """
+        sent = self._history.filler()
+        if self._parameters is None or self._parameters.rtx_payload_type is None or sent is None:
+            return None
+        payload_type = self._parameters.rtx_payload_type
+        if len(sent.payload) > min(PADDING, octets):
+            return self._again(sent, payload_type)
+        return self._rtx(payload_type, sent, b"", padding=max(min(PADDING, octets), 1))

@@ -11,7 +11,8 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal
+from types import ModuleType
+from typing import Literal
 
 import aiortc.rtcpeerconnection
 from aiortc import RTCBundlePolicy, RTCConfiguration, RTCIceServer, RTCSessionDescription
@@ -32,7 +33,7 @@ from aiortc.stats import RTCStatsReport
 from framewire.errors import PeerError
 from framewire.rtc import ice, rtcp
 from framewire.rtc.events import IceServer
-from framewire.rtc.packets import ABS_SEND_TIME, MID, PLAYOUT_DELAY
+from framewire.rtc.packets import ABS_SEND_TIME, MID, PLAYOUT_DELAY, TRANSPORT_CC
 from framewire.rtc.sender import SenderParameters, UnitSender
 
 logger = logging.getLogger(__name__)
@@ -48,9 +49,10 @@ H264 = {
     "profile-level-id": "42e034",
 }
 EXTENSIONS = [MID, ABS_SEND_TIME, PLAYOUT_DELAY]
+PACKET_FEEDBACK = RTCRtcpFeedback("transport-cc")
 
 
-def _codecs() -> list[RTCRtpCodecParameters]:
+def _codecs(packet_feedback: bool) -> list[RTCRtpCodecParameters]:
     codecs = []
     for payload_type, mime, fmtp in ((97, MIME["vp8"], {}), (99, MIME["h264"], H264)):
         feedback = [
@@ -58,6 +60,7 @@ def _codecs() -> list[RTCRtpCodecParameters]:
             RTCRtcpFeedback("nack", "pli"),
             RTCRtcpFeedback("ccm", "fir"),
             RTCRtcpFeedback("goog-remb"),
+            *([PACKET_FEEDBACK] if packet_feedback else []),
         ]
         codecs.append(RTCRtpCodecParameters(mime, 90_000, None, payload_type, feedback, dict(fmtp)))
         apt: ParametersDict = {"apt": payload_type}
@@ -177,29 +180,38 @@ def _sender_parameters(parameters: RTCRtpSendParameters) -> SenderParameters:
     media = parameters.codecs[0].payloadType
     assert media is not None, "a negotiated codec has a payload type"
     rtx = [codec.payloadType for codec in parameters.codecs if codec.parameters.get("apt") == media]
+    extensions = {extension.uri: extension.id for extension in parameters.headerExtensions}
+    if PACKET_FEEDBACK not in parameters.codecs[0].rtcpFeedback:
+        # Numbers that nobody answers would only keep the viewer from its own estimate.
+        extensions.pop(TRANSPORT_CC, None)
     return SenderParameters(
         payload_type=media,
         rtx_payload_type=rtx[0] if rtx else None,
-        extensions={extension.uri: extension.id for extension in parameters.headerExtensions},
+        extensions=extensions,
         mid=parameters.muxId,
         cname=parameters.rtcp.cname or "",
     )
 
 
-if TYPE_CHECKING:
-    _stack = aiortc.rtcpeerconnection
-else:
-    _stack = ice.private_copy(
+def _private_copy(packet_feedback: bool) -> ModuleType:
+    """What is offered is a table of the module, so each of the two offers has a copy."""
+    extensions = [*EXTENSIONS, TRANSPORT_CC] if packet_feedback else EXTENSIONS
+    return ice.private_copy(
         "aiortc.rtcpeerconnection",
-        CODECS={"audio": [], "video": _codecs()},
+        CODECS={"audio": [], "video": _codecs(packet_feedback)},
         HEADER_EXTENSIONS={
             "audio": [],
-            "video": [RTCRtpHeaderExtensionParameters(id, uri) for id, uri in enumerate(EXTENSIONS, 1)],
+            "video": [RTCRtpHeaderExtensionParameters(id, uri) for id, uri in enumerate(extensions, 1)],
         },
         RTCDtlsTransport=_Transport,
         RTCIceGatherer=_Gatherer,
         RTCRtpSender=Slot,
     )
+
+
+_PEER_CONNECTION: dict[bool, type[aiortc.RTCPeerConnection]] = {
+    packet_feedback: _private_copy(packet_feedback).RTCPeerConnection for packet_feedback in (False, True)
+}
 
 
 class Connection:
@@ -212,10 +224,13 @@ class Connection:
         on_ready: Callable[[Slot, SenderParameters], None],
         on_feedback: Callable[[rtcp.Feedback], None],
         on_state: Callable[[State], None],
+        *,
+        packet_feedback: bool = True,
     ) -> None:
+        """``packet_feedback``: whether to ask for feedback on each packet."""
         # An empty list, never None: the default of aiortc asks a public STUN server.
         servers = [RTCIceServer(list(s.urls), s.username, s.credential) for s in ice_servers]
-        self._pc = _stack.RTCPeerConnection(RTCConfiguration(servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        self._pc = _PEER_CONNECTION[packet_feedback](RTCConfiguration(servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._on_ready = on_ready
         self._on_feedback = on_feedback
         self._pc.on("connectionstatechange", lambda: on_state(self.state))

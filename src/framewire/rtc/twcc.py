@@ -11,8 +11,6 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-TRANSPORT_CC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
-
 TICK = 0.00025
 """Seconds of one step of an arrival delta."""
 REFERENCE = 0.064
