@@ -50,6 +50,7 @@ UNTESTED = {
 UNMIRRORED = {
     "test_house.py": "the rules themselves",
     "test_lifetimes.py": "displays, hosts and the engine's process together, over kills and forks",
+    "test_transcripts.py": "plays signaling/transcripts against engine/session.py",
     "test_contract.py": "plays signaling/ against wire.py and engine/session.py together",
     "test_hatch_build.py": "mirrors hatch_build.py, beside the package",
 }
@@ -108,6 +109,7 @@ def test_every_module_has_its_tests_where_one_looks_for_them():
 
 def test_every_test_file_mirrors_a_module():
     mirrors = {mirror(module) for module in MODULES}
+    mirrors |= {TESTS / "benchmarks" / f"test_{module.stem}.py" for module in (ROOT / "benchmarks").rglob("*.py")}
     here = {file for file in TESTS.rglob("test_*.py") if not file.is_relative_to(TESTS / "e2e")}
     strays = {str(file.relative_to(TESTS)) for file in here - mirrors}
     assert sorted(strays - UNMIRRORED.keys()) == []
