@@ -73,17 +73,28 @@ class Tab:
 
 
 @contextlib.asynccontextmanager
-async def firefox_tab(program: str, profile: Path, **preferences: Any) -> AsyncIterator[Tab]:
+async def firefox_tab(program: str, profile: Path) -> AsyncIterator[Tab]:
     """A headless Firefox with a fresh profile in ``profile``, and its one tab."""
-    lines = [f"user_pref({json.dumps(name)}, {json.dumps(it)});" for name, it in (PREFERENCES | preferences).items()]
+    lines = [f"user_pref({json.dumps(name)}, {json.dumps(it)});" for name, it in PREFERENCES.items()]
     (profile / "user.js").write_text("\n".join(lines))
-    command = [program, "--headless", "--no-remote", "--profile", str(profile), "--remote-debugging-port=0", "about:blank"]
+    command = [
+        program,
+        "--headless",
+        "--no-remote",
+        "--profile",
+        str(profile),
+        "--remote-debugging-port=0",
+        "about:blank",
+    ]
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
     )
     try:
         address = await asyncio.wait_for(_address(process), 60)
-        async with aiohttp.ClientSession() as http, http.ws_connect(f"{address}/session", max_msg_size=0) as socket:
+        async with (
+            aiohttp.ClientSession() as http,
+            http.ws_connect(f"{address}/session", max_msg_size=0) as socket,
+        ):
             tab = Tab(socket)
             await tab.open()
             yield tab

@@ -41,12 +41,18 @@ class Namespace:
 
 
 @contextlib.contextmanager
-def alone() -> Iterator[Namespace]:
-    """A machine without a network: loopback and nothing else."""
+def alone(*, bridge: bool = False) -> Iterator[Namespace]:
+    """A machine without a network: loopback and nothing else; or a ``bridge`` of its own beside it, as containers
+    make, that leads nowhere."""
     name = f"fw-{os.getpid()}-lo"
     run("ip", "netns", "add", name)
     try:
         run("ip", "-n", name, "link", "set", "lo", "up")
+        if bridge:
+            run("ip", "-n", name, "link", "add", "bridge", "type", "veth", "peer", "name", "inside")
+            run("ip", "-n", name, "addr", "add", "10.213.78.1/24", "dev", "bridge")
+            run("ip", "-n", name, "link", "set", "bridge", "up")
+            run("ip", "-n", name, "link", "set", "inside", "up")
         yield Namespace(name, "127.0.0.1")
     finally:
         run("ip", "netns", "del", name)

@@ -17,8 +17,8 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[2] / "src")]
 
-import framewire as fw
-from tests.e2e.stage import Publisher
+import framewire as fw  # noqa: E402 - a program finds its own way
+from tests.e2e.stage import Publisher  # noqa: E402
 
 
 def spin() -> None:

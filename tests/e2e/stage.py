@@ -11,7 +11,7 @@ import itertools
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -21,6 +21,13 @@ from framewire.errors import ClosedError
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
+
+
+class Evaluates(Protocol):
+    """A page, whoever drives the browser."""
+
+    async def evaluate(self, expression: str, arg: Any = None, /) -> Any: ...
+
 
 PATIENCE = 20.0
 """Seconds until a test gives something up that ought to take one: the machine may be busy."""
@@ -109,14 +116,14 @@ async def until(what: Callable[[], Any], timeout: float = PATIENCE, every: float
         await asyncio.sleep(every)
 
 
-async def debug(page: Page, view: int = 0) -> dict[str, Any]:
+async def debug(page: Evaluates, view: int = 0) -> dict[str, Any]:
     """What a view of the page says of itself; empty before there is one."""
     code = "(n) => JSON.parse(JSON.stringify([...(globalThis.__framewire?.views ?? [])][n]?.debug() ?? {}))"
     seen: dict[str, Any] = await page.evaluate(code, view)
     return seen
 
 
-async def showing(page: Page, mode: str, view: int = 0, timeout: float = PATIENCE) -> dict[str, Any]:
+async def showing(page: Evaluates, mode: str, view: int = 0, timeout: float = PATIENCE) -> dict[str, Any]:
     """Wait until a view shows pictures of this mode; returns its status."""
 
     async def status() -> dict[str, Any] | None:
@@ -132,14 +139,14 @@ async def showing(page: Page, mode: str, view: int = 0, timeout: float = PATIENC
     return found
 
 
-async def watch(page: Page, seconds: float) -> list[probe.Sighting]:
+async def watch(page: Evaluates, seconds: float) -> list[probe.Sighting]:
     """What comes on the screen from now on."""
     await probe.start(page)
     await asyncio.sleep(seconds)
     return await probe.take(page)
 
 
-async def first_new(page: Page, after: int, timeout: float = PATIENCE) -> probe.Sighting:
+async def first_new(page: Evaluates, after: int, timeout: float = PATIENCE) -> probe.Sighting:
     """The first frame above number ``after`` on the screen; `probe.start` has been called."""
 
     async def newer() -> probe.Sighting | None:

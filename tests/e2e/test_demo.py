@@ -23,7 +23,19 @@ SOURCES = str(Path(__file__).resolve().parents[2] / "src")
 async def test_the_demo_shows_a_moving_picture_and_ends_with_ctrl_c(new_page: NewPage):
     pipe = asyncio.subprocess.PIPE
     environment = {**os.environ, "PYTHONPATH": SOURCES, "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "framewire", "demo", "--no-open", "--port", "0", "--size", "480x270", "--fps", "30"]
+    command = [
+        sys.executable,
+        "-m",
+        "framewire",
+        "demo",
+        "--no-open",
+        "--port",
+        "0",
+        "--size",
+        "480x270",
+        "--fps",
+        "30",
+    ]
     demo = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, env=environment)
     assert demo.stdout and demo.stderr
     try:

@@ -69,7 +69,13 @@ def alive(process: psutil.Process) -> bool:
 
 @pytest.mark.parametrize(
     "wrong",
-    [np.zeros((4, 4, 2), np.uint8), np.zeros((3, 40, 40), np.uint8), np.zeros((4, 4), np.int64), np.zeros((0, 4, 3)), "no"],
+    [
+        np.zeros((4, 4, 2), np.uint8),
+        np.zeros((3, 40, 40), np.uint8),
+        np.zeros((4, 4), np.int64),
+        np.zeros((0, 4, 3)),
+        "no",
+    ],
     ids=["two channels", "channels first", "int64", "empty", "a string"],
 )
 async def test_a_wrong_array_raises_where_it_is_published(wrong: object):

@@ -45,10 +45,14 @@ async def test_lossless_frames_arrive_exact_in_firefox(tab: Tab):
         with Publisher(display):
             await tab.goto(address(display.url, mode="lossless"))
             await showing(tab, "lossless")
-            assert advances(await watch(tab, 1))
+            # Not by the probe: a headless Firefox stops for ten seconds when a page reads a worker's canvas.
+            checked: list[list[int]] = []
 
             async def many() -> bool:
-                return ((await debug(tab)).get("stats") or {}).get("exact", 0) > 20
+                checked[:] = (await debug(tab))["lossless"]
+                return len(checked) > 30
 
             await until(many)
+            numbers = [number for number, _ in checked]
+            assert numbers == sorted(set(numbers))
             assert (await debug(tab))["stats"]["mismatched"] == 0

@@ -69,7 +69,9 @@ async def test_eight_viewers_of_720p_cost_one_encoding_and_at_most_twice_the_pro
                     await others.wait()
                 others._transport.close()  # type: ignore[attr-defined]
             say(f"engine: {one:.2f} of a core with one viewer, {eight:.2f} with eight ({eight / one:.2f} times)")
-            say(f"{made} encodes of {published} frames; the page: {probe.report(seen, publisher.log)}; others: {frames}")
+            say(
+                f"{made} encodes of {published} frames; the page: {probe.report(seen, publisher.log)}; others: {frames}"
+            )
             # The engine speaks once a second, so the two counts are of slightly different seconds.
             assert made <= published + 1.5 * publisher.fps
             assert eight <= 2 * one

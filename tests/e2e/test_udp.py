@@ -129,8 +129,22 @@ async def test_udp_lost_in_mid_stream_and_found_again(playwright: Playwright, ne
 
 
 @pytest.mark.netns
-async def test_a_machine_without_a_network_shows_a_picture(playwright: Playwright, new_page: NewPage, tmp_path: Path):
-    """Chromium has no candidates there, not even between two connections of one page: it is UDP blocked to it."""
+async def test_a_machine_without_a_network_has_video(playwright: Playwright, new_page: NewPage, tmp_path: Path):
+    with namespaces.alone(bridge=True) as here:
+        async with (
+            running(320, 240, inside=here.inside) as program,
+            chrome_in(playwright, here, tmp_path) as browser,
+        ):
+            page = await new_page(program.url, browser)
+            await showing(page, "webrtc")
+            assert advances(await watch(page, 1))
+
+
+@pytest.mark.netns
+async def test_a_machine_with_nothing_but_loopback_shows_a_picture(
+    playwright: Playwright, new_page: NewPage, tmp_path: Path
+):
+    """No browser gathers candidates there, not even between two connections of one page: UDP is blocked to it."""
     with namespaces.alone() as here:
         async with (
             running(320, 240, inside=here.inside) as program,

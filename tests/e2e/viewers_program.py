@@ -80,7 +80,7 @@ async def main(count: str, url: str, token: str) -> None:
         decoders.append(NoDecoder())
         return decoders[-1]
 
-    aiortc.rtcrtpreceiver.get_decoder = get_decoder
+    vars(aiortc.rtcrtpreceiver)["get_decoder"] = get_decoder
     viewers = [Viewer() for _ in range(int(count))]
     tasks = [asyncio.create_task(viewer.watch(url, token)) for viewer in viewers]
     await asyncio.gather(*(viewer.connected.wait() for viewer in viewers))
