@@ -10,6 +10,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,6 +31,8 @@ def main() -> int:
     scenarios = _chosen(options.scenarios, SCENARIOS, QUICK if options.quick else tuple(SCENARIOS))
     for scenario in scenarios:
         clip_path(scenario.content, scenario.width, scenario.height)
+    if options.quick:
+        scenarios = [replace(scenario, warm_up=1.0, seconds=4.0) for scenario in scenarios]
     runs = asyncio.run(_all(systems, scenarios, options.repeat))
     merged = [
         median_of(mine)
@@ -60,8 +63,9 @@ def _brief(outcome: Outcome) -> str:
     if outcome.error:
         return f"{outcome.scenario} {outcome.system}: {outcome.error}"
     return (
-        f"{outcome.scenario} {outcome.system}: {outcome.fps:.1f} fps, p50 {outcome.p50_ms:.1f} p95 {outcome.p95_ms:.1f} ms, "
-        f"{outcome.psnr_db:.1f} dB, {outcome.mbps:.1f} Mbps, others {outcome.others:.0f} %"
+        f"{outcome.scenario} {outcome.system}: {outcome.fps:.1f} fps, "
+        f"p50 {outcome.p50_ms:.1f} p95 {outcome.p95_ms:.1f} ms, {outcome.psnr_db:.1f} dB, "
+        f"{outcome.mbps:.1f} Mbps, others {outcome.others:.0f} %"
     )
 
 

@@ -1,31 +1,298 @@
-"""Where publisher and viewer live: on this machine as it is, or in two namespaces with a link between."""
+"""Plays a `Link` between two network namespaces: a small process with a TUN device in each, so UDP and TCP alike
+pass through the model. Must not know what is streamed, nor how packets are lost or delayed.
+
+It wants root and ``ip``. All addresses are inside the namespaces it makes. They, and whatever still runs in
+them, go when the ``with`` block ends, when its process is killed, and when the player itself is told to stop.
+
+    python -m benchmarks.link           what the player adds by itself, at several loads
+"""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import fcntl
+import json
+import os
+import pickle
+import select
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import FrameType
+from typing import Any, BinaryIO
 
-from benchmarks.link_model import Link
+from benchmarks.link_model import Direction, Link, pair, soonest
+
+PREFIX = "framewire-bench"
+ENDS = ("server", "viewer")
+ADDRESSES = {"server": "10.77.0.1", "viewer": "10.77.0.2"}
+DEVICE = "fw0"
+READ = 2048
+BATCH = 64
+"""Packets read at once from one device before the other gets its turn."""
+TUNSETIFF = 0x400454CA
+IFF_TUN_NO_PI = 0x1001
+PR_SET_PDEATHSIG = 1
+LATER = float("inf")
 
 
 @dataclass
 class Place:
-    """How to start something at either end, and what passed between them."""
+    """How to start something at either end, and what passed between them. This one: the machine as it is."""
 
     host: str = "127.0.0.1"
     server_prefix: tuple[str, ...] = ()
     viewer_prefix: tuple[str, ...] = ()
 
     def octets(self) -> int:
-        """Bytes that went from the server's end to the viewer's, or over loopback."""
+        """Bytes that reached the viewer's end; where there is no link, all that went over loopback."""
         return int(Path("/sys/class/net/lo/statistics/tx_bytes").read_text())
+
+    def begin(self) -> None:
+        """The link's schedule starts now."""
+
+
+class LinkPlace(Place):
+    """Two namespaces with a player between."""
+
+    def __init__(self, player: subprocess.Popen[bytes], name: str) -> None:
+        super().__init__(ADDRESSES["server"], _inside(name, "server"), _inside(name, "viewer"))
+        self._player = player
+
+    def octets(self) -> int:
+        return int(self.counters()["down"]["delivered_octets"])
+
+    def counters(self) -> dict[str, dict[str, int]]:
+        """Of both directions, ``down`` (to the viewer) and ``up``."""
+        counters: dict[str, dict[str, int]] = self._ask("counters")
+        return counters
+
+    def begin(self) -> None:
+        self._ask("begin")
+
+    def _ask(self, what: str) -> Any:
+        assert self._player.stdin and self._player.stdout, "started with pipes"
+        self._player.stdin.write(f"{what}\n".encode())
+        self._player.stdin.flush()
+        return json.loads(self._player.stdout.readline())
 
 
 @contextlib.contextmanager
-def place_for(link: Link | None) -> Iterator[Place]:
+def place_for(link: Link | None, *, seed: int = 1) -> Iterator[Place]:
+    """Where publisher and viewer shall live. Raises ``LookupError`` where there can be no namespaces."""
     if link is None:
         yield Place()
         return
-    raise LookupError("no links yet")
+    _check()
+    name = f"{PREFIX}-{os.getpid()}"
+    command = [sys.executable, "-m", "benchmarks.link", "play", name, str(seed)]
+    root = str(Path(__file__).parent.parent)
+    player = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=root)
+    try:
+        assert player.stdin and player.stdout, "started with pipes"
+        pickle.dump(link, player.stdin)
+        player.stdin.flush()
+        if not player.stdout.readline():
+            raise LookupError("the link's player could not make its namespaces")
+        yield LinkPlace(player, name)
+    finally:
+        player.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            player.wait(5)
+        player.kill()
+        _remove(name)
+
+
+def _check() -> None:
+    if os.geteuid() != 0:
+        raise LookupError("a link between namespaces wants root")
+    if not shutil.which("ip") or not Path("/dev/net/tun").exists():
+        raise LookupError("a link between namespaces wants `ip` and /dev/net/tun")
+    _sweep()
+
+
+def _sweep() -> None:
+    """Remove what a run left behind whose player was killed before it could."""
+    for namespace in Path("/run/netns").glob(f"{PREFIX}-*-server"):
+        name = namespace.name.removesuffix("-server")
+        if not Path(f"/proc/{name.removeprefix(f'{PREFIX}-')}").exists():
+            _remove(name)
+
+
+def _remove(name: str) -> None:
+    """Namespaces and all that runs in them; nothing if they are gone already."""
+    for end in ENDS:
+        namespace = f"{name}-{end}"
+        if not Path("/run/netns", namespace).exists():
+            continue
+        pids = subprocess.run(["ip", "netns", "pids", namespace], capture_output=True, text=True, check=False)
+        for pid in pids.stdout.split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+        subprocess.run(["ip", "netns", "del", namespace], capture_output=True, check=False)
+
+
+def _inside(name: str, end: str) -> tuple[str, ...]:
+    return ("ip", "netns", "exec", f"{name}-{end}")
+
+
+# The player's process.
+
+
+def play(name: str, seed: int) -> None:
+    """Make the namespaces, carry packets until told to stop or left alone, remove the namespaces."""
+    # A handler that raised might do so amid the removal; this one only wakes the loop up.
+    told, tell = socket.socketpair()
+    tell.setblocking(False)
+    signal.set_wakeup_fd(tell.fileno())
+    signal.signal(signal.SIGTERM, _woken)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's is for the parent, who will say
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    orders = open(sys.stdin.fileno(), "rb", buffering=0)
+    try:
+        link: Link = pickle.load(orders)
+        devices = {end: _end(name, end) for end in ENDS}
+        print("{}", flush=True)
+        down, up = pair(link, seed, LATER)
+        _carry(devices, down, up, orders, told)
+    finally:
+        _remove(name)
+
+
+def _woken(number: int, frame: FrameType | None) -> None:
+    """The signal's number is in the socket by now."""
+
+
+def _end(name: str, end: str) -> int:
+    """One namespace with its device, address and routes; returns the device."""
+    namespace = f"{name}-{end}"
+    subprocess.run(["ip", "netns", "add", namespace], check=True)
+    device = _device(namespace)
+    for words in (
+        "link set lo up",
+        f"addr add {ADDRESSES[end]}/24 dev {DEVICE}",
+        f"link set {DEVICE} up",
+        f"route add default dev {DEVICE}",
+    ):
+        subprocess.run(["ip", "-n", namespace, *words.split()], check=True)
+    return device
+
+
+def _device(namespace: str) -> int:
+    """A TUN device that lives in the namespace; its descriptor works from here."""
+    home = os.open("/proc/self/ns/net", os.O_RDONLY)
+    there = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
+    try:
+        _enter(there)
+        device = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+        fcntl.ioctl(device, TUNSETIFF, struct.pack("16sH", DEVICE.encode(), IFF_TUN_NO_PI))
+    finally:
+        _enter(home)
+        os.close(home)
+        os.close(there)
+    return device
+
+
+def _enter(namespace: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(namespace, 0):
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+def _carry(devices: dict[str, int], down: Direction, up: Direction, orders: BinaryIO, told: socket.socket) -> None:
+    server, viewer = devices["server"], devices["viewer"]
+    roads = ((server, down, viewer), (viewer, up, server))
+    watched: tuple[Any, ...] = (server, viewer, orders, told)
+    clock = time.monotonic
+    while True:
+        due = soonest((down, up))
+        wait = None if due is None else max(0.0, due - clock())
+        ready = select.select(watched, (), (), wait)[0]
+        for source, direction, target in roads:
+            if source in ready:
+                _take(source, direction, clock())
+            for packet in direction.pop(clock()):
+                with contextlib.suppress(OSError):  # its device's queue is full, or it is down
+                    os.write(target, packet)
+        if told in ready or (orders in ready and not _obey(orders, down, up)):
+            return
+
+
+def _take(source: int, direction: Direction, now: float) -> None:
+    try:
+        for _ in range(BATCH):
+            direction.push(os.read(source, READ), now)
+    except BlockingIOError:
+        pass
+
+
+def _obey(orders: BinaryIO, down: Direction, up: Direction) -> bool:
+    """Answer one order; False at the end of orders: whoever gave them is gone."""
+    order = orders.readline().strip()
+    if order == b"begin":
+        down.began = up.began = time.monotonic()
+    if order:
+        print(json.dumps({"down": asdict(down.counters), "up": asdict(up.counters)}), flush=True)
+    return bool(order)
+
+
+# What it adds by itself.
+
+
+ECHO = """
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("10.77.0.1", 9))
+while True:
+    data, sender = s.recvfrom(2048)
+    if data[:1] == b"p": s.sendto(data, sender)
+"""
+PING = """
+import socket, sys, time, json
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect(("10.77.0.1", 9)); s.settimeout(1)
+load = float(sys.argv[1]) * 1e6 / 8 / 1200 * 0.005
+times, owed, lost = [], 0.0, 0
+for _ in range(600):
+    time.sleep(0.005); owed += load
+    while owed >= 1: s.send(b"x" * 1172); owed -= 1
+    began = time.perf_counter(); s.send(b"p" * 100)
+    try: s.recv(2048)
+    except TimeoutError: lost += 1; continue
+    times.append(time.perf_counter() - began)
+times.sort(); n = len(times)
+print(json.dumps([times[n // 2] * 1e3, times[int(n * 0.95)] * 1e3, times[int(n * 0.99)] * 1e3, lost]))
+"""
+
+
+def own_delay(mbps: float) -> list[float]:
+    """Round trip of a datagram through a link that does nothing, beside ``mbps`` of other traffic:
+    milliseconds at the 50th, 95th and 99th percentile, and how many did not come back."""
+    from benchmarks.link_model import Phase
+
+    with place_for(Link.steady(Phase())) as place:
+        with subprocess.Popen([*place.server_prefix, sys.executable, "-c", ECHO]) as echo:
+            time.sleep(0.5)
+            ping = [*place.viewer_prefix, sys.executable, "-c", PING, str(mbps)]
+            answer = subprocess.run(ping, capture_output=True, text=True, check=True).stdout
+            echo.kill()
+    return [float(value) for value in json.loads(answer)]
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["play"]:
+        return play(sys.argv[2], int(sys.argv[3]))
+    print("| beside | round trip p50 ms | p95 | p99 | lost |\n| ---: | ---: | ---: | ---: | ---: |")
+    for mbps in (0, 10, 20, 40, 80):
+        p50, p95, p99, lost = own_delay(mbps)
+        print(f"| {mbps} Mbps | {p50:.2f} | {p95:.2f} | {p99:.2f} | {lost:.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

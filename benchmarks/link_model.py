@@ -141,7 +141,7 @@ class Direction:
             return now
         start = max(now, self._wire_free)
         waiting = (start - now) * phase.rate / 8
-        if waiting + octets > max(MIN_QUEUE, phase.queue * phase.rate / 8):
+        if round(waiting) + octets > max(MIN_QUEUE, phase.queue * phase.rate / 8):
             return None
         self._wire_free = start + octets * 8 / phase.rate
         return self._wire_free

@@ -204,6 +204,7 @@ async def _window(
     scenario: Scenario, place: Place, publisher: Publisher, page: Any, outcome: Outcome, browser: Any
 ) -> tuple[float, float]:
     """Let it play, and note what it costs."""
+    place.begin()
     server = Consumption(publisher.process.pid)
     viewer = Consumption(*_browser_roots(publisher.process.pid))
     us, octets, busy, began = Consumption(os.getpid()), place.octets(), _busy(), time.time()

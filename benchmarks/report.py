@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -19,35 +20,36 @@ RIVALS = ("pdum.rfb", "aiortc")
 """Whom ratios are taken against, in the same scenario of the same run."""
 
 
-def _number(digits: int) -> Callable[[float], str]:
-    return lambda value: "–" if math.isnan(value) else "never" if math.isinf(value) else f"{value:.{digits}f}"
-
-
-COLUMNS: tuple[tuple[str, Callable[[Outcome], str]], ...] = tuple(
-    (title, lambda outcome, name=name, text=_number(digits): text(getattr(outcome, name)))  # type: ignore[misc]
-    for title, name, digits in (
-        ("fps", "fps", 1),
-        ("p50 ms", "p50_ms", 1),
-        ("p95", "p95_ms", 1),
-        ("p99", "p99_ms", 1),
-        ("gap ms", "gap_ms", 0),
-        ("frozen s", "frozen_s", 1),
-        ("PSNR dB", "psnr_db", 1),
-        ("err p99", "error_p99", 0),
-        ("Mbps", "mbps", 1),
-        ("CPU srv %", "cpu_server", 0),
-        ("CPU brw %", "cpu_browser", 0),
-        ("mem MB", "memory_mb", 0),
-        ("first ms", "first_ms", 0),
-        ("sharp ms", "settled_ms", 0),
-        ("others %", "others", 0),
-    )
+NOTHING = "-"
+COLUMNS = (
+    ("fps", "fps", 1),
+    ("p50 ms", "p50_ms", 1),
+    ("p95", "p95_ms", 1),
+    ("p99", "p99_ms", 1),
+    ("gap ms", "gap_ms", 0),
+    ("frozen s", "frozen_s", 1),
+    ("PSNR dB", "psnr_db", 1),
+    ("err p99", "error_p99", 0),
+    ("Mbps", "mbps", 1),
+    ("CPU srv %", "cpu_server", 0),
+    ("CPU brw %", "cpu_browser", 0),
+    ("mem MB", "memory_mb", 0),
+    ("first ms", "first_ms", 0),
+    ("sharp ms", "settled_ms", 0),
+    ("others %", "others", 0),
 )
+"""Title, field of `Outcome`, digits."""
+
+
+def _text(value: float, digits: int) -> str:
+    if math.isnan(value):
+        return NOTHING
+    return "never" if math.isinf(value) else f"{value:.{digits}f}"
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
     """All rows, scenario by scenario, with the ratio of the median latency to each rival's."""
-    titles = ["scenario", "system", "by", *(title for title, _ in COLUMNS), *(f"p50 / {rival}" for rival in RIVALS)]
+    titles = ["scenario", "system", "by", *(title for title, _, _ in COLUMNS), *(f"p50 / {rival}" for rival in RIVALS)]
     rows = [titles, ["---"] * 3 + ["---:"] * (len(titles) - 3)]
     for scenario in dict.fromkeys(outcome.scenario for outcome in outcomes):
         block = [outcome for outcome in outcomes if outcome.scenario == scenario]
@@ -55,17 +57,17 @@ def table(outcomes: Sequence[Outcome]) -> str:
         rows += [_row(outcome, rivals) for outcome in block]
     widths = [max(len(row[i]) for row in rows) for i in range(len(titles))]
     pad = [str.ljust] * 3 + [str.rjust] * (len(titles) - 3)
-    return "\n".join(
-        "| " + " | ".join(p(c, w) for p, c, w in zip(pad, row, widths, strict=True)) + " |" for row in rows
-    )
+    lines = [[p(cell, w) for p, cell, w in zip(pad, row, widths, strict=True)] for row in rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _row(outcome: Outcome, rivals: Sequence[float]) -> list[str]:
     if outcome.error:
         # Not a column of its own: errors are rare, and long.
         return [outcome.scenario, f"{outcome.system}: {outcome.error}", ""] + [""] * (len(COLUMNS) + len(rivals))
-    ratios = [_number(2)(outcome.p50_ms / rival if rival else math.nan) for rival in rivals]
-    return [outcome.scenario, outcome.system, outcome.shown_by, *(text(outcome) for _, text in COLUMNS), *ratios]
+    numbers = [_text(getattr(outcome, name), digits) for _, name, digits in COLUMNS]
+    ratios = [_text(outcome.p50_ms / rival if rival else math.nan, 2) for rival in rivals]
+    return [outcome.scenario, outcome.system, outcome.shown_by, *numbers, *ratios]
 
 
 def write(outcomes: Sequence[Outcome], runs: Iterable[Outcome], folder: Path) -> Path:
@@ -80,8 +82,6 @@ def write(outcomes: Sequence[Outcome], runs: Iterable[Outcome], folder: Path) ->
 
 
 def machine() -> dict[str, Any]:
-    import os
-
     return {"system": platform.platform(), "python": platform.python_version(), "cores": os.cpu_count()}
 
 

@@ -85,8 +85,7 @@ async def serve(job: Job) -> None:
     site = web.TCPSite(runner, job.host, job.port)
     await site.start()
     job.ready(f"http://{job.host}:{runner.addresses[0][1]}/")
-    while not job.stopped.is_set():
-        await asyncio.sleep(0.05)
+    await asyncio.to_thread(job.stopped.wait)
     await asyncio.gather(*(peer.close() for peer in peers), return_exceptions=True)
     await runner.cleanup()
 
