@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -18,6 +19,7 @@ from framewire.engine.stream import StreamConfig
 from framewire.link.listen import bind
 from framewire.link.ring import LocalSlot
 from framewire.rtc.peer import IceServer
+from tests.rtc.viewers import Viewer as Browser
 from tests.viewer import connected, eventually, flat, noise, same
 
 TOKEN = "only-those-who-know-it-come-in"
@@ -249,6 +251,29 @@ async def test_a_keyframe_asked_for_on_a_still_scene_comes_with_a_later_time(eng
         await viewer.report(sub, keyframe=True)
         again = await viewer.unit(lambda unit: unit.keyframe)
         assert again.number == first.number and again.time_us > first.time_us
+
+
+# WebRTC
+
+
+async def test_a_peer_gets_the_picture_and_takes_everything_with_it_when_it_goes(engine: Engine) -> None:
+    descriptors = len(os.listdir("/proc/self/fd"))
+    browser = Browser()
+    async with connected(engine.url, TOKEN) as viewer:
+        sub = await viewer.subscribe("default", "webrtc")
+        offer = await viewer.message(wire.Offer)
+        assert [(track.sub, track.mid) for track in offer.tracks] == [(sub, "0")]
+        await viewer.say(wire.Answer(offer.peer, offer.offer, await browser.answer(offer.sdp)))
+        engine.publish(0, flat(64, 48, 200))
+        await eventually(lambda: browser.pictures.get("0"), "a still picture, published once, arrives")
+        picture = browser.pictures["0"][-1]
+        assert picture.shape == (48, 64, 3) and abs(int(picture[24, 32, 0]) - 200) < 10
+        stats = await viewer.report(sub)
+        assert stats.codec == offer.tracks[0].codec and stats.sent_fps >= 0 and stats.frames[0].frame == 1
+        assert engine.hub.stats()[0]["viewers"] == 1
+    await browser.close()
+    await eventually(lambda: not engine.hub._connections and engine.hub.stats()[0]["encodings"] == [])
+    await eventually(lambda: len(os.listdir("/proc/self/fd")) <= descriptors, "no socket stays open")
 
 
 # What comes back
