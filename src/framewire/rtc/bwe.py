@@ -35,7 +35,7 @@ CALM_TIME = 1.0
 
 OVERFLOW_LOSS, OVERFLOW_QUEUE = 0.03, 0.01
 """Fraction lost, and seconds that even the luckiest packet waited, that together mean a short queue is full."""
-STANDING = 0.005
+STANDING = 0.008
 """Seconds that even the luckiest packet waits where there is a queue at all."""
 
 DRAIN_ABOVE = 0.06
@@ -159,8 +159,8 @@ class Estimator:
             return "overuse"
         if self._delay.flooded:
             return "overuse"
-        if self._delay.usage == "overuse" and queue < STANDING:
-            # A lump that was larger than the one before, or a stray packet: others came without a wait.
+        if self._delay.usage == "overuse" and self._delay.standing < STANDING:
+            # A lump that was larger than the one before, or a machine that was busy: others came without a wait.
             return "underuse"
         return self._delay.usage
 

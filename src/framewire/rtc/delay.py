@@ -149,7 +149,7 @@ class Queue:
     """Seconds that packets wait on the way: what they take beyond the shortest way of late."""
 
     def __init__(self) -> None:
-        self.seconds = 0.0
+        self.seconds = self.standing = 0.0
         self._base = self._base_before = float("inf")
         self._since = 0.0
 
@@ -159,7 +159,8 @@ class Queue:
         if now - self._since > BASE_SPAN:
             self._since, self._base_before, self._base = now, self._base, float("inf")
         self._base = min(self._base, shortest)
-        self.seconds = shortest - min(self._base, self._base_before)
+        before, self.seconds = self.seconds, shortest - min(self._base, self._base_before)
+        self.standing = min(before, self.seconds)
 
 
 class DelayMonitor:
@@ -183,7 +184,13 @@ class DelayMonitor:
 
     @property
     def queue(self) -> float:
+        """Seconds that even the luckiest packet of the newest feedback message waited."""
         return self._queue.seconds
+
+    @property
+    def standing(self) -> float:
+        """Likewise, of the two newest."""
+        return self._queue.standing
 
     def add(self, packets: list[tuple[float, float]], now: float) -> None:
         """When the packets of one feedback message left and arrived, in order of arrival."""

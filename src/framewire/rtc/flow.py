@@ -100,6 +100,10 @@ class Flow:
         """Whether a frame may be sent; one that may not would only make all after it late."""
         return not self.controlled or self._pacer.admits(now)
 
+    def delay(self) -> float:
+        """Seconds that a packet waits now, here and on the way."""
+        return self._pacer.waiting() + self._estimator.queue if self.controlled else 0.0
+
     def send(self, drafts: Sequence[Draft], interval: float, now: float) -> None:
         """Send a frame; frames come about ``interval`` seconds apart."""
         if not self.controlled:

@@ -19,11 +19,11 @@ GENTLE_PACE = 1.3
 """Likewise, where packets are lost: perhaps to a queue that is shorter than a frame."""
 BURST = 0.005
 """Seconds' worth that leaves in one go: a timer for every packet would cost more than it gives."""
-LONGEST = 0.15
+LONGEST = 0.4
 """Seconds after which even a keyframe has left, whatever the pace."""
 DEBT = 0.6
 """Seconds' worth that may have been taken in and not been paid off at `DRAIN`."""
-ROOM = 0.3
+ROOM = 0.5
 """Of that debt: what may be left when frames are taken in again."""
 DRAIN = 1.2
 """Times the estimate that may come in for good: encoders are not exact."""
@@ -135,6 +135,10 @@ class Pacer(Generic[T]):
     def deadline(self) -> float:
         """When to `pop` again."""
         return self._free_at if len(self) or self._probe is not None else NEVER
+
+    def waiting(self) -> float:
+        """Seconds until all that waits has left, about."""
+        return self._octets * 8 / (self._pace * self._estimate)
 
     def keep(self, wanted: Callable[[T], bool]) -> None:
         """Throw out all packets but those wanted."""

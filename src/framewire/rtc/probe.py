@@ -19,8 +19,10 @@ PACKETS = 6
 PACKET = 1200
 """Octets of a probe's packet, about."""
 FIRST = 3.0
-"""Times the estimate at which the first probe is sent, and each after it while they succeed a `STEP` more."""
+"""Times the estimate at which the first probe is sent; after one that succeeds, a `STEP` more at once."""
 STEP = 2.0
+LATER_STEP = 1.5
+"""Times the estimate, once there is one: mostly it finds that nothing has changed, and fills a queue for that."""
 GOOD = 0.7
 """Of a probe's rate: what it must have measured for another to follow at once."""
 FULL = 0.9
@@ -31,8 +33,8 @@ COMPLETE = 0.7
 """Of a probe's packets: so many must have arrived to tell."""
 PATIENCE = 0.7
 """Seconds until a probe that told nothing is given up."""
-AGAIN = 0.2
-"""Seconds until one that was disturbed is sent again."""
+AGAIN, TRIALS = 0.4, 3
+"""Seconds until one that was disturbed is sent again, and how often in a row."""
 SOONEST, LATEST = 1.5, 4.0
 """Seconds between two probes: the longer, the more of them found nothing."""
 BACK_OFF = 1.4
@@ -105,6 +107,7 @@ class Prober:
         self._next_rate: float | None = None
         self._interval = SOONEST
         self._found = False
+        self._trials = 0
 
     @property
     def first(self) -> bool:
@@ -118,7 +121,7 @@ class Prober:
             self._trace, self.due_at = None, now
         if self._trace is not None or now < self.due_at or not calm:
             return None
-        rate, self._next_rate = self._next_rate or estimate * (STEP if self._number else FIRST), None
+        rate, self._next_rate = self._next_rate or estimate * (LATER_STEP if self._found else FIRST), None
         # A first probe goes on beyond the goal by no more than a step; later ones look for what is needed only.
         if estimate >= goal:
             return None
@@ -143,17 +146,24 @@ class Prober:
         sent, arrived = rates
         if arrived > 2 * sent or sent < GOOD * probe.rate:
             # Held back somewhere and let go at once, there or here: not the pace of any link.
-            self._trace, self.due_at = None, now + AGAIN
-            self._next_rate = probe.rate
+            self._disturbed(probe, now)
             return None
         full = arrived < FULL * sent
         found = USABLE * arrived if full else min(sent, arrived)
-        self._found = True
+        self._found, self._trials = True, 0
         good = found >= GOOD * probe.rate
         self._end(now, found=good)
         if good:
             self._next_rate, self.due_at = found * STEP, now
         return Found(found, full)
+
+    def _disturbed(self, probe: Probe, now: float) -> None:
+        self._trials += 1
+        if self._trials >= TRIALS:
+            self._trials = 0
+            self._end(now, found=False)
+        else:
+            self._trace, self._next_rate, self.due_at = None, probe.rate, now + AGAIN
 
     def lost_ground(self, now: float) -> None:
         """The estimate fell: look again before long whether that was for good."""

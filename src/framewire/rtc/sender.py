@@ -261,8 +261,13 @@ class UnitSender:
             # A viewer without RTX asks for a keyframe when it cannot go on. The packet itself cannot go
             # again: its send time differs, and one SRTP index must never protect two texts (RFC 3711 §9.1).
             return
+        if not self._flow.admits(now):
+            # More would only be lost like those before; a keyframe will make it needless.
+            return
         payload_type = self._parameters.rtx_payload_type
-        found = [self._history.resend(sequence, now, self.stats.rtt_s) for sequence in nack.sequences]
+        # The viewer asks again after a round trip, and knows of no queue that the answer waits in.
+        rtt = (self.stats.rtt_s or 0.0) + self._flow.delay()
+        found = [self._history.resend(sequence, now, rtt) for sequence in nack.sequences]
         again = [self._again(sent, payload_type) for sent in found if sent is not None]
         self._flow.repair(again, now)
         self.stats = replace(
