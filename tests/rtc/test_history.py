@@ -64,3 +64,12 @@ def test_cleared_is_empty():
     history.clear()
     assert len(history) == 0
     assert history.resend(1, 1.0, None) is None
+
+
+def test_the_longest_of_the_newest_fills_best():
+    history = History()
+    assert history.filler() is None
+    for sequence, length in enumerate([900, 10, 300, 20]):
+        history.add(Sent(sequence, 1, marker=False, payload=bytes(length), sent_at=0.0))
+    filler = history.filler(newest=3)
+    assert filler is not None and filler.sequence == 2

@@ -18,6 +18,8 @@ from framewire.rtc.packets import (
     MAX_PAYLOAD,
     MID,
     PLAYOUT_DELAY,
+    TRANSPORT_CC,
+    Draft,
     Extensions,
     nal_units,
     pack,
@@ -154,3 +156,27 @@ def test_what_was_not_negotiated_is_not_sent():
 def test_a_full_packet_crosses_the_smallest_mtu_of_ipv6():
     full = packet(extensions=Extensions(IDS, "31").block(0), payload=bytes(2 + MAX_PAYLOAD))
     assert len(full) + 16 + 48 <= 1280
+
+
+def test_a_number_for_feedback_takes_the_place_of_the_send_time():
+    block = Extensions({**IDS, TRANSPORT_CC: 4}, "0").block(5.5, 0xABCD)
+    assert int.from_bytes(block[2:4]) * 4 == len(block) - 4
+    read = dict(unpack_header_extensions(0xBEDE, block[4:]))
+    assert read == {1: b"0", 3: b"\0\0\0", 4: b"\xab\xcd"}
+    assert len(block) == len(Extensions(IDS, "0").block(5.5)), "no packet is longer for it"
+
+
+def test_a_draft_becomes_a_packet_when_it_leaves():
+    draft = Draft(99, True, 7, 8, 9, Extensions(IDS, "0"), b"payload")
+    assert draft.octets == 7
+    assert parsed(draft.write(1_700_000_000.5, None)).extensions.abs_send_time == 1 << 17
+    numbered = Draft(99, True, 7, 8, 9, Extensions({TRANSPORT_CC: 4}, "0"), b"payload")
+    assert numbered.write(0, 1)[12:] != numbered.write(0, 2)[12:]
+
+
+@pytest.mark.parametrize("padding", [1, 2, 255])
+def test_padding_is_what_another_stack_takes_off(padding):
+    draft = Draft(100, False, 7, 8, 9, Extensions(IDS, "0"), b"", padding)
+    assert draft.octets == padding
+    read = parsed(draft.write(0, None))
+    assert (read.payload, read.padding_size) == (b"", padding)

@@ -254,3 +254,56 @@ async def test_a_connection_that_will_not_close_is_left_behind(monkeypatch, stag
         patch.setattr(Connection, "close", never)
         await stage.peer.close()
     await stage.peer._connection.close()
+
+
+@pytest.fixture
+async def measured(loopback):
+    """A stage whose viewer gives feedback on each packet."""
+    stage = Stage(feedback=True)
+    yield stage
+    await stage.close()
+
+
+def estimates(stage: Stage) -> list[BitrateEstimate]:
+    return [event for event in stage.events if isinstance(event, BitrateEstimate)]
+
+
+async def test_feedback_on_packets_becomes_an_estimate_beyond_what_is_sent(measured: Stage):
+    await measured.negotiate(A)
+    await measured.until(lambda: measured.shown(1, 128) and estimates(measured)[-1].bits_per_second > 5_000_000)
+    assert all(estimate.measured for estimate in estimates(measured)), "the viewer's own guesses are not told"
+    assert estimates(measured)[0].bits_per_second < 2_000_000, "the first word comes before the first feedback"
+
+
+async def test_two_streams_share_one_estimate_and_one_numbering(measured: Stage):
+    await measured.negotiate(A, C)
+    await measured.until(lambda: measured.shown(1, 128) and measured.shown(3, 128))
+    await measured.until(lambda: estimates(measured)[-1].bits_per_second > 5_000_000)
+
+
+async def test_what_is_lost_is_repaired_under_feedback_too(measured: Stage):
+    await measured.negotiate(A)
+    await measured.until(lambda: measured.shown(1, 128))
+    lost = dropping(measured, lambda count: count % 11 != 5)
+    await measured.until(lambda: len(lost) > 20 and measured.peer.stats(1).retransmitted > 5)
+    await measured.until(lambda: measured.shown(1, 60), level=60)
+
+
+async def test_a_peer_without_control_asks_for_no_feedback(stage: Stage):
+    """And one that asks in vain goes by the viewer's own estimate."""
+    await stage.negotiate(C)
+    await stage.until(lambda: estimates(stage))
+    assert not any(estimate.measured for estimate in estimates(stage))
+    unheard = Stage()
+    unheard.peer = Peer(on_event=unheard._on_event, congestion_control=True)
+    await unheard.negotiate(C)
+    await unheard.until(lambda: estimates(unheard))
+    assert not any(estimate.measured for estimate in estimates(unheard))
+    await unheard.close()
+
+
+async def test_how_much_is_of_use_bounds_what_is_looked_for(measured: Stage):
+    measured.peer.want(1_000_000)
+    await measured.negotiate(A)
+    await measured.until(lambda: measured.shows[1].number > 60)
+    assert max(estimate.bits_per_second for estimate in estimates(measured)) < 4_000_000

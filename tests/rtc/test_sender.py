@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from aiortc.rtp import RtcpPacket, RtcpSrPacket, RtpPacket, unwrap_rtx
 
@@ -244,3 +246,62 @@ def test_after_stopping_nothing_is_sent(live):
     live.feed(Nack(MEDIA, (0,)), 2)
     live.sender.stop()
     assert (len(live.wire.bursts), len(live.wire.rtcp), live.sender.deadline) == (sent, said, NEVER)
+
+
+# What the way takes
+
+
+def flooded(rig) -> None:
+    """Send more than the start of any way takes."""
+    rig.flow.control(NOW)
+    assert rig.send(keyframe=True, parts=3)
+    for _ in range(9):
+        rig.send(keyframe=True, parts=60_000)
+
+
+def test_a_sender_that_sent_too_much_waits_for_room_and_then_for_a_keyframe(rig):
+    flooded(rig)
+    assert not rig.send(0.01, keyframe=True)
+    asked = len(rig.events)
+    at = 0.02
+    while len(rig.events) == asked:
+        assert rig.sender.deadline < NOW + at + 0.1
+        assert not rig.send(at)
+        at += 0.05
+        rig.tick(at)
+    assert at > KEYFRAME_REPEAT, "there was no room at once"
+    assert not rig.send(at), "a delta of what it never got"
+    assert rig.send(at, keyframe=True)
+    assert rig.send(at)
+
+
+def test_nothing_is_repaired_while_there_is_no_room(rig):
+    flooded(rig)
+    rig.feed(Nack(MEDIA, (65_534,)), 0.01)
+    assert rig.sender.stats.nacks == 0 and rig.sender.stats.retransmitted == 0
+
+
+def test_what_still_waits_here_is_not_sent_again(rig):
+    rig.flow.control(NOW)
+    rig.send(keyframe=True, parts=300)
+    rig.feed(Nack(MEDIA, (65_534,)), 0.01)
+    rig.feed(Nack(MEDIA, (65_534,)), 0.03)
+    assert rig.sender.stats.retransmitted == 1
+
+
+def test_padding_repeats_what_is_long_and_is_nothing_where_that_is_short(live):
+    short = live.sender.pad(1000)
+    read = RtpPacket.parse(short.write(NOW, None))
+    assert (read.ssrc, read.payload_type, read.payload, read.padding_size) == (RTX, 100, b"", 255)
+    payload = bytes(900)
+    unit = AccessUnit("vp8", b"-", 2, round(NOW * 1e6), 1, 1, keyframe=True)
+    live.sender.send(PackedUnit(unit, (payload,)), NOW + 1)
+    read = RtpPacket.parse(live.sender.pad(1000).write(NOW, None))
+    assert read.ssrc == RTX and unwrap_rtx(read, payload_type=99, ssrc=MEDIA).payload == payload
+
+
+def test_there_is_no_padding_without_retransmissions_or_anything_to_repeat(rig):
+    assert rig.sender.pad(1000) is None
+    alone = Rig(parameters=replace(PARAMETERS, rtx_payload_type=None))
+    alone.send(keyframe=True)
+    assert alone.sender.pad(1000) is None

@@ -11,7 +11,7 @@ from aiortc.rtcdtlstransport import RTCDtlsTransport
 
 from framewire.errors import PeerError
 from framewire.rtc.events import IceServer
-from framewire.rtc.packets import PLAYOUT_DELAY
+from framewire.rtc.packets import ABS_SEND_TIME, PLAYOUT_DELAY, TRANSPORT_CC
 from framewire.rtc.stack import Connection
 
 
@@ -101,3 +101,14 @@ async def test_the_aiortc_of_others_is_untouched(connection):
     assert "42e034" not in offer.sdp
     assert "opus" in str(CODECS["audio"])
     await stock.close()
+
+
+@pytest.mark.parametrize("packet_feedback", [True, False])
+async def test_feedback_on_packets_is_asked_for_or_not(loopback, packet_feedback):
+    connection = Connection([], lambda *_: None, lambda _: None, lambda _: None, packet_feedback=packet_feedback)
+    for codec in ("h264", "vp8"):
+        connection.add_slot(codec)
+    sdp = await connection.offer()
+    assert sdp.count(TRANSPORT_CC) == sdp.count(" transport-cc") == 2 * packet_feedback
+    assert sdp.count(ABS_SEND_TIME) == sdp.count("goog-remb") == 2, "for a viewer that knows nothing better"
+    await connection.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,20 +11,79 @@ from contextlib import suppress
 import av
 import numpy as np
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.codecs import CODECS, HEADER_EXTENSIONS
 from aiortc.mediastreams import MediaStreamError
+from aiortc.rtcdtlstransport import RTCDtlsTransport
+from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters
+from aiortc.rtp import unpack_header_extensions
 
 from framewire.codec.encoders import open_encoder
 from framewire.frame import Frame
+from framewire.rtc import ice, packets
 from framewire.rtc.events import KeyframeWanted, PeerEvent, PeerTrack
 from framewire.rtc.packets import PackedUnit, pack
 from framewire.rtc.peer import Peer
+from framewire.rtc.rtcp import RTPFB, TRANSPORT_CC
+from framewire.rtc.stack import EXTENSIONS, PACKET_FEEDBACK
+from tests.rtc.linksim import feedback
+
+
+class _Reporter(RTCDtlsTransport):
+    """Tells every 50 ms which packets have arrived, and when."""
+
+    _arrived: dict[int, float]
+    _count = 0
+
+    async def _handle_rtp_data(self, data: bytes, arrival_time_ms: int) -> None:
+        if not hasattr(self, "_arrived"):
+            self._arrived = {}
+            asyncio.get_running_loop().call_later(0.05, self._report)
+        end = 16 + 4 * int.from_bytes(data[14:16])
+        elements = dict(unpack_header_extensions(0xBEDE, data[16:end]))
+        # Decrypted already: aiortc does that before.
+        number = elements.get(TRANSPORT_CC_ID)
+        if number:
+            self._arrived[int.from_bytes(number)] = time.monotonic()
+        await super()._handle_rtp_data(data, arrival_time_ms)
+
+    def _report(self) -> None:
+        if self.state == "connected":
+            asyncio.get_running_loop().call_later(0.05, self._report)
+        if not self._arrived:
+            return
+        first, last = min(self._arrived), max(self._arrived)
+        arrivals = [self._arrived.get(number) for number in range(first, last + 1)]
+        fci = feedback(first, arrivals, self._count & 0xFF)
+        self._arrived, self._count = {}, self._count + 1
+        words = 2 + len(fci) // 4
+        packet = bytes([0x80 | TRANSPORT_CC, RTPFB]) + words.to_bytes(2) + bytes(8) + fci
+        _background.add(task := asyncio.ensure_future(self._send_rtp(packet)))
+        task.add_done_callback(_background.discard)
+
+
+TRANSPORT_CC_ID = len(EXTENSIONS) + 1
+_background: set[asyncio.Future[None]] = set()
+
+
+def reporting_connection() -> type[RTCPeerConnection]:
+    """Stock aiortc, but for feedback on each packet."""
+    codecs = copy.deepcopy(CODECS)
+    for codec in codecs["video"]:
+        codec.rtcpFeedback.append(PACKET_FEEDBACK)
+    extensions = copy.deepcopy(HEADER_EXTENSIONS)
+    extensions["video"].append(RTCRtpHeaderExtensionParameters(TRANSPORT_CC_ID, packets.TRANSPORT_CC))
+    module = ice.private_copy(
+        "aiortc.rtcpeerconnection", CODECS=codecs, HEADER_EXTENSIONS=extensions, RTCDtlsTransport=_Reporter
+    )
+    made: type[RTCPeerConnection] = module.RTCPeerConnection
+    return made
 
 
 class Viewer:
     """Answers offers, decodes every track, and keeps the newest picture of each by mid."""
 
-    def __init__(self) -> None:
-        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    def __init__(self, connection: type[RTCPeerConnection] = RTCPeerConnection) -> None:
+        self.pc = connection(RTCConfiguration(iceServers=[]))
         self.pictures: dict[str, list[np.ndarray]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self.pc.on("track", self._on_track)
@@ -78,10 +138,11 @@ class Show:
 class Stage:
     """A peer, its viewer, and the events between them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, feedback: bool = False) -> None:
+        """``feedback``: the viewer gives some on each packet, and the peer goes by it."""
         self.events: list[PeerEvent] = []
-        self.peer = Peer(on_event=self._on_event)
-        self.viewer = Viewer()
+        self.peer = Peer(on_event=self._on_event, congestion_control=feedback)
+        self.viewer = Viewer(reporting_connection()) if feedback else Viewer()
         self.shows: dict[int, Show] = {}
         self.mids: dict[int, str] = {}
 
