@@ -346,3 +346,17 @@ async def test_a_viewer_that_vanishes_is_forgotten(port: Port) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
     await eventually(lambda: not port.hub._connections)
+
+
+async def test_a_viewer_that_left_before_it_was_let_in_is_no_error(
+    port: Port, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Viewers wait in the backlog while an engine starts, and some have given up by then."""
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", port.number)) as sock:
+            sock.sendall(upgrade(port))
+            # A reset instead of a goodbye, before the server's loop, which is this one, has run at all.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    await asyncio.sleep(0.3)
+    assert await status(port, "/health") == 200
+    assert caplog.records == []

@@ -115,7 +115,11 @@ class WebServer:
         ws = web.WebSocketResponse(
             compress=False, max_msg_size=MAX_TEXT, heartbeat=HEARTBEAT, writer_limit=UNSENT, timeout=GOODBYE
         )
-        await ws.prepare(request)
+        try:
+            await ws.prepare(request)
+        except ConnectionError:
+            # It had waited in the backlog of an engine that was being started, and gave up before it was let in.
+            return web.Response()
         if not self._hub.gate.admits_origin(request.headers.get("Origin"), request.headers.get("Host")):
             # Accepted and closed: of a refused upgrade a page learns nothing but 1006.
             await ws.close(code=CloseCode.FORBIDDEN, message=b"origin not allowed (allow_origins=)")
