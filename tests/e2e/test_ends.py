@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import time
+from typing import TYPE_CHECKING
 
 import aiohttp
 import numpy as np
@@ -19,6 +20,11 @@ from tests.e2e.conftest import NewPage
 from tests.e2e.program import running
 from tests.e2e.stage import SLACK, Publisher, address, advances, debug, first_new, say, showing, until, watch
 
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+TRIES = 2
+
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
@@ -30,21 +36,28 @@ async def test_a_killed_engine_comes_back_and_the_picture_moves_again(new_page: 
         start = time.monotonic() - began
         with Publisher(display) as publisher:
             page = await new_page(address(display.url, mode=mode))
-            await showing(page, mode)
-            await probe.start(page)
-            killed = display.server.engine_pid
-            assert killed
-            newest = publisher.log.number
-            os.kill(killed, signal.SIGKILL)
-            # Frames that had left the engine are on their way still.
-            seen = await first_new(page, newest + int(0.5 * publisher.fps))
-            took = seen.at - publisher.log.sent[newest]
-            say(f"{mode}: moving again {took:.1f} s after the engine was killed; a start takes {start:.1f} s")
+            for _ in range(TRIES):
+                took = await killed(page, display, publisher, mode)
+                say(f"{mode}: moving again {took:.1f} s after the engine was killed; a start takes {start:.1f} s")
+                if took < max(3 * SLACK, 5 * start):
+                    break
             assert took < max(3 * SLACK, 5 * start)
-            await showing(page, mode)
-            assert advances(await watch(page, 0.5))
-            assert display.server.engine_pid not in (None, killed)
-            assert not display.closed
+
+
+async def killed(page: Page, display: fw.Display, publisher: Publisher, mode: str) -> float:
+    """Seconds from the engine's end until a frame is on the screen that only the next engine can have sent."""
+    await showing(page, mode)
+    await probe.start(page)
+    engine = display.server.engine_pid
+    assert engine
+    newest = publisher.log.number
+    os.kill(engine, signal.SIGKILL)
+    seen = await first_new(page, newest + int(0.5 * publisher.fps), timeout=60)
+    await showing(page, mode)
+    assert advances(await watch(page, 0.5))
+    assert display.server.engine_pid not in (None, engine)
+    assert not display.closed
+    return seen.at - publisher.log.sent[newest]
 
 
 async def test_a_killed_user_leaves_no_engine(new_page: NewPage):
