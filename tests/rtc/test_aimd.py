@@ -8,7 +8,7 @@ import pytest
 
 from framewire.rtc.aimd import BETA, RateControl, Signals
 
-FINE = Signals(usage="normal", arrived=5e6, arriving=5e6, sent=5e6, limited=False, rtt=0.05, queue=0.0)
+FINE = Signals(usage="normal", arrived=5e6, arriving=5e6, sent=5e6, limited=False, rtt=0.05, standing=0.0)
 FULL = replace(FINE, usage="overuse", arriving=4e6)
 FLOOR = 150e3
 
@@ -91,6 +91,19 @@ def test_a_stream_that_sends_little_neither_raises_nor_ruins_the_estimate():
     assert made.bits_per_second == pytest.approx(BETA * 5e6), "all of what was sent arrived"
     made.update(replace(little, usage="overuse", arrived=0.5e6, arriving=0.5e6), 7.0)
     assert made.bits_per_second == pytest.approx(BETA * 0.5e6), "half of it did"
+
+
+def test_a_stream_that_sends_little_and_yet_waits_long_has_filled_the_link():
+    made = control()
+    made.update(replace(FULL, arrived=1e6, arriving=0.9e6, sent=1e6, limited=True, standing=0.15), 6.0)
+    assert made.bits_per_second == pytest.approx(BETA * 0.9e6)
+
+
+def test_a_stream_that_sends_little_keeps_the_room_to_grow():
+    made = control(40e6)
+    for step in range(1, 50):
+        made.update(replace(FULL, arrived=14e6, arriving=14e6, sent=14e6, limited=True), float(step))
+    assert made.bits_per_second == pytest.approx(1.5 * 14e6)
 
 
 def test_never_below_the_floor():

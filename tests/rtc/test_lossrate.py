@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from framewire.rtc.lossrate import LossBound
+from framewire.rtc.lossrate import LONGEST, LossBound
 
 UNBOUND = float("inf")
 
@@ -75,3 +75,13 @@ def test_a_probe_that_came_through_lifts_it():
     run(bound, 50)
     bound.lift(9e6)
     assert bound.bits_per_second == 9e6
+
+
+def test_few_packets_tell_at_last_that_the_loss_is_over():
+    bound = LossBound(1e5)
+    run(bound, 50)
+    bound.add(3, 0, 0)
+    bound.look(1e5, 0.05, 0.5 + LONGEST / 2, calm=True)
+    assert bound.fraction == 0.5
+    bound.look(1e5, 0.05, 0.51 + LONGEST, calm=True)
+    assert bound.fraction == 0

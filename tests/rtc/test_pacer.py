@@ -129,3 +129,20 @@ def test_packets_that_nobody_wants_any_more_do_not_leave():
     pacer.push(FRAME, 1 / 30, 9.0)
     pacer.keep(lambda item: item % 2 == 0)
     assert [item for _, item, _ in drain(pacer, 9.0)] == [0, 2, 4, 6, 8, 10, 12]
+
+
+def test_a_timer_that_fires_late_does_not_lower_the_pace():
+    pacer: Pacer[int] = Pacer(RATE)
+    pacer.push(FRAME * 4, 1 / 30, 9.0)
+    late = 0.025
+    gone = len(pacer.pop(9.0)) + len(pacer.pop(9.0 + late)) + len(pacer.pop(9.0 + 2 * late))
+    assert gone * 1250 * 8 == pytest.approx(PACE * RATE * (2 * late + BURST), rel=0.1)
+
+
+def test_what_was_not_used_while_nothing_waited_is_gone():
+    pacer: Pacer[int] = Pacer(RATE)
+    pacer.push(FRAME, 1 / 30, 9.0)
+    first = len(pacer.pop(9.0))
+    drain(pacer, 9.0)
+    pacer.push(FRAME, 1 / 30, 19.0)
+    assert len(pacer.pop(19.0)) == first

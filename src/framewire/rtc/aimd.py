@@ -20,6 +20,8 @@ LEAD = 1.5
 LEAD_OFFSET = 10_000
 FEEDBACK_TIME = 0.1
 """Seconds that a change takes to show, beside the round trip."""
+LONG = 0.1
+"""Seconds that packets wait only where more is sent than gets through."""
 FRAME_INTERVAL = 1 / 30
 
 
@@ -38,8 +40,8 @@ class Signals:
     """Whether less is sent than may be, so that what arrives says nothing about the link."""
     rtt: float
     """Seconds."""
-    queue: float
-    """Seconds that packets wait on the way."""
+    standing: float
+    """Seconds that even the luckiest packet waits of late."""
 
 
 class Capacity:
@@ -131,7 +133,7 @@ class RateControl:
     def _decrease(self, signals: Signals, now: float) -> None:
         self.decreased_at = now
         arrived = self.bits_per_second if signals.arriving is None else signals.arriving
-        full = not signals.limited or (signals.arrived is not None and signals.arrived < 0.8 * signals.sent)
+        full = not signals.limited or signals.standing > LONG or (signals.arrived or 0.0) < 0.8 * signals.sent
         if full:
             if self._capacity.below(arrived):
                 self._capacity.forget()

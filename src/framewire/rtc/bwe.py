@@ -148,7 +148,7 @@ class Estimator:
             sent=sent,
             limited=sent < LIMITED * self.bits_per_second,
             rtt=self._rtt,
-            queue=self._delay.queue,
+            standing=self._delay.standing,
         )
 
     @property

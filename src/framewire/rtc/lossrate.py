@@ -10,6 +10,8 @@ INTERVAL = 0.2
 """Seconds, at least, that one look at the loss covers."""
 ENOUGH = 20
 """Packets, at least, in one look."""
+LONGEST = 0.6
+"""Seconds after which fewer will do, to learn that it is over."""
 LITTLE, MUCH = 0.02, 0.1
 RISE = 1.05
 CAREFUL_RISE = 1.02
@@ -38,12 +40,14 @@ class LossBound:
         """Adjust the bound, while ``rate`` is sent; ``calm`` says that no queue grows on the way."""
         if self._looked_at is None:
             self._looked_at = now
-        if now - self._looked_at < INTERVAL or self._arrived + self._lost < ENOUGH:
+        packets, elapsed = self._arrived + self._lost, now - self._looked_at
+        if elapsed < INTERVAL or packets < (ENOUGH if elapsed < LONGEST else 1):
             return
-        self.fraction = max(self._lost, 0) / max(self._arrived + self._lost, 1)
+        self.fraction = max(self._lost, 0) / packets
         self._looked_at, self._arrived, self._lost = now, 0, 0
         if self.fraction > MUCH:
-            self._decrease(rate, rtt, now)
+            if packets >= ENOUGH:
+                self._decrease(rate, rtt, now)
         elif self.fraction < LITTLE:
             self.bits_per_second *= RISE
         elif calm and self.fraction < MUCH / 2:

@@ -19,6 +19,8 @@ GENTLE_PACE = 1.3
 """Likewise, where packets are lost: perhaps to a queue that is shorter than a frame."""
 BURST = 0.005
 """Seconds' worth that leaves in one go: a timer for every packet would cost more than it gives."""
+CATCH_UP = 0.04
+"""Seconds' worth that leaves at once, at most, where a timer fired late: a busy machine must not lower the pace."""
 LONGEST = 0.4
 """Seconds after which even a keyframe has left, whatever the pace."""
 DEBT = 0.6
@@ -77,6 +79,7 @@ class Pacer(Generic[T]):
     def push(self, packets: Iterable[tuple[T, int]], interval: float, now: float) -> None:
         """Take in a frame's packets, each with its octets; frames come about ``interval`` seconds apart."""
         packets = list(packets)
+        self._wake(now)
         bits = 8 * sum(octets for _, octets in packets)
         at_once = not self._queue and bits * WIDE <= self._estimate * interval
         self._queue.extend(_Waiting(item, octets, now, at_once) for item, octets in packets)
@@ -84,9 +87,15 @@ class Pacer(Generic[T]):
 
     def push_urgent(self, packets: Iterable[tuple[T, int]], now: float) -> None:
         """Take in packets that go before all others."""
+        self._wake(now)
         for item, octets in packets:
             self._urgent.append(_Waiting(item, octets, now, at_once=False))
             self._take_in(octets * 8, now)
+
+    def _wake(self, now: float) -> None:
+        """What was not used while nothing waited is gone."""
+        if not len(self) and self._probe is None:
+            self._free_at = max(self._free_at, now)
 
     def _take_in(self, bits: int, now: float) -> None:
         self._pay_off(now)
@@ -120,7 +129,7 @@ class Pacer(Generic[T]):
         in its place. Whoever sends some says so by `padded`."""
         if self._probe is None or len(self) or not self._free(now):
             return None
-        room = (now + BURST - max(self._free_at, now)) * self._probe.rate / 8
+        room = (now + BURST - max(self._free_at, now - CATCH_UP)) * self._probe.rate / 8
         return self._probe.number, min(self._probe_left, int(room) + 1)
 
     def padded(self, octets: int, now: float) -> None:
@@ -160,7 +169,7 @@ class Pacer(Generic[T]):
         return max(rate, self._octets * 8 / left)
 
     def _charge(self, octets: int, rate: float, now: float) -> None:
-        self._free_at = max(self._free_at, now) + octets * 8 / rate
+        self._free_at = max(self._free_at, now - CATCH_UP) + octets * 8 / rate
         if self._probe is not None:
             self._probe_left -= octets
             if self._probe_left <= 0:

@@ -23,6 +23,8 @@ FIRST = 3.0
 STEP = 2.0
 LATER_STEP = 1.5
 """Times the estimate, once there is one: mostly it finds that nothing has changed, and fills a queue for that."""
+LEAST = 1_000_000
+"""Bits a second: `PACKETS` at less would take longer than they can fill any link for."""
 GOOD = 0.7
 """Of a probe's rate: what it must have measured for another to follow at once."""
 FULL = 0.9
@@ -121,7 +123,8 @@ class Prober:
             self._trace, self.due_at = None, now
         if self._trace is not None or now < self.due_at or not calm:
             return None
-        rate, self._next_rate = self._next_rate or estimate * (LATER_STEP if self._found else FIRST), None
+        usual = max(estimate * (LATER_STEP if self._found else FIRST), LEAST)
+        rate, self._next_rate = self._next_rate or usual, None
         # A first probe goes on beyond the goal by no more than a step; later ones look for what is needed only.
         if estimate >= goal:
             return None
