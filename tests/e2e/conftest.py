@@ -22,6 +22,13 @@ TRIES = 3
 somebody else takes both processors. A test that fails every time has found something."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The limit is for all tries together."""
+    for item in items:
+        if item.path.parent.name == "e2e" and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(360))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     if item.path.parent.name != "e2e":
@@ -32,7 +39,9 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         failed = [report for report in reports if report.failed]
         if not failed or not again:
             break
-        print(f"\n{item.nodeid} failed and is run again:\n{failed[0].longreprtext[-2000:]}")
+        item.config.get_terminal_writer().line(
+            f"\n{item.nodeid} failed and is run again:\n{failed[0].longreprtext[-2000:]}"
+        )
         item._initrequest()  # type: ignore[attr-defined]  # fresh fixtures, as for the first time
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)
