@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import cache
 
 import pytest
+from _pytest.runner import runtestprotocol
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # Headless in a container; and silent: nothing but the test's own traffic.
@@ -67,3 +68,42 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if marker in required:
             pytest.fail(f"{word} (FRAMEWIRE_REQUIRE={marker})", pytrace=False)
         pytest.skip(word)
+
+
+TRIES = 3
+"""Times that a test is run which watches real processes, sockets or browsers: seconds and ratios mean little in the
+moment in which somebody else takes both processors. A test that fails every time has found something."""
+
+LIVE = {"test_attach.py", "test_connection.py", "test_ice.py", "test_launch.py", "test_lifetimes.py", "test_main.py",
+        "test_peer.py", "test_server.py", "test_track.py"}  # fmt: skip
+
+
+def is_live(item: pytest.Item) -> bool:
+    return item.path.parent.name == "e2e" or item.path.name in LIVE
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The limit is for all tries together."""
+    for item in items:
+        if is_live(item) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(360))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    if not is_live(item):
+        return None
+    for again in reversed(range(TRIES)):
+        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        reports = runtestprotocol(item, log=False, nextitem=nextitem)
+        failed = [report for report in reports if report.failed]
+        if not failed or not again:
+            break
+        item.config.get_terminal_writer().line(
+            f"\n{item.nodeid} failed and is run again:\n{failed[0].longreprtext[-2000:]}"
+        )
+        item._initrequest()  # type: ignore[attr-defined]  # fresh fixtures, as for the first time
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
