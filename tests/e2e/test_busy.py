@@ -10,7 +10,13 @@ from tests.e2e.conftest import NewPage
 from tests.e2e.program import running
 from tests.e2e.stage import address, say, showing, watch
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    # Several tries, on a machine that is too busy for the first.
+    pytest.mark.timeout(300),
+    pytest.mark.asyncio(loop_scope="session"),
+]
 
 FPS = 30.0
 TRIES = 3
