@@ -106,7 +106,9 @@ async def _measure(system: System, scenario: Scenario, place: Place, folder: Pat
             await _first_picture(pages[0], seen, publisher)
             outcome.first_ms = (seen[0].at - began) * 1000
             await asyncio.sleep(scenario.warm_up)
-            window = await _window(scenario, place, publisher, pages[0], outcome, browser)
+            window = await _window(scenario, place, publisher, outcome)
+            if publisher.process.returncode is not None:
+                raise RuntimeError(f"its publisher ended: {last_words(folder)}")
             seen += await probe.take(pages[0])
             if scenario.stops:
                 await _still(scenario, pages[0], publisher, outcome)
@@ -148,9 +150,14 @@ async def _start(system: System, scenario: Scenario, place: Place, folder: Path)
         url = json.loads(line)["url"]
     except (TimeoutError, ValueError) as error:
         kill_tree(process.pid)
-        words = (folder / "stderr").read_text(errors="replace").strip().splitlines()
-        raise RuntimeError(f"its publisher did not start: {words[-1] if words else error!r}") from error
+        raise RuntimeError(f"its publisher did not start: {last_words(folder) or error!r}") from error
     return Publisher(process, url, log)
+
+
+def last_words(folder: Path) -> str:
+    """The last line that a publisher wrote of its troubles."""
+    words = (folder / "stderr").read_text(errors="replace").strip().splitlines()
+    return words[-1] if words else ""
 
 
 def pace(fps: float, seconds: float) -> float:
@@ -192,7 +199,7 @@ async def _first_picture(page: Any, seen: list[probe.Sighting], publisher: Publi
     until = time.monotonic() + FIRST_PICTURE
     while not seen:
         if publisher.process.returncode is not None:
-            raise RuntimeError("its publisher ended")
+            raise RuntimeError(f"its publisher ended: {last_words(publisher.log.parent)}")
         if time.monotonic() > until:
             raise RuntimeError(f"no picture in {FIRST_PICTURE:.0f} s")
         await asyncio.sleep(0.1)
@@ -200,9 +207,7 @@ async def _first_picture(page: Any, seen: list[probe.Sighting], publisher: Publi
             seen += await probe.take(page)
 
 
-async def _window(
-    scenario: Scenario, place: Place, publisher: Publisher, page: Any, outcome: Outcome, browser: Any
-) -> tuple[float, float]:
+async def _window(scenario: Scenario, place: Place, publisher: Publisher, outcome: Outcome) -> tuple[float, float]:
     """Let it play, and note what it costs."""
     place.begin()
     server = Consumption(publisher.process.pid)

@@ -65,7 +65,7 @@ async def serve(job: Job) -> None:
         params = await request.json()
         peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         peers.add(peer)
-        sender = peer.addTrack(camera if job.viewers == 1 else relay.subscribe(camera))
+        sender = peer.addTrack(camera if job.viewers == 1 else relay.subscribe(camera, buffered=False))
         await peer.setRemoteDescription(RTCSessionDescription(params["sdp"], params["type"]))
         if job.codec:
             wanted = [
