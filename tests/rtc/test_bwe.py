@@ -187,6 +187,19 @@ def test_a_viewer_that_was_never_heard_is_not_taken_for_silent():
     assert estimator.bits_per_second == START
 
 
+def test_a_machine_that_stood_still_did_not_hear_and_halves_nothing():
+    estimator = Estimator()
+    estimator.feed([Outcome(1, 1.0, 1200, 71.0, None, late=False)], 1.0)
+    for index in range(30):
+        estimator.sent(1200, 1.1 + index * 0.001)
+    for now in (1.2, 9.0, 9.1, 9.2):
+        estimator.tick(now)
+    assert estimator.bits_per_second == START
+    for step in range(93, 105):
+        estimator.tick(step / 10)
+    assert estimator.bits_per_second == START / 2
+
+
 def test_nothing_is_probed_before_the_first_feedback():
     estimator = Estimator()
     estimator.sent(1200, 1.0)

@@ -140,6 +140,9 @@ class RateControl:
             self._capacity.full_at(arrived)
         # Where less was sent than may be and all of it arrived, what arrived is not what the link takes.
         target = BETA * arrived if full else max(BETA * self.bits_per_second, LEAD * signals.sent)
+        if signals.limited:
+            # Few packets measure badly.
+            target = max(target, self.bits_per_second / 2)
         self.bits_per_second = max(min(self.bits_per_second, target), self._floor)
 
     def _increase(self, signals: Signals, elapsed: float) -> None:

@@ -63,7 +63,7 @@ class Estimator:
         self._rtt = 0.1
         self._heard = False
         self._unanswered = 0
-        self._unanswered_since = 0.0
+        self._unanswered_since = self._ticked_at = 0.0
         self._probing: int | None = None
 
     @property
@@ -186,7 +186,12 @@ class Estimator:
         return self._prober.next(self.bits_per_second, HEADROOM * self.wanted, now, calm=self._calm(now))
 
     def tick(self, now: float) -> None:
-        """Look whether nothing is heard any more. A viewer that was never heard may not give feedback at all."""
+        """Look whether nothing is heard any more, ten times a second or so. A viewer that was never heard may not
+        give feedback at all."""
+        stood_still, self._ticked_at = now - self._ticked_at > SILENCE / 2, now
+        if stood_still:
+            # So did whoever reads what is heard.
+            self._unanswered_since = now
         if self._heard and self._unanswered >= UNANSWERED and now - self._unanswered_since >= SILENCE:
             self._unanswered_since = now - SILENCE / 2
             self._control.halve(now)
