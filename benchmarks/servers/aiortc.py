@@ -54,6 +54,9 @@ async def serve(job: Job) -> None:
                 self.stop()
                 raise asyncio.CancelledError
             frame = av.VideoFrame.from_ndarray(job.frame(), format="rgb24")
+            if job.viewers > 1:
+                # Their encoders would convert one and the same frame in several threads, which crashes PyAV.
+                frame = frame.reformat(format="yuv420p")
             frame.pts, frame.time_base = self.pts, Fraction(1, CLOCK)
             self.pts += round(CLOCK / job.fps)
             return frame
