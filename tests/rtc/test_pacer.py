@@ -64,6 +64,13 @@ def test_repairs_go_first():
     assert [item for _, item, _ in drain(pacer, 9.0)] == [99, *range(first, 13)]
 
 
+def test_many_repairs_do_not_fill_the_queue_that_lost_them():
+    pacer: Pacer[int] = Pacer(RATE)
+    pacer.push_urgent(FRAME * 4, 9.0)
+    took = drain(pacer, 9.0)[-1][0] - 9.0
+    assert took == pytest.approx(4 * 13 * 1250 * 8 / (GENTLE_PACE * RATE), abs=0.01)
+
+
 def test_admits_no_more_than_can_be_paid_off():
     pacer: Pacer[int] = Pacer(RATE)
     frames = 0

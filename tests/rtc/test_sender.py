@@ -281,6 +281,25 @@ def test_nothing_is_repaired_while_there_is_no_room(rig):
     assert rig.sender.stats.nacks == 0 and rig.sender.stats.retransmitted == 0
 
 
+def test_what_a_keyframe_makes_needless_is_not_repaired(live):
+    live.send(0.1)
+    live.send(0.2, keyframe=True)
+    before, of_it = (65_534, 65_535, 0, 1, 2, 3), (4, 6)
+    live.feed(Nack(MEDIA, before), 0.3)
+    assert live.sender.stats.retransmitted == 0
+    live.feed(Nack(MEDIA, (*before, *of_it)), 0.4)
+    assert live.sender.stats.retransmitted == 2
+
+
+def test_nothing_is_repaired_for_one_that_waits_for_a_keyframe(rig):
+    rig.send(keyframe=True)
+    rig.wire.is_idle = False
+    while rig.send(0.1):
+        pass
+    rig.feed(Nack(MEDIA, (65_534,)), 0.3)
+    assert rig.sender.stats.retransmitted == 0
+
+
 def test_what_still_waits_here_is_not_sent_again(rig):
     rig.flow.control(NOW)
     rig.send(keyframe=True, parts=300)

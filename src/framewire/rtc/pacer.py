@@ -162,6 +162,9 @@ class Pacer(Generic[T]):
     def _rate(self, now: float) -> float:
         if self._probe is not None:
             return self._probe.rate
+        if self._urgent:
+            # Many at once were lost to a queue, and that would lose them again.
+            return GENTLE_PACE * self._estimate
         rate = self._pace * self._estimate
         if not self._queue:
             return rate

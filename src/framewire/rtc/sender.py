@@ -96,6 +96,7 @@ class UnitSender:
         self._queued = 0
         self._sent_at = -NEVER
         self._interval = 1 / 30
+        self._keyframe_at = media.sequence
         self._room_at = NEVER
         self._probes_left: tuple[float, ...] = ()
         self._probe_at = NEVER
@@ -166,6 +167,8 @@ class UnitSender:
         return rtp_timestamp(time_us)
 
     def _transmit(self, packed: PackedUnit, parameters: SenderParameters, now: float) -> None:
+        if packed.unit.keyframe:
+            self._keyframe_at = self._sequence
         last = len(packed.payloads) - 1
         drafts = []
         for index, payload in enumerate(packed.payloads):
@@ -261,13 +264,13 @@ class UnitSender:
             # A viewer without RTX asks for a keyframe when it cannot go on. The packet itself cannot go
             # again: its send time differs, and one SRTP index must never protect two texts (RFC 3711 §9.1).
             return
-        if not self._flow.admits(now):
+        if self._needs_keyframe or not self._flow.admits(now):
             # More would only be lost like those before; a keyframe will make it needless.
             return
         payload_type = self._parameters.rtx_payload_type
         # The viewer asks again after a round trip, and knows of no queue that the answer waits in.
         rtt = (self.stats.rtt_s or 0.0) + self._flow.delay()
-        found = [self._history.resend(sequence, now, rtt) for sequence in nack.sequences]
+        found = [self._history.resend(sequence, now, rtt) for sequence in self._needed(nack)]
         again = [self._again(sent, payload_type) for sent in found if sent is not None]
         self._flow.repair(again, now)
         self.stats = replace(
@@ -275,6 +278,11 @@ class UnitSender:
             nacks=self.stats.nacks + len(nack.sequences),
             retransmitted=self.stats.retransmitted + len(again),
         )
+
+    def _needed(self, nack: rtcp.Nack) -> list[int]:
+        """What is not made needless by a keyframe after it. Where much is lost at once, all of it asked for again
+        would keep the keyframe out that ends the need."""
+        return [number for number in nack.sequences if (number - self._keyframe_at) & 0xFFFF < 0x8000]
 
     def _again(self, sent: Sent, payload_type: int) -> Draft:
         """The packet as a retransmission (RFC 4588 §4)."""
