@@ -31,6 +31,8 @@ SMPTE170M = 6
 LIMITED = 1
 
 _LUMA: npt.NDArray[np.uint8] = np.round(16 + np.arange(256) * 219 / 255).astype(np.uint8)
+_CHROMA_SCALE = 224 / 255
+"""From full to limited range."""
 _SWS_FORMAT = {3: "rgb24", 4: "rgba"}
 
 
@@ -61,11 +63,26 @@ def planes(pixels: Pixels) -> Pixels:
     pixels = pad(pixels)
     if pixels.shape[2] == 1:
         return _gray_planes(pixels[:, :, 0])
-    if cv2 is not None:
-        code = cv2.COLOR_RGB2YUV_I420 if pixels.shape[2] == 3 else cv2.COLOR_RGBA2YUV_I420
-        converted: Pixels = cv2.cvtColor(pixels, code)
-        return converted
-    return swscale_planes(pixels)
+    return opencv_planes(pixels) if cv2 is not None else swscale_planes(pixels)
+
+
+def opencv_planes(pixels: Pixels) -> Pixels:
+    """What `planes` does to colours where OpenCV is installed.
+
+    OpenCV's own conversion takes the chroma of one pixel in four and forgets the others', which breaks up thin
+    coloured lines: 3 dB less of a plot than their mean, which takes as long again.
+    """
+    height, width = pixels.shape[:2]
+    code = cv2.COLOR_RGB2YUV_I420 if pixels.shape[2] == 3 else cv2.COLOR_RGBA2YUV_I420
+    out: Pixels = cv2.cvtColor(pixels, code)
+    half = cv2.resize(pixels, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    half = cv2.cvtColor(half, cv2.COLOR_RGB2YCrCb)
+    chroma = out[height:].reshape(2, height // 2, width // 2)
+    cv2.extractChannel(half, 2, dst=chroma[0])
+    cv2.extractChannel(half, 1, dst=chroma[1])
+    flat = out[height:]
+    cv2.convertScaleAbs(flat, dst=flat, alpha=_CHROMA_SCALE, beta=128 - 128 * _CHROMA_SCALE)
+    return out
 
 
 def swscale_planes(pixels: Pixels) -> Pixels:

@@ -19,6 +19,9 @@ MIN_RATE = 100_000
 BUFFER_FRAMES = 2
 """Size of the rate control's buffer, in frames at the highest bitrate. So small a buffer makes a keyframe
 about as large as the frames around it: one viewer's join costs the others no burst."""
+FINEST = 16
+"""The finest quantiser: beyond it bits are spent that nobody sees. Half of a plot's at the same PSNR (31.6 dB), and
+seven eighths of a smooth field's for 1 dB (45 to 44)."""
 HEADROOM = 3
 """How much more than its share a frame may spend that came after a pause."""
 
@@ -32,7 +35,9 @@ class H264Encoder:
         self._fps = fps
         self._max_bitrate = max_bitrate
         self._ceiling = HEADROOM * max_bitrate
-        self._threads = threads or min(8, os.cpu_count() or 1)
+        # Half the cores: the picture has to be sent, received, decoded and painted too, and where that is done on
+        # this machine, slices that wait for each other show fewer frames (measured: 46 against 50 of 60 at 720p).
+        self._threads = threads or max(1, min(8, (os.cpu_count() or 1) // 2))
         self._target = max_bitrate
         self._context: VideoCodecContext | None = None
         self._pace = Pace(fps)
@@ -87,11 +92,12 @@ class H264Encoder:
         context.framerate = Fraction(self._fps).limit_denominator(1001)
         context.time_base = 1 / context.framerate
         context.bit_rate = self._ceiling
-        context.thread_count = threads_for(width, height, self._threads)
+        threads = threads_for(width, height, self._threads)
+        context.thread_count = threads
         context.color_range = LIMITED
         context.colorspace = context.color_primaries = context.color_trc = SMPTE170M
         context.options = {
-            "preset": preset_for(width * height * self._fps, self._threads),
+            "preset": preset_for(width * height * self._fps, threads),
             "tune": "zerolatency",
             "profile": "baseline",
             # Opened at the ceiling and with a buffer: only so does x264 follow a live bit_rate, and never
@@ -99,7 +105,7 @@ class H264Encoder:
             "maxrate": str(self._ceiling),
             "bufsize": str(round(self._max_bitrate / self._fps * BUFFER_FRAMES)),
             "forced-idr": "1",
-            "x264-params": "keyint=infinite:scenecut=0:repeat-headers=1",
+            "x264-params": f"keyint=infinite:scenecut=0:repeat-headers=1:qpmin={FINEST}",
         }
         try:
             context.open()
