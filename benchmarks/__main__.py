@@ -82,7 +82,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="the loopback essentials, in about two minutes")
     parser.add_argument("--systems", default="", help=f"of {', '.join(SYSTEMS)}")
-    parser.add_argument("--scenarios", default="", help=f"of {', '.join(SCENARIOS)}")
+    parser.add_argument("--scenarios", default="", help=f"of {', '.join(SCENARIOS)}".replace("%", "%%"))
     parser.add_argument("--repeat", type=int, default=1, help="runs of each; the table shows medians")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder for table, JSON and plots")
     return parser.parse_args()

@@ -33,6 +33,7 @@ Str512 = Annotated[str, Meta(max_length=512)]
 StreamName = Annotated[str, Meta(min_length=1, max_length=128)]
 Codec = Literal["h264", "vp8"]
 Mode = Literal["webrtc", "webcodecs", "lossless"]
+Repair = Literal["flexfec-03"]
 EndReason = Literal["no_such_stream", "stream_closed", "no_codec", "peer_failed", "limits", "internal"]
 Modifier = Literal["Shift", "Control", "Alt", "Meta"]
 EventType = Literal[
@@ -113,6 +114,7 @@ class Hello(_Message, frozen=True, tag="hello"):
     token: Str256
     codecs: Annotated[list[Codec], Meta(max_length=8)]
     webcodecs: Annotated[list[Codec], Meta(max_length=8)] | UnsetType = UNSET
+    repair: Annotated[list[Repair], Meta(max_length=8)] | UnsetType = UNSET
     agent: Str256 | UnsetType = UNSET
 
     def __repr__(self) -> str:

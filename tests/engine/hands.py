@@ -63,7 +63,7 @@ class FakePeer:
 
     made: list[FakePeer]
 
-    def __init__(self, *, ice_servers: Any, on_event: Any) -> None:
+    def __init__(self, *, ice_servers: Any, on_event: Any, parity: bool) -> None:
         self.on_event = on_event
         self.tracks: list[Any] = []
         self.sent: list[Any] = []

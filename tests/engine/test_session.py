@@ -146,10 +146,17 @@ def test_input_and_reports_are_handed_on() -> None:
 # The peer connection
 
 
+def test_parity_is_for_viewers_that_say_they_understand_it() -> None:
+    session = fresh()
+    session.feed(wire.Hello(1, "right", ["vp8"], repair=["flexfec-03"]), 0.1)
+    opened, _ = session.feed(wire.Subscribe(1, "default", "webrtc"), 2.0)
+    assert opened == s.OpenPeer(1, parity=True)
+
+
 def test_a_webrtc_subscription_is_offered_answered_and_attached() -> None:
     session = ready()
     assert session.feed(wire.Subscribe(1, "default", "webrtc"), 2.0) == [
-        s.OpenPeer(1),
+        s.OpenPeer(1, parity=False),
         s.MakeOffer(1, 1, ((1, "vp8", 0),)),
     ]
     (offer,) = sent(session.feed(s.PeerOffered(1, 1, "offer", {1: "0"}), 2.1))
@@ -193,7 +200,7 @@ def test_the_last_webrtc_subscription_takes_the_peer_with_it_and_the_next_opens_
     assert session.feed(wire.Unsubscribe(1), 3.0) == [s.Detach(1), s.ClosePeer(1)]
     assert session.feed(wire.Candidate(1, "late", "0"), 3.0) == []
     assert session.feed(wire.Answer(1, 1, "late"), 3.0) == []
-    assert s.OpenPeer(2) in session.feed(wire.Subscribe(2, "default", "webrtc"), 3.1)
+    assert s.OpenPeer(2, parity=False) in session.feed(wire.Subscribe(2, "default", "webrtc"), 3.1)
 
 
 def test_a_failed_peer_ends_its_subscriptions_and_no_others() -> None:
@@ -295,7 +302,7 @@ def test_attached_and_detached_balance_and_peers_are_opened_and_closed_in_turn(i
                 attached.add(sub)
             case s.Detach(sub):
                 attached.remove(sub)
-            case s.OpenPeer(peer):
+            case s.OpenPeer(peer=peer):
                 assert not peers or peers[-1] < 0, "the one before was closed"
                 peers.append(peer)
             case s.ClosePeer(peer):

@@ -42,8 +42,12 @@ class Link:
     buffer: int = 250_000
     """Octets that wait before the link, at most."""
     loss: float = 0.0
+    burst: float = 1.0
+    """Packets that are lost in a row, on average."""
     jitter: float = 0.0
     """Seconds that a packet takes longer, at most; without overtaking."""
+    sigma: float = 0.0
+    """Standard deviation of a packet's delay, likewise."""
     overtaking: float = 0.0
     """Fraction of packets that take 15 ms longer and are overtaken."""
     stall: tuple[float, float] = (1.0, 0.0)
@@ -83,6 +87,8 @@ class World:
     fps: float = 30.0
     spend: Callable[[float], float] = lambda now: 1.0
     """The part of its target that the stream uses: a still scene needs little."""
+    most: Callable[[float], float] = lambda fraction: float("inf")
+    """Bits a second that the stream keeps below where a fraction is lost."""
     seed: int = 1
     estimates: list[tuple[float, int]] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
@@ -97,14 +103,14 @@ class World:
         self._number = itertools.count()
         self._queue: deque[tuple[bytes | None, int, float]] = deque()
         self._queued = 0
-        self._busy = False
+        self._busy = self._bad = False
         self._arrived: dict[int, float] = {}
         self._base = 1
         self._newest = 1
         self._last_arrival = 0.0
         self._feedback_count = 250
         self._wake_at = float("inf")
-        self.flow = Flow(self, lambda estimate: self.estimates.append((self.time, estimate)))
+        self.flow = Flow(self, lambda estimate: self.estimates.append((self.time, estimate)), self.most)
         self.flow.pad = lambda octets: _Draft(2, min(octets, PAYLOAD), media=False)
 
     @property
@@ -150,7 +156,7 @@ class World:
         octets = int(target / 8 * interval * self._random.uniform(0.8, 1.2) * (2 if self.frames == 1 else 1))
         full, rest = divmod(max(octets, 60), PAYLOAD)
         drafts = [_Draft(1, PAYLOAD, media=True)] * full + [_Draft(1, rest, media=True)]
-        self.flow.send(drafts, interval, self.now)
+        self.flow.send(drafts, (), interval, self.now)
 
     def protect(self, packet: bytes) -> bytes:
         return packet + bytes(TAG)
@@ -194,9 +200,14 @@ class World:
     def _carry(self, packet: bytes, octets: int, sent_at: float) -> None:
         sample = Sample(sent_at - self._began, None, octets, self.now - sent_at)
         self.samples.append(sample)
-        if self._random.random() < self.link.loss:
+        # Leaves a bad spell with one in ``burst`` packets, and enters it so often that ``loss`` of them are lost.
+        leave = 1 / self.link.burst
+        enter = leave * self.link.loss / (1 - self.link.loss)
+        self._bad = self._random.random() >= leave if self._bad else self._random.random() < enter
+        if self._bad:
             return
         arrival = self.now + self.link.rtt / 2 + self._random.uniform(0, self.link.jitter)
+        arrival += max(self._random.gauss(0, self.link.sigma), -self.link.rtt / 2) if self.link.sigma else 0
         period, length = self.link.stall
         if (arrival - self._began) % period < length:
             arrival += length - (arrival - self._began) % period

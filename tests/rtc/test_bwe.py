@@ -105,6 +105,18 @@ def test_five_percent_of_loss_does_not_collapse():
     assert world.use(4, 16) > 0.75
 
 
+def test_loss_with_jitter_is_no_full_queue():
+    world = World(Link(steps((0, 20 * M)), rtt=0.1, loss=0.03, sigma=0.01), ceiling=6 * M).run(30)
+    assert world.rate(5, 15) > 4 * M
+    assert world.rate(20, 30) > 4 * M
+
+
+def test_bursts_of_loss_do_not_collapse():
+    world = World(Link(steps((0, 10 * M)), rtt=0.15, loss=0.1, burst=4), ceiling=4 * M).run(30)
+    assert world.rate(5, 15) > 2 * M
+    assert world.rate(20, 30) > 2 * M
+
+
 def test_a_quarter_lost_slows_down():
     world = World(Link(steps((0, 10 * M)), loss=steps((0, 0.0), (5, 0.25))(6))).run(10)
     assert world.rate(6, 10) < 6 * M

@@ -55,7 +55,7 @@ def controlled() -> tuple[Flow, Socket, list[int]]:
 def test_without_control_packets_go_through_as_they_come():
     socket, told = Socket(), list[int]()
     flow = Flow(socket, told.append)
-    flow.send(FRAME * 100, 1 / 30, 1000.0)
+    flow.send(FRAME * 100, (), 1 / 30, 1000.0)
     flow.repair([Draft(2, 10, "again")], 1000.0)
     assert len(socket.sent) == 301 and socket.bursts == 2
     assert socket.names[0] == "#media None" and socket.names[-1] == "#again None"
@@ -67,15 +67,15 @@ def test_without_control_packets_go_through_as_they_come():
 
 def test_all_packets_share_one_numbering():
     flow, socket, _ = controlled()
-    flow.send(FRAME, 1 / 30, 1000.0)
+    flow.send(FRAME, (), 1 / 30, 1000.0)
     flow.repair([Draft(2, 10, "again")], 1000.01)
-    flow.send([Draft(3, 10, "other")], 1 / 30, 1000.02)
+    flow.send([Draft(3, 10, "other")], (), 1 / 30, 1000.02)
     assert socket.names == ["#media 1", "#media 2", "#media 3", "#again 4", "#other 5"]
 
 
 def test_a_large_frame_waits_and_the_deadline_says_for_how_long():
     flow, socket, _ = controlled()
-    flow.send(FRAME * 10, 1 / 30, 1000.0)
+    flow.send(FRAME * 10, (), 1 / 30, 1000.0)
     assert 0 < len(socket.sent) < 30
     now = 1000.0
     while len(socket.sent) < 30:
@@ -97,7 +97,7 @@ def test_the_start_is_told_and_then_reminded_of():
 
 def test_the_newest_packet_is_repeated_bit_by_bit_and_left_out_of_account():
     flow, socket, _ = controlled()
-    flow.send(FRAME, 1 / 30, 1000.0)
+    flow.send(FRAME, (), 1 / 30, 1000.0)
     flow.repeat(1)
     assert socket.sent[3] == socket.sent[2]
     flow.repeat(77)
@@ -107,8 +107,8 @@ def test_the_newest_packet_is_repeated_bit_by_bit_and_left_out_of_account():
 
 def test_nothing_of_a_forgotten_sender_leaves():
     flow, socket, _ = controlled()
-    flow.send([Draft(1, 1000)] * 20, 1 / 30, 1000.0)
-    flow.send([Draft(3, 1000, "other")] * 2, 1 / 30, 1000.0)
+    flow.send([Draft(1, 1000)] * 20, (), 1 / 30, 1000.0)
+    flow.send([Draft(3, 1000, "other")] * 2, (), 1 / 30, 1000.0)
     left = len(socket.sent)
     flow.forget(1)
     for step in range(1, 40):
@@ -130,7 +130,7 @@ def answered(flow: Flow, socket: Socket, frames: int, delay: float = 0.02) -> No
     arrived = 0
     for index in range(frames):
         now = 1000 + index / 30
-        flow.send(FRAME, 1 / 30, now)
+        flow.send(FRAME, (), 1 / 30, now)
         while flow.deadline < now + 1 / 30:
             flow.tick(flow.deadline)
         arrivals = [socket.left_at(i) + 50 + delay for i in range(arrived, len(socket.sent))]
@@ -164,6 +164,6 @@ def test_estimates_that_rise_are_told_ten_times_a_second_at_most():
 def test_what_is_told_leaves_room_for_headers():
     flow, _, told = controlled()
     for index in range(400):
-        flow.send([Draft(1, 100)], 1 / 30, 1000 + index / 30)
+        flow.send([Draft(1, 100)], (), 1 / 30, 1000 + index / 30)
         flow.tick(1000 + index / 30)
     assert told[-1] == pytest.approx(START * 100 / 176, rel=0.05)

@@ -13,7 +13,7 @@ GOAL = 30e6
 
 
 def asked(prober: Prober, now: float, estimate: float = 2e6, *, calm: bool = True) -> Probe | None:
-    return prober.next(estimate, GOAL, now, calm=calm)
+    return prober.next(estimate, GOAL, now, 0.0, calm=calm)
 
 
 def play(prober: Prober, probe: Probe, link: float, now: float, lose: tuple[int, ...] = ()) -> Found | None:
@@ -26,7 +26,7 @@ def play(prober: Prober, probe: Probe, link: float, now: float, lose: tuple[int,
         free_at = max(free_at, sent_at) + 1200 * 8 / link
         if index not in lose:
             prober.arrived(Outcome(index, sent_at, 1200, free_at + 70, probe.number, late=False))
-    return prober.result(now + 0.1)
+    return prober.result(now + 0.1, 0.0)
 
 
 def test_the_first_is_three_times_the_estimate_and_each_that_succeeds_is_followed_by_a_larger_one():
@@ -57,7 +57,7 @@ def test_the_result_is_told_once():
     prober = Prober()
     probe = asked(prober, 1.0)
     assert probe is not None and play(prober, probe, 1e9, 1.0) is not None
-    assert prober.result(1.2) is None
+    assert prober.result(1.2, 0.0) is None
 
 
 def test_one_at_a_time_and_none_on_a_busy_way():
@@ -99,7 +99,7 @@ def test_what_was_held_back_and_let_go_at_once_measures_nothing():
     assert probe is not None
     for index in range(-(-probe.octets // 1200)):
         prober.arrived(Outcome(index, 1 + index * 0.001, 1200, 71 + index * 0.00025, probe.number, late=False))
-    assert prober.result(1.2) is None
+    assert prober.result(1.2, 0.0) is None
 
 
 def test_they_come_the_rarer_the_less_they_find():
@@ -140,6 +140,6 @@ def test_one_that_we_could_not_send_in_time_is_sent_again():
     for index in range(-(-probe.octets // 1200)):
         at = 1 + index * 0.004
         prober.arrived(Outcome(index, at, 1200, at + 70, probe.number, late=False))
-    assert prober.result(1.3) is None
+    assert prober.result(1.3, 0.0) is None
     again = asked(prober, 1.3 + AGAIN, 8e6)
     assert again is not None and again.rate == probe.rate

@@ -15,8 +15,10 @@ from framewire.rtc.rtcp import KeyframeRequest, Nack, Report, ntp
 from framewire.rtc.sender import KEYFRAME_REPEAT, NEVER, PROBES, Origin, SenderParameters, UnitSender
 
 NOW = 1_700_000_000.0
-MEDIA, RTX = 0xAAAA, 0xBBBB
-PARAMETERS = SenderParameters(payload_type=99, rtx_payload_type=100, extensions={}, mid="0", cname="us")
+MEDIA, RTX, FEC = 0xAAAA, 0xBBBB, 0xCCCC
+PARAMETERS = SenderParameters(
+    payload_type=99, rtx_payload_type=100, fec_payload_type=None, extensions={}, mid="0", cname="us"
+)
 
 
 class Wire:
@@ -48,7 +50,8 @@ class Rig:
         self.wire = Wire()
         self.events: list[KeyframeWanted] = []
         self.flow = Flow(self.wire, lambda estimate: None)
-        self.sender = UnitSender(5, Origin(MEDIA, 65_534), Origin(RTX, 9), self.flow, self.wire, self.events.append)
+        origins = Origin(MEDIA, 65_534), Origin(RTX, 9), Origin(FEC, 3)
+        self.sender = UnitSender(5, *origins, self.flow, self.wire, self.events.append)
         if parameters:
             self.sender.start(parameters, NOW)
 
@@ -214,7 +217,7 @@ def test_an_impatient_viewer_gets_a_packet_once_a_round_trip(live):
 
 
 def test_a_viewer_without_rtx_gets_no_second_text_under_one_index():
-    rig = Rig(parameters=SenderParameters(99, None, {}, "0", "us"))
+    rig = Rig(parameters=SenderParameters(99, None, None, {}, "0", "us"))
     rig.send(keyframe=True)
     rig.feed(Nack(MEDIA, (65_534,)), 0.1)
     assert len(rig.wire.bursts) == 1
@@ -298,6 +301,32 @@ def test_nothing_is_repaired_for_one_that_waits_for_a_keyframe(rig):
         pass
     rig.feed(Nack(MEDIA, (65_534,)), 0.3)
     assert rig.sender.stats.retransmitted == 0
+
+
+@pytest.fixture
+def lossy(monkeypatch):
+    """A sender over a way that loses packets, to a viewer that understands parities."""
+    rig = Rig(parameters=replace(PARAMETERS, fec_payload_type=101))
+    monkeypatch.setattr(rig.flow, "parity_count", lambda packets, rtt, interval: 2)
+    return rig
+
+
+def test_parities_follow_their_unit_under_a_number_of_their_own(lossy):
+    lossy.send(keyframe=True, parts=5)
+    lossy.send(0.1, parts=3)
+    kinds = [(p.ssrc, p.payload_type, p.sequence_number, p.marker) for p in lossy.wire.packets()]
+    assert [kind for kind in kinds if kind[0] == FEC] == [(FEC, 101, n, 0) for n in (3, 4, 5, 6)]
+    assert [ssrc for ssrc, *_ in kinds] == [MEDIA] * 5 + [FEC] * 2 + [MEDIA] * 3 + [FEC] * 2
+    named = [p.payload[12:18] for p in lossy.wire.packets() if p.ssrc == FEC]
+    # Five packets from 65534, two ways: the fifth has left the turn at the second.
+    assert named[0] == MEDIA.to_bytes(4) + (65_535).to_bytes(2)
+    assert named[1] == MEDIA.to_bytes(4) + (65_534).to_bytes(2)
+
+
+def test_a_viewer_that_understands_no_parities_gets_none(lossy):
+    lossy.sender.start(PARAMETERS, NOW)
+    lossy.send(keyframe=True)
+    assert {p.ssrc for p in lossy.wire.packets()} == {MEDIA}
 
 
 def test_what_still_waits_here_is_not_sent_again(rig):

@@ -36,6 +36,16 @@ async def test_each_slot_offers_its_codec_with_repair_and_nothing_else(connectio
     assert sdp.count("a=rtpmap") == 2
 
 
+async def test_parity_is_offered_to_those_who_understand_it_and_named_in_a_group(loopback):
+    connection = Connection([], lambda *_: None, lambda _: None, lambda _: None, "parity")
+    slot = connection.add_slot("h264")
+    sdp = await connection.offer()
+    assert "flexfec-03/90000" in sdp and "repair-window=" in sdp
+    assert f"a=ssrc-group:FEC-FR {slot._ssrc} {slot.fec_ssrc}" in sdp
+    assert f"a=ssrc:{slot.fec_ssrc} " in sdp
+    await connection.close()
+
+
 async def test_slots_share_one_transport_and_one_set_of_candidates(connection):
     slots = [connection.add_slot(codec) for codec in ("h264", "vp8", "h264")]
     await connection.offer()
@@ -51,7 +61,7 @@ async def test_a_slot_without_a_subscription_is_offered_inactive(connection):
 async def test_new_tenants_get_new_names_and_numbers(connection):
     slot = connection.add_slot("vp8")
     numbers = {slot._ssrc, slot._rtx_ssrc, *slot.renew(), *slot.renew()}
-    assert len(numbers) == 6
+    assert len(numbers) == 8
     slot.name("camera")
     assert "a=msid:camera camera" in await connection.offer()
 
@@ -103,12 +113,12 @@ async def test_the_aiortc_of_others_is_untouched(connection):
     await stock.close()
 
 
-@pytest.mark.parametrize("packet_feedback", [True, False])
-async def test_feedback_on_packets_is_asked_for_or_not(loopback, packet_feedback):
-    connection = Connection([], lambda *_: None, lambda _: None, lambda _: None, packet_feedback=packet_feedback)
+@pytest.mark.parametrize("protocol", ["plain", "feedback", "parity"])
+async def test_feedback_on_packets_is_asked_for_or_not(loopback, protocol):
+    connection = Connection([], lambda *_: None, lambda _: None, lambda _: None, protocol)
     for codec in ("h264", "vp8"):
         connection.add_slot(codec)
     sdp = await connection.offer()
-    assert sdp.count(TRANSPORT_CC) == sdp.count(" transport-cc") == 2 * packet_feedback
+    assert sdp.count(TRANSPORT_CC) == sdp.count(" transport-cc") == 2 * (protocol != "plain")
     assert sdp.count(ABS_SEND_TIME) == sdp.count("goog-remb") == 2, "for a viewer that knows nothing better"
     await connection.close()

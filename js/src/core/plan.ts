@@ -15,6 +15,8 @@ export interface Want {
 export interface Capabilities {
   readonly codecs: readonly Codec[];
   readonly webcodecs: readonly Codec[];
+  /** Forward error correction that its WebRTC understands. */
+  readonly repair?: readonly "flexfec-03"[];
 }
 
 type Phase =

@@ -103,7 +103,7 @@ export class Session {
   private greet(now: number): void {
     this.socket.opened(now);
     const { token, agent, able } = this.options;
-    this.send({ type: "hello", version: VERSION, token, codecs: able.codecs, webcodecs: able.webcodecs, agent });
+    this.send({ type: "hello", version: VERSION, token, codecs: able.codecs, webcodecs: able.webcodecs, ...(able.repair?.length && { repair: able.repair }), agent });
   }
 
   private stop(): void {

@@ -18,6 +18,8 @@ export interface Hello {
   readonly codecs: readonly ("h264" | "vp8")[];
   /** Codecs this viewer decodes with a VideoDecoder, best first. */
   readonly webcodecs?: readonly ("h264" | "vp8")[];
+  /** Forward error correction that this viewer's WebRTC understands; offers then hold it. */
+  readonly repair?: readonly ("flexfec-03")[];
   /** Free text for logs. */
   readonly agent?: string;
 }
@@ -222,7 +224,7 @@ export interface FrameMark {
 export const SHAPES: Readonly<Record<string, Shape>> = {
   ViewerMessage: {"oneOf":[{"$ref":"#/$defs/Hello"},{"$ref":"#/$defs/Subscribe"},{"$ref":"#/$defs/Answer"},{"$ref":"#/$defs/Candidate"},{"$ref":"#/$defs/Unsubscribe"},{"$ref":"#/$defs/Input"},{"$ref":"#/$defs/Ack"},{"$ref":"#/$defs/Report"}]},
   ServerMessage: {"oneOf":[{"$ref":"#/$defs/Welcome"},{"$ref":"#/$defs/Streams"},{"$ref":"#/$defs/Offer"},{"$ref":"#/$defs/Ended"},{"$ref":"#/$defs/Stats"}]},
-  Hello: {"type":"object","additionalProperties":false,"required":["type","version","token","codecs"],"properties":{"type":{"const":"hello"},"version":{"type":"integer","minimum":1,"maximum":255},"token":{"type":"string","maxLength":256},"codecs":{"type":"array","maxItems":8,"items":{"enum":["h264","vp8"]}},"webcodecs":{"type":"array","maxItems":8,"items":{"enum":["h264","vp8"]}},"agent":{"type":"string","maxLength":256}}},
+  Hello: {"type":"object","additionalProperties":false,"required":["type","version","token","codecs"],"properties":{"type":{"const":"hello"},"version":{"type":"integer","minimum":1,"maximum":255},"token":{"type":"string","maxLength":256},"codecs":{"type":"array","maxItems":8,"items":{"enum":["h264","vp8"]}},"webcodecs":{"type":"array","maxItems":8,"items":{"enum":["h264","vp8"]}},"repair":{"type":"array","maxItems":8,"items":{"enum":["flexfec-03"]}},"agent":{"type":"string","maxLength":256}}},
   Subscribe: {"type":"object","additionalProperties":false,"required":["type","sub","stream","mode"],"properties":{"type":{"const":"subscribe"},"sub":{"type":"integer","minimum":1,"maximum":4294967295},"stream":{"type":"string","minLength":1,"maxLength":128},"mode":{"enum":["webrtc","webcodecs","lossless"]},"codec":{"enum":["h264","vp8"]}}},
   Answer: {"type":"object","additionalProperties":false,"required":["type","peer","offer","sdp"],"properties":{"type":{"const":"answer"},"peer":{"type":"integer","minimum":1,"maximum":4294967295},"offer":{"type":"integer","minimum":1,"maximum":4294967295},"sdp":{"type":"string","maxLength":65536}}},
   Candidate: {"type":"object","additionalProperties":false,"required":["type","peer","candidate","sdp_mid"],"properties":{"type":{"const":"candidate"},"peer":{"type":"integer","minimum":1,"maximum":4294967295},"candidate":{"type":"string","maxLength":512},"sdp_mid":{"type":"string","maxLength":16}}},

@@ -9,13 +9,17 @@ const CODECS: readonly Codec[] = ["h264", "vp8"];
 const PROBES: Readonly<Record<Codec, string>> = { h264: "avc1.42e01f", vp8: "vp8" };
 
 export async function capabilities(): Promise<Capabilities> {
-  return { codecs: webrtcCodecs(), webcodecs: await webcodecsCodecs() };
+  const known = received();
+  return {
+    codecs: CODECS.filter((codec) => known.includes(`video/${codec}`)),
+    webcodecs: await webcodecsCodecs(),
+    repair: known.includes("video/flexfec-03") ? ["flexfec-03"] : [],
+  };
 }
 
-function webrtcCodecs(): readonly Codec[] {
+function received(): readonly string[] {
   if (typeof RTCPeerConnection === "undefined") return [];
-  const known = RTCRtpReceiver.getCapabilities("video")?.codecs.map((codec) => codec.mimeType.toLowerCase()) ?? [];
-  return CODECS.filter((codec) => known.includes(`video/${codec}`));
+  return RTCRtpReceiver.getCapabilities("video")?.codecs.map((codec) => codec.mimeType.toLowerCase()) ?? [];
 }
 
 async function webcodecsCodecs(): Promise<readonly Codec[]> {

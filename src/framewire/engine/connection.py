@@ -195,8 +195,8 @@ class Connection:
 
     def _execute_peer(self, effect: s.Effect) -> None:
         match effect:
-            case s.OpenPeer(number):
-                self._open_peer(number)
+            case s.OpenPeer():
+                self._open_peer(effect)
             case s.ClosePeer():
                 self._hang_up()
             case s.MakeOffer() | s.SetAnswer() | s.AddCandidate():
@@ -265,11 +265,11 @@ class Connection:
 
     # The peer
 
-    def _open_peer(self, number: int) -> None:
+    def _open_peer(self, effect: s.OpenPeer) -> None:
         if len(self._tasks) >= MAX_HANGING_UP:
-            self.close(CloseCode.LIMITS, "peers are opened faster than they close")
-            return
-        peer = Peer(ice_servers=self._host.ice_servers, on_event=lambda event: self._on_peer(number, event))
+            return self.close(CloseCode.LIMITS, "peers are opened faster than they close")
+        number, servers = effect.peer, self._host.ice_servers
+        peer = Peer(ice_servers=servers, parity=effect.parity, on_event=lambda event: self._on_peer(number, event))
         self._runner = _PeerRunner(number, peer)
 
     def _hang_up(self) -> None:

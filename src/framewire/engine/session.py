@@ -35,6 +35,7 @@ class Close:
 @dataclass(frozen=True, slots=True)
 class OpenPeer:
     peer: int
+    parity: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,8 +315,7 @@ class Session:
         gone = [number for number, sub in self._subs.items() if sub.stream not in ids]
         effects: list[Effect] = []
         for number in gone:
-            effects += self._unsubscribe(number, now)
-            effects.append(_ended(number, "stream_closed", "the stream was closed"))
+            effects += [*self._unsubscribe(number, now), _ended(number, "stream_closed", "the stream was closed")]
         return [*effects, Send(wire.Streams(list(event.streams)))]
 
     # The peer connection
@@ -326,7 +326,7 @@ class Session:
             self._peer += 1
             self._peer_open = True
             self._candidates = 0
-            effects.append(OpenPeer(self._peer))
+            effects.append(OpenPeer(self._peer, bool(self._hello and self._hello.repair)))
         return effects + self._negotiate(now)
 
     def _negotiate(self, now: float) -> list[Effect]:

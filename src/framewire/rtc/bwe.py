@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from framewire.rtc.aimd import RateControl, Signals
 from framewire.rtc.delay import DelayMonitor, Usage
-from framewire.rtc.lossrate import MUCH, LossBound
+from framewire.rtc.lossrate import LossBound
 from framewire.rtc.probe import Probe, Prober
 from framewire.rtc.throughput import SHORT_WINDOW, SlidingRate
 from framewire.rtc.twcc import Outcome
@@ -34,9 +34,14 @@ CALM_TIME = 1.0
 """Seconds since the queue last grew, likewise."""
 
 OVERFLOW_LOSS, OVERFLOW_QUEUE = 0.03, 0.01
-"""Fraction lost, and seconds that even the luckiest packet waited, that together mean a short queue is full."""
+"""Fraction lost, and seconds beyond noise that even the luckiest packet waited, that together mean a short queue is
+full."""
 STANDING = 0.008
-"""Seconds that even the luckiest packet waits where there is a queue at all."""
+"""Seconds beyond noise that even the luckiest packet waits where there is a queue at all."""
+NOISE = 2.0
+"""Times the spread of delays: on a way whose delay varies, even the luckiest of a few packets waits so long."""
+HOPELESS = 0.25
+"""Fraction lost from which no probe is sent."""
 
 DRAIN_ABOVE = 0.06
 """Seconds of queue that are left to the usual 15 %; what is longer was made by a link that shrank, and each
@@ -82,6 +87,10 @@ class Estimator:
         """Fraction of packets lost of late."""
         return self._loss.fraction
 
+    def uncrowded(self, outcome: Outcome) -> bool:
+        """Whether a packet met no queue of ours that was full, as far as is known."""
+        return self._quiet and outcome.sent_at > self._control.decreased_at
+
     @property
     def rtt(self) -> float:
         """Seconds, with the time that the viewer holds feedback back."""
@@ -114,7 +123,7 @@ class Estimator:
         self._control.update(self._signals(now), now)
         if self._control.decreased_at == now:
             self._prober.lost_ground(now)
-        self._loss.look(self.bits_per_second, self._rtt, now, calm=self._calm(now))
+        self._loss.look(self.bits_per_second, self._rtt, now, calm=self._quiet)
         self._conclude(now)
 
     def _measure(self, arrivals: Sequence[tuple[float, Outcome]], now: float) -> None:
@@ -154,23 +163,27 @@ class Estimator:
     @property
     def _usage(self) -> Usage:
         queue = self._delay.queue
-        if self._loss.fraction > OVERFLOW_LOSS and queue > OVERFLOW_QUEUE:
+        noise = NOISE * self._delay.spread
+        if self._loss.fraction > OVERFLOW_LOSS and queue > OVERFLOW_QUEUE + 2 * noise:
             # A short queue that is full loses packets and grows no more.
             return "overuse"
         if self._delay.flooded:
             return "overuse"
-        if self._delay.usage == "overuse" and self._delay.standing < STANDING:
+        if self._delay.usage == "overuse" and self._delay.standing < STANDING + noise:
             # A lump that was larger than the one before, or a machine that was busy: others came without a wait.
             return "underuse"
         return self._delay.usage
 
     def _calm(self, now: float) -> bool:
-        quiet = self._usage == "normal" and self._delay.queue < CALM_QUEUE
-        return quiet and now - self._control.decreased_at > CALM_TIME and self._loss.fraction < MUCH
+        return self._quiet and now - self._control.decreased_at > CALM_TIME and self._loss.fraction < HOPELESS
+
+    @property
+    def _quiet(self) -> bool:
+        return self._usage == "normal" and self._delay.queue < CALM_QUEUE + NOISE * self._delay.spread
 
     def _conclude(self, now: float) -> None:
         first = self._prober.first
-        found = self._prober.result(now)
+        found = self._prober.result(now, self._delay.spread)
         if found is None or self._usage == "overuse":
             return
         # The start came from nowhere, so that a full link holds either way.
@@ -183,7 +196,9 @@ class Estimator:
         if not self._heard:
             # Not before it is known that the first packets do not queue already.
             return None
-        return self._prober.next(self.bits_per_second, HEADROOM * self.wanted, now, calm=self._calm(now))
+        return self._prober.next(
+            self.bits_per_second, HEADROOM * self.wanted, now, self._delay.spread, calm=self._calm(now)
+        )
 
     def tick(self, now: float) -> None:
         """Look whether nothing is heard any more, ten times a second or so. A viewer that was never heard may not

@@ -29,6 +29,10 @@ FLOOD_QUEUE, FLOOD_GROWTH = 0.05, 0.02
 """Seconds that even the luckiest packet of a feedback message waited, and that the later ones waited longer."""
 FLOOD_PACKETS, FLOOD_TIME = 2, 0.03
 """Packets in each third of the message, and seconds between the arrivals of the first and the last, at least."""
+FIRST_SPREAD = 0.005
+"""Seconds: until more is known."""
+MOST_SPREAD = 0.02
+"""Seconds: beyond, it is no noise."""
 BASE_SPAN = 15.0
 """Seconds, at least, for which the shortest way is remembered."""
 
@@ -170,6 +174,10 @@ class DelayMonitor:
         self._groups, self._trendline = Groups(), Trendline()
         self._detector = Detector()
         self._queue = Queue()
+        self.spread = FIRST_SPREAD
+        """Seconds between what the luckiest packets of two feedback messages took, on average: the noise above which a
+        queue must rise to be one. Not what packets of one message differ by: those wait for each other."""
+        self._shortest: float | None = None
         self.flooded = False
         """Whether all packets of the newest feedback message waited long, and each longer than those before it:
         the link has shrunk at one blow. The trend sees it too, but only once many groups have come through."""
@@ -203,7 +211,11 @@ class DelayMonitor:
             if trend is not None:
                 self._detector.add(trend, left, when)
         if packets:
-            self._queue.add(min(arrived - sent for sent, arrived in packets), now)
+            shortest = min(arrived - sent for sent, arrived in packets)
+            if self._shortest is not None:
+                self.spread += (min(abs(shortest - self._shortest), MOST_SPREAD) - self.spread) / 16
+            self._shortest = shortest
+            self._queue.add(shortest, now)
             self.flooded = self._queue.seconds > FLOOD_QUEUE and _floods(packets)
 
 

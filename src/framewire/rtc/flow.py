@@ -11,6 +11,7 @@ from typing import Protocol
 
 from framewire.rtc.bwe import Estimator
 from framewire.rtc.pacer import NEVER, Pacer
+from framewire.rtc.protection import LossModel, ceiling, parity_count
 from framewire.rtc.twcc import Ledger, MalformedFeedback
 
 HEADERS = 28
@@ -60,12 +61,17 @@ class Exit(Protocol):
 class Flow:
     """The one way out of a peer connection, for all its senders."""
 
-    def __init__(self, outlet: Exit, on_estimate: Callable[[int], None]) -> None:
-        """``on_estimate`` is told the bits a second of media that fit, headers and repairs taken off."""
+    def __init__(
+        self, outlet: Exit, on_estimate: Callable[[int], None], most: Callable[[float], float] = ceiling
+    ) -> None:
+        """``on_estimate`` is told the bits a second of media that fit, headers and repairs taken off; never more than
+        ``most`` says for the fraction that is lost."""
+        self._most = most
         self._outlet = outlet
         self._on_estimate = on_estimate
         self._estimator = Estimator()
         self._ledger = Ledger()
+        self._losses = LossModel()
         self._pacer: Pacer[Draft] = Pacer(self._estimator.bits_per_second)
         self._tails: dict[int, tuple[bytes, int | None]] = {}
         self._tick_at = NEVER
@@ -104,12 +110,16 @@ class Flow:
         """Seconds that a packet waits now, here and on the way."""
         return self._pacer.waiting() + self._estimator.queue if self.controlled else 0.0
 
-    def send(self, drafts: Sequence[Draft], interval: float, now: float) -> None:
-        """Send a frame; frames come about ``interval`` seconds apart."""
+    def parity_count(self, packets: int, rtt: float, interval: float) -> int:
+        """Parities for a frame of so many packets; see `protection.parity_count`."""
+        return parity_count(packets, self._losses.fraction, self._losses.burst, rtt, interval)
+
+    def send(self, drafts: Sequence[Draft], parities: Sequence[Draft], interval: float, now: float) -> None:
+        """Send a frame and what protects it; frames come about ``interval`` seconds apart."""
         if not self.controlled:
-            self._leave([(draft, None) for draft in drafts], now)
+            self._leave([(draft, None) for draft in (*drafts, *parities)], now)
             return
-        weighed = _weighed(drafts)
+        weighed = _weighed([*drafts, *parities])
         self._payload += (sum(draft.octets for draft in drafts) - self._payload) / 32
         self._wire += (sum(octets for _, octets in weighed) - self._wire) / 32
         self._pacer.push(weighed, interval, now)
@@ -175,6 +185,8 @@ class Flow:
             return
         if self.controlled:
             self._estimator.feed(outcomes, now)
+            # What a full queue drops is no trait of the way.
+            self._losses.feed([o for o in outcomes if o.probe is None and self._estimator.uncrowded(o)])
             self._steer(now)
             self._release(now)
 
@@ -197,7 +209,7 @@ class Flow:
 
     def _tell(self, now: float) -> None:
         usable = self._estimator.target(now) * self._payload / self._wire
-        estimate = int(usable * (1 - min(self._estimator.loss, MOST_LOSS)))
+        estimate = int(min(usable * (1 - min(self._losses.fraction, MOST_LOSS)), self._most(self._losses.fraction)))
         since = now - self._told_at
         fell = estimate < self._told * (1 - MATTERS)
         rose = estimate > self._told * (1 + MATTERS) and since >= INTERVAL

@@ -13,6 +13,10 @@ ENOUGH = 20
 LONGEST = 0.6
 """Seconds after which fewer will do, to learn that it is over."""
 LITTLE, MUCH = 0.02, 0.1
+MUCH_OF_CALM = 0.2
+"""Likewise where nothing queues: a radio may lose as much in bad moments."""
+MEMORY = 100
+"""Packets that the smoothed fraction speaks of: losses in bursts make single looks jump."""
 RISE = 1.05
 CAREFUL_RISE = 1.02
 BETWEEN_DECREASES = 0.3
@@ -25,7 +29,7 @@ class LossBound:
     def __init__(self, floor: float) -> None:
         self.bits_per_second = float("inf")
         self.fraction = 0.0
-        """Of packets lost in the newest look, 0 to 1."""
+        """Of packets lost of late, 0 to 1."""
         self._floor = floor
         self._arrived = self._lost = 0
         self._looked_at: float | None = None
@@ -43,9 +47,10 @@ class LossBound:
         packets, elapsed = self._arrived + self._lost, now - self._looked_at
         if elapsed < INTERVAL or packets < (ENOUGH if elapsed < LONGEST else 1):
             return
-        self.fraction = max(self._lost, 0) / packets
+        newest = max(self._lost, 0) / packets
+        self.fraction += (newest - self.fraction) * (min(1.0, packets / MEMORY) if elapsed < LONGEST else 1.0)
         self._looked_at, self._arrived, self._lost = now, 0, 0
-        if self.fraction > MUCH:
+        if min(self.fraction, newest) > (MUCH_OF_CALM if calm else MUCH):
             if packets >= ENOUGH:
                 self._decrease(rate, rtt, now)
         elif self.fraction < LITTLE:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from framewire.frame import AccessUnit
+from framewire.rtc.fec import Parity, parities
 
-MAX_PAYLOAD = 1180
-"""Bytes of the longest payload. With RTP header and extensions (32), RTX (2), SRTP tag (16), UDP and IPv6
-headers (48) a packet stays below 1280 bytes, the smallest MTU of IPv6 (RFC 8200 §5)."""
+MAX_PAYLOAD = 1128
+"""Bytes of the longest payload. With RTP header and extensions (36), FEC header and the extensions it protects
+(48), SRTP tag (16), UDP and IPv6 headers (48) a packet stays below 1280 bytes, the smallest MTU of IPv6
+(RFC 8200 §5)."""
 
 MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 ABS_SEND_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
@@ -28,6 +30,13 @@ class PackedUnit:
 
     unit: AccessUnit
     payloads: tuple[bytes, ...]
+    _parities: dict[int, tuple[Parity, ...]] = field(default_factory=dict, compare=False, repr=False)
+
+    def parities(self, count: int) -> tuple[Parity, ...]:
+        """At least ``count`` parities of the payloads, made once for all viewers that get so many."""
+        if count not in self._parities:
+            self._parities[count] = parities(self.payloads, count)
+        return self._parities[count]
 
 
 def pack(unit: AccessUnit) -> PackedUnit:

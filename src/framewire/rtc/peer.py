@@ -24,7 +24,7 @@ from framewire.rtc.flow import Flow
 from framewire.rtc.intake import MAX_CANDIDATES, clean_answer, usable_candidate
 from framewire.rtc.packets import TRANSPORT_CC, Draft, PackedUnit
 from framewire.rtc.sender import NEVER, Origin, SenderParameters, UnitSender
-from framewire.rtc.stack import Connection, Slot, State
+from framewire.rtc.stack import Connection, Protocol, Slot, State
 
 __all__ = [
     "BitrateEstimate",
@@ -58,17 +58,18 @@ class Peer:
         *,
         on_event: Callable[[PeerEvent], None],
         ice_servers: Sequence[IceServer] = (),
-        congestion_control: bool = False,
+        congestion_control: bool = True,
+        parity: bool = False,
     ) -> None:
         """``congestion_control``: whether to ask the viewer for feedback on each packet, and to send by it.
-        Without, and for a viewer that gives none, packets leave as they come and its own estimate is told."""
+        Without, and for a viewer that gives none, packets leave as they come and its own estimate is told.
+        ``parity``: whether the viewer understands FlexFEC-03, so that frames may be protected against loss."""
         self._loop = asyncio.get_running_loop()
         # A clock that is steady and yet the wall's: sender reports name moments to the viewer.
         self._clock_origin = time.time() - self._loop.time()
         self._on_event = on_event
-        self._connection = Connection(
-            ice_servers, self._start, self._feed, self._changed, packet_feedback=congestion_control
-        )
+        protocol: Protocol = "plain" if not congestion_control else "parity" if parity else "feedback"
+        self._connection = Connection(ice_servers, self._start, self._feed, self._changed, protocol)
         self._flow: Flow | None = None
         self._wanted = 20_000_000
         self._senders: dict[int, UnitSender] = {}
@@ -123,12 +124,12 @@ class Peer:
 
     def _move_in(self, slot: Slot, track: PeerTrack) -> None:
         # In the lower half, so that no viewer sees a wrap before it has seen the stream (RFC 3711 §3.3.1).
-        media, rtx = (Origin(ssrc, random.randrange(1 << 15)) for ssrc in slot.renew())
+        media, rtx, fec = (Origin(ssrc, random.randrange(1 << 15)) for ssrc in slot.renew())
         if self._flow is None:
             self._flow = Flow(slot.transport, lambda estimate: self._emit(BitrateEstimate(estimate, measured=True)))
             self._flow.pad = self._pad
             self._flow.want(self._wanted)
-        slot.unit_sender = UnitSender(track.sub, media, rtx, self._flow, slot.transport, self._emit)
+        slot.unit_sender = UnitSender(track.sub, media, rtx, fec, self._flow, slot.transport, self._emit)
         slot.name(f"framewire-{track.sub}")
         self._senders[track.sub] = slot.unit_sender
 

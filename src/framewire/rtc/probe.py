@@ -14,6 +14,8 @@ from framewire.rtc.twcc import Outcome
 
 DURATION = 0.02
 """Seconds that a probe lasts."""
+NOISE, LONGER = 0.5, 4.0
+"""Times the spread of delays: what is taken off the time that a probe took to arrive, and how long it lasts."""
 PACKETS = 6
 """In a probe, at least."""
 PACKET = 1200
@@ -69,8 +71,10 @@ class _Trace:
         self.begun_at = now
         self.arrived: list[Outcome] = []
 
-    def rates(self) -> tuple[float, float] | None:
-        """Bits a second at which the probe left and at which it arrived; None as long as it cannot be told."""
+    def rates(self, spread: float) -> tuple[float, float] | None:
+        """Bits a second at which the probe left and at which it arrived; None as long as it cannot be told.
+
+        Delays that vary by ``spread`` seconds stretch a probe by as much, which is not the link's pace."""
         octets = sum(packet.size for packet in self.arrived)
         if len(self.arrived) < COMPLETE * PACKETS or octets < COMPLETE * self.probe.octets:
             return None
@@ -80,7 +84,9 @@ class _Trace:
         last_burst = sum(packet.size for packet in self.arrived if max(left) - packet.sent_at < 0.001)
         sent = _rate(octets - last_burst, max(left) - min(left))
         times = self._in_order()
-        arrived = _rate(octets - times[0][1], times[-1][0] - times[0][0])
+        span = times[-1][0] - times[0][0]
+        span = max(span - NOISE * spread, min(span, max(left) - min(left)))
+        arrived = _rate(octets - times[0][1], span)
         return None if sent is None or arrived is None else (sent, arrived)
 
     def _in_order(self) -> list[tuple[float, int]]:
@@ -116,8 +122,9 @@ class Prober:
         """Whether nothing has been found yet."""
         return not self._found
 
-    def next(self, estimate: float, goal: float, now: float, *, calm: bool) -> Probe | None:
-        """The probe to send now, if one is due; ``goal`` bits a second would be enough for anything."""
+    def next(self, estimate: float, goal: float, now: float, spread: float, *, calm: bool) -> Probe | None:
+        """The probe to send now, if one is due; ``goal`` bits a second would be enough for anything, and delays vary
+        by ``spread`` seconds."""
         trace = self._trace
         if trace is not None and now - trace.begun_at > PATIENCE:
             self._trace, self.due_at = None, now
@@ -130,7 +137,7 @@ class Prober:
             return None
         self._number += 1
         rate = min(rate, STEP * goal)
-        octets = max(PACKETS * PACKET, int(rate * DURATION / 8))
+        octets = max(PACKETS * PACKET, int(rate * max(DURATION, LONGER * spread) / 8))
         probe = Probe(self._number, rate, octets)
         self._trace = _Trace(probe, now)
         return probe
@@ -140,9 +147,9 @@ class Prober:
         if self._trace is not None and self._trace.probe.number == packet.probe:
             self._trace.arrived.append(packet)
 
-    def result(self, now: float) -> Found | None:
+    def result(self, now: float, spread: float) -> Found | None:
         """What the newest probe has found, once, when it is known."""
-        rates = self._trace.rates() if self._trace is not None else None
+        rates = self._trace.rates(spread) if self._trace is not None else None
         if self._trace is None or rates is None:
             return None
         probe = self._trace.probe

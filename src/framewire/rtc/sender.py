@@ -13,6 +13,7 @@ from typing import Protocol
 from framewire.frame import rtp_timestamp
 from framewire.rtc import rtcp
 from framewire.rtc.events import KeyframeWanted, PeerStats
+from framewire.rtc.fec import Protected, fec_payload
 from framewire.rtc.flow import Flow
 from framewire.rtc.history import History, Sent
 from framewire.rtc.packets import Draft, Extensions, PackedUnit
@@ -60,6 +61,7 @@ class SenderParameters:
 
     payload_type: int
     rtx_payload_type: int | None
+    fec_payload_type: int | None
     extensions: Mapping[str, int]
     mid: str
     cname: str
@@ -73,6 +75,7 @@ class UnitSender:
         sub: int,
         media: Origin,
         rtx: Origin,
+        fec: Origin,
         flow: Flow,
         outlet: Outlet,
         on_event: Callable[[KeyframeWanted], None],
@@ -83,6 +86,7 @@ class UnitSender:
         self.deadline = NEVER
         self._sequence = media.sequence
         self._rtx_ssrc, self._rtx_sequence = rtx.ssrc, rtx.sequence
+        self._fec_ssrc, self._fec_sequence = fec.ssrc, fec.sequence
         self._flow = flow
         self._outlet = outlet
         self._on_event = on_event
@@ -119,6 +123,7 @@ class UnitSender:
         self._history.clear()
         self._flow.forget(self.ssrc)
         self._flow.forget(self._rtx_ssrc)
+        self._flow.forget(self._fec_ssrc)
         self.deadline = NEVER
 
     def send(self, packed: PackedUnit, now: float) -> bool:
@@ -167,8 +172,9 @@ class UnitSender:
         return rtp_timestamp(time_us)
 
     def _transmit(self, packed: PackedUnit, parameters: SenderParameters, now: float) -> None:
+        first = self._sequence
         if packed.unit.keyframe:
-            self._keyframe_at = self._sequence
+            self._keyframe_at = first
         last = len(packed.payloads) - 1
         drafts = []
         for index, payload in enumerate(packed.payloads):
@@ -186,7 +192,8 @@ class UnitSender:
             )
             self._history.add(sent)
             self._sequence = (self._sequence + 1) & 0xFFFF
-        self._flow.send(drafts, self._measured_interval(now), now)
+        interval = self._measured_interval(now)
+        self._flow.send(drafts, self._protection(packed, first, parameters, interval), interval, now)
         self._queued += 1
         self._probes_left = PROBES
         self._probe_at = now + PROBES[0]
@@ -195,6 +202,29 @@ class UnitSender:
             frames_sent=self.stats.frames_sent + 1,
             packets=self.stats.packets + len(packed.payloads),
             octets=self.stats.octets + sum(map(len, packed.payloads)),
+        )
+
+    def _protection(self, packed: PackedUnit, first: int, parameters: SenderParameters, interval: float) -> list[Draft]:
+        """Parity packets for a unit whose packets are numbered from ``first``."""
+        if parameters.fec_payload_type is None:
+            return []
+        count = self._flow.parity_count(len(packed.payloads), self.stats.rtt_s or 0.0, interval)
+        if not count:
+            return []
+        header = Protected(parameters.payload_type, self.ssrc, self._timestamp, first, self._extensions.block(0.0))
+        return [self._parity(fec_payload(parity, header), parameters) for parity in packed.parities(count)]
+
+    def _parity(self, payload: bytes, parameters: SenderParameters) -> Draft:
+        assert parameters.fec_payload_type is not None, "protection was negotiated"
+        sequence, self._fec_sequence = self._fec_sequence, (self._fec_sequence + 1) & 0xFFFF
+        return Draft(
+            parameters.fec_payload_type,
+            False,
+            sequence,
+            self._timestamp,
+            self._fec_ssrc,
+            self._extensions,
+            payload,
         )
 
     def _measured_interval(self, now: float) -> float:

@@ -12,7 +12,7 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import Literal
+from typing import Literal, get_args
 
 import aiortc.rtcpeerconnection
 from aiortc import RTCBundlePolicy, RTCConfiguration, RTCIceServer, RTCSessionDescription
@@ -27,7 +27,7 @@ from aiortc.rtcrtpparameters import (
     RTCRtpHeaderExtensionParameters,
     RTCRtpSendParameters,
 )
-from aiortc.sdp import candidate_from_sdp
+from aiortc.sdp import GroupDescription, MediaDescription, SsrcDescription, candidate_from_sdp
 from aiortc.stats import RTCStatsReport
 
 from framewire.errors import PeerError
@@ -48,11 +48,20 @@ H264 = {
     # Constrained baseline, which every WebRTC browser decodes (RFC 7742 §6.2), level 5.2: 4096x2304 at 60.
     "profile-level-id": "42e034",
 }
+FEC = "video/flexfec-03"
+FEC_PAYLOAD_TYPE = 101
+REPAIR_WINDOW: ParametersDict = {"repair-window": "10000000"}
+"""Microseconds (draft-ietf-payload-flexible-fec-scheme-03 §5.1); browsers ask for it and look no further."""
 EXTENSIONS = [MID, ABS_SEND_TIME, PLAYOUT_DELAY]
 PACKET_FEEDBACK = RTCRtcpFeedback("transport-cc")
 
 
-def _codecs(packet_feedback: bool) -> list[RTCRtpCodecParameters]:
+Protocol = Literal["plain", "feedback", "parity"]
+"""What is offered beside the codecs: nothing, feedback on each packet, or that and parity packets. Without feedback
+nobody knows how much parity pays."""
+
+
+def _codecs(protocol: Protocol) -> list[RTCRtpCodecParameters]:
     codecs = []
     for payload_type, mime, fmtp in ((97, MIME["vp8"], {}), (99, MIME["h264"], H264)):
         feedback = [
@@ -60,11 +69,13 @@ def _codecs(packet_feedback: bool) -> list[RTCRtpCodecParameters]:
             RTCRtcpFeedback("nack", "pli"),
             RTCRtcpFeedback("ccm", "fir"),
             RTCRtcpFeedback("goog-remb"),
-            *([PACKET_FEEDBACK] if packet_feedback else []),
+            *([PACKET_FEEDBACK] if protocol != "plain" else []),
         ]
         codecs.append(RTCRtpCodecParameters(mime, 90_000, None, payload_type, feedback, dict(fmtp)))
         apt: ParametersDict = {"apt": payload_type}
         codecs.append(RTCRtpCodecParameters("video/rtx", 90_000, None, payload_type + 1, [], apt))
+    if protocol == "parity":
+        codecs.append(RTCRtpCodecParameters(FEC, 90_000, None, FEC_PAYLOAD_TYPE, [], dict(REPAIR_WINDOW)))
     return codecs
 
 
@@ -136,15 +147,15 @@ class Slot:
 
     def __init__(self, track_or_kind: object, transport: _Transport) -> None:
         self.transport = transport
-        self._ssrc = self._rtx_ssrc = 0
+        self._ssrc = self._rtx_ssrc = self.fec_ssrc = 0
         self._enabled = True
         self._stream_id = self._track_id = "-"
         self.renew()
 
-    def renew(self) -> tuple[int, int]:
-        """New SSRCs, for media and retransmissions."""
-        self._ssrc, self._rtx_ssrc = random.sample(range(1, 1 << 32), 2)
-        return self._ssrc, self._rtx_ssrc
+    def renew(self) -> tuple[int, int, int]:
+        """New SSRCs, for media, retransmissions and parity."""
+        self._ssrc, self._rtx_ssrc, self.fec_ssrc = random.sample(range(1, 1 << 32), 3)
+        return self._ssrc, self._rtx_ssrc, self.fec_ssrc
 
     def name(self, name: str) -> None:
         """Name the stream and its track (``msid``, RFC 8830) as the viewer will see them."""
@@ -180,6 +191,7 @@ def _sender_parameters(parameters: RTCRtpSendParameters) -> SenderParameters:
     media = parameters.codecs[0].payloadType
     assert media is not None, "a negotiated codec has a payload type"
     rtx = [codec.payloadType for codec in parameters.codecs if codec.parameters.get("apt") == media]
+    fec = [codec.payloadType for codec in parameters.codecs if codec.mimeType.lower() == FEC]
     extensions = {extension.uri: extension.id for extension in parameters.headerExtensions}
     if PACKET_FEEDBACK not in parameters.codecs[0].rtcpFeedback:
         # Numbers that nobody answers would only keep the viewer from its own estimate.
@@ -187,18 +199,29 @@ def _sender_parameters(parameters: RTCRtpSendParameters) -> SenderParameters:
     return SenderParameters(
         payload_type=media,
         rtx_payload_type=rtx[0] if rtx else None,
+        fec_payload_type=fec[0] if fec else None,
         extensions=extensions,
         mid=parameters.muxId,
         cname=parameters.rtcp.cname or "",
     )
 
 
-def _private_copy(packet_feedback: bool) -> ModuleType:
-    """What is offered is a table of the module, so each of the two offers has a copy."""
-    extensions = [*EXTENSIONS, TRANSPORT_CC] if packet_feedback else EXTENSIONS
+def _describe(transceiver: aiortc.RTCRtpTransceiver, cname: str, direction: str, mid: str) -> MediaDescription:
+    """aiortc's description of a slot, with the SSRC of its parity packets."""
+    media = aiortc.rtcpeerconnection.create_media_description_for_transceiver(transceiver, cname, direction, mid)
+    slot = transceiver.sender
+    if isinstance(slot, Slot) and any(codec.mimeType == FEC for codec in media.rtp.codecs):
+        media.ssrc.append(SsrcDescription(ssrc=slot.fec_ssrc, cname=cname))
+        media.ssrc_group.append(GroupDescription(semantic="FEC-FR", items=[slot._ssrc, slot.fec_ssrc]))
+    return media
+
+
+def _private_copy(protocol: Protocol) -> ModuleType:
+    """What is offered is a table of the module, so each of the offers has a copy."""
+    extensions = EXTENSIONS if protocol == "plain" else [*EXTENSIONS, TRANSPORT_CC]
     return ice.private_copy(
         "aiortc.rtcpeerconnection",
-        CODECS={"audio": [], "video": _codecs(packet_feedback)},
+        CODECS={"audio": [], "video": _codecs(protocol)},
         HEADER_EXTENSIONS={
             "audio": [],
             "video": [RTCRtpHeaderExtensionParameters(id, uri) for id, uri in enumerate(extensions, 1)],
@@ -206,11 +229,12 @@ def _private_copy(packet_feedback: bool) -> ModuleType:
         RTCDtlsTransport=_Transport,
         RTCIceGatherer=_Gatherer,
         RTCRtpSender=Slot,
+        create_media_description_for_transceiver=_describe,
     )
 
 
-_PEER_CONNECTION: dict[bool, type[aiortc.RTCPeerConnection]] = {
-    packet_feedback: _private_copy(packet_feedback).RTCPeerConnection for packet_feedback in (False, True)
+_PEER_CONNECTION: dict[Protocol, type[aiortc.RTCPeerConnection]] = {
+    protocol: _private_copy(protocol).RTCPeerConnection for protocol in get_args(Protocol)
 }
 
 
@@ -224,13 +248,11 @@ class Connection:
         on_ready: Callable[[Slot, SenderParameters], None],
         on_feedback: Callable[[rtcp.Feedback], None],
         on_state: Callable[[State], None],
-        *,
-        packet_feedback: bool = True,
+        protocol: Protocol = "plain",
     ) -> None:
-        """``packet_feedback``: whether to ask for feedback on each packet."""
         # An empty list, never None: the default of aiortc asks a public STUN server.
         servers = [RTCIceServer(list(s.urls), s.username, s.credential) for s in ice_servers]
-        self._pc = _PEER_CONNECTION[packet_feedback](RTCConfiguration(servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        self._pc = _PEER_CONNECTION[protocol](RTCConfiguration(servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._on_ready = on_ready
         self._on_feedback = on_feedback
         self._pc.on("connectionstatechange", lambda: on_state(self.state))
@@ -255,6 +277,7 @@ class Connection:
         transceiver._preferred_codecs = [
             RTCRtpCodecCapability(MIME[codec], 90_000, None, dict(H264) if codec == "h264" else {}),
             RTCRtpCodecCapability("video/rtx", 90_000),
+            RTCRtpCodecCapability(FEC, 90_000, None, dict(REPAIR_WINDOW)),
         ]
         slot = transceiver.sender
         assert isinstance(slot, Slot), "the private copy makes senders of this class"

@@ -1,0 +1,107 @@
+"""What loss does to frames, measured against chance itself, and what is done about it."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from framewire.rtc.protection import MOST, LossModel, ceiling, failing, parity_count
+from framewire.rtc.twcc import Outcome
+
+
+def outcomes(fates, late=False):
+    return [Outcome(i, 1.0, 1200, None if lost else 1.0, None, late) for i, lost in enumerate(fates)]
+
+
+def gilbert(fraction, burst, count, seed=1):
+    chance, bad, fates = random.Random(seed), False, []
+    enter = fraction / burst / (1 - fraction)
+    for _ in range(count):
+        bad = chance.random() >= 1 / burst if bad else chance.random() < enter
+        fates.append(bad)
+    return fates
+
+
+@pytest.mark.parametrize(("fraction", "burst"), [(0.01, 1), (0.03, 1), (0.1, 4), (0.05, 2)])
+def test_the_model_learns_how_much_is_lost_and_in_what_runs(fraction, burst):
+    model = LossModel()
+    seen = []
+    for fate in gilbert(fraction, burst, 30_000):
+        model.feed(outcomes([fate]))
+        seen.append((model.fraction, model.burst))
+    settled = seen[5000:]
+    assert sum(f for f, _ in settled) / len(settled) == pytest.approx(fraction, rel=0.4)
+    assert sum(b for _, b in settled) / len(settled) == pytest.approx(burst, rel=0.4)
+
+
+def test_loss_that_begins_is_noticed_within_a_few_frames():
+    model = LossModel()
+    model.feed(outcomes([False] * 5000))
+    model.feed(outcomes(gilbert(0.1, 1, 150)))
+    assert model.fraction > 0.02
+
+
+def test_loss_that_is_over_is_forgotten():
+    model = LossModel()
+    model.feed(outcomes(gilbert(0.05, 1, 3000)))
+    model.feed(outcomes([False] * 8000))
+    assert parity_count(30, model.fraction, model.burst, 0.1, 1 / 30) == 0
+
+
+def test_what_was_overtaken_is_not_counted_twice():
+    model = LossModel()
+    model.feed(outcomes([True] * 20))
+    before = model.fraction
+    model.feed(outcomes([False] * 20, late=True))
+    assert model.fraction == before
+
+
+def simulated(packets, count, fraction, burst, frames=20_000):
+    """Part of the frames that the parities cannot restore."""
+    fates = iter(gilbert(fraction, burst, frames * (packets + count), seed=7))
+    failed = 0
+    for _ in range(frames):
+        lost = [next(fates) for _ in range(packets + count)]
+        # The parities continue the turn of the packets.
+        ways = [[i for i in range(packets + count) if i % count == way] for way in range(count)]
+        failed += any(sum(lost[i] for i in way) > 1 and any(lost[i] for i in way if i < packets) for way in ways)
+    return failed / frames
+
+
+@pytest.mark.parametrize(
+    ("packets", "count", "fraction", "burst"),
+    [(10, 1, 0.01, 1), (30, 3, 0.01, 1), (10, 4, 0.03, 1), (8, 4, 0.1, 4), (20, 10, 0.05, 2)],
+)
+def test_the_guess_is_about_what_chance_does(packets, count, fraction, burst):
+    real = simulated(packets, count, fraction, burst)
+    assert real / 2.5 < failing(packets, count, fraction, burst) < real * 2.5
+
+
+def test_none_where_nothing_is_lost_or_asking_again_is_as_quick():
+    assert parity_count(30, 0.0, 1, 0.1, 1 / 30) == 0
+    assert parity_count(30, 0.0005, 1, 0.1, 1 / 30) == 0
+    assert parity_count(30, 0.05, 1, 0.01, 1 / 30) == 0
+
+
+def test_more_loss_longer_ways_and_larger_frames_get_more():
+    def count(packets=20, fraction=0.01, burst=1.0, rtt=0.05):
+        return parity_count(packets, fraction, burst, rtt, 1 / 30)
+
+    assert 0 < count(fraction=0.003) <= count() <= count(fraction=0.03)
+    assert count(fraction=0.003) < count(fraction=0.03)
+    assert count(rtt=0.02) < count(rtt=0.3)
+    assert count(packets=5) < count(packets=60)
+    assert count(burst=1.0) < count(burst=3.0)
+
+
+def test_never_more_than_half_but_for_the_smallest():
+    for packets in (4, 10, 60):
+        assert parity_count(packets, 0.2, 5, 0.2, 1 / 30) <= round(packets * MOST)
+    assert parity_count(1, 0.01, 1, 0.1, 1 / 30) == 1
+    assert parity_count(3, 0.1, 4, 0.15, 1 / 30) == 3
+
+
+def test_frames_get_smaller_with_loss_and_only_then():
+    assert ceiling(0.0) == ceiling(0.002) == float("inf")
+    assert ceiling(0.01) > ceiling(0.03) > ceiling(0.1) > 1e6
