@@ -158,8 +158,8 @@ class World:
         drafts = [_Draft(1, PAYLOAD, media=True)] * full + [_Draft(1, rest, media=True)]
         self.flow.send(drafts, (), interval, self.now)
 
-    def protect(self, packet: bytes) -> bytes:
-        return packet + bytes(TAG)
+    def protect(self, packets: list[bytes]) -> list[bytes]:
+        return [packet + bytes(TAG) for packet in packets]
 
     def transmit(self, packets: list[bytes]) -> None:
         for packet in packets:

@@ -11,25 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framewire.rtc.fec import MOST_COVERED, Protected, fec_payload, parities
-from framewire.rtc.packets import rtp_packet
 
 SSRC, FIRST, TIMESTAMP = 0xDECAFBAD, 65_530, 0x12345678
 BLOCK = bytes.fromhex("bede0001") + b"\x10\x30\x00\x00"
 HEADER = Protected(99, SSRC, TIMESTAMP, FIRST, BLOCK)
 
 
-def packets(payloads, numbers=None):
-    """The protected packets as they leave, whatever transport-wide numbers they have."""
+def packets(payloads):
+    """The protected packets as they leave."""
     return [
-        rtp_packet(
-            payload_type=99,
-            marker=index == len(payloads) - 1,
-            sequence=(FIRST + index) & 0xFFFF,
-            timestamp=TIMESTAMP,
-            ssrc=SSRC,
-            extensions=BLOCK,
-            payload=payload,
-        )
+        struct.pack("!BBHLL", 0x90, 99 | 0x80 * (index == len(payloads) - 1), (FIRST + index) & 0xFFFF, TIMESTAMP, SSRC)
+        + BLOCK
+        + payload
         for index, payload in enumerate(payloads)
     ]
 

@@ -27,8 +27,8 @@ class Socket:
     sent: list[bytes] = field(default_factory=list)
     bursts: int = 0
 
-    def protect(self, packet: bytes) -> bytes:
-        return b"#" + packet
+    def protect(self, packets: list[bytes]) -> list[bytes]:
+        return [b"#" + packet for packet in packets]
 
     def transmit(self, packets: list[bytes]) -> None:
         self.sent += packets

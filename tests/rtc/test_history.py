@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from framewire.rtc.history import MAX_RESENDS, MIN_GAP, History, Sent
+from framewire.rtc.history import MAX_RESENDS, MIN_GAP, History
 
 
 def filled(count, *, first=0, every=0.001, **options):
     history = History(**options)
     for index in range(count):
         sequence = (first + index) & 0xFFFF
-        history.add(Sent(sequence, 1, marker=False, payload=b"x", sent_at=index * every))
+        history.add(sequence, 1, [b"x"], index * every)
     return history
 
 
@@ -19,6 +19,31 @@ def test_a_packet_that_was_sent_is_there_and_others_are_not():
     assert again is not None
     assert again.sequence == 9
     assert history.resend(10, 1.0, None) is None
+
+
+def test_a_unit_is_all_its_packets_and_the_last_is_marked():
+    history = History()
+    history.add(65_534, 7, [b"a", b"b", b"c"], 0.0)
+    history.add(1, 8, [b"d"], 0.1)
+    found = [history.resend(sequence, 1.0, None) for sequence in (65_534, 65_535, 0, 1)]
+    assert [(s.payload, s.timestamp, s.marker, s.sequence) for s in found if s] == [
+        (b"a", 7, False, 65_534),
+        (b"b", 7, False, 65_535),
+        (b"c", 7, True, 0),
+        (b"d", 8, True, 1),
+    ]
+    assert history.resend(2, 1.0, None) is None
+    assert history.resend(65_533, 1.0, None) is None
+    assert len(history) == 4
+
+
+def test_what_is_gone_is_forgotten_whole():
+    history = History(span=1.0)
+    history.add(0, 1, [b"a"], 0.0)
+    assert history.resend(0, 0.5, None)
+    history.add(1, 2, [b"b"], 2.0)
+    assert history.resend(0, 2.0, None) is None
+    assert history.resend(1, 2.0, None)
 
 
 def test_at_least_a_second_is_kept_at_fifty_megabits():
@@ -70,6 +95,6 @@ def test_the_longest_of_the_newest_fills_best():
     history = History()
     assert history.filler() is None
     for sequence, length in enumerate([900, 10, 300, 20]):
-        history.add(Sent(sequence, 1, marker=False, payload=bytes(length), sent_at=0.0))
+        history.add(sequence, 1, [bytes(length)], 0.0)
     filler = history.filler(newest=3)
     assert filler is not None and filler.sequence == 2

@@ -39,6 +39,32 @@ def test_a_frame_leaves_at_once_where_the_way_is_wide():
     assert pacer.deadline == NEVER
 
 
+def test_a_frame_passes_whole_where_the_way_is_wide_and_is_charged_like_any_other():
+    octets = sum(size for _, size in FRAME)
+    one, other = Pacer[int](2 * RATE), Pacer[int](2 * RATE)
+    assert one.passes(octets, 1 / 30, 9.0)
+    other.push(FRAME, 1 / 30, 9.0)
+    other.pop(9.0)
+    for pacer in (one, other):
+        pacer.push_urgent([(77, 1250)], 9.0)
+    assert one.deadline == pytest.approx(other.deadline)
+    ((left, item, _),), ((expected, other_item, _),) = drain(one, 9.0), drain(other, 9.0)
+    assert item == other_item
+    assert left == pytest.approx(expected)
+    admitted = [(one.admits(at), other.admits(at)) for at in (9.0, 9.01, 9.5)]
+    assert all(mine == yours for mine, yours in admitted)
+
+
+def test_nothing_passes_what_waits_or_probes_or_a_narrow_way():
+    assert not Pacer[int](RATE).passes(13 * 1250, 1 / 30, 9.0)
+    waiting = Pacer[int](2 * RATE)
+    waiting.push(FRAME * 4, 1 / 30, 9.0)
+    assert not waiting.passes(100, 1 / 30, 9.0)
+    probing = Pacer[int](2 * RATE)
+    probing.begin(Probe(1, 3 * RATE, 10_000), 9.0)
+    assert not probing.passes(100, 1 / 30, 9.0)
+
+
 def test_a_frame_behind_another_waits_for_it():
     pacer: Pacer[int] = Pacer(RATE)
     pacer.push(FRAME * 2, 1 / 30, 9.0)

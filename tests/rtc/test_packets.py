@@ -24,7 +24,6 @@ from framewire.rtc.packets import (
     nal_units,
     pack,
     packetise,
-    rtp_packet,
 )
 
 LIMIT = 100
@@ -104,6 +103,15 @@ def test_vp8_of_any_length_survives(size):
     assert [bool(p[0] & 0x10) for p in payloads] == [True] + [False] * (len(payloads) - 1)
 
 
+@pytest.mark.parametrize("codec", ["h264", "vp8"])
+@pytest.mark.parametrize("size", [LIMIT + 1, 3 * LIMIT, 1234, 4321])
+def test_the_packets_of_a_picture_are_of_one_length_but_the_last(codec, size):
+    data = annex_b([nal(size)]) if codec == "h264" else bytes(size)
+    *lengths, last = map(len, packetise(unit(codec, data), LIMIT))
+    assert len(set(lengths)) == 1
+    assert 0 <= lengths[0] - last <= len(lengths)
+
+
 def test_lossless_units_have_no_packets():
     with pytest.raises(AssertionError, match="WebSocket"):
         packetise(unit("zstd", b"x"))
@@ -118,9 +126,9 @@ def test_a_packed_unit_is_the_unit_and_its_payloads():
 def packet(**changes):
     fields: dict[str, Any] = {
         "payload_type": 99, "marker": True, "sequence": 65535, "timestamp": 0xFFFFFFFF, "ssrc": 0xDEADBEEF,
-        "extensions": Extensions(IDS, "0").block(1_700_000_000.5), "payload": b"payload",
+        "extensions": Extensions(IDS, "0"), "payload": b"payload",
     }  # fmt: skip
-    return rtp_packet(**(fields | changes))
+    return Draft(**(fields | changes)).write(1_700_000_000.5, None)
 
 
 def parsed(data):
@@ -154,7 +162,7 @@ def test_what_was_not_negotiated_is_not_sent():
 
 
 def test_a_full_packet_crosses_the_smallest_mtu_of_ipv6():
-    full = packet(extensions=Extensions(IDS, "31").block(0), payload=bytes(2 + MAX_PAYLOAD))
+    full = packet(extensions=Extensions(IDS, "31"), payload=bytes(2 + MAX_PAYLOAD))
     assert len(full) + 16 + 48 <= 1280
 
 

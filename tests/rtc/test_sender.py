@@ -29,8 +29,8 @@ class Wire:
         self.rtcp: list[bytes] = []
         self.is_idle = True
 
-    def protect(self, packet: bytes) -> bytes:
-        return packet + b"#"
+    def protect(self, packets: list[bytes]) -> list[bytes]:
+        return [packet + b"#" for packet in packets]
 
     def transmit(self, packets: list[bytes]) -> None:
         self.bursts.append(packets)

@@ -103,12 +103,12 @@ class Estimator:
             return rate
         return max(rate * max(1 - (queue - DRAIN_ABOVE), DRAIN_LEAST), self._floor)
 
-    def sent(self, octets: int, now: float) -> None:
-        """A packet leaves."""
+    def sent(self, octets: int, now: float, packets: int = 1) -> None:
+        """So many packets leave, of so many octets together."""
         self._sent.add(now, octets)
         if not self._unanswered:
             self._unanswered_since = now
-        self._unanswered += 1
+        self._unanswered += packets
 
     def feed(self, outcomes: Sequence[Outcome], now: float) -> None:
         """A feedback message came in."""
@@ -128,9 +128,10 @@ class Estimator:
 
     def _measure(self, arrivals: Sequence[tuple[float, Outcome]], now: float) -> None:
         media: list[tuple[float, float]] = []
+        passed = [(arrived_at, outcome.size) for arrived_at, outcome in arrivals]
+        self._arrived.add_all(passed)
+        self._arriving.add_all(passed)
         for arrived_at, outcome in arrivals:
-            self._arrived.add(arrived_at, outcome.size)
-            self._arriving.add(arrived_at, outcome.size)
             if outcome.probe is None:
                 media.append((outcome.sent_at, arrived_at))
             else:

@@ -61,7 +61,7 @@ class Groups:
             return None
         if sent_at < group.first_sent:
             return None
-        if self._belongs(group, sent_at, arrived_at):
+        if sent_at - group.first_sent <= BURST or self._catches_up(group, sent_at, arrived_at):
             group.sent_at = max(group.sent_at, sent_at)
             group.arrived_at = max(group.arrived_at, arrived_at)
             return None
@@ -72,11 +72,9 @@ class Groups:
         return group.sent_at - before.sent_at, group.arrived_at - before.arrived_at, group.arrived_at
 
     @staticmethod
-    def _belongs(group: _Group, sent_at: float, arrived_at: float) -> bool:
-        if sent_at - group.first_sent <= BURST:
-            return True
-        # Arrived closer together than they left: something on the way held them back and let go of them at
-        # once, which says nothing about a queue.
+    def _catches_up(group: _Group, sent_at: float, arrived_at: float) -> bool:
+        """Arrived closer together than they left: something on the way held them back and let go of them at
+        once, which says nothing about a queue."""
         arrival_gap = arrived_at - group.arrived_at
         catching_up = arrival_gap - (sent_at - group.sent_at) < 0
         return catching_up and arrival_gap <= BURST and arrived_at - group.first_arrived < LONGEST_BURST

@@ -6,7 +6,7 @@ Without control it hands packets through as they come, as for a viewer that give
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from framewire.rtc.bwe import Estimator
@@ -16,6 +16,8 @@ from framewire.rtc.twcc import Ledger, MalformedFeedback
 
 HEADERS = 28
 """Octets of IPv4 and UDP: the link carries them too."""
+OVERHEAD = HEADERS + 48
+"""With RTP header, extensions and the cipher's tag, about."""
 TICK = 0.1
 """Seconds between two looks at whether a probe is due, or nothing is heard."""
 INTERVAL = 0.1
@@ -49,8 +51,8 @@ class Draft(Protocol):
 class Exit(Protocol):
     """Where packets leave."""
 
-    def protect(self, packet: bytes) -> bytes:
-        """The packet encrypted."""
+    def protect(self, packets: list[bytes]) -> list[bytes]:
+        """The packets encrypted."""
         ...
 
     def transmit(self, packets: list[bytes]) -> None:
@@ -119,11 +121,16 @@ class Flow:
         if not self.controlled:
             self._leave([(draft, None) for draft in (*drafts, *parities)], now)
             return
-        weighed = _weighed([*drafts, *parities])
-        self._payload += (sum(draft.octets for draft in drafts) - self._payload) / 32
-        self._wire += (sum(octets for _, octets in weighed) - self._wire) / 32
-        self._pacer.push(weighed, interval, now)
-        self._release(now)
+        payload = sum(draft.octets for draft in drafts)
+        everything = [*drafts, *parities]
+        wire = sum(draft.octets for draft in everything) + len(everything) * OVERHEAD
+        self._payload += (payload - self._payload) / 32
+        self._wire += (wire - self._wire) / 32
+        if self._pacer.passes(wire, interval, now):
+            self._leave([(draft, None) for draft in everything], now)
+        else:
+            self._pacer.push(_weighed(everything), interval, now)
+            self._release(now)
 
     def repair(self, drafts: Sequence[Draft], now: float) -> None:
         """Send packets before all others that wait: somebody waits for them."""
@@ -159,21 +166,25 @@ class Flow:
             self._pacer.padded(_weight(draft), now)
         self._leave(leaving, now)
 
-    def _leave(self, drafts: Iterable[tuple[Draft, int | None]], now: float) -> None:
-        packets = []
-        for draft, probe in drafts:
-            sequence = self._ledger.next if self.controlled else None
-            packet = self._outlet.protect(draft.write(now, sequence))
-            number = None if sequence is None else self._account(len(packet) + HEADERS, probe, now)
-            self._tails[draft.ssrc] = packet, number
-            packets.append(packet)
-        # Encrypt all, then send all: in one burst, and with fewer handovers of the interpreter lock.
-        if packets:
-            self._outlet.transmit(packets)
+    def _leave(self, drafts: Sequence[tuple[Draft, int | None]], now: float) -> None:
+        if not drafts:
+            return
+        # Write all, encrypt all, send all: in one burst, and with fewer handovers of the interpreter lock.
+        if self.controlled:
+            first = self._ledger.next
+            written = [draft.write(now, (first + index) & 0xFFFF) for index, (draft, _) in enumerate(drafts)]
+            packets = self._outlet.protect(written)
+            self._account(drafts, packets, now)
+        else:
+            packets = self._outlet.protect([draft.write(now, None) for draft, _ in drafts])
+            self._tails.update((draft.ssrc, (packet, None)) for (draft, _), packet in zip(drafts, packets, strict=True))
+        self._outlet.transmit(packets)
 
-    def _account(self, octets: int, probe: int | None, now: float) -> int:
-        self._estimator.sent(octets, now)
-        return self._ledger.sent(octets, now, probe)
+    def _account(self, drafts: Sequence[tuple[Draft, int | None]], packets: Sequence[bytes], now: float) -> None:
+        self._estimator.sent(sum(map(len, packets)) + HEADERS * len(packets), now, len(packets))
+        sent, tails = self._ledger.sent, self._tails
+        for (draft, probe), packet in zip(drafts, packets, strict=True):
+            tails[draft.ssrc] = packet, sent(len(packet) + HEADERS, now, probe)
 
     # Back
 
@@ -223,5 +234,5 @@ def _weighed(drafts: Sequence[Draft]) -> list[tuple[Draft, int]]:
 
 
 def _weight(draft: Draft) -> int:
-    """About what it will weigh on the link, with RTP header, extensions and the cipher's tag."""
-    return draft.octets + HEADERS + 48
+    """About what it will weigh on the link."""
+    return draft.octets + OVERHEAD

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -18,14 +21,28 @@ class Sent:
     timestamp: int
     marker: bool
     payload: bytes
+
+
+@dataclass(slots=True)
+class _Unit:
+    """Packets that were sent together. Nothing is made for each of them until one is asked for: there are
+    thousands a second and viewer."""
+
+    first: int
+    """Its first packet's number, without wrap."""
+    timestamp: int
+    payloads: Sequence[bytes]
     sent_at: float
-    resends: int = 0
-    resent_at: float = float("-inf")
+
+    def packet(self, number: int) -> Sent:
+        index = number - self.first
+        marker = index == len(self.payloads) - 1
+        return Sent(number & 0xFFFF, self.timestamp, marker, self.payloads[index])
 
 
 class History:
-    """The newest packets of one SSRC by sequence number: at least ``span`` seconds of them, while they are
-    fewer than ``limit``.
+    """The newest units of one SSRC, whose packets are numbered one after the other: at least ``span`` seconds of
+    them, while their packets are fewer than ``limit``.
 
     The stock 128 packets are 61 ms at 20 Mbit/s: less than one round trip to anywhere.
     """
@@ -34,20 +51,27 @@ class History:
         assert limit < 1 << 15, "a sequence number must name one packet only"
         self._span = span
         self._limit = limit
-        self._packets: dict[int, Sent] = {}
+        self._units: deque[_Unit] = deque()
+        self._next = 0
+        self._count = 0
+        self._resent: dict[int, tuple[int, float]] = {}
+        """How often and when last, of the packets that were sent again."""
 
     def __len__(self) -> int:
-        return len(self._packets)
+        return self._count
 
-    def add(self, packet: Sent) -> None:
-        """Remember a packet; forget those that are too old or too many."""
-        self._packets[packet.sequence] = packet
-        # Insertion order is age: a sequence number comes again only after 65536 others.
-        while len(self._packets) > self._limit or self._oldest().sent_at < packet.sent_at - self._span:
-            del self._packets[self._oldest().sequence]
-
-    def _oldest(self) -> Sent:
-        return next(iter(self._packets.values()))
+    def add(self, sequence: int, timestamp: int, payloads: Sequence[bytes], now: float) -> None:
+        """Remember a unit, its last packet marked; forget those that are too old or too many."""
+        first = self._next + ((sequence - self._next) & 0xFFFF)
+        self._units.append(_Unit(first, timestamp, payloads, now))
+        self._next = first + len(payloads)
+        self._count += len(payloads)
+        while len(self._units) > 1 and (self._count > self._limit or self._units[0].sent_at < now - self._span):
+            gone = self._units.popleft()
+            self._count -= len(gone.payloads)
+        if self._resent:
+            oldest = self._units[0].first
+            self._resent = {number: resent for number, resent in self._resent.items() if number >= oldest}
 
     def resend(self, sequence: int, now: float, rtt: float | None) -> Sent | None:
         """The packet to send again for a NACK, or None if it is gone, on its way, or given up.
@@ -55,20 +79,28 @@ class History:
         A viewer asks again before an answer can have reached it, so one round trip passes between two
         resends (libwebrtc does the same).
         """
-        packet = self._packets.get(sequence)
-        if packet is None or packet.resends >= MAX_RESENDS:
+        number = self._next - ((self._next - sequence) & 0xFFFF)
+        at = bisect_right(self._units, number, key=lambda unit: unit.first) - 1
+        if at < 0 or number >= self._units[at].first + len(self._units[at].payloads):
             return None
-        if now - packet.resent_at < max(MIN_GAP, rtt or 0.0):
+        resends, resent_at = self._resent.get(number, (0, float("-inf")))
+        if resends >= MAX_RESENDS or now - resent_at < max(MIN_GAP, rtt or 0.0):
             return None
-        packet.resends += 1
-        packet.resent_at = now
-        return packet
+        self._resent[number] = resends + 1, now
+        return self._units[at].packet(number)
 
     def filler(self, newest: int = 16) -> Sent | None:
         """The longest of the newest packets: what to send again if only its length matters, as it may yet
         repair a loss that nobody has noticed."""
-        packets = islice(reversed(self._packets.values()), newest)
-        return max(packets, key=lambda packet: len(packet.payload), default=None)
+        packets = (
+            (len(payload), unit, unit.first + index)
+            for unit in reversed(self._units)
+            for index, payload in reversed(list(enumerate(unit.payloads)))
+        )
+        longest = max(islice(packets, newest), key=lambda packet: packet[0], default=None)
+        return longest[1].packet(longest[2]) if longest else None
 
     def clear(self) -> None:
-        self._packets.clear()
+        self._units.clear()
+        self._resent.clear()
+        self._count = 0

@@ -5,6 +5,7 @@ Must not know DTLS, RTP or SDP. Nothing of the aioice that others in the process
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import logging
 from types import ModuleType
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import aioice.ice
 from aioice.candidate import candidate_priority
 from aioice.stun import Message
+
+from framewire.rtc.batch import Batch
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +65,15 @@ class Protocol(ice.StunProtocol):
     """
 
     receiver: Connection
+    batch: Batch
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.batch = Batch(self.transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.batch.close()
+        super().connection_lost(exc)
 
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
         assert isinstance(data, bytes), "a datagram socket reads bytes"
@@ -158,9 +170,8 @@ class Connection(ice.Connection):
         pair = self._nominated.get(1)
         if pair is None or self._closing:
             return
-        send, address = pair.protocol.transport.sendto, pair.remote_addr
-        for datagram in datagrams:
-            send(datagram, address)
+        assert isinstance(pair.protocol, Protocol), "the private copy makes protocols of this class"
+        pair.protocol.batch.send(datagrams, pair.remote_addr)
 
     def flushed(self) -> bool:
         """Whether the nominated pair's socket has taken all it was handed."""

@@ -85,6 +85,17 @@ class Pacer(Generic[T]):
         self._queue.extend(_Waiting(item, octets, now, at_once) for item, octets in packets)
         self._take_in(bits, now)
 
+    def passes(self, octets: int, interval: float, now: float) -> bool:
+        """Take in a frame of so many octets that leaves at once as a whole, if there is one wide way for it; False,
+        and nothing is done, where its packets must be pushed one by one."""
+        if len(self) or self._probe is not None or octets * 8 * WIDE > self._estimate * interval:
+            return False
+        self._wake(now)
+        self._take_in(octets * 8, now)
+        self._octets -= octets
+        self._charge(octets, self._rate(now), now)
+        return True
+
     def push_urgent(self, packets: Iterable[tuple[T, int]], now: float) -> None:
         """Take in packets that go before all others."""
         self._wake(now)

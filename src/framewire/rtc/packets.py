@@ -104,12 +104,12 @@ def _vp8(data: bytes, limit: int) -> Iterator[bytes]:
 
 
 def _even_spans(start: int, end: int, limit: int) -> Iterator[tuple[int, int]]:
-    """Cut ``[start, end)`` into the fewest spans of at most ``limit``, all of nearly the same length."""
+    """Cut ``[start, end)`` into the fewest spans of at most ``limit``: all of one length, so that they can be sent
+    with one system call, but for the last, which is shorter by less than one octet for each of them."""
     count = -(-(end - start) // limit)
-    for index in range(count):
-        length = (end - start + count - index - 1) // (count - index)
-        yield start, start + length
-        start += length
+    length = -(-(end - start) // count) if count else 0
+    for at in range(start, end, length or 1):
+        yield at, min(at + length, end)
 
 
 class Extensions:
@@ -127,23 +127,26 @@ class Extensions:
             block += _element(ids[MID], mid.encode())
         if PLAYOUT_DELAY in ids:
             block += _element(ids[PLAYOUT_DELAY], b"\0\0\0")
-        self._sequence = bytes([ids[TRANSPORT_CC] << 4 | 1]) if TRANSPORT_CC in ids else b""
-        timed = ABS_SEND_TIME in ids and not self._sequence
-        self._send_time = bytes([ids[ABS_SEND_TIME] << 4 | 2]) if timed else b""
-        length = len(block) + (4 if timed else 0) + (3 if self._sequence else 0)
+        self._numbered = TRANSPORT_CC in ids
+        self._timed = ABS_SEND_TIME in ids and not self._numbered
+        length = len(block) + (4 if self._timed else 0) + (3 if self._numbered else 0)
         padded = (length + 3) & ~3
         self._head = struct.pack("!HH", 0xBEDE, padded // 4) + block
+        if self._numbered:
+            self._head += bytes([ids[TRANSPORT_CC] << 4 | 1])
+        elif self._timed:
+            self._head += bytes([ids[ABS_SEND_TIME] << 4 | 2])
         self._tail = bytes(padded - length)
 
     def block(self, now: float, transport_sequence: int | None = None) -> bytes:
         """The block for a packet leaving at ``now`` (seconds since the Unix epoch) under this number."""
-        if self._sequence:
-            return self._head + self._sequence + (transport_sequence or 0).to_bytes(2) + self._tail
-        if not self._send_time:
+        if self._numbered:
+            return self._head + (transport_sequence or 0).to_bytes(2) + self._tail
+        if not self._timed:
             return self._head + self._tail
         # 24 bits of seconds, 6 before and 18 after the point.
         stamp = int(now * (1 << 18)) & 0xFFFFFF
-        return self._head + self._send_time + stamp.to_bytes(3) + self._tail
+        return self._head + stamp.to_bytes(3) + self._tail
 
 
 def _element(id: int, value: bytes) -> bytes:
@@ -171,31 +174,9 @@ class Draft:
 
     def write(self, now: float, transport_sequence: int | None) -> bytes:
         """The packet, leaving at ``now`` under this transport-wide number."""
-        return rtp_packet(
-            payload_type=self.payload_type,
-            marker=self.marker,
-            sequence=self.sequence,
-            timestamp=self.timestamp,
-            ssrc=self.ssrc,
-            extensions=self.extensions.block(now, transport_sequence),
-            payload=self.payload,
-            padding=self.padding,
-        )
-
-
-def rtp_packet(
-    *,
-    payload_type: int,
-    marker: bool,
-    sequence: int,
-    timestamp: int,
-    ssrc: int,
-    extensions: bytes,
-    payload: bytes,
-    padding: int = 0,
-) -> bytes:
-    """One RTP packet (RFC 3550 §5.1) with an extension block."""
-    if padding:
-        payload += bytes(padding - 1) + bytes([padding])
-    header = _HEADER.pack(0xB0 if padding else 0x90, payload_type | (0x80 if marker else 0), sequence, timestamp, ssrc)
-    return b"".join((header, extensions, payload))
+        # RFC 3550 §5.1, version 2 with an extension block.
+        first = 0xB0 if self.padding else 0x90
+        second = self.payload_type | 0x80 if self.marker else self.payload_type
+        header = _HEADER.pack(first, second, self.sequence, self.timestamp, self.ssrc)
+        packet = b"".join((header, self.extensions.block(now, transport_sequence), self.payload))
+        return packet + bytes(self.padding - 1) + bytes([self.padding]) if self.padding else packet

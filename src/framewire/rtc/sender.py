@@ -172,26 +172,16 @@ class UnitSender:
         return rtp_timestamp(time_us)
 
     def _transmit(self, packed: PackedUnit, parameters: SenderParameters, now: float) -> None:
-        first = self._sequence
+        first, count = self._sequence, len(packed.payloads)
         if packed.unit.keyframe:
             self._keyframe_at = first
-        last = len(packed.payloads) - 1
-        drafts = []
-        for index, payload in enumerate(packed.payloads):
-            sent = Sent(self._sequence, self._timestamp, index == last, payload, now)
-            drafts.append(
-                Draft(
-                    parameters.payload_type,
-                    sent.marker,
-                    sent.sequence,
-                    sent.timestamp,
-                    self.ssrc,
-                    self._extensions,
-                    payload,
-                )
-            )
-            self._history.add(sent)
-            self._sequence = (self._sequence + 1) & 0xFFFF
+        kind, timestamp, ssrc, extensions = parameters.payload_type, self._timestamp, self.ssrc, self._extensions
+        drafts = [
+            Draft(kind, index == count - 1, (first + index) & 0xFFFF, timestamp, ssrc, extensions, payload)
+            for index, payload in enumerate(packed.payloads)
+        ]
+        self._history.add(first, timestamp, packed.payloads, now)
+        self._sequence = (first + count) & 0xFFFF
         interval = self._measured_interval(now)
         self._flow.send(drafts, self._protection(packed, first, parameters, interval), interval, now)
         self._queued += 1

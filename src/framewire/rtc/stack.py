@@ -32,6 +32,7 @@ from aiortc.stats import RTCStatsReport
 
 from framewire.errors import PeerError
 from framewire.rtc import ice, rtcp
+from framewire.rtc.cipher import Cipher
 from framewire.rtc.events import IceServer
 from framewire.rtc.packets import ABS_SEND_TIME, MID, PLAYOUT_DELAY, TRANSPORT_CC
 from framewire.rtc.sender import SenderParameters, UnitSender
@@ -103,6 +104,7 @@ class _Transport(RTCDtlsTransport):
     """aiortc's DTLS transport with our RTCP parser, a send path without an await, and no way in for media."""
 
     on_feedback: Callable[[rtcp.Feedback], None]
+    _cipher: Cipher | None = None
 
     async def _handle_rtcp_data(self, data: bytes) -> None:
         for feedback in rtcp.parse(data):
@@ -117,9 +119,10 @@ class _Transport(RTCDtlsTransport):
         assert isinstance(connection, ice.Connection), "our gatherer made it"
         return connection
 
-    def protect(self, packet: bytes) -> bytes:
-        protected: bytes = self._tx_srtp.protect(packet)
-        return protected
+    def protect(self, packets: list[bytes]) -> list[bytes]:
+        if self._cipher is None:
+            self._cipher = Cipher(self._tx_srtp)
+        return self._cipher.protect(packets)
 
     def transmit(self, packets: list[bytes]) -> None:
         self.connection.send_now(packets)

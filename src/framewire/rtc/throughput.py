@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 WINDOW = 0.5
 """Seconds. Frames come in lumps, some eight of them at the slowest rate that still is motion."""
@@ -26,11 +27,17 @@ class SlidingRate:
 
     def add(self, at: float, octets: int) -> None:
         """So much passed."""
+        self.add_all([(at, octets)])
+
+    def add_all(self, passed: Sequence[tuple[float, int]]) -> None:
+        """When how much passed, in order of time."""
+        if not passed:
+            return
         if self._began is None:
-            self._began = at
-        self._events.append((at, octets))
-        self._octets += octets
-        self._trim(at)
+            self._began = passed[0][0]
+        self._events.extend(passed)
+        self._octets += sum(octets for _, octets in passed)
+        self._trim(passed[-1][0])
 
     @property
     def known(self) -> bool:
@@ -46,5 +53,6 @@ class SlidingRate:
 
     def _trim(self, at: float) -> None:
         self._newest = max(self._newest, at)
-        while self._events and self._events[0][0] <= self._newest - self._window:
-            self._octets -= self._events.popleft()[1]
+        events, until = self._events, self._newest - self._window
+        while events and events[0][0] <= until:
+            self._octets -= events.popleft()[1]

@@ -1,0 +1,265 @@
+"""Viewers without a screen, many in one process: they negotiate and answer as a browser does, and of the packets they
+only read the header. Decoders, or sixteen browsers, would take the processor from the engine that is measured.
+
+    python -m benchmarks.receivers COUNT WS_URL TOKEN [--feedback packets|remb]
+
+Prints a line of JSON when all of them receive, and one for each line on its standard input: what each has received
+so far. Must not know what is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import copy
+import json
+import os
+import struct
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import aiohttp
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.codecs import CODECS, HEADER_EXTENSIONS
+from aiortc.rtcdtlstransport import RTCDtlsTransport
+from aiortc.rtcicetransport import RTCIceGatherer
+from aiortc.rtcrtpparameters import RTCRtcpFeedback, RTCRtpHeaderExtensionParameters
+
+from framewire.rtc import ice, packets, rtcp
+
+FEEDBACK_INTERVAL = 0.05
+"""Seconds between two messages of feedback on packets: what libwebrtc does at best."""
+REPORT_INTERVAL = 1.0
+TICK = 0.00025
+TRANSPORT_CC_ID = 9
+
+
+class Receiver(Protocol):
+    def received(self, packet: bytes) -> None: ...
+
+
+class _Connection(ice.Connection):
+    """Media packets end here: neither queued nor decrypted."""
+
+    receiver: Receiver | None = None
+
+    def take(self, data: bytes, component: int) -> None:
+        is_media = 128 <= data[0] <= 191 and not 192 <= data[1] <= 223
+        if is_media and self.receiver is not None:
+            self.receiver.received(data)
+        elif not is_media:
+            super().take(data, component)
+
+
+class _Gatherer(RTCIceGatherer):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._connection = _Connection(ice_controlling=False)
+
+
+class _Transport(RTCDtlsTransport):
+    """Nothing that comes in is answered by aiortc's own receivers: this program does."""
+
+    async def _handle_rtcp_data(self, data: bytes) -> None:
+        return
+
+    def send_rtcp(self, compound: bytes) -> None:
+        if self.state == "connected":
+            connection: Any = self.transport._connection
+            connection.send_now([self._tx_srtp.protect_rtcp(compound)])
+
+
+def peer_connection(feedback: str) -> type[RTCPeerConnection]:
+    """aiortc that leaves packets to us and, if so wished, agrees to feedback on each of them."""
+    codecs, extensions = copy.deepcopy(CODECS), copy.deepcopy(HEADER_EXTENSIONS)
+    if feedback == "packets":
+        for codec in codecs["video"]:
+            codec.rtcpFeedback.append(RTCRtcpFeedback("transport-cc"))
+        extensions["video"].append(RTCRtpHeaderExtensionParameters(TRANSPORT_CC_ID, packets.TRANSPORT_CC))
+    module = ice.private_copy(
+        "aiortc.rtcpeerconnection",
+        CODECS=codecs,
+        HEADER_EXTENSIONS=extensions,
+        RTCDtlsTransport=_Transport,
+        RTCIceGatherer=_Gatherer,
+    )
+    made: type[RTCPeerConnection] = module.RTCPeerConnection
+    return made
+
+
+class Viewer:
+    """One of them."""
+
+    def __init__(self, connection: type[RTCPeerConnection]) -> None:
+        self.packets = self.octets = self.frames = 0
+        self.receiving = asyncio.Event()
+        self._pc = connection(RTCConfiguration(iceServers=[]))
+        self._ssrc = 0
+        self._extension: int | None = None
+        self._arrived: dict[int, float] = {}
+        self._messages = 0
+
+    async def watch(self, url: str, token: str, stream: str) -> None:
+        async with aiohttp.ClientSession() as http, http.ws_connect(url, max_msg_size=0) as ws:
+            await ws.send_json({"type": "hello", "version": 1, "token": token, "codecs": ["h264", "vp8"]})
+            await ws.send_json({"type": "subscribe", "sub": 1, "stream": stream, "mode": "webrtc"})
+            tasks = [asyncio.create_task(work) for work in (self._say(ws), self._feed_back())]
+            try:
+                async for message in ws:
+                    said = json.loads(message.data)
+                    if said["type"] == "offer":
+                        await self._answer(ws, said)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await self._pc.close()
+
+    async def _answer(self, ws: aiohttp.ClientWebSocketResponse, offer: dict[str, Any]) -> None:
+        await self._pc.setRemoteDescription(RTCSessionDescription(offer["sdp"], "offer"))
+        self._connection.receiver = self
+        await self._pc.setLocalDescription(await self._pc.createAnswer())
+        sdp = self._pc.localDescription.sdp
+        lines = [line for line in sdp.splitlines() if "transport-wide-cc" in line]
+        self._extension = int(lines[0].split(":")[1].split()[0].split("/")[0]) if lines else None
+        await ws.send_json({"type": "answer", "peer": offer["peer"], "offer": offer["offer"], "sdp": sdp})
+
+    @property
+    def _transport(self) -> _Transport:
+        transport = self._pc.getTransceivers()[0].receiver.transport
+        assert isinstance(transport, _Transport)
+        return transport
+
+    @property
+    def _connection(self) -> _Connection:
+        connection = self._transport.transport._connection
+        assert isinstance(connection, _Connection)
+        return connection
+
+    def received(self, packet: bytes) -> None:
+        """SRTP leaves the header as it is (RFC 3711 §3.1)."""
+        self.packets += 1
+        self.octets += len(packet)
+        self.frames += packet[1] >> 7
+        self._ssrc = self._ssrc or int.from_bytes(packet[8:12])
+        if self._extension is not None and packet[0] & 0x10:
+            number = header_extension(packet, self._extension)
+            if number is not None:
+                self._arrived[number] = time.monotonic()
+        if not self.receiving.is_set():
+            self.receiving.set()
+
+    async def _say(self, ws: aiohttp.ClientWebSocketResponse) -> None:
+        while True:
+            await asyncio.sleep(REPORT_INTERVAL)
+            seen = {"sub": 1, "visible": True, "decoded": self.frames, "painted": self.frames}
+            await ws.send_json({"type": "report", "time": time.time() * 1000, **seen})
+
+    async def _feed_back(self) -> None:
+        await self.receiving.wait()
+        report_at = 0.0
+        while True:
+            await asyncio.sleep(FEEDBACK_INTERVAL)
+            compound = b""
+            if time.monotonic() >= report_at:
+                report_at = time.monotonic() + REPORT_INTERVAL
+                block = struct.pack("!LLLLLL", self._ssrc, 0, self.packets, 0, 0, 0)
+                compound += rtcp_packet(1, rtcp.RR, struct.pack("!L", 1) + block)
+                if self._extension is None:
+                    compound += rtcp_packet(rtcp.APPLICATION, rtcp.PSFB, remb(self._ssrc))
+            if self._arrived:
+                fci = feedback(self._arrived, self._messages)
+                self._arrived, self._messages = {}, self._messages + 1 & 0xFF
+                compound += rtcp_packet(rtcp.TRANSPORT_CC, rtcp.RTPFB, struct.pack("!LL", 1, self._ssrc) + fci)
+            if compound:
+                self._transport.send_rtcp(compound)
+
+
+def header_extension(packet: bytes, wanted: int) -> int | None:
+    """The two octets of a header extension of the one-byte form (RFC 8285)."""
+    at, end = 16, 16 + 4 * int.from_bytes(packet[14:16])
+    while at < end:
+        first = packet[at]
+        if first >> 4 == wanted:
+            return int.from_bytes(packet[at + 1 : at + 3])
+        at += 1 if not first else 2 + (first & 15)
+    return None
+
+
+def rtcp_packet(count: int, kind: int, body: bytes) -> bytes:
+    return struct.pack("!BBH", 0x80 | count, kind, len(body) // 4) + body
+
+
+def remb(ssrc: int) -> bytes:
+    """30 Mbit/s: the way is free."""
+    return struct.pack("!LL4sBBHL", 1, 0, b"REMB", 1, 7 << 2 | 234375 >> 16, 234375 & 0xFFFF, ssrc)
+
+
+def feedback(arrived: dict[int, float], count: int) -> bytes:
+    """Which packets have come and when, as draft-holmer-rmcat-transport-wide-cc-extensions-01 writes it."""
+    newest = next(reversed(arrived))
+    # Numbers near the newest, whatever wrapped.
+    order = {number: ((number - newest + 0x8000) & 0xFFFF) - 0x8000 for number in arrived}
+    base, last = min(order.values()), max(order.values())
+    at = {place: arrived[number] for number, place in order.items()}
+    places = [at.get(place) for place in range(base, last + 1)]
+    reference = int(min(arrived.values()) / 0.064)
+    head = struct.pack("!HHL", newest + base & 0xFFFF, len(places), (reference & 0xFFFFFF) << 8 | count)
+    chunks, deltas = _statuses(places, reference * 0.064)
+    fci = head + chunks + deltas
+    return fci + bytes(-len(fci) % 4)
+
+
+def _statuses(places: Sequence[float | None], before: float) -> tuple[bytes, bytes]:
+    symbols, deltas = [], b""
+    ticks = 0
+    for arrival in places:
+        if arrival is None:
+            symbols.append(0)
+            continue
+        delta = round((arrival - before) / TICK) - ticks
+        ticks += delta
+        small = 0 <= delta < 256
+        symbols.append(1 if small else 2)
+        deltas += delta.to_bytes(1 if small else 2, signed=not small)
+    chunks = b""
+    for start in range(0, len(symbols), 7):
+        seven = [*symbols[start : start + 7], *[0] * 7][:7]
+        chunks += (0xC000 | sum(symbol << 12 - 2 * place for place, symbol in enumerate(seven))).to_bytes(2)
+    return chunks, deltas
+
+
+def _tell(**fields: object) -> None:
+    sys.stdout.write(json.dumps(fields) + "\n")
+    sys.stdout.flush()
+
+
+async def main(options: argparse.Namespace) -> None:
+    made = peer_connection(options.feedback)
+    viewers = [Viewer(made) for _ in range(options.count)]
+    tasks = [asyncio.create_task(viewer.watch(options.url, options.token, options.stream)) for viewer in viewers]
+    await asyncio.gather(*(viewer.receiving.wait() for viewer in viewers))
+    _tell(receiving=len(viewers))
+    while await asyncio.to_thread(sys.stdin.readline):
+        _tell(**{name: [getattr(v, name) for v in viewers] for name in ("packets", "octets", "frames")})
+    for task in tasks:
+        task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.gather(*tasks)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("count", type=int)
+    parser.add_argument("url")
+    parser.add_argument("token")
+    parser.add_argument("--stream", default="default")
+    parser.add_argument("--feedback", choices=("packets", "remb"), default="packets")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    os.nice(5)
+    asyncio.run(main(_options()))

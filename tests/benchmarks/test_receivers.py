@@ -1,0 +1,44 @@
+"""Viewers without a screen speak as browsers do: the engine's own parsers understand them."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from benchmarks.receivers import feedback, header_extension, remb, rtcp_packet
+from framewire.rtc import rtcp, twcc
+from framewire.rtc.packets import MID, PLAYOUT_DELAY, TRANSPORT_CC, Draft, Extensions
+
+
+@pytest.mark.parametrize("first", [1, 65_500])
+@pytest.mark.parametrize("lost", [0.0, 0.3])
+def test_feedback_says_what_arrived_and_when(first, lost):
+    chance = random.Random(3)
+    ledger = twcc.Ledger(first)
+    arrived = {}
+    at = 1000.0
+    for index in range(200):
+        number = ledger.sent(1200, index * 0.001)
+        at += chance.choice([0.0, 0.0002, 0.03, 0.4])
+        if chance.random() >= lost:
+            arrived[number & 0xFFFF] = at
+    outcomes = ledger.feed(feedback(arrived, 7))
+    told = {o.sequence & 0xFFFF: o.arrived_at for o in outcomes if o.arrived_at is not None}
+    assert told.keys() == arrived.keys()
+    shift = told[min(arrived, key=arrived.__getitem__)] - min(arrived.values())
+    assert all(abs(told[number] - shift - arrived[number]) < 0.001 for number in arrived)
+
+
+def test_a_header_extension_is_found_among_others():
+    extensions = Extensions({MID: 1, PLAYOUT_DELAY: 3, TRANSPORT_CC: 4}, "0")
+    packet = Draft(99, True, 1, 2, 3, extensions, b"payload").write(0.0, 0xABCD)
+    assert header_extension(packet, 4) == 0xABCD
+    assert header_extension(packet, 9) is None
+
+
+def test_its_estimate_is_thirty_megabits():
+    (told,) = rtcp.parse(rtcp_packet(rtcp.APPLICATION, rtcp.PSFB, remb(5)))
+    assert isinstance(told, rtcp.Remb)
+    assert told.ssrcs == (5,)
+    assert told.bits_per_second == pytest.approx(30e6, rel=0.01)
