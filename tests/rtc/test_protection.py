@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from framewire.rtc.protection import MOST, LossModel, ceiling, failing, parity_count
+from framewire.rtc.protection import MOST, LossModel, Patience, ceiling, failing, lateness, parity_count
 from framewire.rtc.twcc import Outcome
 
 
@@ -105,3 +105,38 @@ def test_never_more_than_half_but_for_the_smallest():
 def test_frames_get_smaller_with_loss_and_only_then():
     assert ceiling(0.0) == ceiling(0.002) == float("inf")
     assert ceiling(0.01) > ceiling(0.03) > ceiling(0.1) > 1e6
+
+
+def patient(late=0.0, rtt=0.1, jitter=0.0, seconds=5.0, patience=None, since=0.0):
+    patience = patience or Patience()
+    for frame in range(int(seconds * 30)):
+        patience.look(late, rtt, jitter, since + frame / 30)
+    return patience
+
+
+def test_frames_are_shown_as_they_come_where_few_wait_for_a_retransmission():
+    assert patient(late=0.1, jitter=0.003).seconds == 0
+
+
+def test_frames_are_held_for_a_retransmission_where_many_wait_for_one():
+    held = patient(late=0.6, rtt=0.15).seconds
+    assert 0.15 + 0.04 < held < 0.15 + 0.1
+    assert held == pytest.approx(round(held, 2)), "it is told in hundredths"
+    assert patient(late=1.0, rtt=2.0).seconds <= 0.4
+
+
+def test_a_little_is_held_for_jitter_on_a_long_way_only():
+    assert 0 < patient(rtt=0.1, jitter=0.01).seconds <= 0.03
+    assert patient(rtt=0.02, jitter=0.01).seconds == 0
+
+
+def test_nobody_waits_in_vain_for_long_but_it_does_not_come_and_go():
+    patience = patient(late=0.6, rtt=0.15)
+    held = patience.seconds
+    assert patient(late=0.2, rtt=0.15, patience=patience, since=10).seconds == held
+    assert patient(late=0.0, rtt=0.15, patience=patience, since=20, seconds=15).seconds == 0
+
+
+def test_without_parities_every_lost_packet_is_a_late_frame():
+    assert failing(10, 0, 0.01, 1) == pytest.approx(0.095, rel=0.05)
+    assert lateness(10, 0, 0.01, 1, 0.1, 1 / 30) == pytest.approx(4 * failing(10, 0, 0.01, 1))

@@ -10,7 +10,7 @@ from aiortc.rtp import RtcpPacket, RtcpSrPacket, RtpPacket, unwrap_rtx
 from framewire.frame import AccessUnit, rtp_timestamp
 from framewire.rtc.events import KeyframeWanted
 from framewire.rtc.flow import Flow
-from framewire.rtc.packets import PackedUnit
+from framewire.rtc.packets import HELD_AT_MOST, PLAYOUT_DELAY, PackedUnit
 from framewire.rtc.rtcp import KeyframeRequest, Nack, Report, ntp
 from framewire.rtc.sender import KEYFRAME_REPEAT, NEVER, PROBES, Origin, SenderParameters, UnitSender
 
@@ -321,6 +321,30 @@ def test_parities_follow_their_unit_under_a_number_of_their_own(lossy):
     # Five packets from 65534, two ways: the fifth has left the turn at the second.
     assert named[0] == MEDIA.to_bytes(4) + (65_535).to_bytes(2)
     assert named[1] == MEDIA.to_bytes(4) + (65_534).to_bytes(2)
+
+
+def test_where_much_is_lost_a_repair_leaves_again_behind_the_next_unit(live, monkeypatch):
+    monkeypatch.setattr(type(live.flow), "loses_repairs", property(lambda flow: True))
+    live.feed(Nack(MEDIA, (65_534,)), 0.1)
+    live.send(0.11)
+    live.send(0.14)
+    order = [p.ssrc for p in live.wire.packets()]
+    assert order == [MEDIA] * 3 + [RTX] + [MEDIA] * 3 + [RTX] + [MEDIA] * 3
+    first, second = (unwrap_rtx(p, payload_type=99, ssrc=MEDIA) for p in live.wire.packets() if p.ssrc == RTX)
+    assert (first.sequence_number, first.payload) == (second.sequence_number, second.payload)
+    assert len({p.sequence_number for p in live.wire.packets() if p.ssrc == RTX}) == 2
+
+
+def test_how_long_frames_are_held_is_told_from_the_next_unit_on(monkeypatch):
+    parameters = replace(PARAMETERS, extensions={PLAYOUT_DELAY: 3})
+    rig = Rig(parameters=parameters)
+    rig.send(keyframe=True)
+    rig.sender._patience.seconds = 0.19
+    rig.send(0.1)
+    delays = [packet[17:20] for burst in rig.wire.bursts for packet in burst]
+    assert delays[:3] == [bytes(3)] * 3
+    assert {int.from_bytes(delay) >> 12 for delay in delays[3:]} == {19}
+    assert {int.from_bytes(delay) & 0xFFF for delay in delays[3:]} == {19 + HELD_AT_MOST}
 
 
 def test_a_viewer_that_understands_no_parities_gets_none(lossy):

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from framewire.rtc.bwe import Estimator
 from framewire.rtc.pacer import NEVER, Pacer
-from framewire.rtc.protection import LossModel, ceiling, parity_count
+from framewire.rtc.protection import LossModel, ceiling, lateness, parity_count
 from framewire.rtc.twcc import Ledger, MalformedFeedback
 
 HEADERS = 28
@@ -28,6 +28,8 @@ MATTERS = 0.02
 """Of an estimate: a smaller change is not told."""
 GENTLE_LOSS = 0.02
 """Fraction lost from which frames leave more evenly."""
+MUCH = 0.02
+"""Fraction lost from which repairs leave twice."""
 MOST_LOSS = 0.25
 """Of what is sent, kept for sending it again."""
 
@@ -115,6 +117,15 @@ class Flow:
     def parity_count(self, packets: int, rtt: float, interval: float) -> int:
         """Parities for a frame of so many packets; see `protection.parity_count`."""
         return parity_count(packets, self._losses.fraction, self._losses.burst, rtt, interval)
+
+    @property
+    def loses_repairs(self) -> bool:
+        """Whether so much is lost that a repair should leave twice."""
+        return self._losses.fraction > MUCH
+
+    def lateness(self, packets: int, count: int, rtt: float, interval: float) -> float:
+        """Of frames of so many packets and parities; see `protection.lateness`."""
+        return lateness(packets, count, self._losses.fraction, self._losses.burst, rtt, interval)
 
     def send(self, drafts: Sequence[Draft], parities: Sequence[Draft], interval: float, now: float) -> None:
         """Send a frame and what protects it; frames come about ``interval`` seconds apart."""

@@ -19,6 +19,9 @@ ABS_SEND_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 PLAYOUT_DELAY = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
 TRANSPORT_CC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 
+HELD_AT_MOST = 30
+"""Hundredths of a second that a viewer may hold frames beyond the least: jitter adds to it."""
+
 _STAP_A, _FU_A = 24, 28
 _AUD, _FILLER = 9, 12
 _HEADER = struct.Struct("!BBHLL")
@@ -120,13 +123,16 @@ class Extensions:
     time feeds its own estimate. Never both: libwebrtc looks at the number first, and then at nothing else.
     """
 
-    def __init__(self, ids: Mapping[str, int], mid: str) -> None:
-        """``ids`` are the negotiated extension ids by URI; those missing are not sent."""
+    def __init__(self, ids: Mapping[str, int], mid: str, hold: float = 0.0) -> None:
+        """``ids`` are the negotiated extension ids by URI; those missing are not sent. The viewer shall hold each frame
+        back for ``hold`` seconds at least."""
         block = b""
         if MID in ids and mid:
             block += _element(ids[MID], mid.encode())
         if PLAYOUT_DELAY in ids:
-            block += _element(ids[PLAYOUT_DELAY], b"\0\0\0")
+            least = round(hold * 100)
+            most = least + HELD_AT_MOST if least else 0
+            block += _element(ids[PLAYOUT_DELAY], (least << 12 | most).to_bytes(3))
         self._numbered = TRANSPORT_CC in ids
         self._timed = ABS_SEND_TIME in ids and not self._numbered
         length = len(block) + (4 if self._timed else 0) + (3 if self._numbered else 0)

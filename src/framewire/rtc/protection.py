@@ -28,9 +28,26 @@ MOST = 0.5
 SMALL = 3
 """Packets up to which each may have a parity of its own, where they are lost in bursts."""
 
+TOO_LATE = 0.3
+"""Fraction of frames that come late from which a viewer holds all of them back instead."""
+LATE_MEMORY = 45
+"""Frames that this fraction is taken over."""
+AFTER_RTT = 0.06
+"""Seconds that a retransmission takes beside the round trip: to notice the gap, for its copy, to decode."""
+STEP, LONGEST = 0.01, 0.4
+"""Seconds in which the delay is told, and at most."""
+FAR, ROUGH = 0.08, 0.006
+"""Seconds of round trip, and of jitter, from which frames are held for jitter's sake."""
+JITTERS, MOST_FOR_JITTER = 3.0, 0.02
+"""Times the jitter, and seconds at most, that they are."""
+NOTICED = 0.015
+"""Seconds: a smaller difference is left."""
+SETTLED, AGAIN = 2.0, 10.0
+"""Seconds until it is raised or lowered again: each change is seen."""
+
 LEAST = 0.004
 """Fraction lost below which the bitrate is left alone."""
-CEILING_AT, CEILING, STEEPNESS = 0.01, 10e6, 0.6
+CEILING_AT, CEILING, STEEPNESS = 0.01, 10e6, 0.75
 """Fraction lost and the bits a second of media that are sent then, and how fast that falls with loss. Smaller
 frames arrive whole more often."""
 
@@ -77,6 +94,43 @@ def parity_count(packets: int, fraction: float, burst: float, rtt: float, interv
     return next((count for count in range(1, most) if failing(packets, count, fraction, burst) <= allowed), most)
 
 
+class Patience:
+    """How long a viewer should hold frames back, so that most of those that wait for a retransmission are in time.
+
+    None where few do: holding back costs every frame what it saves the few. Where many do, and each keeps those after
+    it waiting, the picture would stand still half of the time. And a little on a long way whose delay varies: of two
+    frames that arrive together, only one is seen.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._late = self._jitter = 0.0
+        self._changed_at = -math.inf
+
+    def look(self, late: float, rtt: float, jitter: float, now: float) -> None:
+        """A frame leaves, of whose kind the fraction ``late`` needs a retransmission or waits for one that does, over a
+        way whose delay varies by ``jitter`` seconds."""
+        self._late += (min(late, 1.0) - self._late) / LATE_MEMORY
+        self._jitter += (jitter - self._jitter) / LATE_MEMORY
+        wanted = self._wanted(rtt)
+        patience = SETTLED if wanted > self.seconds else AGAIN
+        if abs(wanted - self.seconds) > NOTICED and now - self._changed_at > patience:
+            self.seconds, self._changed_at = wanted, now
+
+    def _wanted(self, rtt: float) -> float:
+        # Given up later than begun, or it would come and go.
+        if self._late > (TOO_LATE / 2 if self.seconds > rtt else TOO_LATE):
+            return min(math.ceil((rtt + AFTER_RTT) / STEP) * STEP, LONGEST)
+        if rtt > FAR and self._jitter > (ROUGH / 2 if self.seconds else ROUGH):
+            return min(math.ceil(JITTERS * self._jitter / STEP) * STEP, MOST_FOR_JITTER)
+        return 0.0
+
+
+def lateness(packets: int, count: int, fraction: float, burst: float, rtt: float, interval: float) -> float:
+    """About the fraction of frames that wait for a retransmission: their own, or one of a frame before them."""
+    return failing(packets, count, fraction, burst) * (1 + rtt / interval)
+
+
 def failing(packets: int, count: int, fraction: float, burst: float) -> float:
     """About the fraction of frames that so many parities cannot restore, each covering every count-th packet.
 
@@ -85,6 +139,8 @@ def failing(packets: int, count: int, fraction: float, burst: float) -> float:
     """
     runs = (packets + count) * fraction / burst
     some = 1 - math.exp(-runs)
+    if not count:
+        return some
     several = some - runs * math.exp(-runs)
     return some * (1 - 1 / burst) ** count + several * min(1.0, burst * burst / count)
 

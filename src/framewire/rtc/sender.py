@@ -17,6 +17,7 @@ from framewire.rtc.fec import Protected, fec_payload
 from framewire.rtc.flow import Flow
 from framewire.rtc.history import History, Sent
 from framewire.rtc.packets import Draft, Extensions, PackedUnit
+from framewire.rtc.protection import Patience
 
 MAX_QUEUED = 2
 """Units that may wait for the socket. A third is dropped: late, it is worth less than the next in time."""
@@ -101,6 +102,9 @@ class UnitSender:
         self._sent_at = -NEVER
         self._interval = 1 / 30
         self._keyframe_at = media.sequence
+        self._copies: list[Sent] = []
+        self._patience = Patience()
+        self._held = 0.0
         self._room_at = NEVER
         self._probes_left: tuple[float, ...] = ()
         self._probe_at = NEVER
@@ -172,6 +176,7 @@ class UnitSender:
         return rtp_timestamp(time_us)
 
     def _transmit(self, packed: PackedUnit, parameters: SenderParameters, now: float) -> None:
+        self._hold(parameters)
         first, count = self._sequence, len(packed.payloads)
         if packed.unit.keyframe:
             self._keyframe_at = first
@@ -183,7 +188,9 @@ class UnitSender:
         self._history.add(first, timestamp, packed.payloads, now)
         self._sequence = (first + count) & 0xFFFF
         interval = self._measured_interval(now)
-        self._flow.send(drafts, self._protection(packed, first, parameters, interval), interval, now)
+        parities = self._protection(packed, first, parameters, interval, now)
+        self._flow.send(drafts, parities, interval, now)
+        self._send_copies(parameters, now)
         self._queued += 1
         self._probes_left = PROBES
         self._probe_at = now + PROBES[0]
@@ -194,15 +201,25 @@ class UnitSender:
             octets=self.stats.octets + sum(map(len, packed.payloads)),
         )
 
-    def _protection(self, packed: PackedUnit, first: int, parameters: SenderParameters, interval: float) -> list[Draft]:
+    def _protection(
+        self, packed: PackedUnit, first: int, parameters: SenderParameters, interval: float, now: float
+    ) -> list[Draft]:
         """Parity packets for a unit whose packets are numbered from ``first``."""
-        if parameters.fec_payload_type is None:
-            return []
-        count = self._flow.parity_count(len(packed.payloads), self.stats.rtt_s or 0.0, interval)
+        packets, rtt = len(packed.payloads), self.stats.rtt_s or 0.0
+        able = parameters.fec_payload_type is not None
+        count = self._flow.parity_count(packets, rtt, interval) if able else 0
+        self._patience.look(self._flow.lateness(packets, count, rtt, interval), rtt, self.stats.jitter_s or 0.0, now)
         if not count:
             return []
         header = Protected(parameters.payload_type, self.ssrc, self._timestamp, first, self._extensions.block(0.0))
         return [self._parity(fec_payload(parity, header), parameters) for parity in packed.parities(count)]
+
+    def _hold(self, parameters: SenderParameters) -> None:
+        """How long the viewer holds frames back from this one on. Packets that still wait keep what they were given,
+        as parities cover it."""
+        if self._patience.seconds != self._held:
+            self._held = self._patience.seconds
+            self._extensions = Extensions(parameters.extensions, parameters.mid, self._held)
 
     def _parity(self, payload: bytes, parameters: SenderParameters) -> Draft:
         assert parameters.fec_payload_type is not None, "protection was negotiated"
@@ -216,6 +233,14 @@ class UnitSender:
             self._extensions,
             payload,
         )
+
+    def _send_copies(self, parameters: SenderParameters, now: float) -> None:
+        """What was sent again since the last unit, once more and behind it: where much is lost in bursts, a repair is
+        lost like all else, and the next would come a round trip later."""
+        copies, self._copies = self._copies, []
+        if parameters.rtx_payload_type is not None and copies:
+            payload_type = parameters.rtx_payload_type
+            self._flow.repair([self._again(sent, payload_type) for sent in copies], now)
 
     def _measured_interval(self, now: float) -> float:
         """Seconds between frames, as they come of late."""
@@ -291,8 +316,11 @@ class UnitSender:
         # The viewer asks again after a round trip, and knows of no queue that the answer waits in.
         rtt = (self.stats.rtt_s or 0.0) + self._flow.delay()
         found = [self._history.resend(sequence, now, rtt) for sequence in self._needed(nack)]
-        again = [self._again(sent, payload_type) for sent in found if sent is not None]
+        repaired = [sent for sent in found if sent is not None]
+        again = [self._again(sent, payload_type) for sent in repaired]
         self._flow.repair(again, now)
+        if self._flow.loses_repairs:
+            self._copies += repaired
         self.stats = replace(
             self.stats,
             nacks=self.stats.nacks + len(nack.sequences),
