@@ -153,3 +153,6 @@ async def test_a_viewer_that_turns_out_not_to_decode_it_goes_on_with_halved_chro
         with Publisher(display):
             page = await opened(new_page, display, REFUSE_WHOLE_CHROMA)
             await moves_in(page, "h264")
+            said = (await debug(page))["transitions"]
+            refused = next(index for index, one in enumerate(said) if one["reason"].endswith("→ H.264"))
+            assert not any(one["showing"] == "webrtc" for one in said[: refused + 1]), "black is no picture"

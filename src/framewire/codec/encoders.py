@@ -16,7 +16,8 @@ LIBRARIES: dict[VideoCodec, tuple[str, str]] = {
 """FFmpeg's name of each codec's encoder and of the pixels it is given, best codec first.
 
 VP9 is not among them. At 720p30 libvpx's fastest (``cpu-used`` 8) takes twice x264's time and more for pictures that
-are, at 2 to 8 Mbps, from 3 dB worse (plots) to 2 dB better (text); with whole chroma three times, for no better plots.
+are, at 2 to 8 Mbps, from 3 dB worse (plots) to 2 dB better (text); with whole chroma two to four times, for worse plots
+and better text.
 """
 
 
