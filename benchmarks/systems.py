@@ -39,6 +39,7 @@ SYSTEMS = {
     for system in (
         System("framewire", "framewire", "mode=auto&chrome=0"),
         System("framewire-h264", "framewire", "mode=webrtc&chrome=0", codec="h264"),
+        System("framewire-444", "framewire", "mode=webrtc&chrome=0", codec="h264_444"),
         System("framewire-vp8", "framewire", "mode=webrtc&chrome=0", codec="vp8"),
         System("framewire-webcodecs", "framewire", "mode=webcodecs&chrome=0"),
         System("framewire-lossless", "framewire", "mode=lossless&chrome=0"),

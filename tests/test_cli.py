@@ -48,6 +48,18 @@ def test_the_demo_of_a_mode_opens_the_page_in_it(
     assert opened[0] in capsys.readouterr().out
 
 
+def test_the_demo_hands_its_options_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+
+    def serve(*size: int, **options: Any) -> Staged:
+        asked.update(options, size=size)
+        return Staged()
+
+    monkeypatch.setattr(cli, "serve", serve)
+    assert cli.main(["demo", "--no-open", "--size", "8x4", "--chroma", "444", "--seconds", "0.01"]) == 0
+    assert asked == {"size": (8, 4), "fps": 60.0, "host": "127.0.0.1", "port": None, "chroma": "444"}
+
+
 class Staged:
     """A display that nobody serves."""
 

@@ -98,7 +98,8 @@ def test_serving_a_name_again_replaces_it_and_says_so_to_the_old_one(hosts: list
 @pytest.mark.parametrize(
     "different",
     [{"token": "x" * 22}, {"port": 9}, {"host": "localhost"}, {"allow_origins": ["https://a.example"]},
-     {"allow_hosts": ["a.example"]}, {"ice_servers": [{"urls": "stun:a.example"}]}, {"codecs": ["vp8"]}],
+     {"allow_hosts": ["a.example"]}, {"ice_servers": [{"urls": "stun:a.example"}]}, {"codecs": ["vp8"]},
+     {"chroma": "444"}],
     ids=str,
 )  # fmt: skip
 def test_whoever_asks_for_something_else_gets_an_engine_of_its_own_once(
@@ -216,6 +217,8 @@ def test_nobody_watches_an_engine_that_was_started_again(hosts: list[Host]) -> N
         ({"name": 7}, "name"),
         ({"token": "short"}, "22 at least"),
         ({"codecs": ["h264", "h265"]}, "h265"),
+        ({"chroma": "422"}, "'420', '444'"),
+        ({"chroma": "444", "codecs": ["vp8"]}, "needs 'h264'"),
         ({"allow_origins": "https://a.example"}, "lists of strings"),
         ({"allow_hosts": "a.example"}, "lists of strings"),
     ],

@@ -20,8 +20,9 @@ CODECS: tuple[wire.Codec, ...] = ("h264", "vp8")
 class Player:
     """Feeds what comes in, and compares what goes out; what the shell does by itself is checked for its cause."""
 
-    def __init__(self, column: list[dict[str, Any]]) -> None:
-        self.column = column
+    def __init__(self, transcript: dict[str, Any]) -> None:
+        self.column: list[dict[str, Any]] = transcript["server"]
+        self.codecs: tuple[wire.Codec, ...] = tuple(transcript.get("codecs", CODECS))
         self.session: s.Session | None = None
         self.now = 0.0
         self.owed: list[Any] = []
@@ -63,7 +64,7 @@ class Player:
         streams: list[Any] = next((m["streams"] for m in said if m.get("type") == "streams"), [])
         terms = s.Terms(
             admits=lambda token: {"event": "close", "code": 4401} not in said,
-            codecs=CODECS,
+            codecs=self.codecs,
             server=welcome["server"],
             epoch=welcome["epoch"],
             ice_servers=msgspec.convert(welcome.get("ice_servers", []), list[wire.IceServer]),
@@ -124,7 +125,7 @@ class Player:
 
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
 def test_the_server_says_what_the_transcript_says(path: Path) -> None:
-    Player(json.loads(path.read_text())["server"]).play()
+    Player(json.loads(path.read_text())).play()
 
 
 def test_there_are_transcripts_to_play() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, TypeVar
 
 import aiohttp
@@ -51,8 +51,8 @@ class Viewer:
     async def say(self, message: wire.ViewerMessage) -> None:
         await self.ws.send_str(wire.encode(message))
 
-    async def hello(self, token: str) -> wire.Welcome:
-        await self.say(wire.Hello(wire.VERSION, token, ["h264", "vp8"], webcodecs=["h264", "vp8"]))
+    async def hello(self, token: str, codecs: Sequence[wire.Codec] = ("h264", "vp8")) -> wire.Welcome:
+        await self.say(wire.Hello(wire.VERSION, token, list(codecs), webcodecs=list(codecs)))
         welcome = await self.message(wire.Welcome)
         await self.message(wire.Streams)
         return welcome

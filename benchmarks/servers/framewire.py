@@ -9,8 +9,17 @@ def main() -> None:
     import framewire as fw
 
     job = Job()
-    codecs = (job.codec,) if job.codec else ("h264", "vp8")
-    with fw.serve(job.width, job.height, fps=job.fps, host=job.host, port=job.port, codecs=codecs) as display:
+    whole = job.codec == "h264_444"
+    display = fw.serve(
+        job.width,
+        job.height,
+        fps=job.fps,
+        host=job.host,
+        port=job.port,
+        codecs=("h264",) if whole else (job.codec,) if job.codec else ("h264", "vp8"),
+        chroma="444" if whole else "420",
+    )
+    with display:
         display.wait_ready()
         job.ready(display.url)
         while job.wait():

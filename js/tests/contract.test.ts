@@ -56,7 +56,7 @@ describe("conversations", () => {
   });
   test.each(transcripts)("%s, as the viewer has it", (name) => {
     const { viewer } = read<Transcript>(`transcripts/${name}`);
-    const player = new Player();
+    const player = new Player(viewer);
     for (let at = 0; at < viewer.length; ) {
       const entry = viewer[at] as Entry;
       if (!("in" in entry)) throw new Error(`entry ${at} is an effect without a cause`);

@@ -19,7 +19,7 @@ const modes = (one: Plan): readonly string[] => one.wants.map(({ mode, codec }) 
 function playing(mode: ViewMode = "auto") {
   const made = plan(mode);
   made.plan.progress("lossless", 1, 1, 50);
-  made.plan.offered(60);
+  made.plan.offered("h264", 60);
   made.plan.connected(100);
   made.plan.progress("webrtc", 1, 1, 150);
   return made;
@@ -63,7 +63,7 @@ describe("UDP blocked", () => {
   test("is said after one second, while the race goes on", () => {
     const { plan: one } = plan();
     one.progress("lossless", 1, 1, 50);
-    one.offered(100);
+    one.offered("h264", 100);
     one.tick(100 + ANSWER_MS - 1);
     expect(one.reason).not.toContain("blocked");
     one.tick(100 + ANSWER_MS);
@@ -73,7 +73,7 @@ describe("UDP blocked", () => {
   test("a late answer still wins the race", () => {
     const { plan: one } = plan();
     one.progress("lossless", 1, 1, 50);
-    one.offered(100);
+    one.offered("h264", 100);
     one.tick(2000);
     one.connected(3000);
     one.progress("webrtc", 1, 1, 3100);
@@ -85,7 +85,7 @@ describe("UDP blocked", () => {
     one.progress("lossless", 1, 1, 50);
     let now = 100;
     for (const wait of [5000, 10_000, 20_000, 20_000]) {
-      one.offered(now);
+      one.offered("h264", now);
       one.tick(now + ANSWER_MS);
       now += RACE_MS;
       one.tick(now);
@@ -101,7 +101,7 @@ describe("UDP blocked", () => {
   test("in webrtc mode falls back the same way, and says that it was not asked for", () => {
     const { plan: one } = plan("webrtc");
     one.progress("lossless", 1, 1, 50);
-    one.offered(100);
+    one.offered("h264", 100);
     one.tick(100 + ANSWER_MS);
     expect(one.showing).toBe("lossless");
     expect(one.reason).toBe("Not WebRTC, though asked for. UDP blocked: no answer in 1.0 s → WebSocket");
@@ -118,7 +118,7 @@ describe("video that connects and does not decode", () => {
   function connectedOnly() {
     const made = plan();
     made.plan.progress("lossless", 1, 1, 50);
-    made.plan.offered(60);
+    made.plan.offered("h264", 60);
     made.plan.connected(100);
     return made;
   }
@@ -127,15 +127,35 @@ describe("video that connects and does not decode", () => {
     one.tick(2100);
     expect(modes(one)).toEqual(["lossless", "webrtc:vp8"]);
     expect(one.reason).toBe("WebRTC connects, but H.264 does not decode here → VP8");
-    one.offered(2200);
+    one.offered("vp8", 2200);
     one.connected(2200);
     one.tick(4200);
     expect(modes(one)).toEqual(["lossless"]);
     expect(one.reason).toContain("VP8 does not decode here");
   });
+  test("goes on from the codec that the server took, which need not be the first", () => {
+    const able = { codecs: ["h264_444", "h264", "vp8"], webcodecs: [] } as const;
+    const { plan: one } = plan("auto", { able });
+    one.progress("lossless", 1, 1, 50);
+    one.offered("h264", 60);
+    one.connected(100);
+    one.tick(2100);
+    expect(modes(one)).toEqual(["lossless", "webrtc:vp8"]);
+    expect(one.reason).toBe("WebRTC connects, but H.264 does not decode here → VP8");
+  });
+  test("whole chroma gives way to halved", () => {
+    const able = { codecs: ["h264_444", "h264", "vp8"], webcodecs: [] } as const;
+    const { plan: one } = plan("auto", { able });
+    one.progress("lossless", 1, 1, 50);
+    one.offered("h264_444", 60);
+    one.connected(100);
+    one.tick(2100);
+    expect(modes(one)).toEqual(["lossless", "webrtc:h264"]);
+    expect(one.reason).toBe("WebRTC connects, but H.264 4:4:4 does not decode here → H.264");
+  });
   test("is no fault while nothing was published at all", () => {
     const { plan: one } = plan();
-    one.offered(60);
+    one.offered("h264", 60);
     one.connected(100);
     one.tick(60_000);
     expect(modes(one)).toEqual(["lossless", "webrtc"]);

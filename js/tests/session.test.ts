@@ -204,6 +204,13 @@ describe("a decoder that fails", () => {
     expect(stage.sent("subscribe")).toMatchObject([{ mode: "lossless" }]);
     expect(stage.status(2)?.reason).toBe("The video decoder failed (no) → lossless");
   });
+  test("is followed by the one after what the server took", () => {
+    const codecs = ["h264_444", "h264", "vp8"] as const;
+    const stage = new Stage(codecs, codecs).open(1, "webcodecs").ready();
+    expect(stage.sent("subscribe")).toEqual([{ type: "subscribe", sub: 1, stream: "camera", mode: "webcodecs" }]);
+    stage.stats(1, { codec: "h264" }).clear().feed({ type: "decoder_failed", stream: 1, detail: "no" });
+    expect(stage.sent("subscribe")).toMatchObject([{ mode: "webcodecs", codec: "vp8" }]);
+  });
   test("behind by too much asks for a keyframe in its report", () => {
     const stage = new Stage().open(1, "webcodecs").ready().pass(200).clear();
     stage.feed({ type: "keyframe_wanted", stream: 1 });

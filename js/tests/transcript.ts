@@ -1,9 +1,10 @@
 // Plays the viewer's column of a transcript (signaling/transcripts/): what comes in is fed, what goes out is compared.
 // Must not know any conversation.
 
+import type { Capabilities } from "../src/core/plan";
 import type { Effect, SessionInput } from "../src/core/ports";
 import { Session } from "../src/core/session";
-import type { InputEvent, ServerMessage } from "../src/core/wire";
+import type { Codec, InputEvent, ServerMessage } from "../src/core/wire";
 
 /** A wire message (`type`), or something local (`event`): an input or effect of the session under its own name, or `wait`. */
 type Line = { readonly type: string } | { readonly event: string };
@@ -11,19 +12,26 @@ export type Entry = { readonly in: Line } | { readonly out: Line };
 
 export interface Transcript {
   readonly name: string;
+  /** What the server can encode, best first; where it says nothing, halved chroma only. */
+  readonly codecs?: readonly Codec[];
   readonly server: readonly Entry[];
   readonly viewer: readonly Entry[];
 }
 
 const START_MS = 1_000_000;
 const TOKEN = "token";
+const DEFAULT: Capabilities = { codecs: ["h264", "vp8"], webcodecs: ["h264", "vp8"] };
 
 /** The effects that a transcript tells; the rest is inside the page. */
 const TOLD: readonly string[] = ["connect", "disconnect", "peer_offer", "peer_attach", "peer_detach", "peer_close"];
 
 export class Player {
   private now = START_MS;
-  private readonly session = new Session({ token: TOKEN, agent: "viewer", able: { codecs: ["h264", "vp8"], webcodecs: ["h264", "vp8"] } });
+  private readonly session: Session;
+
+  constructor(entries: readonly Entry[]) {
+    this.session = new Session({ token: TOKEN, agent: "viewer", able: able(entries) });
+  }
 
   /** What the session does when `line` happens. */
   play(line: Line): readonly Line[] {
@@ -53,6 +61,13 @@ export class Player {
   private feed(input: SessionInput): readonly Line[] {
     return this.session.feed(input, this.now).flatMap(told);
   }
+}
+
+/** The browser that says this `hello`. */
+function able(entries: readonly Entry[]): Capabilities {
+  const hello = entries.flatMap((entry) => ("out" in entry && "type" in entry.out && entry.out.type === "hello" ? [entry.out] : []))[0];
+  const { codecs, webcodecs } = { ...DEFAULT, ...(hello as Partial<Capabilities> | undefined) };
+  return { codecs, webcodecs };
 }
 
 function told(effect: Effect): readonly Line[] {

@@ -9,7 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from framewire.engine.gate import is_loopback
 from framewire.errors import ClosedError, EngineError
@@ -34,10 +34,12 @@ if TYPE_CHECKING:
     from framewire.engine.hub import Hub
     from framewire.engine.server import WebServer
 
+Chroma = Literal["420", "444"]
+
 
 @dataclass(frozen=True)
 class HostOptions:
-    """What holds for a whole engine."""
+    """What holds for a whole engine. Raises ``ValueError`` for codecs that there are not."""
 
     token: str = field(repr=False)
     host: str = "127.0.0.1"
@@ -46,6 +48,20 @@ class HostOptions:
     allow_hosts: tuple[str, ...] = ()
     ice_servers: tuple[dict[str, Any], ...] = ()
     codecs: tuple[str, ...] = ("h264", "vp8")
+    chroma: Chroma = "420"
+
+    def __post_init__(self) -> None:
+        if unknown := set(self.codecs) - {"h264", "vp8"}:
+            raise ValueError(f"codecs {sorted(unknown)} are unknown: 'h264', 'vp8'")
+        if self.chroma not in ("420", "444"):
+            raise ValueError(f"chroma={self.chroma!r:.40} is unknown: '420', '444'")
+        if self.chroma == "444" and "h264" not in self.codecs:
+            raise ValueError("chroma='444' needs 'h264' among the codecs: no other has it")
+
+    @property
+    def video_codecs(self) -> tuple[str, ...]:
+        """What the engine is to offer, best first."""
+        return ("h264_444", *self.codecs) if self.chroma == "444" else self.codecs
 
 
 @dataclass(frozen=True)
@@ -117,7 +133,7 @@ class ProcessHost:
             allowed_origins=options.allow_origins,
             allowed_hosts=options.allow_hosts,
             ice_servers=options.ice_servers,
-            options={"exposed": exposed(options.host), "codecs": options.codecs},
+            options={"exposed": exposed(options.host), "codecs": options.video_codecs},
         )
         self._process = EngineProcess(sockets, configure, on_message=self._take)
 
@@ -351,7 +367,7 @@ def _inline_hub(options: HostOptions, voice: _InlineVoice) -> tuple[Hub, WebServ
         origins=options.allow_origins,
         exposed=exposed(options.host),
         ice_servers=ice_servers(options.ice_servers),
-        codecs=_codecs(options.codecs),
+        codecs=_codecs(options.video_codecs),
     )
     hub = Hub(config, voice)
     return hub, WebServer(hub)

@@ -1,4 +1,4 @@
-"""Pixels to I420: right colours by either way, any size, and nothing of the alpha."""
+"""Pixels to YUV: right colours by either way, any size, and nothing of the alpha."""
 
 from __future__ import annotations
 
@@ -15,6 +15,17 @@ BT601 = {
     (255, 255, 255): (235, 128, 128),
     (0, 0, 0): (16, 128, 128),
     (128, 128, 128): (126, 128, 128),
+}
+
+# The same by ITU-T T.871 (full range), which is BT.601's matrix.
+FULL = {
+    (255, 0, 0): (76, 85, 255),
+    (0, 255, 0): (150, 44, 21),
+    (0, 0, 255): (29, 255, 107),
+    (255, 255, 255): (255, 128, 128),
+    (0, 0, 0): (0, 128, 128),
+    (128, 128, 128): (128, 128, 128),
+    (1, 200, 40): (122, 82, 42),
 }
 
 
@@ -67,9 +78,37 @@ def test_the_padding_repeats_the_edge():
     np.testing.assert_array_equal(padded, np.pad(pixels, ((0, 1), (0, 1), (0, 0)), mode="edge"))
 
 
-def test_the_frame_shares_nothing_with_the_pixels():
+@pytest.mark.parametrize("rgb", FULL)
+def test_whole_chroma_is_bt601_full(rgb):
+    for pixels in (flat(rgb), flat((*rgb, 77))):
+        planes = colour.to_video_frame(pixels, "444").to_ndarray()
+        for plane, expected in zip(planes, FULL[rgb], strict=True):
+            assert np.abs(plane.astype(int) - expected).max() <= 1
+
+
+def test_whole_chroma_leaves_gray_as_it_is():
+    ramp = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 16, 0)
+    luma, *chroma = colour.to_video_frame(ramp, "444").to_ndarray()
+    np.testing.assert_array_equal(luma, ramp[:, :, 0])
+    assert all((plane == 128).all() for plane in chroma)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (17, 33), (130, 250)])
+def test_whole_chroma_is_of_each_pixel_its_own(size):
+    height, width = size
+    pixels = np.random.default_rng(5).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    frame = colour.to_video_frame(pixels, "444")
+    assert (frame.width, frame.height) == colour.padded_size(width, height)
+    red, green, blue = pixels.astype(float).transpose(2, 0, 1)
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    wanted = np.stack([luma, 128 + (blue - luma) / 1.772, 128 + (red - luma) / 1.402])
+    assert np.abs(frame.to_ndarray()[:, :height, :width] - wanted).max() <= 1.5
+
+
+@pytest.mark.parametrize("chroma", ["420", "444"])
+def test_the_frame_shares_nothing_with_the_pixels(chroma):
     pixels = flat((255, 255, 255))
-    frame = colour.to_video_frame(pixels)
+    frame = colour.to_video_frame(pixels, chroma)
     before = frame.to_ndarray().copy()
     pixels[:] = 0
     np.testing.assert_array_equal(frame.to_ndarray(), before)
@@ -79,3 +118,6 @@ def test_the_frame_says_which_colours_it_has():
     frame = colour.to_video_frame(flat((1, 2, 3)))
     assert (frame.colorspace, frame.color_range) == (colour.SMPTE170M, colour.LIMITED)
     assert frame.format.name == "yuv420p"
+    whole = colour.to_video_frame(flat((1, 2, 3)), "444")
+    assert (whole.colorspace, whole.color_range) == (colour.SMPTE170M, colour.FULL)
+    assert whole.format.name == "yuv444p"

@@ -1,4 +1,4 @@
-"""What both encoders promise, each held to it; what is particular to one is in its own file."""
+"""What all encoders promise, each held to it; what is particular to one is in its own file."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import sys
 import numpy as np
 import pytest
 
-from framewire.codec.encoders import available_codecs, open_encoder
+from framewire.codec.encoders import LIBRARIES, available_codecs, open_encoder
 from framewire.errors import EncoderError
 from framewire.frame import Frame
 from tests.codec.scenes import decoded, flat, megabits, moving
 
 
-@pytest.fixture(params=["h264", "vp8"])
+@pytest.fixture(params=["h264_444", "h264", "vp8"])
 def codec(request):
     return request.param
 
@@ -23,12 +23,19 @@ def opened(codec, *, fps=30.0, max_bitrate=2_000_000):
     return open_encoder(codec, fps=fps, max_bitrate=max_bitrate, threads=1)
 
 
-def test_both_codecs_are_in_the_wheel_we_depend_on():
+def test_all_codecs_are_in_the_wheel_we_depend_on():
+    assert available_codecs() == ("h264_444", "h264", "vp8")
+
+
+def test_an_x264_of_halved_chroma_alone_is_no_encoder_of_whole_chroma(monkeypatch):
+    monkeypatch.setitem(LIBRARIES, "h264_444", ("libvpx", "yuv444p"))
     assert available_codecs() == ("h264", "vp8")
+    monkeypatch.setattr("av.codecs_available", {"libvpx"})
+    assert available_codecs() == ("vp8",)
 
 
 def test_an_unknown_codec_is_named_with_those_there_are():
-    with pytest.raises(EncoderError, match=r"'av1'.*h264, vp8"):
+    with pytest.raises(EncoderError, match=r"'av1'.*h264_444, h264, vp8"):
         open_encoder("av1", fps=30, max_bitrate=1_000_000)
 
 
@@ -40,10 +47,11 @@ def test_nothing_is_loaded_for_asking():
 def test_one_unit_for_each_frame_and_only_the_first_a_keyframe(codec):
     frames = moving(12)
     encoder = opened(codec)
+    assert encoder.codec == codec
     units = [encoder.encode(frame) for frame in frames]
     assert [unit.keyframe for unit in units] == [True] + [False] * 11
     assert [(u.number, u.time_us, u.width, u.height, u.codec) for u in units] == [
-        (f.number, f.time_us, f.width, f.height, codec) for f in frames
+        (f.number, f.time_us, f.width, f.height, codec.removesuffix("_444")) for f in frames
     ]
     pictures = decoded(units)
     assert len(pictures) == 12

@@ -3,41 +3,67 @@
 from __future__ import annotations
 
 import av
+import numpy as np
 import pytest
 
-from framewire.codec.colour import LIMITED, SMPTE170M
+from framewire.codec.colour import FULL, LIMITED, SMPTE170M
 from framewire.codec.h264 import H264Encoder, preset_for, threads_for
+from framewire.frame import Frame
 from framewire.rtc.packets import nal_units
-from tests.codec.scenes import flat, moving
+from tests.codec.scenes import decoded, flat, moving
 
 
 def kinds(data: bytes) -> list[int]:
     return [nal[0] & 31 for nal in nal_units(data)]
 
 
-def test_every_keyframe_brings_its_parameter_sets_and_is_an_idr():
-    encoder = H264Encoder(fps=30, max_bitrate=1_000_000, threads=1)
+@pytest.mark.parametrize("chroma", ["420", "444"])
+def test_every_keyframe_brings_its_parameter_sets_and_is_an_idr(chroma):
+    encoder = H264Encoder(fps=30, max_bitrate=1_000_000, threads=1, chroma=chroma)
     units = [encoder.encode(flat((5, 5, 5), n), keyframe=n in {0, 3}) for n in range(5)]
     for unit in units:
         assert ({7, 8, 5} <= set(kinds(unit.data))) == unit.keyframe
         assert (5 in kinds(unit.data)) == unit.keyframe
 
 
+def profile_of(chroma):
+    encoder = H264Encoder(fps=60, max_bitrate=20_000_000, threads=2, chroma=chroma)
+    unit = encoder.encode(moving(1, width=1280, height=720)[0])
+    profile, constraints, level = next(nal for nal in nal_units(unit.data) if nal[0] & 31 == 7)[1:4]
+    assert level <= 52
+    return profile, constraints
+
+
 def test_the_profile_is_the_constrained_baseline_that_is_offered():
-    unit = H264Encoder(fps=60, max_bitrate=20_000_000, threads=2).encode(moving(1, width=1280, height=720)[0])
-    sps = next(nal for nal in nal_units(unit.data) if nal[0] & 31 == 7)
-    profile, constraints, level = sps[1:4]
+    profile, constraints = profile_of("420")
     assert profile == 66
     assert constraints & 0x40, "constraint_set1: the baseline that is also main"
-    assert level <= 52
 
 
-def test_the_stream_says_which_colours_it_has():
-    unit = H264Encoder(fps=30, max_bitrate=1_000_000, threads=1).encode(flat((200, 10, 10)))
+def test_the_profile_of_whole_chroma_is_the_high_444_that_is_offered():
+    assert profile_of("444") == (0xF4, 0)
+
+
+@pytest.mark.parametrize(("chroma", "pixels", "span"), [("420", "yuv420p", LIMITED), ("444", "yuv444p", FULL)])
+def test_the_stream_says_which_colours_it_has(chroma, pixels, span):
+    unit = H264Encoder(fps=30, max_bitrate=1_000_000, threads=1, chroma=chroma).encode(flat((200, 10, 10)))
     context = av.CodecContext.create("h264", "r")
     frame = (context.decode(av.Packet(unit.data)) + context.decode(None))[0]
-    assert (frame.colorspace, frame.color_range) == (SMPTE170M, LIMITED)
+    assert frame.format.name.replace("yuvj", "yuv") == pixels
+    assert (frame.colorspace, frame.color_range) == (SMPTE170M, span)
     assert (frame.color_primaries, frame.color_trc) == (SMPTE170M, SMPTE170M)
+
+
+def test_whole_chroma_keeps_thin_coloured_lines():
+    pixels = np.full((96, 96, 3), 255, np.uint8)
+    pixels[:, 8::4] = (220, 30, 30)
+    pixels[8::4] = (30, 60, 220)
+    errors = {}
+    for chroma in ("420", "444"):
+        encoder = H264Encoder(fps=30, max_bitrate=4_000_000, threads=1, chroma=chroma)
+        picture = decoded([encoder.encode(Frame(pixels, n, 1_000_000 + n * 33_333)) for n in range(5)])[-1]
+        errors[chroma] = float(np.mean((picture.astype(float) - pixels) ** 2))
+    assert errors["444"] < errors["420"] / 30, "15 dB"
 
 
 def test_a_keyframe_is_not_much_larger_than_the_frames_around_it():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -26,9 +27,13 @@ async def tab(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tab]:
         yield opened
 
 
-@pytest.mark.parametrize("codecs", [("vp8",), ("h264", "vp8")], ids=["vp8", "its choice"])
-async def test_video_moves_in_firefox(tab: Tab, codecs: tuple[str, ...]):
-    async with fw.serve(320, 240, port=0, codecs=codecs) as display:
+@pytest.mark.parametrize(
+    ("codecs", "chroma"),
+    [(("vp8",), "420"), (("h264", "vp8"), "420"), (("h264", "vp8"), "444")],
+    ids=["vp8", "its choice", "whole chroma, which it has not"],
+)
+async def test_video_moves_in_firefox(tab: Tab, codecs: tuple[str, ...], chroma: Any):
+    async with fw.serve(320, 240, port=0, codecs=codecs, chroma=chroma) as display:
         with Publisher(display) as publisher:
             await tab.goto(display.url)
             status = await showing(tab, "webrtc")

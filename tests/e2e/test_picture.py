@@ -17,7 +17,13 @@ from tests.e2e.stage import CHANNELS, Publisher, address, advances, field, paint
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
-CODECS = pytest.mark.parametrize("codec", ["h264", "vp8"])
+CODECS = pytest.mark.parametrize("codec", ["h264_444", "h264", "vp8"])
+
+
+def only(codec: str) -> dict[str, Any]:
+    """The options that leave a Chromium no other codec."""
+    return {"codecs": ["h264"], "chroma": "444"} if codec == "h264_444" else {"codecs": [codec]}
+
 
 RED, GREEN, BLUE, YELLOW = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)
 PATCHES = np.array(
@@ -72,7 +78,7 @@ def psnr(one: np.ndarray, other: np.ndarray) -> float:
 
 @CODECS
 async def test_frames_move_over_webrtc(new_page: NewPage, codec: str):
-    async with fw.serve(640, 480, port=0, codecs=[codec]) as display:
+    async with fw.serve(640, 480, port=0, **only(codec)) as display:
         with Publisher(display) as publisher:
             page = await new_page(display.url)
             status = await showing(page, "webrtc")
@@ -87,7 +93,7 @@ async def test_frames_move_over_webrtc(new_page: NewPage, codec: str):
 @CODECS
 async def test_flat_colours_are_painted_as_published(new_page: NewPage, codec: str):
     picture = PATCHES.repeat(SIDE, 0).repeat(SIDE, 1)
-    async with fw.serve(4 * SIDE, 4 * SIDE, port=0, codecs=[codec]) as display, on_show(display, [picture]):
+    async with fw.serve(4 * SIDE, 4 * SIDE, port=0, **only(codec)) as display, on_show(display, [picture]):
         page = await new_page(address(display.url, mode="webrtc", chrome="0"), width=4 * SIDE, height=4 * SIDE)
         await showing(page, "webrtc")
 
@@ -112,7 +118,7 @@ async def test_flat_colours_are_painted_as_published(new_page: NewPage, codec: s
 @CODECS
 async def test_a_smooth_field_is_painted_at_38_db(new_page: NewPage, codec: str):
     picture = field(1280, 720)
-    async with fw.serve(1280, 720, port=0, codecs=[codec]) as display, on_show(display, [picture]):
+    async with fw.serve(1280, 720, port=0, **only(codec)) as display, on_show(display, [picture]):
         page = await new_page(address(display.url, mode="webrtc", chrome="0"), width=1280, height=720)
         await showing(page, "webrtc")
 
@@ -137,7 +143,7 @@ SIZES = [
 async def test_any_size_and_layout_changed_in_mid_stream_is_painted_right(new_page: NewPage, codec: str):
     width, height, layout = SIZES[0]
     frame = [framed(width, height, layout)]
-    async with fw.serve(width, height, port=0, codecs=[codec]) as display, on_show(display, frame):
+    async with fw.serve(width, height, port=0, **only(codec)) as display, on_show(display, frame):
         page = await new_page(address(display.url, mode="webrtc", chrome="0"), width=width, height=height)
         await showing(page, "webrtc")
         for width, height, layout in SIZES:

@@ -18,6 +18,7 @@ from framewire.engine.server import WebServer
 from framewire.engine.stream import StreamConfig
 from framewire.link.listen import bind
 from framewire.link.ring import LocalSlot
+from framewire.rtc.packets import nal_units
 from framewire.rtc.peer import IceServer
 from tests.rtc.viewers import Viewer as Browser
 from tests.viewer import connected, eventually, flat, noise, same
@@ -241,6 +242,19 @@ async def test_one_encoding_for_all_who_watch_and_none_when_the_last_has_gone(
         assert engine.hub.stats()[0]["viewers"] == 3 and engine.hub.stats()[0]["encodings"] == ["h264"]
     await eventually(lambda: engine.hub.stats()[0]["viewers"] == 0)
     assert engine.hub.stats()[0]["encodings"] == []
+
+
+async def test_each_kind_of_chroma_is_encoded_once_for_those_who_take_it(engine: Engine) -> None:
+    engine.hub._codecs = ("h264_444", "h264")
+    engine.publish(0, flat(64, 48, 1))
+    async with connected(engine.url) as whole, connected(engine.url, TOKEN) as halved:
+        await whole.hello(TOKEN, ["h264_444", "h264"])
+        for viewer in (whole, halved):
+            await viewer.subscribe("default", "webcodecs")
+        units = [await viewer.unit() for viewer in (whole, halved)]
+        profiles = [next(nal[1] for nal in nal_units(unit.data) if nal[0] & 31 == 7) for unit in units]
+        assert profiles == [244, 66]
+        assert engine.hub.stats()[0]["encodings"] == ["h264", "h264_444"]
 
 
 async def test_a_keyframe_asked_for_on_a_still_scene_comes_with_a_later_time(engine: Engine) -> None:

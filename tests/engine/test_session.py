@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -90,6 +91,26 @@ def test_webcodecs_uses_the_decoders_of_its_own_list() -> None:
     assert ready().feed(wire.Subscribe(1, "other", "webcodecs"), 2.0) == [s.Attach(1, 1, "webcodecs", "vp8")]
     (ended,) = sent(ready().feed(wire.Subscribe(1, "other", "webcodecs", codec="h264"), 2.0))
     assert isinstance(ended, wire.Ended) and ended.reason == "no_codec"
+
+
+@pytest.mark.parametrize("mode", ["webrtc", "webcodecs"])
+@pytest.mark.parametrize(
+    ("server", "viewer", "codec"),
+    [
+        (["h264_444", "h264", "vp8"], ["h264_444", "h264", "vp8"], "h264_444"),
+        (["h264_444", "h264", "vp8"], ["h264", "vp8"], "h264"),
+        (["h264_444", "h264"], ["vp8", "h264"], "h264"),
+        (["h264", "vp8"], ["h264_444", "h264", "vp8"], "h264"),
+    ],
+)
+def test_whole_chroma_is_for_those_who_can_and_nobody_is_turned_away(
+    mode: wire.Mode, server: list[wire.Codec], viewer: list[wire.Codec], codec: wire.Codec
+) -> None:
+    session = s.Session(replace(TERMS, codecs=tuple(server)), (INFO, OTHER), 0.0)
+    session.feed(wire.Hello(1, "right", viewer, webcodecs=viewer), 1.0)
+    effects = session.feed(wire.Subscribe(1, "default", mode), 2.0)
+    wanted = s.MakeOffer(1, 1, ((1, codec, 0),)) if mode == "webrtc" else s.Attach(1, 0, mode, codec)
+    assert wanted in effects
 
 
 def test_messages_for_a_subscription_that_is_over_are_ignored() -> None:

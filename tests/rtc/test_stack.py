@@ -26,6 +26,7 @@ async def connection(loopback):
     ("codec", "said"),
     [
         ("h264", ["H264/90000", "profile-level-id=42e034", "packetization-mode=1", "level-asymmetry-allowed=1"]),
+        ("h264_444", ["H264/90000", "profile-level-id=f40034", "packetization-mode=1"]),
         ("vp8", ["VP8/90000"]),
     ],
 )

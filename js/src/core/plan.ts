@@ -47,7 +47,7 @@ const STILL_MS = 700;
 const STILL_MAX_MS = 8000;
 const THIN_WINDOW_MS = 2000;
 
-const NAMES: Readonly<Record<Codec, string>> = { h264: "H.264", vp8: "VP8" };
+const NAMES: Readonly<Record<Codec, string>> = { h264_444: "H.264 4:4:4", h264: "H.264", vp8: "VP8" };
 
 export class Plan {
   showing: Showing = "none";
@@ -56,6 +56,8 @@ export class Plan {
   private lanes: Record<Mode, Lane> = { lossless: lane(0), webcodecs: lane(0), webrtc: lane(0) };
   private backup: "lossless" | "webcodecs" = "lossless";
   private codec_at = 0;
+  /** What the server took, where the choice was its own. */
+  private taken: Codec | undefined;
   /** Video over the WebSocket was tried and cannot be had. */
   private coded_denied = false;
   private still_after = STILL_MS;
@@ -122,7 +124,8 @@ export class Plan {
   }
 
   /** The server's offer for the video is here: the race has a clock now. */
-  offered(now: number): void {
+  offered(codec: Codec | undefined, now: number): void {
+    this.taken = codec;
     if (this.phase.name === "racing") this.phase.offered_at ??= now;
   }
 
@@ -194,6 +197,11 @@ export class Plan {
     return this.codec_at === 0 || codec === undefined ? { mode: "webrtc" } : { mode: "webrtc", codec };
   }
 
+  /** Which of the codecs is being tried: the server leaves out those that it has not. */
+  private get tried(): number {
+    return Math.max(this.codec_at, this.taken === undefined ? 0 : this.able.codecs.indexOf(this.taken));
+  }
+
   private get backupWants(): readonly Want[] {
     if (this.backup === "lossless") return [{ mode: "lossless" }];
     return this.lanes.webcodecs.painted > 0 ? [{ mode: "webcodecs" }] : [{ mode: "lossless" }, { mode: "webcodecs" }];
@@ -225,6 +233,7 @@ export class Plan {
       return;
     }
     this.lanes.webrtc = lane(now);
+    this.taken = undefined;
     this.phase = { name: "racing", since: now, need: 1, told: reason.includes("→") };
   }
 
@@ -288,16 +297,17 @@ export class Plan {
   }
 
   private badCodec(now: number): void {
-    const codec = this.able.codecs[this.codec_at];
+    const codec = this.able.codecs[this.tried];
     const name = codec === undefined ? "video" : NAMES[codec];
     const why = `WebRTC connects, but ${name} does not decode here`;
     if (!this.nextCodec(why, now)) this.fallBack(`${why} → WebSocket`, false, now);
   }
 
   private nextCodec(why: string, now: number): boolean {
-    const next = this.able.codecs[this.codec_at + 1];
+    const at = this.tried + 1;
+    const next = this.able.codecs[at];
     if (next === undefined) return false;
-    this.codec_at += 1;
+    this.codec_at = at;
     this.beginRace(now, `${why} → ${NAMES[next]}`);
     return true;
   }

@@ -30,7 +30,7 @@ export class Session {
   private readonly subs = new Subscriptions();
   private readonly views = new Map<number, View>();
   private readonly streams = new Streams();
-  /** Which of the viewer's WebCodecs codecs a stream is at; all its views share the one subscription. */
+  /** Which of the viewer's WebCodecs codecs a stream is at; all its views share the one subscription. The first is the server's choice. */
   private readonly coded = new Map<string, number>();
   private welcome: Welcome | undefined;
   private out: Effect[] = [];
@@ -157,13 +157,13 @@ export class Session {
       if (sub === undefined) continue;
       sub.mid = mid;
       sub.codec = codec;
-      this.tellOffered(this.viewsOf(sub), now);
+      this.tellOffered(sub, this.viewsOf(sub), now);
     }
   }
 
-  private tellOffered(views: readonly View[], now: number): void {
+  private tellOffered(sub: Subscription, views: readonly View[], now: number): void {
     for (const { plan } of views) {
-      plan.offered(now);
+      plan.offered(sub.codec, now);
       if (this.peering.connected) plan.connected(now);
     }
   }
@@ -228,8 +228,9 @@ export class Session {
   private decoderFailed(stream: number, detail: string, now: number): void {
     const sub = this.carrier(stream, false);
     if (sub === undefined) return;
-    const next = (this.coded.get(sub.stream) ?? 0) + 1;
-    if (next < this.options.able.webcodecs.length) this.coded.set(sub.stream, next);
+    const { webcodecs } = this.options.able;
+    const next = 1 + Math.max(this.coded.get(sub.stream) ?? 0, sub.codec === undefined ? 0 : webcodecs.indexOf(sub.codec));
+    if (next < webcodecs.length) this.coded.set(sub.stream, next);
     else for (const view of this.viewsOf(sub)) view.plan.failed("webcodecs", `The video decoder failed (${detail})`, true, now);
   }
 
@@ -328,7 +329,8 @@ export class Session {
 
   private wishesOf(view: View): readonly { view: number; stream: string; mode: Wanted["mode"]; codec: Codec | undefined }[] {
     const { id, stream } = view;
-    const coded = this.options.able.webcodecs[this.coded.get(stream) ?? 0];
+    const at = this.coded.get(stream);
+    const coded = at === undefined ? undefined : this.options.able.webcodecs[at];
     return view.plan.wants.map(({ mode, codec }) => ({ view: id, stream, mode, codec: mode === "webcodecs" ? coded : codec }));
   }
 
@@ -347,7 +349,7 @@ export class Session {
     for (const id of views) sub.views.add(id);
     if (joined.length === 0) return;
     this.welcomeLate(sub, joined, now);
-    if (sub.mid !== undefined) this.tellOffered(joined.flatMap((id) => this.views.get(id) ?? []), now);
+    if (sub.mid !== undefined) this.tellOffered(sub, joined.flatMap((id) => this.views.get(id) ?? []), now);
   }
 
   /** Who joins a subscription that has pictures already must not wait for the next: the scene may be still. */

@@ -19,7 +19,7 @@ const MODES: readonly (readonly [ViewMode, string])[] = [
 ];
 
 const SHOWING = { none: "", webrtc: "WebRTC", webcodecs: "WebCodecs", lossless: "Lossless" } as const;
-const CODECS: Readonly<Record<Codec, string>> = { h264: "H.264", vp8: "VP8" };
+const CODECS: Readonly<Record<Codec, string>> = { h264_444: "H.264 4:4:4", h264: "H.264", vp8: "VP8" };
 
 const CAMERA = "M2 5h3l1.2-2h3.6L11 5h3v8H2zM8 11.2a2.4 2.4 0 1 0 0-4.8 2.4 2.4 0 0 0 0 4.8z";
 const EXPAND = "M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13.5H2.5V10";

@@ -175,7 +175,8 @@ export class Peer {
   private painted(view: number, watched: Watched, metadata: VideoFrameCallbackMetadata): void {
     const { mid } = watched;
     const carried = mid === undefined ? undefined : this.carried.get(mid);
-    if (mid === undefined || carried === undefined) return;
+    // A track that ended shows black, which is no frame of the stream's: a refused codec ends its track at once.
+    if (mid === undefined || carried === undefined || carried.track.readyState === "ended") return;
     watched.painted += 1;
     watched.total += 1;
     if (this.leader(mid) === view) carried.meter.add(this.now(), this.late(metadata));

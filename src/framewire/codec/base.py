@@ -6,7 +6,8 @@ from typing import Literal, Protocol
 
 from framewire.frame import AccessUnit, Frame
 
-VideoCodec = Literal["h264", "vp8"]
+VideoCodec = Literal["h264_444", "h264", "vp8"]
+"""``h264_444`` is H.264 whose chroma is as sharp as its luma."""
 
 
 class VideoEncoder(Protocol):

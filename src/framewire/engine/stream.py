@@ -18,7 +18,7 @@ from framewire.codec.encoders import open_encoder
 from framewire.engine.lane import FrameSource, Key, Lane, LosslessLane, Sink, VideoLane
 from framewire.engine.rate import Meter
 
-LaneName = Literal["lossless", "h264", "vp8"]
+LaneName = Literal["lossless", "h264_444", "h264", "vp8"]
 
 
 @dataclass(frozen=True)

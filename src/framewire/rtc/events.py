@@ -25,7 +25,7 @@ class PeerTrack:
     """One subscription that the next offer must carry."""
 
     sub: int
-    codec: Literal["h264", "vp8"]
+    codec: Literal["h264_444", "h264", "vp8"]
     stream: str
 
 

@@ -39,16 +39,19 @@ from framewire.rtc.sender import SenderParameters, UnitSender
 
 logger = logging.getLogger(__name__)
 
-VideoCodec = Literal["h264", "vp8"]
+VideoCodec = Literal["h264_444", "h264", "vp8"]
 State = Literal["new", "connecting", "connected", "failed", "closed"]
 
-MIME: dict[VideoCodec, str] = {"h264": "video/H264", "vp8": "video/VP8"}
+MIME: dict[VideoCodec, str] = {"h264_444": "video/H264", "h264": "video/H264", "vp8": "video/VP8"}
 H264 = {
     "level-asymmetry-allowed": "1",
     "packetization-mode": "1",
     # Constrained baseline, which every WebRTC browser decodes (RFC 7742 §6.2), level 5.2: 4096x2304 at 60.
     "profile-level-id": "42e034",
 }
+# High 4:4:4 Predictive, which Chromium decodes, if its planes are YUV: it has no picture for H.264's RGB.
+H264_444 = {**H264, "profile-level-id": "f40034"}
+FMTP: dict[VideoCodec, dict[str, str]] = {"h264_444": H264_444, "h264": H264, "vp8": {}}
 FEC = "video/flexfec-03"
 FEC_PAYLOAD_TYPE = 101
 REPAIR_WINDOW: ParametersDict = {"repair-window": "10000000"}
@@ -64,7 +67,7 @@ nobody knows how much parity pays."""
 
 def _codecs(protocol: Protocol) -> list[RTCRtpCodecParameters]:
     codecs = []
-    for payload_type, mime, fmtp in ((97, MIME["vp8"], {}), (99, MIME["h264"], H264)):
+    for payload_type, mime, fmtp in ((97, MIME["vp8"], {}), (99, MIME["h264"], H264), (103, MIME["h264"], H264_444)):
         feedback = [
             RTCRtcpFeedback("nack"),
             RTCRtcpFeedback("nack", "pli"),
@@ -278,7 +281,7 @@ class Connection:
             raise PeerError(f"ICE servers: {error}") from error
         # The public setCodecPreferences compares with the process-wide tables, which are not ours.
         transceiver._preferred_codecs = [
-            RTCRtpCodecCapability(MIME[codec], 90_000, None, dict(H264) if codec == "h264" else {}),
+            RTCRtpCodecCapability(MIME[codec], 90_000, None, dict(FMTP[codec])),
             RTCRtpCodecCapability("video/rtx", 90_000),
             RTCRtpCodecCapability(FEC, 90_000, None, dict(REPAIR_WINDOW)),
         ]
