@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def run(viewers, cpu):
-    return Run(viewers, cpu, cpu / 4, published=150, encodes=150, packets=700.0, mbps=7.0, fps=30.0)
+    return Run(viewers, cpu, cpu / 4, 150, 150, 700.0, 7.0, 30.0, p50_ms=9.0, p95_ms=12.0, encodings=("h264",))
 
 
 def test_the_line_is_what_the_stream_costs_and_what_each_viewer_adds():
