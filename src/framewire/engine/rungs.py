@@ -32,6 +32,8 @@ SPENDS: Final = 1.25
 """Times what an encoding spends of late: what it needs."""
 DOWN: Final = 1.0
 """Seconds for which an encoding must have been too much: a move costs a keyframe, maybe an encoder."""
+SOON, HOPELESS = 0.4, 0.5
+"""Likewise, where the way takes not even this part of what the encoding spends."""
 UP: Final = 3.0
 """Seconds for which the next better must have fitted."""
 NEWCOMER: Final = 3.0
@@ -108,9 +110,11 @@ class Rungs(Generic[K]):
             if not viewer.visible:
                 continue
             wanted = FULL if alone else self._wanted(self._limit(key), viewer.rung, spent, thin)
-            if wanted != viewer.wanted:
-                viewer.wanted, viewer.wanted_since = wanted, now
-            if wanted != viewer.rung and now >= self._move_at(viewer):
+            # Where to may change on the way: what counts is for how long he has been wrong where he is.
+            if (wanted > viewer.rung) != (viewer.wanted > viewer.rung) or wanted == viewer.rung:
+                viewer.wanted_since = now
+            viewer.wanted = wanted
+            if wanted != viewer.rung and now >= self._move_at(key, viewer, spent):
                 moves[key] = wanted
         for key, rung in moves.items():
             self._move(self._viewers[key], rung, now)
@@ -145,10 +149,11 @@ class Rungs(Generic[K]):
             return False
         return limit >= COMPANY[rung] * self._best(rung)
 
-    def _move_at(self, viewer: _Viewer) -> float:
+    def _move_at(self, key: K, viewer: _Viewer, spent: Mapping[Rung, float]) -> float:
         if viewer.wanted < viewer.rung:
             return viewer.wanted_since + viewer.patience
-        return max(viewer.wanted_since + DOWN, viewer.since + NEWCOMER)
+        hopeless = self._limit(key) < HOPELESS * spent.get(viewer.rung, 0.0)
+        return max(viewer.wanted_since + (SOON if hopeless else DOWN), viewer.since + NEWCOMER)
 
     def _move(self, viewer: _Viewer, rung: Rung, now: float) -> None:
         if rung < viewer.rung:
