@@ -84,8 +84,8 @@ SCRIPT = """
     return to - (performance.timeOrigin + performance.now());
   };
   const offset = Math.min(skew(), skew(), skew());
-  const number = (element) => {
-    paper.drawImage(element, 0, 0, COLUMNS * SOURCE, ROWS * SOURCE, 0, 0, sheet.width, sheet.height);
+  const number = (element, source) => {
+    paper.drawImage(element, 0, 0, COLUMNS * source, ROWS * source, 0, 0, sheet.width, sheet.height);
     const { data } = paper.getImageData(0, 0, sheet.width, sheet.height);
     let word = 0n;
     for (let row = 0; row < ROWS; row++)
@@ -105,7 +105,11 @@ SCRIPT = """
     if (!element) return;
     const now = performance.timeOrigin + performance.now() + offset;
     let value = -1;
-    try { value = number(element); } catch { /* an image that is still loading */ }
+    try {
+      value = number(element, SOURCE);
+      // A video may be of half the size.
+      if (value < 0) value = number(element, SOURCE / 2);
+    } catch { /* an image that is still loading */ }
     if (value < 0) probe.unread += 1;
     else if (value !== probe.last) probe.seen.push([now, value, element.tagName.toLowerCase()]);
     if (value >= 0) probe.last = value;

@@ -35,6 +35,10 @@ FEEDBACK_INTERVAL = 0.05
 REPORT_INTERVAL = 1.0
 TICK = 0.00025
 TRANSPORT_CC_ID = 9
+QUEUE = 0.3
+"""Seconds that packets wait before a thin way, at most."""
+HEADERS = 28
+"""Octets of IPv4 and UDP."""
 
 
 class Receiver(Protocol):
@@ -90,11 +94,32 @@ def peer_connection(feedback: str) -> type[RTCPeerConnection]:
     return made
 
 
+class Way:
+    """A way that takes so many bits a second, and loses what would wait for longer than `QUEUE`."""
+
+    def __init__(self, bits_per_second: float) -> None:
+        self._rate = bits_per_second
+        self._free_at = 0.0
+
+    def arrival(self, octets: int, now: float) -> float | None:
+        """When a packet that leaves now arrives."""
+        if not self._rate:
+            return now
+        waits = max(self._free_at - now, 0.0)
+        if waits > QUEUE:
+            return None
+        self._free_at = now + waits + (octets + HEADERS) * 8 / self._rate
+        return self._free_at
+
+
 class Viewer:
     """One of them."""
 
-    def __init__(self, connection: type[RTCPeerConnection]) -> None:
+    def __init__(self, connection: type[RTCPeerConnection], way: Way) -> None:
         self.packets = self.octets = self.frames = 0
+        self.delays: list[float] = []
+        """Of each frame, ms from its publishing to its last packet."""
+        self._way = way
         self.receiving = asyncio.Event()
         self._pc = connection(RTCConfiguration(iceServers=[]))
         self._ssrc = 0
@@ -140,14 +165,28 @@ class Viewer:
 
     def received(self, packet: bytes) -> None:
         """SRTP leaves the header as it is (RFC 3711 §3.1)."""
+        now = time.monotonic()
+        arrival = self._way.arrival(len(packet), now)
+        if arrival is None:
+            return
+        if arrival > now:
+            asyncio.get_running_loop().call_at(arrival, self._arrive, packet, arrival)
+        else:
+            self._arrive(packet, now)
+
+    def _arrive(self, packet: bytes, now: float) -> None:
         self.packets += 1
         self.octets += len(packet)
-        self.frames += packet[1] >> 7
+        if packet[1] & 0x80:
+            self.frames += 1
+            # The RTP clock is the wall clock.
+            ticks = (int(time.time() * 90_000) - int.from_bytes(packet[4:8])) & 0xFFFFFFFF
+            self.delays.append(ticks / 90 if ticks < 1 << 31 else 0.0)
         self._ssrc = self._ssrc or int.from_bytes(packet[8:12])
         if self._extension is not None and packet[0] & 0x10:
             number = header_extension(packet, self._extension)
             if number is not None:
-                self._arrived[number] = time.monotonic()
+                self._arrived[number] = now
         if not self.receiving.is_set():
             self.receiving.set()
 
@@ -238,12 +277,16 @@ def _tell(**fields: object) -> None:
 
 async def main(options: argparse.Namespace) -> None:
     made = peer_connection(options.feedback)
-    viewers = [Viewer(made) for _ in range(options.count)]
+    ways = [Way(options.slow * 1000 if index == 0 else 0) for index in range(options.count)]
+    viewers = [Viewer(made, way) for way in ways]
     tasks = [asyncio.create_task(viewer.watch(options.url, options.token, options.stream)) for viewer in viewers]
     await asyncio.gather(*(viewer.receiving.wait() for viewer in viewers))
     _tell(receiving=len(viewers))
     while await asyncio.to_thread(sys.stdin.readline):
-        _tell(**{name: [getattr(v, name) for v in viewers] for name in ("packets", "octets", "frames")})
+        counts = {name: [getattr(v, name) for v in viewers] for name in ("packets", "octets", "frames")}
+        _tell(**counts, delays=[viewer.delays for viewer in viewers])
+        for viewer in viewers:
+            viewer.delays = []
     for task in tasks:
         task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -256,6 +299,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("url")
     parser.add_argument("token")
     parser.add_argument("--stream", default="default")
+    parser.add_argument("--slow", type=float, default=0.0, help="kbit/s that the way to the first of them takes")
     parser.add_argument("--feedback", choices=("packets", "remb"), default="packets")
     return parser.parse_args()
 

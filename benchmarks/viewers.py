@@ -44,7 +44,13 @@ class Run:
     mbps: float
     """To each viewer, mean."""
     fps: float
-    """At the viewer that got the fewest frames."""
+    """At the viewer that got the fewest frames; the slow one apart."""
+    p50_ms: float
+    """From publishing to the last packet; of all viewers but a slow one."""
+    p95_ms: float
+    encodings: tuple[str, ...]
+    slow: dict[str, float] | None = None
+    """What the slow one got: mbps, fps, p95_ms."""
 
 
 def line(runs: Sequence[Run]) -> tuple[float, float]:
@@ -55,13 +61,14 @@ def line(runs: Sequence[Run]) -> tuple[float, float]:
 
 def table(runs: Sequence[Run]) -> str:
     """For people."""
-    rows = ["viewers   engine %  (kernel)  encodes/published   packets/s   Mbps   fps  "]
+    rows = ["viewers   engine %  (kernel)  encodes/published   packets/s   Mbps   fps  p50 ms  p95 ms  encodings"]
     rows += [
         f"{r.viewers:7d} {r.cpu:10.1f} {r.system:9.1f} {r.encodes:10d}/{r.published:<10d} {r.packets:9.0f} "
-        f"{r.mbps:6.2f} {r.fps:5.1f}"
+        f"{r.mbps:6.2f} {r.fps:5.1f} {r.p50_ms:7.1f} {r.p95_ms:7.1f}  {' '.join(r.encodings)}"
+        + (" | slow: {mbps:.2f} Mbps {fps:.1f} fps p95 {p95_ms:.0f} ms".format(**r.slow) if r.slow else "")
         for r in runs
     ]
-    if len(runs) > 1:
+    if len({run.viewers for run in runs}) > 1:
         a, b = line(runs)
         rows.append(f"engine = {a:.1f} % + {b:.2f} % x viewers")
     return "\n".join(rows)
@@ -88,10 +95,10 @@ class Receivers:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
 
-    async def counts(self) -> dict[str, list[int]]:
+    async def counts(self) -> dict[str, list[Any]]:
         assert self.process.stdin and self.process.stdout
         self.process.stdin.write(b"\n")
-        said: dict[str, list[int]] = json.loads(await self.process.stdout.readline())
+        said: dict[str, list[Any]] = json.loads(await self.process.stdout.readline())
         return said
 
 
@@ -101,7 +108,7 @@ async def receivers(display: fw.Display, count: int, *more: str) -> AsyncIterato
     pipe = asyncio.subprocess.PIPE
     arguments = [str(count), display.ws_url, display.url.split("token=")[1], *more]
     command = [sys.executable, "-m", "benchmarks.receivers", *arguments]
-    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, env=environment())
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, env=environment(), limit=1 << 22)
     assert process.stdout
     try:
         line_ = await asyncio.wait_for(process.stdout.readline(), 60)
@@ -115,11 +122,13 @@ async def receivers(display: fw.Display, count: int, *more: str) -> AsyncIterato
         process._transport.close()  # type: ignore[attr-defined]
 
 
-async def measure(display: fw.Display, publisher: _Publisher, count: int, options: argparse.Namespace) -> Run:
-    """One number of viewers, for a while."""
+async def measure(
+    display: fw.Display, publisher: _Publisher, count: int, options: argparse.Namespace, slow: float = 0.0
+) -> Run:
+    """One number of viewers, for a while; the way to the first of them takes ``slow`` kbit/s."""
     assert display.server.engine_pid
     engine = psutil.Process(display.server.engine_pid)
-    async with receivers(display, count, "--feedback", options.feedback) as viewers:
+    async with receivers(display, count, "--feedback", options.feedback, "--slow", str(slow)) as viewers:
         await asyncio.sleep(options.warm_up)
         before, published, encodes = await viewers.counts(), publisher.published, _encodes(display)
         spent, began = engine.cpu_times(), time.monotonic()
@@ -130,16 +139,30 @@ async def measure(display: fw.Display, publisher: _Publisher, count: int, option
             publisher.published - published,
             _encodes(display) - encodes,
         )
-    gained = {name: np.subtract(after[name], before[name]) for name in after}
+        encodings = tuple(display.stats["encodings"])
+    gained = {name: np.subtract(after[name], before[name]) for name in ("packets", "octets", "frames")}
+    delays = [np.array(each or [np.nan]) for each in after["delays"]]
+    first = 1 if slow else 0
+    others = np.concatenate(delays[first:])
     return Run(
         viewers=count,
         cpu=100 * (now.user + now.system - spent.user - spent.system) / seconds,
         system=100 * (now.system - spent.system) / seconds,
         published=published,
         encodes=encodes,
-        packets=float(gained["packets"].mean()) / seconds,
-        mbps=float(gained["octets"].mean()) * 8e-6 / seconds,
-        fps=float(gained["frames"].min()) / seconds,
+        packets=float(gained["packets"][first:].mean()) / seconds,
+        mbps=float(gained["octets"][first:].mean()) * 8e-6 / seconds,
+        fps=float(gained["frames"][first:].min()) / seconds,
+        p50_ms=float(np.percentile(others, 50)),
+        p95_ms=float(np.percentile(others, 95)),
+        encodings=encodings,
+        slow={
+            "mbps": float(gained["octets"][0]) * 8e-6 / seconds,
+            "fps": float(gained["frames"][0]) / seconds,
+            "p95_ms": float(np.percentile(delays[0], 95)),
+        }
+        if slow
+        else None,
     )
 
 
@@ -156,8 +179,9 @@ async def _all(options: argparse.Namespace) -> list[Run]:
         publisher.start()
         try:
             for count in options.counts:
-                runs.append(await measure(display, publisher, count, options))
-                print(json.dumps(asdict(runs[-1])), file=sys.stderr, flush=True)
+                for slow in [0.0, options.slow] if options.slow else [0.0]:
+                    runs.append(await measure(display, publisher, count, options, slow))
+                    print(json.dumps(asdict(runs[-1])), file=sys.stderr, flush=True)
         finally:
             publisher.over.set()
             publisher.join()
@@ -173,6 +197,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--counts", type=_numbers, default=COUNTS, help="such as 1,2,4")
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--warm-up", type=float, default=2.0)
+    parser.add_argument("--slow", type=float, default=0.0, help="kbit/s of one viewer's way; with and without him")
     parser.add_argument("--feedback", choices=("packets", "remb"), default="packets")
     parser.add_argument("--output", type=Path, help="a file for the numbers, as JSON")
     return parser.parse_args()

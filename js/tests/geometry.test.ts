@@ -1,6 +1,6 @@
 // Where the picture lies, and what pixel is under a point. Must not know the DOM.
 import { describe, expect, test } from "vitest";
-import { codedSize, isInside, place, toFrame, visiblePart } from "../src/core/geometry";
+import { codedSize, isHalved, isInside, place, toFrame, visiblePart } from "../src/core/geometry";
 
 const box = { width: 400, height: 300 };
 
@@ -50,6 +50,19 @@ describe("a padded video", () => {
   ])("%o travels as %o", (frame, coded) => {
     expect(codedSize(frame)).toEqual(coded);
     expect(visiblePart(coded, frame)).toEqual(frame);
+  });
+  test.each([
+    [{ width: 1280, height: 720 }, { width: 640, height: 360 }],
+    [{ width: 1281, height: 721 }, { width: 642, height: 362 }],
+    [{ width: 260, height: 130 }, { width: 130, height: 66 }],
+  ])("%o at half size is %o", (frame, half) => {
+    expect(isHalved(half, frame)).toBe(true);
+    expect(visiblePart(half, frame)).toEqual({ width: frame.width / 2, height: frame.height / 2 });
+  });
+  test("of full size is not at half of it, however small", () => {
+    for (const frame of [{ width: 1, height: 1 }, { width: 16, height: 16 }, { width: 30, height: 20 }]) {
+      expect(isHalved(codedSize(frame), frame)).toBe(false);
+    }
   });
   test("of a size that is not the stream's any more is shown whole", () => {
     expect(visiblePart({ width: 320, height: 240 }, { width: 641, height: 481 })).toEqual({ width: 320, height: 240 });

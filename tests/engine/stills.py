@@ -52,6 +52,8 @@ class Encoder:
         self.gate = threading.Event()
         self.gate.set()
         self.fails: Exception | None = None
+        self.octets = 1
+        """Of each unit, beside its headers."""
 
     def encode(self, frame: Frame, *, keyframe: bool = False) -> AccessUnit:
         self.gate.wait(30)
@@ -59,7 +61,8 @@ class Encoder:
         if self.fails:
             raise self.fails
         self.asked.append((frame.number, keyframe))
-        return AccessUnit("h264", b"\0\0\0\1\x65!", frame.number, frame.time_us, frame.width, frame.height, keyframe)
+        data = b"\0\0\0\1\x65" + b"!" * self.octets
+        return AccessUnit("h264", data, frame.number, frame.time_us, frame.width, frame.height, keyframe)
 
     def set_rate(self, bits_per_second: int) -> None:
         self.rates.append(bits_per_second)

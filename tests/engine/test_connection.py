@@ -12,6 +12,7 @@ from framewire import wire
 from framewire.codec.lossless import MAX_MESSAGE
 from framewire.engine import connection as connection_module
 from framewire.engine.connection import MAX_CONTROL, MAX_HANGING_UP
+from framewire.engine.lane import VideoLane
 from framewire.rtc.peer import BitrateEstimate, KeyframeWanted, PeerEvent, PeerState
 from tests.engine.hands import HELLO, Bench, FakePeer, units
 from tests.engine.stills import Encoder
@@ -266,18 +267,24 @@ async def test_an_estimate_of_the_peer_is_shared_among_what_goes_through_the_pee
     await eventually(lambda: peer.sent and units(bench.wire.sent))
     assert peer.wanted == 20_000_000
     peer.on_event(BitrateEstimate(1))
-    assert bench.connection._lane(1).target_bitrate < 1_000_000
-    assert bench.connection._lane(2).target_bitrate == 20_000_000, "what goes through the socket is not slowed down"
+    assert target(bench, 1) < 1_000_000
+    assert target(bench, 2) == 20_000_000, "what goes through the socket is not slowed down"
+
+
+def target(bench: Bench, sub: int) -> int:
+    encoding = bench.streams[bench.connection._subs[sub].stream].encoding(bench.connection._key(sub))
+    assert isinstance(encoding, VideoLane)
+    return encoding.target_bitrate
 
 
 async def test_a_subscription_begins_with_what_is_known_of_the_way(bench: Bench, encoder: Encoder) -> None:
     peer = await negotiated(bench)
     peer.on_event(BitrateEstimate(2_000_000, measured=True))
     peer.on_event(PeerState("connected"))
-    assert bench.connection._lane(1).target_bitrate == 2_000_000
+    assert target(bench, 1) == 2_000_000
     assert encoder.rates == [2_000_000] and not encoder.asked
     peer.on_event(BitrateEstimate(5_000_000, measured=True))
-    assert bench.connection._lane(1).target_bitrate == 5_000_000
+    assert target(bench, 1) == 5_000_000
 
 
 async def test_peers_are_not_opened_faster_than_they_close(bench: Bench) -> None:

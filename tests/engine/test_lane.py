@@ -270,16 +270,22 @@ async def test_closing_waits_for_the_frame_in_the_encoders_hands(bench: Bench) -
     assert bench.encoder.closed and bench.source.leased == 0 and not bench.got[A]
 
 
-async def test_estimates_steer_the_encoder_and_leave_with_their_viewer(bench: Bench) -> None:
+async def test_a_target_is_said_once_and_never_above_the_ceiling(bench: Bench) -> None:
     lane = bench.video()
+    for target in (CEILING, 950_000, 950_000, 2 * CEILING):
+        lane.aim(target)
+    assert bench.encoder.rates == [950_000, CEILING] and lane.target_bitrate == CEILING
+
+
+async def test_a_lane_of_half_size_encodes_frames_of_half_size(bench: Bench) -> None:
+    lane = VideoLane(7, bench.source, bench.pool, bench.encoder, CEILING, half=True)
+    bench.lanes.append(lane)
     lane.add(A, bench.sink(A), packets=True)
-    lane.estimate(A, 1_000_000, sent=4_000_000, measured=False)
-    assert lane.target_bitrate == bench.encoder.rates[-1] == 950_000
-    lane.estimate(A, 2_000_000, sent=4_000_000, measured=True)
-    assert lane.target_bitrate == bench.encoder.rates[-1] == 2_000_000
-    lane.add(B, bench.sink(B), packets=False)
-    lane.remove(A)
-    assert lane.target_bitrate == bench.encoder.rates[-1] == CEILING == lane.ceiling
+    bench.source.publish(1, np.zeros((90, 161, 3), np.uint8))
+    lane.wake()
+    await bench.reached(A, 1)
+    assert (bench.got[A][0].unit.width, bench.got[A][0].unit.height) == (81, 45)
+    assert lane.output.per_second(time.monotonic()) > 0
 
 
 async def test_a_peer_that_refuses_is_left_alone_until_it_asks(bench: Bench) -> None:

@@ -31,17 +31,17 @@ def test_an_estimate_above_what_is_sent_brakes_nothing() -> None:
     brake: Brake[str] = Brake(20_000_000)
     for _ in range(20):
         brake.estimate("a", 600_000, sent=400_000)
-    assert brake.target(["a"]) == 20_000_000
+    assert brake.limit("a") == 20_000_000
 
 
 def test_an_estimate_below_what_is_sent_brakes_at_once_and_lets_go_as_it_rises() -> None:
     brake: Brake[str] = Brake(8_000_000)
     brake.estimate("a", 2_000_000, sent=8_000_000)
-    assert 1_500_000 < brake.target(["a"]) < 2_000_000
-    seen = [brake.target(["a"])]
+    assert 1_500_000 < brake.limit("a") < 2_000_000
+    seen = [brake.limit("a")]
     for estimate in (2_500_000, 4_000_000, 6_000_000, 9_000_000):
         brake.estimate("a", estimate, sent=seen[-1])
-        seen.append(brake.target(["a"]))
+        seen.append(brake.limit("a"))
     assert seen == sorted(seen) and seen[-1] == 8_000_000
 
 
@@ -50,35 +50,27 @@ def test_a_brake_that_says_nothing_new_loosens_by_itself() -> None:
     brake.estimate("a", 1_000_000, sent=4_000_000)
     for _ in range(200):
         brake.estimate("a", 900_000, sent=600_000)
-    assert brake.target(["a"]) == 8_000_000
+    assert brake.limit("a") == 8_000_000
 
 
-def test_one_slow_viewer_does_not_lower_what_others_get() -> None:
+def test_a_viewers_limit_is_its_own_and_goes_with_it() -> None:
     brake: Brake[int] = Brake(8_000_000)
     brake.estimate(0, 300_000, sent=8_000_000)
-    assert brake.target([0, 1, 2]) == 8_000_000
-    assert brake.target([0, 1]) == 8_000_000
-    assert brake.target([0]) < 300_000
+    assert brake.limit(0) < 300_000
+    assert brake.limit(1) == 8_000_000
     brake.forget(0)
-    assert brake.target([0]) == 8_000_000
+    assert brake.limit(0) == 8_000_000
 
 
 def test_what_is_measured_holds_both_ways() -> None:
     brake: Brake[str] = Brake(8_000_000)
     for measured in (2_000_000, 1_000_000, 5_000_000):
         brake.measured("a", measured)
-        assert brake.target(["a"]) == measured
+        assert brake.limit("a") == measured
     brake.measured("a", 9_000_000)
-    assert brake.target(["a"]) == 8_000_000
+    assert brake.limit("a") == 8_000_000
     brake.measured("a", 1)
-    assert brake.target(["a"]) == FLOOR
-
-
-def test_one_slow_viewer_of_many_slows_nobody() -> None:
-    brake: Brake[str] = Brake(8_000_000)
-    brake.measured("slow", 1_000_000)
-    assert brake.target(["slow", "fast"]) == 8_000_000
-    assert brake.target(["slow"]) == 1_000_000
+    assert brake.limit("a") == FLOOR
 
 
 def test_a_stream_that_needs_little_leaves_the_rest_to_the_others() -> None:
@@ -97,7 +89,7 @@ def test_nobody_who_wants_it_gets_less_than_an_equal_part() -> None:
 def test_no_target_below_the_floor() -> None:
     brake: Brake[str] = Brake(8_000_000)
     brake.estimate("a", 1, sent=8_000_000)
-    assert brake.target(["a"]) == FLOOR
+    assert brake.limit("a") == FLOOR
 
 
 def test_a_still_scene_is_refreshed_a_few_times_and_then_costs_nothing() -> None:

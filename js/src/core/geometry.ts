@@ -24,11 +24,20 @@ export function codedSize(frame: Size): Size {
   return { width: even(frame.width), height: even(frame.height) };
 }
 
+function same(one: Size, other: Size): boolean {
+  return one.width === other.width && one.height === other.height;
+}
+
+/** Whether a `video` shows the frame at half its width and height, as the server sends it over a thin way. */
+export function isHalved(video: Size, frame: Size): boolean {
+  const half = { width: Math.ceil(frame.width / 2), height: Math.ceil(frame.height / 2) };
+  return same(video, codedSize(half)) && !same(video, codedSize(frame));
+}
+
 /** The part of a `video` that is the frame. A video of another size is between two sizes: it is shown whole. */
 export function visiblePart(video: Size, frame: Size): Size {
-  const coded = codedSize(frame);
-  const padded = video.width === coded.width && video.height === coded.height;
-  return padded ? { width: frame.width, height: frame.height } : { width: video.width, height: video.height };
+  if (isHalved(video, frame)) return { width: frame.width / 2, height: frame.height / 2 };
+  return same(video, codedSize(frame)) ? { width: frame.width, height: frame.height } : { width: video.width, height: video.height };
 }
 
 /** Where a frame lies in a box. */

@@ -1,7 +1,7 @@
 // One view on a page: mounts video and canvas on top of each other, and wires them to the connection.
 // Must not know how the choice between them is made, nor how the toolbar looks.
 
-import { type Fit, place, type Rect, type Size, visiblePart } from "../core/geometry";
+import { type Fit, isHalved, place, type Rect, type Size, visiblePart } from "../core/geometry";
 import type { FrameProof, ViewStats, ViewStatus } from "../core/ports";
 import type { InputEvent, ViewMode } from "../core/wire";
 import { Chrome } from "./chrome";
@@ -109,10 +109,11 @@ export class View {
   /** The picture as PNG: pixel for pixel as published while it is lossless. Undefined before the first one. */
   async screenshot(): Promise<Blob | undefined> {
     if (this.last_status?.showing !== "webrtc") return this.connection.capture(this.id);
-    const { videoWidth, videoHeight } = this.video;
-    const part = visiblePart({ width: videoWidth, height: videoHeight }, this.frame);
-    const copy = new OffscreenCanvas(part.width, part.height);
-    copy.getContext("2d")?.drawImage(this.video, 0, 0, part.width, part.height, 0, 0, part.width, part.height);
+    const coded = { width: this.video.videoWidth, height: this.video.videoHeight };
+    const part = visiblePart(coded, this.frame);
+    const { width, height } = isHalved(coded, this.frame) ? this.frame : part;
+    const copy = new OffscreenCanvas(width, height);
+    copy.getContext("2d")?.drawImage(this.video, 0, 0, part.width, part.height, 0, 0, width, height);
     return copy.convertToBlob({ type: "image/png" });
   }
 

@@ -16,6 +16,7 @@ from msgspec import UNSET
 
 from framewire import wire
 from framewire.engine import session as s
+from framewire.engine.ladder import Ladder
 from framewire.engine.lane import Key, Parcel, Sink, VideoLane
 from framewire.engine.rate import shares
 from framewire.engine.stream import LaneName, Stream
@@ -251,14 +252,15 @@ class Connection:
             lane.show(key, report.visible)
             if report.keyframe:
                 lane.keyframe(key)
-        sent_fps, bitrate = lane.sent(key, now) if lane else (0.0, 0.0)
+        encoding = stream.encoding(key)
+        sent_fps, bitrate = encoding.sent(key, now) if encoding else (0.0, 0.0)
         message = wire.Stats(
             sub=report.sub, time=time.time() * 1000, echo=report.time,
             published_fps=stream.published_fps(now), sent_fps=sent_fps,
-            encode_ms=lane.cost.mean(now) if lane else 0.0, bitrate=bitrate,
-            target_bitrate=lane.target_bitrate if isinstance(lane, VideoLane) else 0,
+            encode_ms=encoding.cost.mean(now) if encoding else 0.0, bitrate=bitrate,
+            target_bitrate=encoding.target_bitrate if isinstance(encoding, VideoLane) else 0,
             viewers=stream.viewers,
-            frames=[wire.FrameMark(m.number, m.rtp, m.time_us / 1000) for m in (lane.marks if lane else ())],
+            frames=[wire.FrameMark(m.number, m.rtp, m.time_us / 1000) for m in (encoding.marks if encoding else ())],
             codec=effect.codec or UNSET,
         )  # fmt: skip
         self._post(wire.encode(message))
@@ -319,7 +321,7 @@ class Connection:
         """One estimate for all that goes through the peer: each stream gets the part it can use."""
         now = time.monotonic()
         peers = [sub for sub, effect in self._subs.items() if effect.mode == "webrtc"]
-        lanes = {self._key(sub): lane for sub in peers if isinstance(lane := self._lane(sub), VideoLane)}
+        lanes = {self._key(sub): lane for sub in peers if isinstance(lane := self._lane(sub), Ladder)}
         runner.peer.want(sum(lane.ceiling for lane in lanes.values()))
         if runner.estimate is None or not lanes:
             return
@@ -381,10 +383,7 @@ class Connection:
         deadline = self._session.deadline
         if deadline is not None and self._closing is None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(max(0.0, deadline - time.monotonic()) + 0.001, self._expired)
-
-    def _expired(self) -> None:
-        self._feed(s.Expired())
+            self._timer = loop.call_later(max(0.0, deadline - time.monotonic()) + 0.001, self._feed, s.Expired())
 
 
 def _without(sub: int, chunks: Iterable[tuple[int, int, bytes]]) -> Iterator[tuple[int, int, bytes]]:

@@ -17,9 +17,10 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Final, Protocol
 
 from framewire.codec.base import VideoEncoder
+from framewire.codec.halve import halved
 from framewire.codec.lossless import messages, pack
 from framewire.engine.fanout import Fanout
-from framewire.engine.rate import Brake, KeyframeThrottle, Meter, Packing, Settle
+from framewire.engine.rate import KeyframeThrottle, Meter, Packing, Settle
 from framewire.errors import EncoderError
 from framewire.frame import AccessUnit, Frame, rtp_timestamp
 from framewire.rtc.packets import PackedUnit, packetise
@@ -104,6 +105,8 @@ class Lane:
         self.made = 0
         """Units made since the lane began: the proof that an encoding is shared."""
         self.marks: deque[Mark] = deque(maxlen=64)
+        self.on_turn: Callable[[], None] = lambda: None
+        """Called when what woke it is done with."""
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     # Subscribers
@@ -166,6 +169,7 @@ class Lane:
                 self._complain(error)
                 now = time.monotonic()
                 self._set_timer(now + RETRY, now)
+            self.on_turn()
 
     async def _step(self) -> None:
         lease = self.source.latest()
@@ -259,12 +263,24 @@ class Lane:
 class VideoLane(Lane):
     """H.264 or VP8 of one stream: encoded once, whoever watches."""
 
-    def __init__(self, stream: int, source: FrameSource, pool: Executor, encoder: VideoEncoder, ceiling: int) -> None:
+    def __init__(
+        self,
+        stream: int,
+        source: FrameSource,
+        pool: Executor,
+        encoder: VideoEncoder,
+        ceiling: int,
+        *,
+        half: bool = False,
+    ) -> None:
+        """``ceiling``: bits a second, at most. ``half``: of frames at half their width and height."""
         self._encoder = encoder
+        self._half = half
         self._throttle = KeyframeThrottle()
         self._settle = Settle()
-        self.brake: Brake[Key] = Brake(ceiling)
-        self._target = ceiling
+        self.output = Meter()
+        """Octets of the units made."""
+        self._ceiling = self._target = ceiling
         self._key = False
         self._seen: int | None = None
         self._stamp = 0
@@ -278,30 +294,16 @@ class VideoLane(Lane):
     def codec(self) -> str:
         return self._encoder.codec
 
-    def remove(self, key: Key) -> None:
-        super().remove(key)
-        self.brake.forget(key)
-        self._aim()
-
-    @property
-    def ceiling(self) -> int:
-        """Bits a second, at most."""
-        return self.brake.ceiling
-
-    def estimate(self, key: Key, bits_per_second: float, sent: float, *, measured: bool) -> None:
-        """What the way to one viewer takes, while ``sent`` bits a second go there: ``measured``, or as the viewer
-        guesses."""
-        if measured:
-            self.brake.measured(key, bits_per_second)
-        else:
-            self.brake.estimate(key, bits_per_second, sent)
-        self._aim()
-
-    def _aim(self) -> None:
-        target = self.brake.target(list(self._taps))
+    def aim(self, bits_per_second: int) -> None:
+        """Spend so much from the next unit on, or the ceiling."""
+        target = min(bits_per_second, self._ceiling)
         if target != self._target:
             self._target = target
             self._encoder.set_rate(target)
+
+    def _send(self, parcel: Parcel) -> list[Key]:
+        self.output.add(time.monotonic(), parcel.octets)
+        return super()._send(parcel)
 
     async def close(self) -> None:
         await super().close()
@@ -327,7 +329,7 @@ class VideoLane(Lane):
         return min((t for t in times if t is not None), default=None)
 
     def _build(self, frame: Frame) -> Parcel:
-        unit = self._encoder.encode(frame, keyframe=self._key)
+        unit = self._encoder.encode(halved(frame) if self._half else frame, keyframe=self._key)
         if unit.keyframe:
             self._throttle.made(time.monotonic())
         if frame.number == self._encoded:

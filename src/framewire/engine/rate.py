@@ -5,7 +5,6 @@ Must not know encoders or peers: it is asked, and answers in numbers.
 
 from __future__ import annotations
 
-import statistics
 from collections import deque
 from collections.abc import Hashable
 from typing import Final, Generic, TypeVar
@@ -39,12 +38,11 @@ class KeyframeThrottle:
 
 
 class Brake(Generic[K]):
-    """Receivers' estimates to one target for a shared encoder.
+    """Estimates to what the way to each viewer takes.
 
     What is measured at the sender holds as it is, up and down. A receiver's estimate (REMB) never rises above
     about 1.5x what it is sent, so for a stream that needs little it says nothing about the link. It counts as a
-    brake only when it falls below what is really sent, and is let go as it rises. With several viewers the
-    upper median rules: one slow viewer does not lower what the others get.
+    brake only when it falls below what is really sent, and is let go as it rises.
     """
 
     DOUBT: Final = 0.8
@@ -76,10 +74,9 @@ class Brake(Generic[K]):
     def forget(self, key: K) -> None:
         self._limits.pop(key, None)
 
-    def target(self, keys: list[K]) -> int:
-        """Bits a second for an encoding that these viewers share."""
-        limits = [self._limits.get(key, float(self.ceiling)) for key in keys]
-        return int(statistics.median_high(limits)) if limits else self.ceiling
+    def limit(self, key: K) -> float:
+        """Bits a second that the way to a viewer takes, as far as is known: the ceiling where nothing is."""
+        return self._limits.get(key, float(self.ceiling))
 
 
 def shares(total: float, sent: dict[K, float], ceilings: dict[K, int]) -> dict[K, float]:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from framewire import wire
 from framewire.codec.encoders import open_encoder
+from framewire.engine.ladder import Ladder
 from framewire.engine.lane import FrameSource, Key, Lane, LosslessLane, Sink, VideoLane
 from framewire.engine.rate import Meter
 
@@ -45,8 +46,8 @@ class Stream:
         self._on_resize = on_resize
         self._size = (config.width, config.height)
         self._newest: int | None = None
-        self._lanes: dict[LaneName, Lane] = {}
-        self._lane_of: dict[Key, Lane] = {}
+        self._lanes: dict[LaneName, Lane | Ladder] = {}
+        self._lane_of: dict[Key, Lane | Ladder] = {}
         self._published = Meter()
         self._made_before: dict[str, int] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -72,13 +73,18 @@ class Stream:
             self._size = size
             self._on_resize()
         for lane in self._lanes.values():
+            if isinstance(lane, Ladder):
+                lane.size = size
             lane.wake()
 
     def replace_source(self, source: FrameSource) -> None:
         """The frames come from elsewhere from now on: a larger ring."""
         self._source = source
         for lane in self._lanes.values():
-            lane.source = source
+            if isinstance(lane, Ladder):
+                lane.replace_source(source)
+            else:
+                lane.source = source
         self.wake()
 
     def attach(self, key: Key, name: LaneName, sink: Sink, *, packets: bool) -> None:
@@ -89,9 +95,14 @@ class Stream:
         self._lane_of[key] = lane
         lane.add(key, sink, packets=packets)
 
-    def lane(self, key: Key) -> Lane | None:
-        """The encoding a subscriber takes."""
+    def lane(self, key: Key) -> Lane | Ladder | None:
+        """What a subscriber takes, and gives feedback to."""
         return self._lane_of.get(key)
+
+    def encoding(self, key: Key) -> Lane | None:
+        """The encoding whose units a subscriber gets now."""
+        lane = self._lane_of.get(key)
+        return lane.lane(key) if isinstance(lane, Ladder) else lane
 
     def detach(self, key: Key) -> None:
         """Stop sending to a subscriber; the last one turns the encoding off."""
@@ -118,29 +129,44 @@ class Stream:
 
     def stats(self, now: float) -> dict[str, Any]:
         """Numbers for the publisher: `Display.stats`."""
+        encodings: dict[str, Lane] = {}
         encodes = dict(self._made_before)
         for name, lane in self._lanes.items():
-            encodes[name] = encodes.get(name, 0) + lane.made
+            encodings |= lane.encodings if isinstance(lane, Ladder) else {name: lane}
+            for encoding, made in _made(name, lane).items():
+                encodes[encoding] = encodes.get(encoding, 0) + made
         return {
             "viewers": self.viewers,
             "published_fps": round(self.published_fps(now), 1),
-            "encodings": sorted(self._lanes),
+            "encodings": sorted(encodings),
             "encodes": encodes,
-            "encode_ms": {name: round(lane.cost.mean(now), 2) for name, lane in self._lanes.items()},
+            "encode_ms": {name: round(lane.cost.mean(now), 2) for name, lane in encodings.items()},
         }
 
-    def _open(self, name: LaneName) -> Lane:
+    def _open(self, name: LaneName) -> Lane | Ladder:
         config = self.config
         if name == "lossless":
             return LosslessLane(config.id, self._source, self._pool)
-        encoder = open_encoder(name, fps=config.fps, max_bitrate=config.max_bitrate)
-        return VideoLane(config.id, self._source, self._pool, encoder, config.max_bitrate)
 
-    def _shut(self, lane: Lane) -> None:
+        def open_lane(ceiling: int, half: bool) -> VideoLane:
+            encoder = open_encoder(name, fps=config.fps, max_bitrate=ceiling)
+            return VideoLane(config.id, self._source, self._pool, encoder, ceiling, half=half)
+
+        ladder = Ladder(name, config.max_bitrate, config.fps, open_lane)
+        ladder.size = self._size
+        return ladder
+
+    def _shut(self, lane: Lane | Ladder) -> None:
         """Out of the table at once, so that a subscriber that comes meanwhile opens a new one."""
         name = next(n for n, known in self._lanes.items() if known is lane)
         del self._lanes[name]
-        self._made_before[name] = self._made_before.get(name, 0) + lane.made
+        for encoding, made in _made(name, lane).items():
+            self._made_before[encoding] = self._made_before.get(encoding, 0) + made
         task = asyncio.get_running_loop().create_task(lane.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+
+def _made(name: str, lane: Lane | Ladder) -> dict[str, int]:
+    """Units made, by encoding."""
+    return lane.encodes if isinstance(lane, Ladder) else {name: lane.made}

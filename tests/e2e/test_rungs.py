@@ -1,0 +1,82 @@
+"""A picture of half the size fills the same place on a real screen, and changing over costs no picture."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+
+import framewire as fw
+from benchmarks import probe
+from framewire.engine.rungs import FULL, HALF, Rung, Rungs
+from tests.e2e.conftest import NewPage
+from tests.e2e.stage import SLACK, Publisher, address, advances, debug, painted, say, showing, until
+from tests.e2e.test_picture import framed, on_show, psnr
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+
+class Will:
+    """Puts every viewer on one rung, whatever its way takes."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.rung: Rung = FULL
+        monkeypatch.setattr(Rungs, "review", lambda rungs, spent, thin, now: self.review(rungs))
+
+    def review(self, rungs: Rungs[object]) -> dict[object, Rung]:
+        moves = {key: self.rung for key, viewer in rungs._viewers.items() if viewer.rung != self.rung}
+        for key in moves:
+            rungs._viewers[key].rung = self.rung
+        return moves
+
+
+@pytest.mark.parametrize("codec", ["h264", "vp8"])
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (641, 481)])
+async def test_half_the_size_fills_the_same_place(
+    new_page: NewPage, monkeypatch: pytest.MonkeyPatch, codec: str, width: int, height: int
+):
+    will = Will(monkeypatch)
+    picture = framed(width, height, "rgb")
+    async with fw.serve(width, height, port=0, codecs=[codec], engine="inline") as display:
+        async with on_show(display, [picture]):
+            page = await new_page(address(display.url, mode="webrtc", chrome="0"), width=width, height=height)
+            await showing(page, "webrtc")
+            will.rung = HALF
+
+            async def halved() -> bool:
+                return bool((await debug(page))["video"]["width"] < width)
+
+            await until(halved)
+            await until(lambda: display.stats["encodings"] == [f"{codec}-half"])
+
+            async def close() -> bool:
+                quality[:] = [psnr(await painted(page), picture)]
+                return quality[0] > 28
+
+            quality: list[float] = []
+            await until(close)
+            seen = (await painted(page)).astype(int)
+            for y, x in ((8, 8), (8, -8), (-8, 8), (-8, -8)):
+                assert np.abs(seen[y, x] - picture[y, x].astype(int)).max() < 24
+            say(f"{codec} {width}x{height} at half size: {quality[0]:.1f} dB")
+
+
+async def test_changing_over_and_back_costs_no_picture(new_page: NewPage, monkeypatch: pytest.MonkeyPatch):
+    will = Will(monkeypatch)
+    async with fw.serve(640, 480, port=0, codecs=["h264"], engine="inline") as display:
+        with Publisher(display):
+            page = await new_page(display.url)
+            await showing(page, "webrtc")
+            await probe.start(page)
+            sizes = set()
+            for rung in (HALF, FULL, HALF, FULL):
+                will.rung = rung
+                await asyncio.sleep(1.5)
+                sizes.add((await debug(page))["video"]["width"])
+            seen = await probe.take(page)
+            report = probe.report(seen, {})
+            say(f"four changes: {report}")
+            assert sizes == {320, 640}
+            assert advances(seen)
+            assert report.gap < 400 * SLACK
