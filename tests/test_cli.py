@@ -56,8 +56,9 @@ def test_the_demo_hands_its_options_on(monkeypatch: pytest.MonkeyPatch) -> None:
         return Staged()
 
     monkeypatch.setattr(cli, "serve", serve)
-    assert cli.main(["demo", "--no-open", "--size", "8x4", "--chroma", "444", "--seconds", "0.01"]) == 0
-    assert asked == {"size": (8, 4), "fps": 60.0, "host": "127.0.0.1", "port": None, "chroma": "444"}
+    assert cli.main(["demo", "--no-open", "--size", "8x4", "--chroma", "444", "--smooth", "--seconds", "0.01"]) == 0
+    choices = {"chroma": "444", "latency": "smooth"}
+    assert asked == {"size": (8, 4), "fps": 60.0, "host": "127.0.0.1", "port": None, **choices}
 
 
 class Staged:

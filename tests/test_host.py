@@ -11,9 +11,10 @@ import pytest
 
 from framewire import host as host_module
 from framewire.errors import ClosedError, EngineError
-from framewire.host import HostOptions, InlineHost, Outlet, ProcessHost, StreamOptions, exposed, open_sockets
+from framewire.host import InlineHost, Outlet, ProcessHost, open_sockets
 from framewire.link.control import AddStream, EngineStats, Failed, InputArrived, Ready, RemoveStream, Ring, Viewers
 from framewire.link.ring import RingReader, RingWriter
+from framewire.options import HostOptions, StreamOptions, exposed
 from tests.viewer import connected, eventually, flat, same
 
 TOKEN = "only-those-who-know-it-come-in"
@@ -154,7 +155,7 @@ def test_an_engine_is_told_what_was_asked_for(ear: Ear) -> None:
     host = ProcessHost(options, ear)
     configure: Any = host._process.configure  # type: ignore[attr-defined]
     assert (configure.token, configure.allowed_hosts, configure.allowed_origins) == (TOKEN, ("a",), ("b",))
-    assert configure.options == {"exposed": True, "codecs": ("vp8",)}
+    assert configure.options == {"exposed": True, "codecs": ("vp8",), "smooth": False}
     host.close()
 
 

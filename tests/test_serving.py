@@ -15,8 +15,8 @@ import pytest
 
 import framewire as fw
 from framewire import serving
-from framewire.host import HostOptions, StreamOptions
 from framewire.link import listen
+from framewire.options import HostOptions, StreamOptions
 from tests.viewer import connected, flat
 
 

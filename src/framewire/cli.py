@@ -17,7 +17,7 @@ from framewire._version import __version__
 from framewire.arrays import MAX_SIDE
 from framewire.display import Display
 from framewire.errors import FramewireError
-from framewire.host import exposed
+from framewire.options import exposed
 from framewire.patterns import PATTERNS
 from framewire.publishing import publish_loop
 from framewire.serving import serve
@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     demo.add_argument("--port", type=int, default=None, help="8765, or any free one; 0 for any free one")
     demo.add_argument("--mode", choices=("auto", "webrtc", "webcodecs", "lossless"), default="auto")
+    demo.add_argument("--smooth", action="store_true", help="let the browser hold frames back for an even rhythm")
     demo.add_argument("--chroma", choices=("420", "444"), default="420", help="444: colour as sharp as light")
     demo.add_argument("--no-open", action="store_true", help="do not open a browser")
     demo.add_argument("--seconds", type=float, default=None, help="end by itself after so long")
@@ -81,7 +82,8 @@ def _fps(text: str) -> float:
 
 def _demo(options: argparse.Namespace) -> int:
     width, height = options.size
-    with serve(width, height, fps=options.fps, host=options.host, port=options.port, chroma=options.chroma) as display:
+    asked: dict[str, Any] = {"host": options.host, "port": options.port, "chroma": options.chroma}
+    with serve(width, height, fps=options.fps, latency="smooth" if options.smooth else "low", **asked) as display:
         display.wait_ready()
         render = PATTERNS[options.pattern](width, height)
         number = iter(range(1 << 62))

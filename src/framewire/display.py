@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from framewire.arrays import Layout, as_pixels
 from framewire.errors import ClosedError
-from framewire.host import StreamOptions
+from framewire.options import StreamOptions
 
 if TYPE_CHECKING:
     from framewire.notebook import Canvas, Viewer

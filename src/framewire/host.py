@@ -8,10 +8,8 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from framewire.engine.gate import is_loopback
 from framewire.errors import ClosedError, EngineError
 from framewire.frame import Pixels
 from framewire.link.control import (
@@ -29,51 +27,11 @@ from framewire.link.control import (
 from framewire.link.launch import EngineProcess
 from framewire.link.listen import bind
 from framewire.link.ring import LocalSlot, RingWriter
+from framewire.options import HostOptions, StreamOptions, exposed
 
 if TYPE_CHECKING:
     from framewire.engine.hub import Hub
     from framewire.engine.server import WebServer
-
-Chroma = Literal["420", "444"]
-
-
-@dataclass(frozen=True)
-class HostOptions:
-    """What holds for a whole engine. Raises ``ValueError`` for codecs that there are not."""
-
-    token: str = field(repr=False)
-    host: str = "127.0.0.1"
-    port: int | None = None
-    allow_origins: tuple[str, ...] = ()
-    allow_hosts: tuple[str, ...] = ()
-    ice_servers: tuple[dict[str, Any], ...] = ()
-    codecs: tuple[str, ...] = ("h264", "vp8")
-    chroma: Chroma = "420"
-
-    def __post_init__(self) -> None:
-        if unknown := set(self.codecs) - {"h264", "vp8"}:
-            raise ValueError(f"codecs {sorted(unknown)} are unknown: 'h264', 'vp8'")
-        if self.chroma not in ("420", "444"):
-            raise ValueError(f"chroma={self.chroma!r:.40} is unknown: '420', '444'")
-        if self.chroma == "444" and "h264" not in self.codecs:
-            raise ValueError("chroma='444' needs 'h264' among the codecs: no other has it")
-
-    @property
-    def video_codecs(self) -> tuple[str, ...]:
-        """What the engine is to offer, best first."""
-        return ("h264_444", *self.codecs) if self.chroma == "444" else self.codecs
-
-
-@dataclass(frozen=True)
-class StreamOptions:
-    """What a stream is from its beginning."""
-
-    id: int
-    name: str
-    width: int
-    height: int
-    fps: float
-    max_bitrate: int
 
 
 class Outlet(Protocol):
@@ -111,11 +69,6 @@ class EngineHost(Protocol):
     async def aclose(self) -> None: ...
 
 
-def exposed(host: str) -> bool:
-    """Whether this address is reached from other machines."""
-    return not is_loopback(host)
-
-
 def open_sockets(options: HostOptions) -> list[socket.socket]:
     """Listening sockets. Raises EngineError naming the port that is taken."""
     return bind("" if options.host in ("0.0.0.0", "*") else options.host, options.port)
@@ -133,7 +86,11 @@ class ProcessHost:
             allowed_origins=options.allow_origins,
             allowed_hosts=options.allow_hosts,
             ice_servers=options.ice_servers,
-            options={"exposed": exposed(options.host), "codecs": options.video_codecs},
+            options={
+                "exposed": exposed(options.host),
+                "codecs": options.video_codecs,
+                "smooth": options.latency == "smooth",
+            },
         )
         self._process = EngineProcess(sockets, configure, on_message=self._take)
 
@@ -366,6 +323,7 @@ def _inline_hub(options: HostOptions, voice: _InlineVoice) -> tuple[Hub, WebServ
         hosts=options.allow_hosts,
         origins=options.allow_origins,
         exposed=exposed(options.host),
+        smooth=options.latency == "smooth",
         ice_servers=ice_servers(options.ice_servers),
         codecs=_codecs(options.video_codecs),
     )

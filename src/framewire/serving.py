@@ -8,24 +8,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import secrets
 import threading
 import weakref
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
 from typing import Any, Literal
 
-from framewire.arrays import MAX_SIDE
 from framewire.display import DEFAULT_STREAM, Display, _call
-from framewire.engine.gate import MIN_TOKEN
 from framewire.errors import ClosedError
-from framewire.host import Chroma, EngineHost, HostOptions, InlineHost, ProcessHost, StreamOptions, exposed
+from framewire.host import EngineHost, InlineHost, ProcessHost
+from framewire.options import MAX_BITRATE, Chroma, HostOptions, Latency, host_options, stream_options
 
 log = logging.getLogger("framewire")
 
 Engine = Literal["process", "inline"]
-
-MAX_BITRATE = 20_000_000
 
 
 class Server:
@@ -136,7 +132,7 @@ class Server:
         with self._lock:
             if self._closed:
                 raise ClosedError("the server is closed")
-            options = _stream_options(self._next_id, name, width, height, fps, max_bitrate)
+            options = stream_options(self._next_id, name, width, height, fps, max_bitrate)
             if old := self._displays.get(name):
                 old._finish(f"the display was replaced by a newer one of the same name, {name!r} (name= gives several)")
             self._next_id += 1
@@ -241,6 +237,7 @@ def serve(
     ice_servers: Iterable[dict[str, Any]] = (),
     codecs: Iterable[str] = ("h264", "vp8"),
     chroma: Chroma = "420",
+    latency: Latency = "low",
     event_queue_size: int = 4096,
 ) -> Display:
     """A stream to publish ``width`` x ``height`` frames into; other sizes may follow.
@@ -254,13 +251,14 @@ def serve(
     connect, ``allow_hosts`` further names this server is reached under. ``ice_servers`` are STUN and TURN
     servers as in ``RTCConfiguration``; none by default. ``max_bitrate`` (bits a second) caps one encoding.
     ``chroma="444"`` keeps thin coloured lines as sharp in colour as in light for viewers that decode it (Chromium);
-    the others get the usual half, and both kinds at once cost two encodings.
+    the others get the usual half, and both kinds at once cost two encodings. ``latency="smooth"`` lets browsers hold
+    frames back for about a tenth of a second, so that their rhythm is even where the way to them is not.
 
     ``await serve(...)`` waits until the port is served. Raises `EngineError` naming what is in the way, a
     taken port for instance, and ``ValueError`` for arguments that make no sense.
     """
-    _stream_options(0, name, width, height, fps, max_bitrate)
-    options = _host_options(host, port, token, allow_origins, allow_hosts, ice_servers, codecs, chroma)
+    stream_options(0, name, width, height, fps, max_bitrate)
+    options = host_options(host, port, token, allow_origins, allow_hosts, ice_servers, codecs, chroma, latency)
     with _shared_lock:
         server = _share(options, engine, given_token=token)
         try:
@@ -281,13 +279,14 @@ def serve_server(
     ice_servers: Iterable[dict[str, Any]] = (),
     codecs: Iterable[str] = ("h264", "vp8"),
     chroma: Chroma = "420",
+    latency: Latency = "low",
     streams: Iterable[dict[str, Any]] = (),
 ) -> Server:
     """An engine of its own with any number of streams on one port; see `serve` for the arguments.
 
     ``streams`` are begun at once: dicts with ``name``, ``width``, ``height`` and what `Server.add_stream` takes.
     """
-    options = _host_options(host, port, token, allow_origins, allow_hosts, ice_servers, codecs, chroma)
+    options = host_options(host, port, token, allow_origins, allow_hosts, ice_servers, codecs, chroma, latency)
     server = Server(options, engine)
     try:
         for stream in streams:
@@ -332,57 +331,6 @@ def _same_loop(server: Server) -> bool:
     try:
         return asyncio.get_running_loop() is host._loop
     except RuntimeError:
-        return False
-
-
-def _host_options(
-    host: str,
-    port: int | None,
-    token: str | None,
-    allow_origins: Iterable[str],
-    allow_hosts: Iterable[str],
-    ice_servers: Iterable[dict[str, Any]],
-    codecs: Iterable[str],
-    chroma: Chroma,
-) -> HostOptions:
-    if token is not None and len(token) < MIN_TOKEN:
-        raise ValueError(
-            f"token is {len(token)} characters; {MIN_TOKEN} at least (128 bits: secrets.token_urlsafe(16))"
-        )
-    if isinstance(allow_origins, str) or isinstance(allow_hosts, str):
-        raise ValueError("allow_origins and allow_hosts are lists of strings")
-    if exposed(host):
-        log.info("framewire: listening on %s, other machines can reach it; the token guards it", host)
-    return HostOptions(
-        token=token or secrets.token_urlsafe(16),
-        host=host,
-        port=port,
-        allow_origins=tuple(allow_origins),
-        allow_hosts=tuple(name.lower() for name in allow_hosts),
-        ice_servers=tuple(ice_servers),
-        codecs=tuple(codecs),
-        chroma=chroma,
-    )
-
-
-def _stream_options(id_: int, name: Any, width: int, height: int, fps: float, max_bitrate: int) -> StreamOptions:
-    """What was given, checked: the engine takes integers for integers, and nothing else."""
-    if not (isinstance(name, str) and 1 <= len(name) <= 128):
-        raise ValueError(f"a stream's name is a string of 1 to 128 characters, not {name!r:.200}")
-    if not (_is_side(width) and _is_side(height)):
-        raise ValueError(f"{width!r:.40} x {height!r:.40} is no frame size: 1 to {MAX_SIDE} pixels a side")
-    if not 0 < fps <= 1000:
-        raise ValueError(f"fps={fps} makes no sense: above 0, at most 1000")
-    if not 10_000 <= max_bitrate <= 1_000_000_000:
-        raise ValueError(f"max_bitrate={max_bitrate} makes no sense: bits a second, {MAX_BITRATE} for instance")
-    return StreamOptions(id_, name, int(width), int(height), float(fps), int(max_bitrate))
-
-
-def _is_side(value: Any) -> bool:
-    """Whole numbers of any type: sizes are often computed, and come as 640.0 or from NumPy."""
-    try:
-        return bool(1 <= value <= MAX_SIDE and value == int(value))
-    except (TypeError, ValueError):
         return False
 
 

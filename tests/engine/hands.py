@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from framewire.engine import session as s
 from framewire.engine.connection import Connection
 from framewire.engine.stream import Stream, StreamConfig
 from framewire.frame import AccessUnit
-from framewire.rtc.peer import IceServer, PeerOffer
+from framewire.rtc.peer import PeerOffer
 from tests.engine.stills import Source
 
 TOKEN = "only-those-who-know-it-come-in"
@@ -63,7 +63,7 @@ class FakePeer:
 
     made: list[FakePeer]
 
-    def __init__(self, *, ice_servers: Any, on_event: Any, parity: bool) -> None:
+    def __init__(self, *, ice_servers: Any, on_event: Any, parity: bool, smooth: bool) -> None:
         self.on_event = on_event
         self.tracks: list[Any] = []
         self.sent: list[Any] = []
@@ -102,7 +102,7 @@ class FakePeer:
 class Bench:
     """A host with streams, and one connection to it."""
 
-    ice_servers: tuple[IceServer, ...] = ()
+    peer_options: ClassVar[Any] = {"ice_servers": (), "smooth": False}
 
     def __init__(self) -> None:
         self.pool = ThreadPoolExecutor(2)

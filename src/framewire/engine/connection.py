@@ -21,7 +21,7 @@ from framewire.engine.lane import Key, Parcel, Sink, VideoLane
 from framewire.engine.rate import shares
 from framewire.engine.stream import LaneName, Stream
 from framewire.errors import CloseCode, CodecRefusedError, PeerError, RemoteProtocolError
-from framewire.rtc.peer import BitrateEstimate, IceServer, KeyframeWanted, Peer, PeerEvent, PeerState, PeerTrack
+from framewire.rtc.peer import BitrateEstimate, KeyframeWanted, Peer, PeerEvent, PeerOptions, PeerState, PeerTrack
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Host(Protocol):
     """What a connection needs of the engine around it."""
 
     @property
-    def ice_servers(self) -> tuple[IceServer, ...]: ...
+    def peer_options(self) -> PeerOptions: ...
     def stream(self, id_: int) -> Stream | None: ...
     def arrived(self, stream: int, client_id: str, event: dict[str, Any]) -> None: ...
     def watched(self, stream: int) -> None: ...
@@ -270,8 +270,8 @@ class Connection:
     def _open_peer(self, effect: s.OpenPeer) -> None:
         if len(self._tasks) >= MAX_HANGING_UP:
             return self.close(CloseCode.LIMITS, "peers are opened faster than they close")
-        number, servers = effect.peer, self._host.ice_servers
-        peer = Peer(ice_servers=servers, parity=effect.parity, on_event=lambda event: self._on_peer(number, event))
+        number, options = effect.peer, self._host.peer_options
+        peer = Peer(**options, parity=effect.parity, on_event=lambda event: self._on_peer(number, event))
         self._runner = _PeerRunner(number, peer)
 
     def _hang_up(self) -> None:

@@ -22,7 +22,7 @@ from framewire.engine.lane import FrameSource
 from framewire.engine.session import Terms
 from framewire.engine.stream import Stream, StreamConfig
 from framewire.errors import CloseCode
-from framewire.rtc.peer import IceServer
+from framewire.rtc.peer import IceServer, PeerOptions
 
 WORKERS: Final = 4
 """Threads that encode and pack; each encoding uses one at a time."""
@@ -42,6 +42,8 @@ class EngineConfig:
     ice_servers: tuple[IceServer, ...] = ()
     codecs: tuple[wire.Codec, ...] = ("h264", "vp8")
     """Video codecs it may use, best first; those this machine cannot encode are left out."""
+    smooth: bool = False
+    """Whether viewers are asked to hold frames back a little, for an even rhythm."""
 
 
 class Listener(Protocol):
@@ -156,8 +158,8 @@ class Hub:
     # What connections ask (`connection.Host`)
 
     @property
-    def ice_servers(self) -> tuple[IceServer, ...]:
-        return self._config.ice_servers
+    def peer_options(self) -> PeerOptions:
+        return PeerOptions(ice_servers=self._config.ice_servers, smooth=self._config.smooth)
 
     def stream(self, id_: int) -> Stream | None:
         return self._streams.get(id_)

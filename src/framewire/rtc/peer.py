@@ -7,6 +7,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
+from typing import TypedDict
 
 from framewire.errors import PeerError
 from framewire.rtc import rtcp
@@ -33,6 +34,7 @@ __all__ = [
     "Peer",
     "PeerEvent",
     "PeerOffer",
+    "PeerOptions",
     "PeerState",
     "PeerStats",
     "PeerTrack",
@@ -45,6 +47,15 @@ CONNECT_DEADLINE = 10.0
 SILENCE_DEADLINE = 7
 """Seconds without a datagram of the viewer until it is gone. Its consent checks alone come every two."""
 CLOSE_DEADLINE = 5.0
+HOLD = 0.1
+"""Seconds that frames are held back where they shall be smooth: three at 30 a second."""
+
+
+class PeerOptions(TypedDict):
+    """What all peers of an engine have in common: arguments of `Peer`."""
+
+    ice_servers: Sequence[IceServer]
+    smooth: bool
 
 
 class Peer:
@@ -60,10 +71,12 @@ class Peer:
         ice_servers: Sequence[IceServer] = (),
         congestion_control: bool = True,
         parity: bool = False,
+        smooth: bool = False,
     ) -> None:
         """``congestion_control``: whether to ask the viewer for feedback on each packet, and to send by it.
         Without, and for a viewer that gives none, packets leave as they come and its own estimate is told.
-        ``parity``: whether the viewer understands FlexFEC-03, so that frames may be protected against loss."""
+        ``parity``: whether the viewer understands FlexFEC-03, so that frames may be protected against loss.
+        ``smooth``: whether the viewer shall hold frames back a little, for an even rhythm."""
         self._loop = asyncio.get_running_loop()
         # A clock that is steady and yet the wall's: sender reports name moments to the viewer.
         self._clock_origin = time.time() - self._loop.time()
@@ -72,6 +85,7 @@ class Peer:
         self._connection = Connection(ice_servers, self._start, self._feed, self._changed, protocol)
         self._flow: Flow | None = None
         self._wanted = 20_000_000
+        self._hold = HOLD if smooth else 0.0
         self._senders: dict[int, UnitSender] = {}
         self._mids: dict[int, str] = {}
         self._candidates = 0
@@ -129,7 +143,7 @@ class Peer:
             self._flow = Flow(slot.transport, lambda estimate: self._emit(BitrateEstimate(estimate, measured=True)))
             self._flow.pad = self._pad
             self._flow.want(self._wanted)
-        slot.unit_sender = UnitSender(track.sub, media, rtx, fec, self._flow, slot.transport, self._emit)
+        slot.unit_sender = UnitSender(track.sub, media, rtx, fec, self._flow, slot.transport, self._emit, self._hold)
         slot.name(f"framewire-{track.sub}")
         self._senders[track.sub] = slot.unit_sender
 

@@ -102,8 +102,8 @@ class Patience:
     frames that arrive together, only one is seen.
     """
 
-    def __init__(self) -> None:
-        self.seconds = 0.0
+    def __init__(self, least: float = 0.0) -> None:
+        self.seconds = self._least = least
         self._late = self._jitter = 0.0
         self._changed_at = -math.inf
 
@@ -112,7 +112,7 @@ class Patience:
         way whose delay varies by ``jitter`` seconds."""
         self._late += (min(late, 1.0) - self._late) / LATE_MEMORY
         self._jitter += (jitter - self._jitter) / LATE_MEMORY
-        wanted = self._wanted(rtt)
+        wanted = max(self._wanted(rtt), self._least)
         patience = SETTLED if wanted > self.seconds else AGAIN
         if abs(wanted - self.seconds) > NOTICED and now - self._changed_at > patience:
             self.seconds, self._changed_at = wanted, now

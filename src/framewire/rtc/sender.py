@@ -80,7 +80,9 @@ class UnitSender:
         flow: Flow,
         outlet: Outlet,
         on_event: Callable[[KeyframeWanted], None],
+        hold: float = 0.0,
     ) -> None:
+        """``hold``: seconds that the viewer shall hold frames back, at least."""
         self.sub = sub
         self.ssrc = media.ssrc
         self.stats = PeerStats()
@@ -103,7 +105,7 @@ class UnitSender:
         self._interval = 1 / 30
         self._keyframe_at = media.sequence
         self._copies: list[Sent] = []
-        self._patience = Patience()
+        self._patience = Patience(hold)
         self._held = 0.0
         self._room_at = NEVER
         self._probes_left: tuple[float, ...] = ()
