@@ -155,7 +155,8 @@ async def test_who_recovers_comes_back_and_the_encoder_is_closed(bench: Bench) -
     await bench.until("h264", fast=9_000_000, slow=9_000_000)
     await eventually(lambda: bench.encoders[1].closed)
     await eventually(lambda: bench.sizes(SLOW)[-1] == WHOLE)
-    assert bench.ladder.encodes["h264-half"] == len(bench.encoders[1].asked)
+    # One may have been in the making.
+    assert 0 <= len(bench.encoders[1].asked) - bench.ladder.encodes["h264-half"] <= 1
 
 
 async def test_the_last_on_a_rung_takes_the_encoding_along(bench: Bench) -> None:

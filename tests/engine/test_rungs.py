@@ -138,6 +138,36 @@ def test_a_newcomer_has_time_to_be_known() -> None:
     assert show.moves == []
 
 
+def test_a_newcomer_whose_estimate_falls_is_known() -> None:
+    show = Show().add(a=20e6).run(10)
+    show.add(b=20e6)
+    for limit in (2e6, 1.5e6, 0.9e6, 0.4e6, 0.3e6):
+        show.limits["b"] = limit
+        show.run(STEP)
+    show.run(2 * STEP)
+    assert show.moves == [(show.now, "b", HALF)] and show.now < 110 + NEWCOMER
+
+
+def test_who_cannot_take_half_of_it_moves_sooner() -> None:
+    moved = []
+    for limit in (5e6, 1e6):
+        show = Show().add(a=20e6, b=20e6).run(10)
+        show.limits["b"] = limit
+        show.run(5)
+        moved.append(show.moves[0][0] - 110)
+    assert moved[1] < moved[0] <= DOWN + 2 * STEP
+
+
+def test_where_to_may_change_while_he_waits() -> None:
+    """An estimate falls in steps, and each of them names another rung."""
+    show = Show().add(a=20e6, b=20e6).run(10)
+    show.limits["b"] = 4e6
+    show.run(DOWN / 2)
+    show.limits["b"] = 300e3
+    show.run(DOWN / 2 + STEP)
+    assert [(key, rung) for _, key, rung in show.moves] == [("b", HALF)]
+
+
 def test_a_newcomer_on_a_wide_way_does_not_flood_who_was_there() -> None:
     show = Show().add(slow=300e3).run(10)
     show.add(fast=20e6)

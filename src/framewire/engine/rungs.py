@@ -37,7 +37,13 @@ SOON, HOPELESS = 0.4, 0.5
 UP: Final = 3.0
 """Seconds for which the next better must have fitted."""
 NEWCOMER: Final = 3.0
-"""Seconds in which a new viewer's estimate is still being found."""
+"""Seconds in which a new viewer's estimate is still being found, unless it falls."""
+STEADY, LONGEST_FALL = 0.3, 2.0
+"""Seconds that an estimate must not have fallen, and for how long a falling one is waited for."""
+FALLS: Final = 0.9
+"""Of the lowest of late: less is a fall."""
+FELL: Final = 0.6
+"""Of the first estimate: less means that the way took not even that, and waiting finds no more."""
 FRESH: Final = 1.2
 """Seconds in which a new viewer raises no target: those whom that would flood move first."""
 REGRET: Final = 15.0
@@ -57,6 +63,12 @@ def thin(width: int, height: int, fps: float) -> float | None:
 @dataclass(slots=True)
 class _Viewer:
     since: float
+    unknown: float
+    """The limit of one of whom nothing is known."""
+    first: float | None = None
+    """The first that was."""
+    lowest: float = float("inf")
+    fell_at: float = float("-inf")
     rung: Rung = FULL
     visible: bool = True
     fresh: bool = True
@@ -76,7 +88,7 @@ class Rungs(Generic[K]):
 
     def add(self, key: K, now: float) -> None:
         """A viewer comes, and begins at the top: nothing is known of its way yet."""
-        self._viewers[key] = _Viewer(now)
+        self._viewers[key] = _Viewer(now, self._limit(key))
 
     def remove(self, key: K) -> None:
         self._viewers.pop(key, None)
@@ -106,7 +118,7 @@ class Rungs(Generic[K]):
         moves: dict[K, Rung] = {}
         alone = sum(viewer.visible for viewer in self._viewers.values()) == 1
         for key, viewer in self._viewers.items():
-            viewer.fresh = now - viewer.since < FRESH
+            self._look(key, viewer, now)
             if not viewer.visible:
                 continue
             wanted = FULL if alone else self._wanted(self._limit(key), viewer.rung, spent, thin)
@@ -114,11 +126,21 @@ class Rungs(Generic[K]):
             if (wanted > viewer.rung) != (viewer.wanted > viewer.rung) or wanted == viewer.rung:
                 viewer.wanted_since = now
             viewer.wanted = wanted
-            if wanted != viewer.rung and now >= self._move_at(key, viewer, spent):
+            if wanted != viewer.rung and now >= self._move_at(key, viewer, spent, now):
                 moves[key] = wanted
         for key, rung in moves.items():
             self._move(self._viewers[key], rung, now)
         return moves
+
+    def _look(self, key: K, viewer: _Viewer, now: float) -> None:
+        limit = self._limit(key)
+        viewer.fresh = now - viewer.since < FRESH
+        if viewer.first is None and limit != viewer.unknown:
+            viewer.first = limit
+        if limit < FALLS * viewer.lowest:
+            viewer.fell_at = now
+        if not FALLS * viewer.lowest <= limit <= viewer.lowest / FALLS:
+            viewer.lowest = limit
 
     def _wanted(self, limit: float, rung: Rung, spent: Mapping[Rung, float], thin: float | None) -> Rung:
         better = (each for each in RUNGS[:rung] if self._takes_in(each, limit, spent, thin))
@@ -149,11 +171,17 @@ class Rungs(Generic[K]):
             return False
         return limit >= COMPANY[rung] * self._best(rung)
 
-    def _move_at(self, key: K, viewer: _Viewer, spent: Mapping[Rung, float]) -> float:
+    def _move_at(self, key: K, viewer: _Viewer, spent: Mapping[Rung, float], now: float) -> float:
         if viewer.wanted < viewer.rung:
             return viewer.wanted_since + viewer.patience
-        hopeless = self._limit(key) < HOPELESS * spent.get(viewer.rung, 0.0)
-        return max(viewer.wanted_since + (SOON if hopeless else DOWN), viewer.since + NEWCOMER)
+        limit = self._limit(key)
+        fell = viewer.first is not None and limit < FELL * viewer.first
+        if now - viewer.since < NEWCOMER and not fell:
+            return viewer.since + NEWCOMER
+        hopeless = limit < HOPELESS * spent.get(viewer.rung, 0.0)
+        # Not while it still falls: the next rung would be wrong as well.
+        steady = min(viewer.fell_at + STEADY, viewer.wanted_since + LONGEST_FALL)
+        return max(viewer.wanted_since + (SOON if hopeless else DOWN), steady)
 
     def _move(self, viewer: _Viewer, rung: Rung, now: float) -> None:
         if rung < viewer.rung:
