@@ -11,6 +11,7 @@ import av
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
+from framewire.codec import nvenc
 from framewire.codec.base import VideoCodec
 from framewire.codec.colour import FULL, LIMITED, SMPTE170M, Chroma, to_video_frame
 from framewire.codec.pace import Pace
@@ -69,6 +70,7 @@ class H264Encoder:
         self._pace = Pace(fps)
         self._interval = 1 / fps
         self._count = 0
+        self._by_card = False
 
     @property
     def codec(self) -> VideoCodec:
@@ -83,7 +85,13 @@ class H264Encoder:
             packets = self._encode(picture, frame.time_us, keyframe)
         except av.error.FFmpegError as error:
             self._context = None
-            raise EncoderError(f"libx264 refused a {frame.width}x{frame.height} frame: {error}") from error
+            if self._by_card:
+                nvenc.give_up(str(error))
+            raise EncoderError(f"{self._name} refused a {frame.width}x{frame.height} frame: {error}") from error
+        if len(packets) != 1 and self._by_card:
+            self._context = None
+            nvenc.give_up("it holds frames back")
+            raise EncoderError("the card's encoder was left; the next frame is encoded without it")
         assert len(packets) == 1, "tune=zerolatency: one packet for each frame, at once"
         packet = packets[0]
         return AccessUnit(
@@ -117,6 +125,18 @@ class H264Encoder:
             context.bit_rate = rate
 
     def _open(self, width: int, height: int) -> VideoCodecContext:
+        buffer = round(self._max_bitrate / self._fps * BUFFER_FRAMES)
+        card = None
+        if self._kind.chroma == "420":
+            card = nvenc.open_nvenc(width, height, self._fps, self._ceiling, buffer)
+        self._by_card = card is not None
+        return card or self._open_x264(width, height, buffer)
+
+    @property
+    def _name(self) -> str:
+        return nvenc.LIBRARY if self._by_card else "libx264"
+
+    def _open_x264(self, width: int, height: int, buffer: int) -> VideoCodecContext:
         context = av.CodecContext.create("libx264", "w")
         kind = self._kind
         context.width, context.height, context.pix_fmt = width, height, kind.pixels
@@ -134,7 +154,7 @@ class H264Encoder:
             # Opened at the ceiling and with a buffer: only so does x264 follow a live bit_rate, and never
             # above where it was opened.
             "maxrate": str(self._ceiling),
-            "bufsize": str(round(self._max_bitrate / self._fps * BUFFER_FRAMES)),
+            "bufsize": str(buffer),
             "forced-idr": "1",
             "x264-params": f"keyint=infinite:scenecut=0:repeat-headers=1:{kind.coding}",
         }
