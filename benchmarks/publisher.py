@@ -1,0 +1,67 @@
+"""``python -m benchmarks.publisher``: what `publish` takes at a thousand frames a second, against copying the frame.
+
+Must not know how a frame travels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+
+import numpy as np
+import numpy.typing as npt
+import psutil
+
+import framewire as fw
+
+
+def timed(frames: npt.NDArray[np.uint8], rate: float, seconds: float, display: fw.Display) -> npt.NDArray[np.float64]:
+    """Seconds that each publish took, and each plain copy of the same frame beside it: two rows."""
+    # As many places as the ring has: one alone would stay in the processor's cache.
+    spare = np.zeros_like(frames)
+    took: list[tuple[float, float]] = []
+    began = time.perf_counter()
+    while (now := time.perf_counter()) - began < seconds:
+        frame = frames[len(took) % len(frames)]
+        display.publish(frame)
+        published = time.perf_counter()
+        np.copyto(spare[len(took) % len(spare)], frame)
+        copied = time.perf_counter()
+        took.append((published - now, copied - published))
+        # No catching up: a burst after a stall would measure the stall twice.
+        time.sleep(max(0.0, 1 / rate - (time.perf_counter() - now)))
+    return np.array(took).T
+
+
+async def measure(width: int, height: int, rate: float, seconds: float) -> int:
+    frames = np.random.default_rng(1).integers(0, 255, (4, height, width, 3), np.uint8)
+    async with fw.serve(width, height, port=0, name="publisher") as display:
+        await asyncio.to_thread(timed, frames, rate, 1.0, display)
+        processes = [psutil.Process(), *psutil.Process().children()]
+        before = [process.memory_info().rss for process in processes]
+        publish, copy = await asyncio.to_thread(timed, frames, rate, seconds, display)
+        grown = [(process.memory_info().rss - rss) / 2**20 for process, rss in zip(processes, before, strict=True)]
+    assert len(grown) == 2, "the engine is a process of its own"
+    for name, times in (("publish", publish), ("a copy", copy)):
+        p50, p99 = np.percentile(times, (50, 99)) * 1e3
+        print(f"{name:8s} p50 {p50:.3f} ms, p99 {p99:.3f} ms")
+    ratio = np.percentile(publish, 99) / np.percentile(copy, 99)
+    print(f"{len(publish) / seconds:.0f} fps of {width}x{height}; p99 of publish is {ratio:.2f} p99 of a copy")
+    print(f"memory grew by {grown[0]:+.1f} MiB here and {grown[1]:+.1f} MiB in the engine")
+    return 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.publisher", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--size", default="1280x720")
+    parser.add_argument("--fps", type=float, default=1000.0)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    options = parser.parse_args()
+    width, height = map(int, options.size.split("x"))
+    return asyncio.run(measure(width, height, options.fps, options.seconds))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
