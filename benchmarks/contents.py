@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 FRAMES = 48
-CONTENTS = ("plot", "field", "text", "noise", "still")
+CONTENTS = ("plot", "field", "text", "noise", "snow", "still")
 VERSION = 1
 """Of the drawings; another one is drawn anew."""
 
@@ -98,6 +98,11 @@ def _noise(width: int, height: int) -> Callable[[int], np.ndarray]:
     return draw
 
 
+def _snow(width: int, height: int) -> Callable[[int], np.ndarray]:
+    """Nothing but chance: no two frames have anything in common, and none gets smaller."""
+    return lambda number: np.random.default_rng((11, number)).integers(0, 256, (height, width, 3), np.uint8)
+
+
 def _still(width: int, height: int) -> Callable[[int], np.ndarray]:
     """A plot that stands, but for one number."""
     from framewire.patterns import plot
@@ -117,6 +122,7 @@ _DRAWERS: dict[str, Callable[[int, int], Callable[[int], np.ndarray]]] = {
     "field": _field,
     "text": _text,
     "noise": _noise,
+    "snow": _snow,
     "still": _still,
 }
 

@@ -46,6 +46,8 @@ SCENARIOS = {
         Scenario("1080p30", 1920, 1080),
         Scenario("720p60", fps=60.0),
         Scenario("1080p60", 1920, 1080, 60.0),
+        Scenario("1080p30-snow", 1920, 1080, content="snow"),
+        Scenario("1080p60-still", 1920, 1080, 60.0, content="still"),
         Scenario("720p30-field", content="field"),
         Scenario("720p30-text", content="text"),
         Scenario("720p30-noise", content="noise"),

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import aiohttp
@@ -17,7 +18,7 @@ import numpy as np
 import xxhash
 
 from framewire import wire
-from framewire.codec.lossless import MAX_MESSAGE, Assembler, Header, unpack
+from framewire.codec.lossless import MAX_MESSAGE, Assembler, Header, base_of, unpack
 from framewire.frame import AccessUnit, Pixels
 
 PATIENCE = 30.0
@@ -40,6 +41,8 @@ class Viewer:
         """The header of every binary message, in order."""
         self._subs: dict[tuple[int, bool], int] = {}
         self._assemblers: dict[tuple[int, bool], Assembler] = {}
+        self._pictures: dict[int, tuple[int, Pixels]] = {}
+        """The newest frame's number and pixels, by stream."""
         self._highest = 0
         self._messages: list[Any] = []
         self._units: list[AccessUnit] = []
@@ -140,9 +143,17 @@ class Viewer:
             return
         sub = self._subs[kind]
         self.under_way[sub] = self.under_way.get(sub, 0) + 1
-        self._units.append(unit)
+        self._units.append(self._whole(header.stream, unit) if unit.pixel_format else unit)
         if self.acking:
             await self.acknowledge(unit, sub)
+
+    def _whole(self, stream: int, unit: AccessUnit) -> AccessUnit:
+        """A lossless unit as it would be if it built on nothing; checked, whatever the test goes on to do."""
+        number, base = self._pictures.get(stream, (None, None))
+        assert base_of(unit) in (None, number), f"a delta on frame {base_of(unit)}, and this viewer has {number}"
+        pixels = unpack(unit, base)
+        self._pictures[stream] = unit.number, pixels
+        return unit if unit.keyframe else replace(unit, codec="raw", data=pixels.tobytes(), keyframe=True)
 
 
 @contextlib.asynccontextmanager

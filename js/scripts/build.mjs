@@ -3,6 +3,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { wasmModule } from "./wasm.mjs";
 
 const at = (path) => fileURLToPath(new URL(path, import.meta.url));
 const OUT = at("../../src/framewire/static/");
@@ -20,21 +21,23 @@ async function bundle(entry, options) {
  * and a page that allows no worker calls it. One copy for both.
  */
 async function workerModule() {
-  const iife = await bundle("worker/worker.ts", { format: "iife", globalName: "framewire_worker" });
+  const plugins = [generated("wasm", await wasmModule())];
+  const iife = await bundle("worker/worker.ts", { format: "iife", globalName: "framewire_worker", plugins });
   return `export function workerBody() {\n${iife}\nreturn framewire_worker;\n}\n`;
 }
 
-function workerPlugin(contents) {
+/** A module that is made here and imported as `framewire:<name>`. */
+function generated(name, contents) {
   return {
-    name: "framewire-worker",
+    name: `framewire-${name}`,
     setup(esbuild) {
-      esbuild.onResolve({ filter: /^framewire:worker$/ }, ({ path }) => ({ path, namespace: "framewire" }));
-      esbuild.onLoad({ filter: /.*/, namespace: "framewire" }, () => ({ contents, loader: "js" }));
+      esbuild.onResolve({ filter: new RegExp(`^framewire:${name}$`) }, ({ path }) => ({ path, namespace: `framewire-${name}` }));
+      esbuild.onLoad({ filter: /.*/, namespace: `framewire-${name}` }, () => ({ contents, loader: "js" }));
     },
   };
 }
 
-const plugins = [workerPlugin(await workerModule())];
+const plugins = [generated("worker", await workerModule())];
 const style = async (text) => (await build({ ...common, stdin: { contents: text, loader: "css" } })).outputFiles[0].text;
 const css = (name) => readFileSync(`${SRC}main/${name}`, "utf8");
 

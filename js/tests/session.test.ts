@@ -213,8 +213,17 @@ describe("a decoder that fails", () => {
   });
   test("behind by too much asks for a keyframe in its report", () => {
     const stage = new Stage().open(1, "webcodecs").ready().pass(200).clear();
-    stage.feed({ type: "keyframe_wanted", stream: 1 });
+    stage.feed({ type: "keyframe_wanted", stream: 1, lossless: false });
     expect(stage.sent("report")).toMatchObject([{ keyframe: true }]);
+  });
+  test("and so does a lossless picture that is lost, of its own subscription and once", () => {
+    const stage = new Stage().open(1, "webcodecs").open(2, "lossless").ready().pass(200).clear();
+    stage.feed({ type: "keyframe_wanted", stream: 1, lossless: true });
+    const asked = stage.sent("report").filter((one) => one.keyframe);
+    expect(asked).toHaveLength(1);
+    expect(asked).not.toMatchObject([{ sub: 1 }]);
+    stage.clear().pass(1500);
+    expect(stage.sent("report").filter((one) => one.keyframe)).toEqual([]);
   });
 });
 

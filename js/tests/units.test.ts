@@ -15,7 +15,7 @@ interface Part {
 function message({ frame = 1, stream = 1, codec = 1, size, offset, bytes }: Part): Uint8Array {
   const out = new Uint8Array(HEADER_BYTES + bytes.length);
   const view = new DataView(out.buffer);
-  out.set([1, codec, codec === 16 ? 0 : 1, 0]);
+  out.set([1, codec, codec === 16 ? 0 : 1, codec === 16 ? 0 : 1]);
   view.setUint32(4, stream, true);
   view.setUint32(8, frame, true);
   view.setUint16(12, 4, true);

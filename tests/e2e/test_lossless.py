@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
+import signal
+from base64 import b64decode
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,8 +15,11 @@ import pytest
 import xxhash
 
 import framewire as fw
+from framewire.codec.lossless import Header
+from framewire.engine import server
 from tests.e2e.conftest import NewPage
 from tests.e2e.stage import CHANNELS, address, debug, say, showing, until
+from tests.viewer import connected
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -77,17 +84,151 @@ async def counted(page: Page, frames: int) -> dict[str, Any] | None:
 
 @pytest.mark.parametrize("size", [(641, 481), (3, 2)])
 async def test_the_canvas_holds_every_pixel_as_published(new_page: NewPage, size: tuple[int, int]):
-    from base64 import b64decode
-
-    from PIL import Image
-
     pixels = np.random.default_rng(6).integers(0, 256, (size[1], size[0], 3), np.uint8)
     async with fw.serve(*size, port=0) as display:
         display.publish(pixels)
         page = await new_page(address(display.url, mode="lossless"))
         await showing(page, "lossless")
-        picture = Image.open(io.BytesIO(b64decode(await page.evaluate(CAPTURE))))
-        assert np.array_equal(np.asarray(picture.convert("RGB")), pixels)
+        assert np.array_equal(await canvas(page), pixels)
+
+
+async def canvas(page: Page) -> np.ndarray:
+    """The pixels of the page's view, read back from its canvas."""
+    from PIL import Image
+
+    picture = Image.open(io.BytesIO(b64decode(await page.evaluate(CAPTURE))))
+    return np.asarray(picture.convert("RGB"))
+
+
+class Scene:
+    """A picture of which little changes at a time, here and there; and the checksum of each that was published."""
+
+    def __init__(self, display: fw.Display, shape: tuple[int, int, int]) -> None:
+        self.display = display
+        self.published: dict[int, int] = {}
+        self._random = np.random.default_rng(8)
+        self.resize(shape)
+
+    def resize(self, shape: tuple[int, int, int]) -> None:
+        self.pixels = self._random.integers(0, 256, shape, np.uint8)
+
+    def publish(self) -> int:
+        """The number of the frame."""
+        height, width = self.pixels.shape[:2]
+        for _ in range(4):
+            top, left = self._random.integers(0, height), self._random.integers(0, width)
+            spot = self.pixels[top : top + 9, left : left + 9]
+            spot[...] = self._random.integers(0, 256, spot.shape, np.uint8)
+        number = len(self.published) + 1
+        self.published[number] = xxhash.xxh32_intdigest(self.pixels.tobytes())
+        self.display.publish(self.pixels)
+        return number
+
+    def all_exact(self, checked: list[list[int]]) -> bool:
+        return bool(checked) and all(self.published[number] == checksum for number, checksum in checked)
+
+
+def listen(page: Page) -> list[Header]:
+    """The headers of all lossless messages that the page receives from now on."""
+    headers: list[Header] = []
+
+    def heard(payload: str | bytes) -> None:
+        if isinstance(payload, bytes):
+            headers.append(Header.parse(payload))
+
+    page.on("websocket", lambda socket: socket.on("framereceived", heard))
+    return headers
+
+
+async def played(page: Page, scene: Scene, frames: int, turn: Callable[[int], object] = lambda _: None) -> None:
+    """Publish so many frames, and wait until the page has the last one."""
+    for index in range(frames):
+        turn(index)
+        scene.publish()
+        await asyncio.sleep(0.02)
+    await until(lambda: up_to(page, len(scene.published)))
+
+
+@pytest.mark.parametrize("layout", ["gray", "rgb", "rgba"])
+async def test_what_changes_arrives_as_deltas_and_the_canvas_holds_every_pixel(new_page: NewPage, layout: str):
+    channels = CHANNELS[layout]
+    async with fw.serve(323, 241, port=0) as display:
+        scene = Scene(display, (241, 323, channels))
+        page = await new_page("about:blank")
+        headers = listen(page)
+        scene.publish()
+        await page.goto(address(display.url, mode="lossless"))
+        await until(lambda: up_to(page, 1))
+        # Sizes change in between: the first picture of each goes whole.
+        sizes = {30: (480, 640, channels), 60: (5, 3, channels), 90: (241, 323, channels)}
+        await played(page, scene, 120, lambda index: scene.resize(sizes[index]) if index in sizes else None)
+        checked = (await debug(page))["lossless"]
+        firsts = [header for header in headers if header.offset == 0]
+        deltas = [header for header in firsts if not header.keyframe]
+        say(layout, f"{len(checked)} checked, {len(deltas)} deltas of {len(firsts)} units")
+        assert scene.all_exact(checked) and len(checked) > 60
+        assert len(deltas) > len(firsts) / 2 and max(header.size for header in deltas) < scene.pixels.nbytes / 2
+        if channels == 3:
+            assert np.array_equal(await canvas(page), scene.pixels)
+
+
+async def test_a_slow_viewer_beside_a_fast_one_and_both_exact(new_page: NewPage):
+    async with fw.serve(640, 480, port=0) as display:
+        scene = Scene(display, (480, 640, 3))
+        scene.publish()
+        page = await new_page(address(display.url, mode="lossless"))
+        await until(lambda: up_to(page, 1))
+        async with connected(display.ws_url, display.url.partition("#token=")[2]) as slow:
+            slow.acking = False
+            sub = await slow.subscribe("default")
+            await slow.acknowledge(await slow.unit(), sub)
+            for _ in range(6):
+                await played(page, scene, 12)
+                # The viewer checks by itself that each delta builds on what it has, and every pixel.
+                unit = await slow.unit()
+                assert unit.checksum == scene.published[unit.number]
+                await slow.acknowledge(unit, sub)
+            taken = [header.number for header in slow.binary if header.offset == 0]
+            wholes = sum(header.keyframe for header in slow.binary if header.offset == 0)
+            say("the slow one took", taken)
+            assert wholes == 1 and len(taken) < 20 < len(scene.published)
+        assert scene.all_exact((await debug(page))["lossless"])
+        assert np.array_equal(await canvas(page), scene.pixels)
+
+
+async def test_a_lost_socket_begins_with_a_whole_picture_and_goes_on_exact(new_page: NewPage):
+    async with fw.serve(640, 480, port=0) as display:
+        scene = Scene(display, (480, 640, 3))
+        page = await new_page("about:blank")
+        headers = listen(page)
+        await page.goto(address(display.url, mode="lossless"))
+        await played(page, scene, 10)
+        before = len(headers)
+        engine = display.server.engine_pid
+        assert engine
+        os.kill(engine, signal.SIGKILL)
+
+        async def again() -> bool:
+            scene.publish()
+            return any(not header.keyframe for header in headers[before:])
+
+        await until(again, every=0.05)
+        await until(lambda: up_to(page, len(scene.published)))
+        assert next(header for header in headers[before:] if header.offset == 0).keyframe
+        assert scene.all_exact((await debug(page))["lossless"])
+        assert np.array_equal(await canvas(page), scene.pixels)
+
+
+async def test_without_webassembly_it_is_as_exact(new_page: NewPage, monkeypatch: pytest.MonkeyPatch):
+    policy = server.HEADERS["Content-Security-Policy"]
+    assert "'wasm-unsafe-eval'" in policy
+    monkeypatch.setitem(server.HEADERS, "Content-Security-Policy", policy.replace(" 'wasm-unsafe-eval'", ""))
+    async with fw.serve(323, 241, port=0, engine="inline") as display:
+        scene = Scene(display, (241, 323, 3))
+        page = await new_page(address(display.url, mode="lossless"))
+        await played(page, scene, 40)
+        assert scene.all_exact((await debug(page))["lossless"])
+        assert np.array_equal(await canvas(page), scene.pixels)
 
 
 async def test_a_still_scene_becomes_exact_and_video_takes_over_when_it_moves(new_page: NewPage):

@@ -117,11 +117,18 @@ def test_no_viewer_ever_gets_a_delta_whose_reference_it_missed(steps: list[tuple
             fanout.show(who, step == "show")
 
 
-def test_a_whole_picture_goes_only_to_those_who_have_it_not() -> None:
-    fanout = joined("a")
-    assert fanout.route(7, keyframe=True, again=False) == ["a"]
-    fanout.add("b", credited=True)
-    assert fanout.route(7, keyframe=True, again=False) == ["b"]
-    fanout.missed("a", 7)
-    assert fanout.route(7, keyframe=True, again=False) == ["a"], "what did not leave is sent again"
-    assert fanout.route(8, keyframe=True, again=False) == ["a", "b"]
+def test_who_is_behind_and_what_each_of_them_has() -> None:
+    fanout = joined("a", "b", "hidden")
+    fanout.show("hidden", False)
+    assert fanout.behind(1) == {"a": None, "b": None}
+    fanout.took("a", 1)
+    assert fanout.behind(1) == {"b": None}, "a has it"
+    fanout.took("b", 1)
+    fanout.took("b", 2)
+    assert fanout.behind(3) == {"a": 1}, "b has no room"
+    fanout.returned("b", 1)
+    assert fanout.behind(3) == {"a": 1, "b": 2}, "it missed nothing that a delta on frame 2 would not bring"
+    fanout.show("a", False)
+    fanout.show("a", True)
+    fanout.missed("b", -1)
+    assert fanout.behind(2) == {"a": None, "b": None}, "a came back, and what b has is worth nothing to it"

@@ -11,11 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from framewire.codec.lossless import Assembler, unpack
 from framewire.engine import lane as lane_module
 from framewire.engine import rate
-from framewire.engine.fanout import CREDITS
-from framewire.engine.lane import Key, Lane, LosslessLane, Parcel, Sink, VideoLane
+from framewire.engine.lane import Key, Lane, Parcel, Sink, VideoLane
 from tests.engine.stills import REFUSED, Encoder, Source
 from tests.viewer import eventually
 
@@ -35,11 +33,6 @@ class Bench:
 
     def video(self) -> VideoLane:
         lane = VideoLane(7, self.source, self.pool, self.encoder, CEILING)
-        self.lanes.append(lane)
-        return lane
-
-    def lossless(self) -> LosslessLane:
-        lane = LosslessLane(7, self.source, self.pool)
         self.lanes.append(lane)
         return lane
 
@@ -82,9 +75,6 @@ async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
         await lane.close()
     assert bench.source.leased == 0, "every lease was given back"
     bench.pool.shutdown()
-
-
-# Video
 
 
 async def test_a_newcomer_starts_with_a_keyframe_and_follows_with_deltas(bench: Bench) -> None:
@@ -307,63 +297,3 @@ async def test_a_peer_that_refuses_is_left_alone_until_it_asks(bench: Bench) -> 
     lane.keyframe(B)
     await eventually(lambda: len(refused) == 2)
     assert bench.encoder.asked[-1][1]
-
-
-# Lossless
-
-
-def pictures(parcels: list[Parcel]) -> list[np.ndarray]:
-    assembler = Assembler()
-    units = (assembler.feed(message) for parcel in parcels for message in parcel.messages)
-    return [unpack(unit) for unit in units if unit]
-
-
-async def test_pixels_arrive_as_they_were(bench: Bench) -> None:
-    lane = bench.lossless()
-    lane.add(A, bench.sink(A), packets=False)
-    for number in (1, 2, 3):
-        bench.publish(number)
-        await bench.reached(A, number)
-        lane.returned(A, number)
-    assert [int(picture[0, 0, 0]) for picture in pictures(bench.got[A])] == [1, 2, 3]
-
-
-async def test_without_credit_nothing_is_packed_and_with_it_the_newest_is(bench: Bench) -> None:
-    lane = bench.lossless()
-    lane.add(A, bench.sink(A), packets=False)
-    for number in range(1, 30):
-        bench.publish(number)
-        await asyncio.sleep(0.005)
-    await bench.settled(lane)
-    assert len(bench.numbers(A)) == lane.made == CREDITS
-    lane.returned(A, bench.numbers(A)[0])
-    await bench.reached(A, 29)
-    assert lane.made == CREDITS + 1
-
-
-async def test_a_frame_goes_to_nobody_twice(bench: Bench) -> None:
-    lane = bench.lossless()
-    lane.add(A, bench.sink(A), packets=False)
-    bench.publish(1)
-    await bench.reached(A, 1)
-    lane.returned(A, 1)
-    lane.add(B, bench.sink(B), packets=False)
-    await bench.reached(B, 1)
-    lane.show(A, False)
-    lane.show(A, True)
-    await bench.settled(lane)
-    assert bench.numbers(A) == [1], "a newcomer's picture is no burden to those who have it"
-
-
-async def test_what_is_sent_is_counted_for_each_viewer(bench: Bench) -> None:
-    lane = bench.lossless()
-    lane.add(A, bench.sink(A), packets=False)
-    for number in (1, 2):
-        bench.publish(number)
-        await bench.reached(A, number)
-        lane.returned(A, number)
-    fps, bits = lane.sent(A, time.monotonic())
-    assert fps > 0 and bits == sum(parcel.octets for parcel in bench.got[A]) * 8 / rate.Meter.WINDOW
-    assert lane.sent(B, time.monotonic()) == (0.0, 0.0)
-    lane.remove(A)
-    assert not lane._left, "nothing is remembered of who has gone"

@@ -98,7 +98,7 @@ export type SessionInput =
   | { readonly type: "dropped"; readonly stream: number; readonly lossless: boolean }
   | { readonly type: "mismatched"; readonly stream: number }
   | { readonly type: "decoder_failed"; readonly stream: number; readonly detail: string }
-  | { readonly type: "keyframe_wanted"; readonly stream: number };
+  | { readonly type: "keyframe_wanted"; readonly stream: number; readonly lossless: boolean };
 
 /** Everything the session may ask for. */
 export type Effect =

@@ -85,7 +85,7 @@ export class Session {
       case "mismatched":
         return this.mismatched(input.stream);
       case "keyframe_wanted":
-        this.carrier(input.stream, false)?.wantKeyframe(now);
+        this.carrier(input.stream, input.lossless)?.wantKeyframe(now);
         return;
       case "decoder_failed":
         return this.decoderFailed(input.stream, input.detail, now);

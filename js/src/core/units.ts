@@ -73,6 +73,7 @@ function continues(partial: Partial, header: ChunkHeader): boolean {
   return (
     header.frame === first.frame &&
     header.codec === first.codec &&
+    header.keyframe === first.keyframe &&
     header.size === first.size &&
     header.checksum === first.checksum &&
     header.offset === partial.filled

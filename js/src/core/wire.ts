@@ -14,6 +14,8 @@ export type { StreamInfo };
 
 export const VERSION = 1;
 export const HEADER_BYTES = 36;
+/** What a delta's unit begins with: the number of the frame that it builds on. */
+export const BASE_BYTES = 4;
 /** No unit is larger: a 16K RGBA frame. Keeps a rubbish header from asking for the memory of the page. */
 export const MAX_UNIT_BYTES = 512 * 1024 * 1024;
 
@@ -60,7 +62,8 @@ export type PixelFormat = "none" | "gray" | "rgb" | "rgba";
 
 const CODECS: Readonly<Record<number, UnitCodec>> = { 0: "raw", 1: "zstd", 16: "h264", 17: "vp8" };
 const FORMATS: Readonly<Record<number, PixelFormat>> = { 0: "none", 1: "gray", 3: "rgb", 4: "rgba" };
-const CHANNELS: Readonly<Record<PixelFormat, number>> = { none: 0, gray: 1, rgb: 3, rgba: 4 };
+/** Bytes of a pixel. */
+export const CHANNELS: Readonly<Record<PixelFormat, number>> = { none: 0, gray: 1, rgb: 3, rgba: 4 };
 const KEYFRAME = 1;
 
 /** The 36 bytes before every chunk of a binary message. */
@@ -83,6 +86,11 @@ export interface ChunkHeader {
 
 export function isLossless(codec: UnitCodec): boolean {
   return codec === "raw" || codec === "zstd";
+}
+
+/** Whether a lossless unit holds only what is not as in the frame it names. */
+export function isDelta(header: ChunkHeader): boolean {
+  return isLossless(header.codec) && !header.keyframe;
 }
 
 /** Bytes of the raw pixels that `header` announces. */
@@ -136,5 +144,6 @@ function checkPixels(header: ChunkHeader): void {
   if (header.pixel_format === "none") throw new WireError("pixels without a format");
   const bytes = pixelBytes(header);
   if (bytes > MAX_UNIT_BYTES) throw new WireError(`frame of ${bytes} bytes`);
-  if (header.codec === "raw" && header.size !== bytes) throw new WireError(`raw unit of ${header.size} bytes, not ${bytes}`);
+  if (!header.keyframe && header.size <= BASE_BYTES) throw new WireError(`delta of ${header.size} bytes`);
+  if (header.codec === "raw" && header.keyframe && header.size !== bytes) throw new WireError(`raw unit of ${header.size} bytes, not ${bytes}`);
 }

@@ -3,11 +3,13 @@
 
 import type { FrameProof, FromWorker, SessionInput } from "../core/ports";
 import { Assembler, type Unit } from "../core/units";
-import { type ChunkHeader, isLossless } from "../core/wire";
+import { type ChunkHeader, isDelta, isLossless } from "../core/wire";
 import { xxh32 } from "../core/xxh32";
 import { CodedStream } from "./coded";
-import { Unpacker } from "./lossless";
+import { type Shown, Unpacker } from "./lossless";
+import { type Native, startNative } from "./native";
 import { type CanvasLike, Painter } from "./painter";
+import { Refresh } from "./refresh";
 
 export interface FramesPorts {
   feed(input: SessionInput): void;
@@ -17,10 +19,10 @@ export interface FramesPorts {
 
 interface Lossless {
   readonly unpacker: Unpacker;
-  /** Received and not decoded yet: newest wins. */
-  pending: Unit | undefined;
+  /** Received and not unpacked yet: a whole picture and its deltas, or deltas alone. Only the newest is shown. */
+  pending: Unit[];
   /** What was painted last, for a view that comes later; the unpacker owns its memory. */
-  shown: { readonly image: ImageData; readonly header: ChunkHeader } | undefined;
+  shown: Shown | undefined;
 }
 
 const PROOFS_MS = 250;
@@ -35,11 +37,16 @@ export class Frames {
   private readonly proofs = new Map<number, FrameProof[]>();
   private readonly turn = new MessageChannel();
   private turn_due = false;
+  private native: Native | undefined;
+  private readonly refresh = new Refresh(() => this.decodePending());
   private warnings = 0;
   private proofs_timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly ports: FramesPorts) {
     this.turn.port1.onmessage = () => this.decodePending();
+    void startNative().then((native) => {
+      this.native = native;
+    });
   }
 
   addCanvas(view: number, canvas: CanvasLike): void {
@@ -61,6 +68,7 @@ export class Frames {
     this.assembler.clear();
     for (const stream of this.coded.values()) stream.close();
     this.coded.clear();
+    for (const { unpacker } of this.lossless.values()) unpacker.close();
     this.lossless.clear();
     for (const painter of this.painters.values()) painter.restart();
   }
@@ -68,7 +76,7 @@ export class Frames {
   /** Gives a view the newest checked picture of a stream that others look at already. */
   repaint(view: number, stream: number): void {
     const shown = this.lossless.get(stream)?.shown;
-    if (shown === undefined || !this.painters.get(view)?.paint(shown.image, shown.header.time_us)) return;
+    if (shown === undefined || !this.painters.get(view)?.paint(shown)) return;
     this.ports.feed({ type: "repainted", view });
     this.prove(view, [shown.header.frame, shown.header.checksum]);
   }
@@ -96,14 +104,12 @@ export class Frames {
   /** Decoding waits for a turn of the event loop, so that frames already received overtake it. */
   private keep(unit: Unit): void {
     const { stream } = unit.header;
-    const entry = this.lossless.get(stream) ?? { unpacker: new Unpacker(), pending: undefined, shown: undefined };
+    const entry = this.lossless.get(stream) ?? { unpacker: new Unpacker(), pending: [], shown: undefined };
     this.lossless.set(stream, entry);
-    if (entry.pending !== undefined) {
-      entry.pending.release();
-      this.ports.feed({ type: "dropped", stream, lossless: true });
-    }
-    entry.pending = unit;
-    if (this.turn_due) return;
+    if (entry.pending.length > 0) this.ports.feed({ type: "dropped", stream, lossless: true });
+    if (!isDelta(unit.header)) for (const old of entry.pending.splice(0)) old.release();
+    entry.pending.push(unit);
+    if (this.turn_due || this.refresh.waiting) return;
     this.turn_due = true;
     this.turn.port2.postMessage(null);
   }
@@ -111,28 +117,35 @@ export class Frames {
   private decodePending(): void {
     this.turn_due = false;
     for (const [stream, entry] of this.lossless) {
-      const unit = entry.pending;
-      entry.pending = undefined;
-      if (unit !== undefined) this.showLossless(stream, entry, unit);
+      const units = entry.pending.splice(0);
+      if (units.length > 0) this.showLossless(stream, entry, units);
     }
   }
 
-  private showLossless(stream: number, entry: Lossless, unit: Unit): void {
+  private showLossless(stream: number, entry: Lossless, units: readonly Unit[]): void {
     const views = this.ports.targets(stream, true);
-    const unpacked = views.length > 0 ? entry.unpacker.unpack(unit) : undefined;
-    unit.release();
-    if (unpacked === undefined) return;
-    if (!unpacked.ok) {
-      this.warnings += 1;
-      if (this.warnings <= WARNINGS_MAX) this.ports.post({ type: "log", level: "warn", text: `framewire: ${unpacked.why}` });
-      return this.ports.feed({ type: "mismatched", stream });
+    const lost = !entry.unpacker.whole && units[0] !== undefined && isDelta(units[0].header);
+    if (views.length === 0 || lost) {
+      // Deltas of a subscription that is over, or that cross our asking for a whole picture.
+      for (const unit of units) unit.release();
+      return entry.unpacker.forget();
     }
-    const { image } = unpacked;
-    const { header } = unit;
-    entry.shown = { image, header };
-    const painted = views.filter((view) => this.painters.get(view)?.paint(image, header.time_us));
-    if (painted.length > 0) this.ports.feed({ type: "painted", stream, lossless: true, views: painted, time_us: header.time_us });
-    for (const view of painted) this.prove(view, [header.frame, header.checksum]);
+    const unpacked = entry.unpacker.unpack(units, this.native);
+    if (!unpacked.ok) return this.mismatched(stream, entry, unpacked.why);
+    entry.shown = unpacked;
+    const { time_us, frame, checksum } = unpacked.header;
+    const painted = views.filter((view) => this.painters.get(view)?.paint(unpacked));
+    if (painted.length > 0) this.refresh.wait();
+    if (painted.length > 0) this.ports.feed({ type: "painted", stream, lossless: true, views: painted, time_us });
+    for (const view of painted) this.prove(view, [frame, checksum]);
+  }
+
+  private mismatched(stream: number, entry: Lossless, why: string): void {
+    entry.shown = undefined;
+    this.warnings += 1;
+    if (this.warnings <= WARNINGS_MAX) this.ports.post({ type: "log", level: "warn", text: `framewire: ${why}` });
+    this.ports.feed({ type: "mismatched", stream });
+    this.ports.feed({ type: "keyframe_wanted", stream, lossless: true });
   }
 
   private decodeCoded(unit: Unit): void {
@@ -146,7 +159,7 @@ export class Frames {
   private openCoded(stream: number): CodedStream {
     const opened = new CodedStream({
       frame: (frame, header) => this.showCoded(frame, header),
-      keyframeWanted: () => this.ports.feed({ type: "keyframe_wanted", stream }),
+      keyframeWanted: () => this.ports.feed({ type: "keyframe_wanted", stream, lossless: false }),
       failed: (detail) => this.ports.feed({ type: "decoder_failed", stream, detail }),
     });
     this.coded.set(stream, opened);

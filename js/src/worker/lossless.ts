@@ -1,52 +1,128 @@
-// Raw or zstd units to checked pixels, and those to an image that a canvas takes.
+// Raw or zstd units, whole or deltas, to a checked picture, and that as an image that a canvas takes.
 // Must not know sockets, views or canvases.
 
-import { decompress } from "fzstd";
-import { expand } from "../core/pixels";
+import type { Box } from "../core/tiles";
+import { mostBytes } from "../core/tiles";
 import type { Unit } from "../core/units";
-import { pixelBytes } from "../core/wire";
-import { xxh32 } from "../core/xxh32";
+import { BASE_BYTES, type ChunkHeader, isDelta, pixelBytes } from "../core/wire";
+import type { Native } from "./native";
+import { makeRaster, type Raster } from "./raster";
+import { Zstd } from "./zstd";
 
-export type Unpacked = { readonly ok: true; readonly image: ImageData } | { readonly ok: false; readonly why: string };
+/** An image, and where it differs from the one of the turn before. */
+export interface Shown {
+  readonly image: ImageData;
+  readonly header: ChunkHeader;
+  /** Counts the images of this unpacker. */
+  readonly turn: number;
+  /** The box around what is new; undefined where nothing is. */
+  readonly changed: Box | undefined;
+}
 
-/** Buffers of one stream, kept from frame to frame: a 1080p frame is 6 MB of pixels and 8 MB of image. */
+export type Unpacked = ({ readonly ok: true } & Shown) | { readonly ok: false; readonly why: string };
+
+/** One stream's picture. Memory is kept from frame to frame: a 1080p frame is 6 MB of pixels and 8 MB of image. */
 export class Unpacker {
-  private raw = new Uint8Array(0);
-  private image: ImageData | undefined;
+  private raster: Raster | undefined;
+  /** Of the unit that the picture came with last; undefined where what there is, is no base. */
+  private header: ChunkHeader | undefined;
+  private changed: Box | undefined;
+  private turn = 0;
+  private readonly zstd = new Zstd();
 
-  /** The image is overwritten by the next call. A unit whose checksum is wrong gives none. */
-  unpack(unit: Unit): Unpacked {
-    const { header } = unit;
-    const pixels = this.pixelsOf(unit);
-    if (typeof pixels === "string") return { ok: false, why: pixels };
-    if (xxh32(pixels) !== header.checksum) return { ok: false, why: `frame ${header.frame}: checksum does not match` };
-    const image = this.imageOf(header.width, header.height);
-    expand(header.pixel_format, pixels, new Uint32Array(image.data.buffer));
-    return { ok: true, image };
+  /** Whether there is a picture that a delta could be put over. */
+  get whole(): boolean {
+    return this.header !== undefined;
   }
 
-  private pixelsOf(unit: Unit): Uint8Array | string {
-    if (unit.header.codec === "raw") return unit.data;
-    const bytes = pixelBytes(unit.header);
-    if (this.raw.byteLength !== bytes) this.raw = outputBuffer(bytes);
+  /**
+   * Takes units in order and gives the image of the last; it is overwritten by the next call. All of its pixels are
+   * checked, whatever part of them came with which unit. What is not as it was published gives none, and then only a
+   * whole picture helps. The units are released.
+   */
+  unpack(units: readonly Unit[], native: Native | undefined): Unpacked {
+    this.changed = undefined;
+    let wrong: string | undefined;
+    for (const unit of units) {
+      wrong ??= this.take(unit, native);
+      unit.release();
+    }
+    const { raster, header, changed } = this;
+    if (wrong === undefined && raster?.checksum() !== header?.checksum) wrong = `frame ${header?.frame}: checksum does not match`;
+    if (wrong !== undefined || raster === undefined || header === undefined) {
+      this.forget();
+      return { ok: false, why: wrong ?? "no picture" };
+    }
+    this.turn += 1;
+    return { ok: true, image: raster.image, header, turn: this.turn, changed };
+  }
+
+  /** What there is, is no base any more. */
+  forget(): void {
+    this.header = undefined;
+  }
+
+  close(): void {
+    this.forget();
+    this.zstd.close();
+  }
+
+  /** One unit into the picture; says what is wrong with it. */
+  private take(unit: Unit, native: Native | undefined): string | undefined {
+    const { header } = unit;
     try {
-      const { byteLength } = decompress(unit.data, this.raw);
-      return byteLength === bytes ? this.raw : `frame ${unit.header.frame}: ${byteLength} of ${bytes} bytes`;
+      if (isDelta(header)) this.patch(unit, native);
+      else this.replace(unit, native);
+      this.header = header;
+      return undefined;
     } catch (error) {
-      return `frame ${unit.header.frame}: ${String(error)}`;
+      return `frame ${header.frame}: ${String(error)}`;
     }
   }
 
-  private imageOf(width: number, height: number): ImageData {
-    if (this.image?.width !== width || this.image.height !== height) this.image = new ImageData(width, height);
-    return this.image;
+  private replace({ header, data }: Unit, native: Native | undefined): void {
+    const bytes = pixelBytes(header);
+    const pixels = header.codec === "raw" ? data : this.zstd.decode(data, bytes, native);
+    if (pixels.byteLength !== bytes) throw new Error(`${pixels.byteLength} of ${bytes} bytes`);
+    const { raster } = this;
+    const fit = raster !== undefined && fits(raster, header) && raster.native === (native !== undefined);
+    const found = fit ? raster : makeRaster(header.pixel_format, header.width, header.height, native);
+    found.pixels.set(pixels);
+    found.show();
+    this.raster = found;
+    this.changed = { left: 0, top: 0, right: header.width, bottom: header.height };
+  }
+
+  private patch({ header, data }: Unit, native: Native | undefined): void {
+    const base = new DataView(data.buffer, data.byteOffset, BASE_BYTES).getUint32(0, true);
+    const raster = this.settled(native);
+    if (raster === undefined || this.header?.frame !== base || !fits(raster, header)) throw new Error(`builds on frame ${base}, which is not here`);
+    const packed = data.subarray(BASE_BYTES);
+    const body = header.codec === "raw" ? packed : this.zstd.decode(packed, mostBytes(raster), native);
+    this.changed = around(this.changed, raster.patch(body));
+  }
+
+  /** The picture; one that came before there was WebAssembly moves into its memory. */
+  private settled(native: Native | undefined): Raster | undefined {
+    const { raster } = this;
+    if (raster === undefined || raster.native || native === undefined) return raster;
+    this.raster = makeRaster(raster.format, raster.width, raster.height, native);
+    this.raster.pixels.set(raster.pixels);
+    this.raster.rgba.set(raster.rgba);
+    return this.raster;
   }
 }
 
-/**
- * fzstd compares its output buffer with 1 (`==`), which turns every byte of it into text: 200 ms for a 1080p frame.
- * A buffer that says at once what it is as a primitive spares that; measured, 12 ms.
- */
-function outputBuffer(bytes: number): Uint8Array<ArrayBuffer> {
-  return Object.defineProperty(new Uint8Array(bytes), Symbol.toPrimitive, { value: () => Number.NaN });
+function fits(raster: Raster, { width, height, pixel_format }: ChunkHeader): boolean {
+  return raster.width === width && raster.height === height && raster.format === pixel_format;
+}
+
+function around(one: Box | undefined, other: Box | undefined): Box | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return {
+    left: Math.min(one.left, other.left),
+    top: Math.min(one.top, other.top),
+    right: Math.max(one.right, other.right),
+    bottom: Math.max(one.bottom, other.bottom),
+  };
 }

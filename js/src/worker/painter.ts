@@ -1,6 +1,8 @@
 // Puts images and video frames on the canvases of the views, and gives a canvas back as a PNG.
 // Must not know subscriptions or modes.
 
+import type { Shown } from "./lossless";
+
 /** An OffscreenCanvas; on pages without one, the element itself. */
 export interface CanvasLike {
   width: number;
@@ -8,7 +10,7 @@ export interface CanvasLike {
 }
 
 interface Context {
-  putImageData(image: ImageData, x: number, y: number): void;
+  putImageData(image: ImageData, x: number, y: number, left: number, top: number, width: number, height: number): void;
   drawImage(image: VideoFrame, x: number, y: number, width: number, height: number, dx: number, dy: number, dwidth: number, dheight: number): void;
 }
 
@@ -29,21 +31,29 @@ export class Painter {
   /** Publish time of what is on the canvas: two roads may carry one stream, and time never runs back. */
   private newest = -Infinity;
   private painted = false;
+  /** What the canvas holds, where that is a whole image and nothing else was drawn over it. */
+  private holds: Shown | undefined;
 
   constructor(private readonly canvas: CanvasLike) {
     this.context = (canvas as WithContext).getContext("2d", { desynchronized: false, alpha: true });
   }
 
   /** False where a newer frame is already there. */
-  paint(image: ImageData, time_us: number): boolean {
-    if (!this.ready(image.width, image.height, time_us)) return false;
-    this.context?.putImageData(image, 0, 0);
+  paint(shown: Shown): boolean {
+    const { image, changed, header, turn } = shown;
+    const { holds } = this;
+    if (!this.ready(image.width, image.height, header.time_us)) return false;
+    const part = holds !== undefined && holds.turn === turn - 1 && holds.image === image;
+    const box = part ? changed : { left: 0, top: 0, right: image.width, bottom: image.height };
+    if (box !== undefined) this.context?.putImageData(image, 0, 0, box.left, box.top, box.right - box.left, box.bottom - box.top);
+    this.holds = shown;
     return true;
   }
 
   /** Paints the top left part of a padded video frame. */
   draw(frame: VideoFrame, width: number, height: number, time_us: number): boolean {
     if (!this.ready(width, height, time_us)) return false;
+    this.holds = undefined;
     this.context?.drawImage(frame, 0, 0, width, height, 0, 0, width, height);
     return true;
   }

@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import xxhash
 import zstandard
 
+from framewire.codec import tiles
 from framewire.errors import CloseCode, RemoteProtocolError
 from framewire.frame import CHANNELS, AccessUnit, CodedFormat, Frame, PixelFormat, Pixels
 
@@ -30,6 +32,7 @@ _KEYFRAME = 1
 
 _STRUCT = struct.Struct("<BBBBLLHHQLLL")
 HEADER_SIZE: Final = _STRUCT.size
+_BASE = struct.Struct("<L")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +83,16 @@ class Header:
         return header
 
     def _check(self, chunk: int) -> None:
-        lossless = self.codec in ("raw", "zstd")
-        if lossless != (self.pixel_format is not None) or (lossless and not self.keyframe):
-            raise _bad(f"{self.codec} unit with pixel format {self.pixel_format}, keyframe {self.keyframe}")
+        if (self.codec in ("raw", "zstd")) != (self.pixel_format is not None):
+            raise _bad(f"{self.codec} unit with pixel format {self.pixel_format}")
         if not (self.width and self.height):
             raise _bad(f"unit of {self.width}x{self.height} pixels")
         if self.offset + chunk > self.size:
             raise _bad(f"chunk of {chunk} bytes at {self.offset} in a unit of {self.size}")
-        if self.codec == "raw" and self.size != self.pixels_size:
+        if self.codec == "raw" and self.keyframe and self.size != self.pixels_size:
             raise _bad(f"raw unit of {self.size} bytes for {self.pixels_size} bytes of pixels")
+        if self.pixel_format and not self.keyframe and self.size <= _BASE.size:
+            raise _bad(f"delta of {self.size} bytes")
 
     @property
     def pixels_size(self) -> int:
@@ -100,43 +104,89 @@ def _bad(reason: str) -> RemoteProtocolError:
     return RemoteProtocolError(CloseCode.BAD_MESSAGE, reason)
 
 
-def pack(frame: Frame, *, compress: bool) -> AccessUnit:
-    """The frame as a unit that owns its bytes: zstd if asked for and smaller, else raw."""
-    pixels = frame.pixels.reshape(-1).data
-    data = zstandard.ZstdCompressor(level=LEVEL).compress(pixels) if compress else b""
-    smaller = 0 < len(data) < pixels.nbytes
+def pack(frame: Frame, checksum: int, *, compress: bool) -> AccessUnit:
+    """The whole frame as a unit that owns its bytes: zstd if asked for and smaller, else raw.
+
+    ``checksum`` is that of its pixels, `checksum_of`.
+    """
+    pixels = frame.pixels.reshape(-1)
+    return _unit(frame, checksum, *_packed(pixels, compress=compress), keyframe=True)
+
+
+def pack_delta(frame: Frame, checksum: int, base: int, body: npt.NDArray[np.uint8], *, compress: bool) -> AccessUnit:
+    """What makes the frame of number ``base`` this frame: a body of `tiles.Tiles`, as a unit that owns its bytes."""
+    codec, data = _packed(body, compress=compress)
+    return _unit(frame, checksum, codec, _BASE.pack(base) + data, keyframe=False)
+
+
+def checksum_of(pixels: Pixels) -> int:
+    """The proof that travels with every unit of a frame, whole or delta: xxh32 of all its raw pixels."""
+    return xxhash.xxh32_intdigest(pixels.reshape(-1).data)
+
+
+def _packed(data: npt.NDArray[np.uint8], *, compress: bool) -> tuple[CodedFormat, bytes]:
+    packed = zstandard.ZstdCompressor(level=LEVEL).compress(data.data) if compress else b""
+    return ("zstd", packed) if 0 < len(packed) < data.nbytes else ("raw", data.tobytes())
+
+
+def _unit(frame: Frame, checksum: int, codec: CodedFormat, data: bytes, *, keyframe: bool) -> AccessUnit:
     return AccessUnit(
-        codec="zstd" if smaller else "raw",
-        data=data if smaller else bytes(pixels),
+        codec=codec,
+        data=data,
         number=frame.number,
         time_us=frame.time_us,
         width=frame.width,
         height=frame.height,
+        keyframe=keyframe,
         pixel_format=frame.format,
-        checksum=xxhash.xxh32_intdigest(pixels),
-        size=pixels.nbytes,
+        checksum=checksum,
+        size=frame.pixels.nbytes,
     )
 
 
-def unpack(unit: AccessUnit) -> Pixels:
-    """The pixels of a lossless unit, height x width x channels, read-only.
+def base_of(unit: AccessUnit) -> int | None:
+    """Number of the frame that a lossless unit builds on; None where it is whole."""
+    return None if unit.keyframe else int(_BASE.unpack_from(unit.data)[0])
+
+
+def unpack(unit: AccessUnit, base: Pixels | None = None) -> Pixels:
+    """The pixels of a lossless unit, height x width x channels, read-only; a delta's are put over those of its base.
 
     Raises ``RemoteProtocolError`` (4400) if they are not what the unit says, down to the checksum.
     """
     assert unit.pixel_format is not None, "video units are decoded elsewhere"
     shape = unit.height, unit.width, CHANNELS[unit.pixel_format]
-    data = unit.data if unit.codec == "raw" else _decompress(unit.data, shape[0] * shape[1] * shape[2])
-    pixels = np.frombuffer(data, np.uint8)
-    if pixels.size != shape[0] * shape[1] * shape[2] or xxhash.xxh32_intdigest(pixels.data) != unit.checksum:
+    pixels = _whole(unit, shape) if unit.keyframe else _changed(unit, shape, base)
+    pixels.flags.writeable = False
+    if checksum_of(pixels) != unit.checksum:
         raise _bad("pixels do not match their checksum")
+    return pixels
+
+
+def _whole(unit: AccessUnit, shape: tuple[int, int, int]) -> Pixels:
+    size = shape[0] * shape[1] * shape[2]
+    pixels = np.frombuffer(_unpacked(unit.codec, unit.data, size), np.uint8)
+    if pixels.size != size:
+        raise _bad(f"{pixels.size} bytes for {size} bytes of pixels")
     return pixels.reshape(shape)
 
 
-def _decompress(data: bytes, size: int) -> bytes:
+def _changed(unit: AccessUnit, shape: tuple[int, int, int], base: Pixels | None) -> Pixels:
+    if base is None or base.shape != shape:
+        raise _bad("a delta without the picture it builds on")
+    rows, columns = tiles.grid(unit.width, unit.height)
+    most = tiles.bitmap_size(rows * columns) + unit.height * columns * tiles.SIDE * shape[2]
+    return tiles.apply(base, _unpacked(unit.codec, unit.data[_BASE.size :], most))
+
+
+def _unpacked(codec: CodedFormat, data: bytes, most: int) -> bytes:
+    """At most so many bytes, whatever the packed ones say."""
+    if codec == "raw":
+        return data
     try:
-        if zstandard.frame_content_size(data) != size:
+        if not 0 < zstandard.frame_content_size(data) <= most:
             raise _bad("compressed pixels of another size")
-        return zstandard.ZstdDecompressor().decompress(data, max_output_size=size)
+        return zstandard.ZstdDecompressor().decompress(data, max_output_size=most)
     except zstandard.ZstdError as error:
         raise _bad(f"zstd: {error}") from error
 

@@ -104,23 +104,35 @@ class Fanout(Generic[K]):
         """Number of the newest frame this subscriber was sent."""
         return self._subscribers[key].newest if key in self._subscribers else None
 
-    def route(self, number: int, *, keyframe: bool, again: bool = True) -> list[K]:
-        """Those to send this unit to now; everybody else who sees the stream waits for the next keyframe.
-
-        ``again=False``: whoever has a unit of this frame needs no other.
-        """
+    def route(self, number: int, *, keyframe: bool) -> list[K]:
+        """Those to send this unit to now; everybody else who sees the stream waits for the next keyframe."""
         takers = []
         for key, subscriber in self._subscribers.items():
             if not subscriber.visible or (subscriber.waiting and not keyframe):
                 continue
-            if not again and subscriber.newest == number:
-                continue
             if not subscriber.room:
                 subscriber.waiting = True
                 continue
-            subscriber.waiting = False
-            subscriber.newest = number
-            if subscriber.credited:
-                subscriber.under_way.append(number)
+            self.took(key, number)
             takers.append(key)
         return takers
+
+    def behind(self, number: int) -> dict[K, int | None]:
+        """Those who could take this frame now and have another, and the number of that; None: only a keyframe helps.
+
+        For encodings whose deltas build on any frame, and not on the unit before alone: nobody waits for having
+        missed one.
+        """
+        return {
+            key: None if subscriber.waiting else subscriber.newest
+            for key, subscriber in self._subscribers.items()
+            if subscriber.visible and subscriber.room and subscriber.newest != number
+        }
+
+    def took(self, key: K, number: int) -> None:
+        """A unit of this frame goes to this subscriber, who has room for it."""
+        subscriber = self._subscribers[key]
+        subscriber.waiting = False
+        subscriber.newest = number
+        if subscriber.credited:
+            subscriber.under_way.append(number)

@@ -14,13 +14,13 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from typing import ClassVar, Final, Protocol
+from typing import Final, Protocol
 
 from framewire.codec.base import VideoEncoder
 from framewire.codec.halve import halved
-from framewire.codec.lossless import messages, pack
+from framewire.codec.lossless import messages
 from framewire.engine.fanout import Fanout
-from framewire.engine.rate import KeyframeThrottle, Meter, Packing, Settle
+from framewire.engine.rate import KeyframeThrottle, Meter, Settle
 from framewire.errors import EncoderError
 from framewire.frame import AccessUnit, Frame, rtp_timestamp
 from framewire.rtc.packets import PackedUnit, packetise
@@ -87,9 +87,6 @@ class _Tap:
 
 class Lane:
     """The loop that all encodings share. Subclasses say whether a unit is due and how it is made."""
-
-    _again: ClassVar[bool] = True
-    """Whether a second unit of one frame goes to those who have the first, too."""
 
     def __init__(self, stream: int, source: FrameSource, pool: Executor) -> None:
         self._stream = stream
@@ -207,7 +204,7 @@ class Lane:
         now = time.monotonic()
         self.marks.append(Mark(unit.number, rtp_timestamp(unit.time_us), unit.time_us))
         takers = []
-        for key in self._fanout.route(unit.number, keyframe=unit.keyframe, again=self._again):
+        for key in self._fanout.route(unit.number, keyframe=unit.keyframe):
             tap = self._taps[key]
             # A subscriber that came while the unit was made may find no form of it that it can take.
             if (tap.packets and not parcel.packed) or (not tap.packets and not parcel.messages):
@@ -340,46 +337,3 @@ class VideoLane(Lane):
         self._stamp = unit.time_us
         self._encoded = frame.number
         return self._forms(unit)
-
-
-class LosslessLane(Lane):
-    """Every pixel of one stream, packed once."""
-
-    _again = False  # all pixels are there already; a delta, though, follows on the unit before it
-
-    def __init__(self, stream: int, source: FrameSource, pool: Executor) -> None:
-        self._packing = Packing()
-        self._left: dict[tuple[Key, int], tuple[float, int]] = {}
-        super().__init__(stream, source, pool)
-
-    def returned(self, key: Key, number: int) -> None:
-        started, octets = self._left.pop((key, number), (0.0, 0))
-        if octets:
-            self._packing.arrived(octets, time.monotonic() - started)
-        super().returned(key, number)
-
-    def remove(self, key: Key) -> None:
-        super().remove(key)
-        self._left = {k: v for k, v in self._left.items() if k[0] != key}
-
-    def _due(self, frame: Frame, now: float) -> bool:
-        return self._fanout.wants(frame.number)
-
-    def _next(self, now: float) -> float | None:
-        return None
-
-    def _build(self, frame: Frame) -> Parcel:
-        started = time.monotonic()
-        raw = frame.pixels.nbytes
-        compress = self._packing.compress(raw, started)
-        unit = pack(frame, compress=compress)
-        if compress:
-            self._packing.tried(raw, len(unit.data), time.monotonic() - started, started)
-        self._encoded = frame.number
-        return self._forms(unit)
-
-    def _send(self, parcel: Parcel) -> list[Key]:
-        takers = super()._send(parcel)
-        for key in takers:
-            self._left[key, parcel.unit.number] = (time.monotonic(), parcel.octets)
-        return takers

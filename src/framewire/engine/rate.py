@@ -121,8 +121,8 @@ class Packing:
     read off the credits as they come back, the compressor's off a frame that is tried now and then.
     """
 
-    UNPACK: Final = 150e6
-    """Bytes a second that a browser unpacks, at least."""
+    UNPACK: Final = 500e6
+    """Bytes a second that a browser unpacks, at least, once its WebAssembly runs."""
     AGAIN: Final = 2.0
     """Seconds between trials while raw wins: contents change."""
 

@@ -40,7 +40,9 @@ PUBLIC: Final = frozenset({*PAGES, "/health", "/ws"})
 
 HEADERS: Final = {
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; "
+        # WebAssembly: the page's own decoder. It comes with the script and is no more than that may do.
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; "
+        "style-src 'self' 'unsafe-inline'; connect-src 'self'; "
         "worker-src 'self' blob:; img-src 'self' data: blob:; media-src 'self' blob: mediastream:; "
         "base-uri 'none'; form-action 'none'"
     ),

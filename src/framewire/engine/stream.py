@@ -16,7 +16,8 @@ from typing import Any, Literal
 from framewire import wire
 from framewire.codec.encoders import open_encoder
 from framewire.engine.ladder import Ladder
-from framewire.engine.lane import FrameSource, Key, Lane, LosslessLane, Sink, VideoLane
+from framewire.engine.lane import FrameSource, Key, Lane, Sink, VideoLane
+from framewire.engine.lossless import LosslessLane
 from framewire.engine.rate import Meter
 
 LaneName = Literal["lossless", "h264_444", "h264", "vp8"]
