@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
+
 import av
 import numpy as np
 import pytest
@@ -27,6 +30,7 @@ class Card:
         self.options = {}
         self._real = av.CodecContext
         monkeypatch.setattr(nvenc, "_absent", False)
+        monkeypatch.setattr(nvenc, "_present", False)
         monkeypatch.setattr(nvenc, "LIBRARY", "h264_nvenc")
         monkeypatch.setattr(av, "codecs_available", {*av.codecs_available, "h264_nvenc"})
         monkeypatch.setattr(nvenc, "_open", self.open)
@@ -72,6 +76,14 @@ def test_a_machine_without_a_card_is_asked_once_and_encodes_all_the_same(card):
     assert card.opened == 1
 
 
+def test_a_card_that_is_full_is_asked_again(card):
+    assert encoder().encode(frame()).keyframe
+    card.present = False
+    for _ in range(2):
+        assert encoder().encode(frame()).keyframe
+    assert card.opened == 3
+
+
 def test_small_pictures_and_whole_chroma_are_not_for_the_card(card):
     assert encoder().encode(frame(side=64)).keyframe
     assert H264Encoder(fps=30, max_bitrate=2_000_000, chroma="444").encode(frame()).keyframe
@@ -94,6 +106,16 @@ def test_a_bitrate_may_change_on_the_card(card):
         made.set_rate(2_000_000 if number < 30 else 300_000)
         sizes.append(len(made.encode(frame(number)).data))
     assert sum(sizes[45:]) < sum(sizes[15:30]) / 2
+
+
+def test_the_cards_bitrate_changes_seldom_as_each_time_is_a_keyframe(card):
+    made = encoder()
+    rates = []
+    for number in range(120):
+        made.set_rate(1_500_000 + 400_000 * (number % 2))
+        made.encode(replace(frame(number % 4), time_us=1_000_000 + number * 33_000))
+        rates.append(made._context.bit_rate)
+    assert sum(a != b for a, b in itertools.pairwise(rates)) <= 2
 
 
 def test_this_machine_finds_out_by_itself(monkeypatch):

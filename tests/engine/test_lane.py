@@ -92,6 +92,19 @@ async def test_a_newcomer_starts_with_a_keyframe_and_follows_with_deltas(bench: 
     ]
 
 
+async def test_a_subscriber_that_fails_costs_the_others_nothing(bench: Bench) -> None:
+    def broken(parcel: Parcel) -> bool:
+        raise ValueError("a header that cannot be written")
+
+    lane = bench.video()
+    bench.publish(1)
+    lane.add(A, broken, packets=True)
+    lane.add(B, bench.sink(B), packets=True)
+    await bench.reached(B, 1)
+    bench.publish(2)
+    await bench.reached(B, 2)
+
+
 async def test_a_unit_is_made_once_for_all(bench: Bench) -> None:
     lane = bench.video()
     bench.publish(1)

@@ -231,3 +231,23 @@ def test_motion_after_a_still_scene_moves_whoever_cannot_follow() -> None:
     show.needs = 50e3
     show.run(30)
     assert set(show.at().values()) == {FULL}
+
+
+def test_who_recovers_comes_back_to_a_stream_that_spends_all_it_may() -> None:
+    show = Show(needs=30e6).add(a=20e6, b=20e6).run(5)
+    show.limits["b"] = 2e6
+    assert show.run(10).at()["b"] != FULL
+    show.limits["b"] = 20e6
+    assert show.run(60).at() == {"a": FULL, "b": FULL}
+
+
+def test_who_was_hidden_for_long_is_looked_at_anew() -> None:
+    show = Show().add(a=20e6, b=2e6).run(10)
+    below = show.at()["b"]
+    assert below != FULL
+    show.rungs.show("b", visible=False)
+    show.limits["b"] = 20e6
+    show.run(300)
+    show.rungs.show("b", visible=True)
+    assert show.run(UP / 2).at()["b"] == below
+    assert show.run(2 * UP).at()["b"] == FULL

@@ -19,7 +19,17 @@ from hypothesis import strategies as st
 
 from framewire.frame import rtp_timestamp
 from framewire.rtc import rtcp
-from framewire.rtc.rtcp import KeyframeRequest, Nack, PacketFeedback, Remb, Report, parse
+from framewire.rtc.rtcp import (
+    MOST_FEEDBACK,
+    RTPFB,
+    TRANSPORT_CC,
+    KeyframeRequest,
+    Nack,
+    PacketFeedback,
+    Remb,
+    Report,
+    parse,
+)
 
 NOW = 1_700_000_000.25
 PLI = bytes(RtcpPsfbPacket(fmt=1, ssrc=1, media_ssrc=42))
@@ -156,3 +166,9 @@ def test_a_sender_report_is_what_another_stack_reads(cname):
         octet_count=0,
     )
     assert [(chunk.ssrc, chunk.items) for chunk in sdes.chunks] == [(42, [(1, cname)])]
+
+
+def test_of_many_messages_about_packets_in_one_compound_a_few_are_read():
+    one = bytes([0x80 | TRANSPORT_CC, RTPFB]) + (4).to_bytes(2) + bytes(16)
+    assert len(parse(one * 40)) == MOST_FEEDBACK
+    assert len(parse(one * 2)) == 2

@@ -294,6 +294,23 @@ def test_what_a_keyframe_makes_needless_is_not_repaired(live):
     assert live.sender.stats.retransmitted == 2
 
 
+def test_repairs_go_on_however_long_ago_the_keyframe_was(live):
+    for index in range(1, 500):
+        live.send(index / 30, parts=150)
+        newest = live.wire.packets()[-1].sequence_number
+        live.wire.bursts.clear()
+        live.feed(Nack(MEDIA, (newest,)), index / 30 + 0.001)
+        assert len(live.wire.packets()) == 1, f"after {150 * index} packets"
+        live.wire.bursts.clear()
+
+
+def test_a_keyframe_makes_copies_of_repairs_needless(live, monkeypatch):
+    monkeypatch.setattr(type(live.flow), "loses_repairs", property(lambda flow: True))
+    live.feed(Nack(MEDIA, (65_534,)), 0.1)
+    live.send(0.2, keyframe=True)
+    assert [p.ssrc for p in live.wire.packets()].count(RTX) == 1
+
+
 def test_nothing_is_repaired_for_one_that_waits_for_a_keyframe(rig):
     rig.send(keyframe=True)
     rig.wire.is_idle = False

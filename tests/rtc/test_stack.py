@@ -8,11 +8,16 @@ import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender
 from aiortc.codecs import CODECS, HEADER_EXTENSIONS
 from aiortc.rtcdtlstransport import RTCDtlsTransport
+from aiortc.rtcrtpparameters import (
+    RTCRtpCodecParameters,
+    RTCRtpHeaderExtensionParameters,
+    RTCRtpSendParameters,
+)
 
 from framewire.errors import PeerError
 from framewire.rtc.events import IceServer
 from framewire.rtc.packets import ABS_SEND_TIME, PLAYOUT_DELAY, TRANSPORT_CC
-from framewire.rtc.stack import Connection
+from framewire.rtc.stack import Connection, _sender_parameters
 
 
 @pytest.fixture
@@ -35,6 +40,14 @@ async def test_each_slot_offers_its_codec_with_repair_and_nothing_else(connectio
     sdp = await connection.offer()
     assert all(each in sdp for each in [*said, "rtx/90000", "nack pli", "ccm fir", "goog-remb", PLAYOUT_DELAY])
     assert sdp.count("a=rtpmap") == 2
+
+
+def test_extension_ids_that_cannot_be_written_are_left_out():
+    parameters = RTCRtpSendParameters(
+        codecs=[RTCRtpCodecParameters("video/VP8", 90_000, None, 97, [], {})],
+        headerExtensions=[RTCRtpHeaderExtensionParameters(id, f"urn:{id}") for id in (0, 1, 14, 15, 99, 255)],
+    )
+    assert sorted(_sender_parameters(parameters).extensions.values()) == [1, 14]
 
 
 async def test_parity_is_offered_to_those_who_understand_it_and_named_in_a_group(loopback):

@@ -139,3 +139,11 @@ def test_old_packets_are_forgotten():
     for index in range(100):
         ledger.sent(10, index)
     assert len(ledger) == SPAN + 1
+
+
+def test_feedback_about_more_than_was_sent_is_refused_before_it_is_read():
+    ledger = Ledger()
+    ledger.sent(1200, 1.0)
+    runs = b"".join(struct.pack("!H", 0x2000 | 0x1FFF) for _ in range(8))
+    with pytest.raises(MalformedFeedback, match="more than were sent"):
+        ledger.feed(struct.pack("!HHL", 1, 65_000, 0) + runs)

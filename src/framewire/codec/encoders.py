@@ -37,7 +37,7 @@ def open_encoder(codec: str, *, fps: float, max_bitrate: int, threads: int | Non
     """An encoder for frames that come at up to ``fps`` a second.
 
     ``max_bitrate`` (bits per second) is where it starts and the most that `VideoEncoder.set_rate` can ask
-    for. ``threads`` is the most threads it may use; by default as many as there are cores, at most 8. Nothing
+    for. ``threads`` is the most threads it may use; by default half the cores, at most 8. Nothing
     is opened before the first frame. Raises ``EncoderError`` if there is no encoder for the codec.
     """
     if codec not in available_codecs():

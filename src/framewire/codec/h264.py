@@ -1,4 +1,4 @@
-"""Frames to H.264 with libx264, one slice-threaded picture at a time. Must not know viewers or packets."""
+"""Frames to H.264 with libx264 or a card, one slice-threaded picture at a time. Must not know viewers or packets."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ FINEST = 16
 seven eighths of a smooth field's for 1 dB (45 to 44)."""
 FINEST_WHOLE = 12
 """The same with whole chroma: above 45 dB for plots, text and fields. Two finer is twice the bits of a field."""
+CARD_STEP, CARD_PAUSE = 0.25, 3.0
+"""Of the bitrate, and seconds between: what a card's changes of it are bounded by, but for a fall by half."""
 HEADROOM = 3
 """How much more than its share a frame may spend that came after a pause."""
 
@@ -71,6 +73,7 @@ class H264Encoder:
         self._interval = 1 / fps
         self._count = 0
         self._by_card = False
+        self._steered_at = 0.0
 
     @property
     def codec(self) -> VideoCodec:
@@ -120,9 +123,11 @@ class H264Encoder:
         spend the target at the rate that frames really come."""
         self._interval += (self._pace.step(time_us) - self._interval) / 8
         rate = min(self._ceiling, round(self._target * self._interval * self._fps))
-        # Each change reconfigures the encoder: not for a few percent.
-        if abs(rate - (context.bit_rate or 0)) > rate / 32:
-            context.bit_rate = rate
+        # Each change reconfigures the encoder: not for a few percent; on a card it costs a keyframe.
+        now, least = time_us / 1e6, CARD_STEP if self._by_card else 1 / 32
+        rare = not self._by_card or now - self._steered_at > CARD_PAUSE or rate < (context.bit_rate or 0) / 2
+        if abs(rate - (context.bit_rate or 0)) > rate * least and rare:
+            context.bit_rate, self._steered_at = rate, now
 
     def _open(self, width: int, height: int) -> VideoCodecContext:
         buffer = round(self._max_bitrate / self._fps * BUFFER_FRAMES)

@@ -20,23 +20,26 @@ LIBRARY = "h264_nvenc"
 LEAST = 256
 """Pixels a side below which nothing is tried: some cards refuse small pictures, and x264 has those in no time."""
 
-_absent = False
+_absent = _present = False
 
 
 def open_nvenc(width: int, height: int, fps: float, bits_per_second: int, buffer: int) -> VideoCodecContext | None:
-    """An open encoder without delay whose ``bit_rate`` may change; None if there is no card that takes this.
+    """An open encoder without delay; None if there is no card that takes this.
 
-    ``buffer`` is the rate control's, in bits. A machine without a card is asked once.
+    ``buffer`` is the rate control's, in bits. Its ``bit_rate`` may change, but each change is a keyframe. A machine
+    without a card is asked once.
     """
-    global _absent  # noqa: PLW0603  # it holds for the process
+    global _absent, _present  # noqa: PLW0603  # they hold for the process
     if _absent or min(width, height) < LEAST or LIBRARY not in av.codecs_available:
         return None
     try:
         context = _open(width, height, fps, bits_per_second, buffer)
     except (av.error.FFmpegError, ValueError) as error:
         log.debug("no %s: %s", LIBRARY, error)
-        _absent = True
+        # A card that has encoded before may be full, or refuse this size alone.
+        _absent = not _present
         return None
+    _present = True
     log.info("video is encoded by %s", LIBRARY)
     return context
 

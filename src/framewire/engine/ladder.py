@@ -189,6 +189,9 @@ class Ladder:
     def _shut_idle(self) -> None:
         for rung in [rung for rung, lane in self._lanes.items() if not len(lane)]:
             lane = self._lanes.pop(rung)
+            if rung == FULL:
+                # It was to wake them when its turn is over.
+                self._wake_others()
             name = self.codec + NAMES[rung]
             self._made_before[name] = self._made_before.get(name, 0) + lane.made
             task = asyncio.get_running_loop().create_task(lane.close())
@@ -196,6 +199,7 @@ class Ladder:
             task.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
-        for lane in self._lanes.values():
+        # A lane that still runs may end another meanwhile.
+        for lane in list(self._lanes.values()):
             await lane.close()
         await asyncio.gather(*self._closing)

@@ -210,7 +210,7 @@ class Lane:
             if (tap.packets and not parcel.packed) or (not tap.packets and not parcel.messages):
                 self._fanout.missed(key, unit.number)
                 self.wake()
-            elif tap.sink(parcel):
+            elif _taken(tap.sink, parcel):
                 tap.octets.add(now, parcel.octets)
                 takers.append(key)
             else:
@@ -255,6 +255,15 @@ class Lane:
     def _build(self, frame: Frame) -> Parcel:
         """The unit; on a worker thread."""
         raise NotImplementedError
+
+
+def _taken(sink: Sink, parcel: Parcel) -> bool:
+    """Whether a subscriber took it. What goes wrong with one must not cost those after it the unit."""
+    try:
+        return sink(parcel)
+    except Exception:
+        log.exception("a subscriber failed")
+        return False
 
 
 class VideoLane(Lane):

@@ -6,6 +6,7 @@ spends, and answers with a rung for each viewer.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Final, Generic, Literal, TypeVar
@@ -110,7 +111,8 @@ class Rungs(Generic[K]):
         return min((limit for limit in limits if limit >= COMPANY[rung] * max(limits)), default=None)
 
     def _best(self, rung: Rung) -> float:
-        return max(self._limit(key) for key, v in self._viewers.items() if v.visible and v.rung == rung)
+        on = (self._limit(key) for key, v in self._viewers.items() if v.visible and v.rung == rung)
+        return max(on, default=math.inf)
 
     def review(self, spent: Mapping[Rung, float], thin: float | None, now: float) -> dict[K, Rung]:
         """The viewers that move now, and where to. ``spent``: bits a second of each encoding, of late; ``thin`` as
@@ -120,10 +122,11 @@ class Rungs(Generic[K]):
         for key, viewer in self._viewers.items():
             self._look(key, viewer, now)
             if not viewer.visible:
+                viewer.wanted, viewer.wanted_since = viewer.rung, now
                 continue
             wanted = FULL if alone else self._wanted(self._limit(key), viewer.rung, spent, thin)
             # Where to may change on the way: what counts is for how long he has been wrong where he is.
-            if (wanted > viewer.rung) != (viewer.wanted > viewer.rung) or wanted == viewer.rung:
+            if _way(wanted, viewer.rung) != _way(viewer.wanted, viewer.rung) or wanted == viewer.rung:
                 viewer.wanted_since = now
             viewer.wanted = wanted
             if wanted != viewer.rung and now >= self._move_at(key, viewer, spent, now):
@@ -159,7 +162,8 @@ class Rungs(Generic[K]):
             return False
         target = self.target(rung)
         need = 0.0 if target is None else min(target, SPENDS * spent.get(rung, target))
-        return limit >= ROOM * need
+        # Or as well as the best who is there: an encoding that spends all it may has room for nobody.
+        return limit >= min(ROOM * need, self._best(rung))
 
     def _keeps(self, rung: Rung, limit: float, spent: Mapping[Rung, float], thin: float | None) -> bool:
         """Whether somebody fits where he is."""
@@ -190,3 +194,8 @@ class Rungs(Generic[K]):
             mistaken = now - viewer.climbed_at < REGRET
             viewer.patience = min(2 * viewer.patience, LONGEST) if mistaken else UP
         viewer.rung = rung
+
+
+def _way(wanted: Rung, rung: Rung) -> int:
+    """Up, down or neither."""
+    return (wanted > rung) - (wanted < rung)

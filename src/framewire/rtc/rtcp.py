@@ -16,6 +16,8 @@ SR, RR, SDES, BYE, RTPFB, PSFB = 200, 201, 202, 203, 205, 206
 NACK, TRANSPORT_CC = 1, 15
 PLI, FIR, APPLICATION = 1, 4, 15
 
+MOST_FEEDBACK = 4
+"""Messages about packets that are read of one compound; a viewer sends one. Each is work."""
 NTP_EPOCH = 2_208_988_800
 """Seconds from 1900 to 1970."""
 
@@ -74,7 +76,9 @@ Feedback = Nack | KeyframeRequest | Remb | Report | PacketFeedback
 
 def parse(compound: bytes) -> list[Feedback]:
     """All feedback in an RTCP compound that can be understood. Never raises."""
-    return [item for kind, count, body in _packets(compound) for item in _feedback(kind, count, body)]
+    found = [item for kind, count, body in _packets(compound) for item in _feedback(kind, count, body)]
+    spare = {id(item) for item in [each for each in found if isinstance(each, PacketFeedback)][MOST_FEEDBACK:]}
+    return [item for item in found if id(item) not in spare]
 
 
 def _packets(data: bytes) -> Iterator[tuple[int, int, bytes]]:

@@ -33,6 +33,9 @@ MAX_INTERVAL = 0.1
 PADDING = 255
 """Octets, as much as one packet can hold (RFC 3550 §5.1)."""
 
+FARTHEST = 0x4000
+"""Packets for which a keyframe is remembered: more than are kept for sending again."""
+
 NEVER = float("inf")
 
 
@@ -127,6 +130,7 @@ class UnitSender:
         for good, and its slot with it."""
         self._parameters = None
         self._history.clear()
+        self._copies.clear()
         self._flow.forget(self.ssrc)
         self._flow.forget(self._rtx_ssrc)
         self._flow.forget(self._fec_ssrc)
@@ -153,6 +157,7 @@ class UnitSender:
         if not self._flow.admits(now):
             # A keyframe is of no use before there is room for it.
             self._needs_keyframe = True
+            self._copies.clear()
             return False
         if self._outlet.idle():
             self._queued = 0
@@ -182,6 +187,11 @@ class UnitSender:
         first, count = self._sequence, len(packed.payloads)
         if packed.unit.keyframe:
             self._keyframe_at = first
+            # Made needless by it, and it wants the room.
+            self._copies.clear()
+        elif (first - self._keyframe_at) & 0xFFFF > FARTHEST:
+            # Half a circle on, what comes after it would seem to come before.
+            self._keyframe_at = (first - FARTHEST) & 0xFFFF
         kind, timestamp, ssrc, extensions = parameters.payload_type, self._timestamp, self.ssrc, self._extensions
         drafts = [
             Draft(kind, index == count - 1, (first + index) & 0xFFFF, timestamp, ssrc, extensions, payload)

@@ -198,7 +198,8 @@ def _sender_parameters(parameters: RTCRtpSendParameters) -> SenderParameters:
     assert media is not None, "a negotiated codec has a payload type"
     rtx = [codec.payloadType for codec in parameters.codecs if codec.parameters.get("apt") == media]
     fec = [codec.payloadType for codec in parameters.codecs if codec.mimeType.lower() == FEC]
-    extensions = {extension.uri: extension.id for extension in parameters.headerExtensions}
+    # Whatever the answer says: the one-byte form knows these ids only (RFC 8285 §4.2).
+    extensions = {each.uri: each.id for each in parameters.headerExtensions if 0 < each.id < 15}
     if PACKET_FEEDBACK not in parameters.codecs[0].rtcpFeedback:
         # Numbers that nobody answers would only keep the viewer from its own estimate.
         extensions.pop(TRANSPORT_CC, None)

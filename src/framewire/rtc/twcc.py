@@ -18,6 +18,9 @@ REFERENCE = 0.064
 SPAN = 5.0
 """Seconds for which a packet is remembered: several round trips to anywhere, and feedback that was held back."""
 
+SLACK = 1000
+"""Packets that feedback may speak of beyond those remembered: forgotten by us, not yet by the viewer."""
+
 _LOST, _SMALL, _LARGE = 0, 1, 2
 
 
@@ -39,13 +42,17 @@ class Feedback:
     """Seconds after the reference for each packet from ``base`` on; None where it has not arrived."""
 
 
-def parse(fci: bytes) -> Feedback:
-    """Read feedback control information. Raises `MalformedFeedback`, and nothing else, whatever it holds."""
+def parse(fci: bytes, most: int = 0xFFFF) -> Feedback:
+    """Read feedback control information about ``most`` packets at most. Raises `MalformedFeedback`, and nothing else,
+    whatever it holds."""
     if len(fci) < 8:
         raise MalformedFeedback(f"{len(fci)} bytes are no feedback")
     base, status_count, reference_and_count = struct.unpack_from("!HHL", fci)
     if not status_count:
         raise MalformedFeedback("feedback about no packet")
+    if status_count > most:
+        # Before it is looked at: a few bytes can speak of many packets.
+        raise MalformedFeedback(f"feedback about {status_count} packets, more than were sent")
     symbols, at = _symbols(fci, status_count)
     arrivals = tuple(_arrivals(fci, at, symbols))
     return Feedback(base, reference_and_count >> 8, reference_and_count & 0xFF, arrivals)
@@ -149,7 +156,8 @@ class Ledger:
 
     def feed(self, fci: bytes) -> list[Outcome]:
         """What a feedback message tells that was not known, in order of sequence. Raises `MalformedFeedback`."""
-        feedback = parse(fci)
+        oldest = next(iter(self._departures), self._next)
+        feedback = parse(fci, self._next - oldest + SLACK)
         self._count_missed(feedback.count)
         origin = self._unwrapped_reference(feedback.reference) * REFERENCE
         # A number from the past: at most 65535 back from the next.
