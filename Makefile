@@ -20,7 +20,7 @@ SETUP := $(CLIENT) $(VENV)/.package
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-py test-js tools check format bench notebook screenshot dist lock floors clean
+.PHONY: help setup demo test test-py test-js upstream tools check format bench notebook screenshot dist lock floors clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -39,6 +39,9 @@ test-js: $(CLIENT)
 
 test-py: $(SETUP)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+upstream: $(SETUP) ## aiortc's and aioice's own tests, with our classes in the place of theirs
+	$(BIN)/python scripts/upstream.py
 
 tools: # what the browser and network tests drive, from apt where we may
 	@scripts/tools chromium ip iptables
@@ -86,7 +89,7 @@ floors: $(SETUP) ## the Python tests against the oldest releases that pyproject.
 
 clean: ## removes all that make made
 	rm -rf .venv .venv-* node_modules src/framewire/static dist build
-	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find js -name '*.tsbuildinfo' -delete
 

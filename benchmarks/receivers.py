@@ -121,6 +121,7 @@ class Viewer:
         """Of each frame, ms from its publishing to its last packet."""
         self._way = way
         self.receiving = asyncio.Event()
+        self.socket: aiohttp.ClientWebSocketResponse | None = None
         self._pc = connection(RTCConfiguration(iceServers=[]))
         self._ssrc = 0
         self._extension: int | None = None
@@ -129,6 +130,7 @@ class Viewer:
 
     async def watch(self, url: str, token: str, stream: str) -> None:
         async with aiohttp.ClientSession() as http, http.ws_connect(url, max_msg_size=0) as ws:
+            self.socket = ws
             await ws.send_json({"type": "hello", "version": 1, "token": token, "codecs": ["h264", "vp8"]})
             await ws.send_json({"type": "subscribe", "sub": 1, "stream": stream, "mode": "webrtc"})
             tasks = [asyncio.create_task(work) for work in (self._say(ws), self._feed_back())]

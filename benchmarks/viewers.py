@@ -74,7 +74,9 @@ def table(runs: Sequence[Run]) -> str:
     return "\n".join(rows)
 
 
-class _Publisher(threading.Thread):
+class Publisher(threading.Thread):
+    """Publishes a clip, over and over, until it is told that it is over."""
+
     def __init__(self, display: fw.Display, clip: np.ndarray, fps: float) -> None:
         super().__init__(daemon=True)
         self.published = 0
@@ -123,7 +125,7 @@ async def receivers(display: fw.Display, count: int, *more: str) -> AsyncIterato
 
 
 async def measure(
-    display: fw.Display, publisher: _Publisher, count: int, options: argparse.Namespace, slow: float = 0.0
+    display: fw.Display, publisher: Publisher, count: int, options: argparse.Namespace, slow: float = 0.0
 ) -> Run:
     """One number of viewers, for a while; the way to the first of them takes ``slow`` kbit/s."""
     assert display.server.engine_pid
@@ -175,7 +177,7 @@ async def _all(options: argparse.Namespace) -> list[Run]:
     clip = np.load(clip_path(options.content, width, height), mmap_mode="r")
     runs = []
     async with fw.serve(width, height, fps=options.fps, port=0, codecs=[options.codec]) as display:
-        publisher = _Publisher(display, clip, options.fps)
+        publisher = Publisher(display, clip, options.fps)
         publisher.start()
         try:
             for count in options.counts:

@@ -92,9 +92,11 @@ async def quality(new_page: NewPage, mode: str, chroma: Any) -> tuple[float, flo
         scroll.start()
         try:
             page = await new_page(address(display.url, mode=mode, chrome="0"), width=WIDTH, height=HEIGHT)
+            await showing(page, mode)
+            await asyncio.sleep(2)
+            # The codec is told with the first report.
             status = await showing(page, mode)
             assert status["codec"] == ("h264_444" if chroma == "444" else "h264")
-            await asyncio.sleep(2)
             await probe.start(page)
             await asyncio.sleep(3)
             say(mode, chroma, probe.report(await probe.take(page), scroll.log), display.stats)

@@ -1,0 +1,217 @@
+"""``python -m benchmarks.soak``: whether anything is left of viewers that have come and gone, over minutes.
+
+A display with an engine process of its own, and `guests` who join, leave, die, fall silent and come again. Sampled are
+memory, threads and descriptors of the engine, and the publisher's memory. Must not know how any of it is sent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+import framewire as fw
+from benchmarks.contents import CONTENTS, clip_path
+from benchmarks.systems import environment
+from benchmarks.viewers import Publisher
+
+MIB = 1 << 20
+WARM_UP = 0.4
+"""Part of the run that the slope does not look at: allocators and pools fill up first."""
+LONG_ENOUGH = 240.0
+"""Seconds of run below which there is no slope to speak of."""
+SLOPE = 0.5
+"""MiB a minute that memory may grow: what is above is a leak."""
+SETTLE = 60.0
+"""Seconds in which the engine has let go of everyone; of him who just fell silent it takes the longest."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One look."""
+
+    at: float
+    """Seconds since the guests were let in; negative before."""
+    viewers: int
+    engine_mib: float
+    """What would be free without it (USS)."""
+    threads: int
+    fds: int
+    publisher_mib: float
+    cpu: float
+    """Seconds of processor the engine has had."""
+    came: int = 0
+
+
+def slope(samples: Sequence[Sample], field: str) -> float | None:
+    """MiB a minute after the warm-up, by least squares; None where the run was too short to say."""
+    if not samples or samples[-1].at < LONG_ENOUGH:
+        return None
+    late = [sample for sample in samples if sample.at >= WARM_UP * samples[-1].at]
+    return float(np.polyfit([s.at / 60 for s in late], [getattr(s, field) for s in late], 1)[0])
+
+
+def faults(before: Sample, samples: Sequence[Sample], after: Sample, book: dict[str, int]) -> list[str]:
+    """What is wrong, in words; nothing if all is well."""
+    found = []
+    for field, whose in (("engine_mib", "the engine's"), ("publisher_mib", "the publisher's")):
+        rising = slope(samples, field)
+        if rising is not None and rising > SLOPE:
+            found.append(f"{whose} memory grows by {rising:.2f} MiB a minute")
+    if after.viewers:
+        found.append(f"{after.viewers} viewers are left when all have gone")
+    if after.fds > before.fds:
+        found.append(f"{after.fds - before.fds} descriptors more than before the first")
+    if not book.get("watched"):
+        found.append("nobody saw a frame")
+    if (blind := book.get("never saw a frame", 0)) > 0.02 * book.get("came", 0):
+        found.append(f"{blind} of {book['came']} never saw a frame")
+    return found
+
+
+def table(before: Sample, samples: Sequence[Sample], after: Sample) -> str:
+    """For people: each minute's means, what was before the first guest and what is after the last."""
+    rows = ["minute   came  viewers  engine MiB  threads    fds  publisher MiB  engine %"]
+
+    def row(name: str, of: Sequence[Sample], last: Sample) -> str:
+        mean = {key: float(np.mean([getattr(s, key) for s in of])) for key in asdict(of[0])}
+        spent, seconds = of[-1].cpu - last.cpu, of[-1].at - last.at
+        percent = f"{100 * spent / seconds:9.1f}" if seconds > 0 else "        -"
+        return (
+            f"{name:>6} {of[-1].came:6d} {mean['viewers']:8.1f} {mean['engine_mib']:11.1f} {mean['threads']:8.1f} "
+            f"{mean['fds']:6.1f} {mean['publisher_mib']:14.1f} {percent}"
+        )
+
+    rows.append(row("before", [before], before))
+    last = before
+    for minute, group in groupby(samples, key=lambda sample: int(sample.at // 60)):
+        of = list(group)
+        rows.append(row(str(minute + 1), of, last))
+        last = of[-1]
+    rows.append(row("after", [after], last))
+    for field in ("engine_mib", "publisher_mib"):
+        rising = slope(samples, field)
+        if rising is not None:
+            rows.append(f"{field.removesuffix('_mib')}: {rising:+.2f} MiB a minute after the warm-up")
+    return "\n".join(rows)
+
+
+class Soak:
+    """One run."""
+
+    def __init__(self, display: fw.Display, options: argparse.Namespace) -> None:
+        assert display.server.engine_pid
+        self._display = display
+        self._options = options
+        self._engine = psutil.Process(display.server.engine_pid)
+        self._publisher = psutil.Process()
+        self._began = time.monotonic()
+        self.book: dict[str, int] = {}
+
+    def sample(self) -> Sample:
+        gc.collect()
+        spent = self._engine.cpu_times()
+        return Sample(
+            at=time.monotonic() - self._began,
+            viewers=self._display.client_count,
+            engine_mib=self._engine.memory_full_info().uss / MIB,
+            threads=self._engine.num_threads(),
+            fds=self._engine.num_fds(),
+            publisher_mib=self._publisher.memory_full_info().uss / MIB,
+            cpu=spent.user + spent.system,
+            came=self.book.get("came", 0),
+        )
+
+    async def run(self) -> tuple[Sample, list[Sample], Sample]:
+        """Before, meanwhile, after."""
+        await asyncio.sleep(2)
+        before, samples = self.sample(), []
+        pipe, display = asyncio.subprocess.PIPE, self._display
+        arguments = [display.ws_url, display.url.split("token=")[1], "--seats", str(self._options.seats)]
+        command = [sys.executable, "-m", "benchmarks.guests", *arguments]
+        guests = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, env=environment())
+        assert guests.stdin and guests.stdout
+        try:
+            self._began = time.monotonic()
+            while time.monotonic() - self._began < self._options.minutes * 60:
+                await asyncio.sleep(self._options.every)
+                guests.stdin.write(b"\n")
+                said = await guests.stdout.readline()
+                if not said:
+                    raise RuntimeError("the guests' process ended")
+                self.book = json.loads(said)
+                samples.append(self.sample())
+            guests.stdin.close()
+            await asyncio.wait_for(guests.wait(), 30)
+        finally:
+            if guests.returncode is None:
+                guests.kill()
+            await guests.wait()
+            guests._transport.close()  # type: ignore[attr-defined]
+        return before, samples, await self._settled(before)
+
+    async def _settled(self, before: Sample) -> Sample:
+        deadline = time.monotonic() + SETTLE
+        while True:
+            await asyncio.sleep(2)
+            after = self.sample()
+            if (not after.viewers and after.fds <= before.fds) or time.monotonic() > deadline:
+                return after
+
+
+async def _run(options: argparse.Namespace) -> tuple[Soak, Sample, list[Sample], Sample]:
+    width, height = (int(side) for side in options.size.split("x"))
+    clip = np.array(np.load(clip_path(options.content, width, height)))
+    async with fw.serve(width, height, fps=options.fps, port=0) as display:
+        publisher = Publisher(display, clip, options.fps)
+        publisher.start()
+        try:
+            soak = Soak(display, options)
+            return soak, *await soak.run()
+        finally:
+            publisher.over.set()
+            publisher.join()
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--seats", type=int, default=6, help="guests at a time")
+    parser.add_argument("--every", type=float, default=5.0, help="seconds between two looks")
+    parser.add_argument("--size", default="640x360")
+    parser.add_argument("--fps", type=float, default=30.0)
+    parser.add_argument("--content", choices=CONTENTS, default="plot")
+    parser.add_argument("--output", type=Path, help="a file for the numbers, as JSON")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """0 if nothing is left of those who went, 1 with a word if something is."""
+    options = _options()
+    os.nice(5)
+    soak, before, samples, after = asyncio.run(_run(options))
+    found = faults(before, samples, after, soak.book)
+    print(table(before, samples, after))
+    print("guests: " + ", ".join(f"{name} {count}" for name, count in soak.book.items()))
+    print("verdict: " + ("; ".join(found) or "nothing is left of them"))
+    if options.output:
+        looks: dict[str, Any] = {name: asdict(each) for name, each in (("before", before), ("after", after))}
+        result = {**looks, "samples": [asdict(each) for each in samples], "book": soak.book, "faults": found}
+        options.output.write_text(json.dumps(result, indent=1) + "\n")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""Whether anything is left of viewers that went: the arithmetic of the verdict, and a short run with real ones."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks.soak import LONG_ENOUGH, SETTLE, Sample, faults, slope, table
+from benchmarks.systems import environment
+
+ROOT = Path(__file__).parent.parent.parent
+BEFORE = Sample(at=-1.0, viewers=0, engine_mib=60.0, threads=4, fds=10, publisher_mib=50.0, cpu=1.0)
+AFTER = replace(BEFORE, at=640.0, engine_mib=75.0, cpu=100.0)
+BOOK = {"came": 100, "watched": 90}
+
+
+def looks(engine=lambda minute: 80.0, publisher=lambda minute: 50.0, seconds=600):
+    return [
+        replace(BEFORE, at=at, viewers=3, engine_mib=engine(at / 60), publisher_mib=publisher(at / 60), came=int(at))
+        for at in map(float, range(5, seconds + 5, 5))
+    ]
+
+
+def test_what_levels_off_is_no_leak():
+    # Pools fill up in the first minutes; after that it goes up and down.
+    samples = looks(lambda minute: min(60 + 10 * minute, 90) + (minute * 7 % 2))
+    assert slope(samples, "engine_mib") == pytest.approx(0, abs=0.3)
+    assert faults(BEFORE, samples, AFTER, BOOK) == []
+
+
+@pytest.mark.parametrize("whose", ["engine", "publisher"])
+def test_what_keeps_growing_is_one(whose):
+    samples = looks(**{whose: lambda minute: 60 + 2 * minute})
+    assert slope(samples, f"{whose}_mib") == pytest.approx(2)
+    (fault,) = faults(BEFORE, samples, AFTER, BOOK)
+    assert whose in fault and "2.00 MiB" in fault
+
+
+def test_a_short_run_says_nothing_of_slopes():
+    samples = looks(lambda minute: 60 + 50 * minute, seconds=int(LONG_ENOUGH) - 5)
+    assert slope(samples, "engine_mib") is None and slope([], "engine_mib") is None
+    assert faults(BEFORE, samples, AFTER, BOOK) == []
+
+
+@pytest.mark.parametrize(
+    ("after", "book", "word"),
+    [
+        (replace(AFTER, viewers=2), BOOK, "2 viewers"),
+        (replace(AFTER, fds=13), BOOK, "3 descriptors"),
+        (AFTER, {"came": 100}, "nobody"),
+        (AFTER, {**BOOK, "never saw a frame": 5}, "5 of 100"),
+    ],
+)
+def test_what_is_left_over_is_said(after, book, word):
+    (fault,) = faults(BEFORE, looks(), after, book)
+    assert word in fault
+
+
+def test_the_table_has_a_row_a_minute():
+    rows = table(BEFORE, looks(lambda minute: 60 + 3 * minute), AFTER).splitlines()
+    assert [row.split()[0] for row in rows[1:]][:3] == ["before", "1", "2"]
+    assert "+3.00 MiB a minute" in rows[-2]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_nothing_is_left_of_viewers_who_came_and_went(tmp_path):
+    output = tmp_path / "soak.json"
+    command = [sys.executable, "-m", "benchmarks.soak", "--minutes", "0.3", "--every", "2", "--seats", "3"]
+    command += ["--size", "320x180", "--output", str(output)]
+    ended = subprocess.run(
+        command, cwd=ROOT, env=environment(), timeout=60 + SETTLE, capture_output=True, text=True, check=False
+    )
+    result = json.loads(output.read_text())
+    assert ended.returncode == 0 and result["faults"] == [], ended.stdout
+    assert result["after"]["viewers"] == 0 and result["book"]["watched"] >= 3
+    assert max(sample["viewers"] for sample in result["samples"]) >= 1
