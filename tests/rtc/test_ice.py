@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 
 import aioice
@@ -173,3 +174,31 @@ def test_the_aioice_of_others_is_untouched():
 def test_a_release_without_a_name_we_replace_is_refused_by_name():
     with pytest.raises(AssertionError, match="aioice has no Gone any more"):
         ice.private_copy("aioice", Gone=1)
+
+
+@pytest.mark.parametrize("steps", range(12))
+async def test_a_gathering_that_is_cancelled_leaves_no_socket(steps):
+    # A viewer who goes while its offer is being made.
+    descriptors = len(os.listdir("/proc/self/fd"))
+    connection = ice.Connection(ice_controlling=False)
+    gathering = asyncio.ensure_future(connection.gather_candidates())
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    gathering.cancel()
+    await asyncio.wait([gathering])
+    await connection.close()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_socket_that_opens_after_the_end_is_closed(late):
+    connection = ice.Connection(ice_controlling=False)
+    if late:
+        await connection.close()
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(lambda: ice.Protocol(connection), local_addr=("127.0.0.1", 0))
+    assert transport.is_closing() is late
+    await connection.close()
+    assert transport.is_closing()

@@ -70,8 +70,10 @@ class Protocol(ice.StunProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self.batch = Batch(self.transport)
+        self.receiver.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.receiver.sockets.discard(self)
         self.batch.close()
         super().connection_lost(exc)
 
@@ -107,6 +109,22 @@ class Connection(ice.Connection):
         # The copy's own default is a member of the copy's own enumeration.
         super().__init__(transport_policy=transport_policy, **options)
         self._trusted: dict[tuple[int, tuple[str, int]], None] = {}
+        self.sockets: set[Protocol] = set()
+        """All that are open. aioice's own list lacks those of a gathering that was cancelled."""
+        self._ended = False
+
+    def opened(self, protocol: Protocol) -> None:
+        """A socket of ours is there; perhaps too late."""
+        if self._ended:
+            protocol.transport.close()
+        else:
+            self.sockets.add(protocol)
+
+    async def close(self) -> None:
+        self._ended = True
+        await super().close()
+        for protocol in list(self.sockets):
+            protocol.transport.close()
 
     def trusts(self, protocol: ice.StunProtocol, address: tuple[str, int]) -> bool:
         """Whether the viewer has proved to this socket that it is at this address: by a check of its own, or,
