@@ -105,6 +105,20 @@ async def test_a_subscriber_that_fails_costs_the_others_nothing(bench: Bench) ->
     await bench.reached(B, 2)
 
 
+async def test_who_moves_to_another_encoding_is_counted_on(bench: Bench) -> None:
+    before, after = bench.video(), bench.video()
+    bench.publish(1)
+    before.add(A, bench.sink(A), packets=True)
+    await bench.reached(A, 1)
+    _, bits = before.sent(A, time.monotonic())
+    assert bits > 0
+    after.add(A, bench.sink(A), packets=True)
+    after.take_over(A, before)
+    assert after.sent(A, time.monotonic())[1] >= bits / 2
+    after.take_over(B, before)
+    assert after.sent(B, time.monotonic()) == (0.0, 0.0)
+
+
 async def test_a_unit_is_made_once_for_all(bench: Bench) -> None:
     lane = bench.video()
     bench.publish(1)

@@ -176,6 +176,7 @@ class Ladder:
     def _deliver(self, key: Key, rung: Rung, parcel: Parcel) -> bool:
         if self._at[key] != rung:
             before, self._at[key] = self._lanes[self._at[key]], rung
+            self._lanes[rung].take_over(key, before)
             before.remove(key)
             self._shut_idle()
         return self._sinks[key][0](parcel)
