@@ -120,4 +120,4 @@ def threads_for(width: int, height: int, most: int) -> int:
 
 def speed_for(pixels_per_second: float, threads: int) -> int:
     """libvpx's ``cpu-used``: -16 is fastest, and in realtime mode a bound, not an order."""
-    return -12 if pixels_per_second / threads > 10_000_000 else -6
+    return -16 if pixels_per_second / threads > 10_000_000 else -6
