@@ -7,7 +7,7 @@ import asyncio
 from fractions import Fraction
 from typing import Any
 
-from benchmarks.servers.job import Job
+from benchmarks.servers.job import Job, play
 
 PAGE = """<!doctype html><meta charset="utf-8"><title>aiortc</title>
 <style>html, body { margin: 0; background: #000; overflow: hidden } video { display: block }</style>
@@ -93,11 +93,5 @@ async def serve(job: Job) -> None:
     await runner.cleanup()
 
 
-def main() -> None:
-    job = Job()
-    asyncio.run(serve(job))
-    job.done()
-
-
 if __name__ == "__main__":
-    main()
+    play(serve)

@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable, Coroutine
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,13 @@ def serve_page(host: str, port: int, files: dict[str, tuple[str, bytes]]) -> int
     server = ThreadingHTTPServer((host, port), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server.server_address[1]
+
+
+def play(serve: Callable[[Job], Coroutine[Any, Any, None]]) -> None:
+    """One publisher's whole life, of a system that wants a loop."""
+    job = Job()
+    asyncio.run(serve(job))
+    job.done()
 
 
 def _options() -> argparse.Namespace:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.servers.job import Job, serve_page
+from benchmarks.servers.job import Job, play, serve_page
 
 PAGE = """<!doctype html><meta charset="utf-8"><title>jupyter_rfb</title><link rel="stylesheet" href="/widget.css">
 <style>html, body {{ margin: 0; background: #000; overflow: hidden }} img {{ display: block; border: 0 !important }}
@@ -104,11 +104,5 @@ async def serve(job: Job) -> None:
             comm.widget.request_draw()
 
 
-def main() -> None:
-    job = Job()
-    asyncio.run(serve(job))
-    job.done()
-
-
 if __name__ == "__main__":
-    main()
+    play(serve)

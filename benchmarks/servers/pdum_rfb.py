@@ -3,11 +3,10 @@ widget bundle the way a notebook does."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 
-from benchmarks.servers.job import Job, serve_page
+from benchmarks.servers.job import Job, play, serve_page
 
 PAGE = """<!doctype html><meta charset="utf-8"><title>pdum.rfb</title><link rel="stylesheet" href="/widget.css">
 <style>html, body {{ margin: 0; background: #000; overflow: hidden }}
@@ -52,11 +51,5 @@ async def serve(job: Job) -> None:
     await display.aclose()
 
 
-def main() -> None:
-    job = Job()
-    asyncio.run(serve(job))
-    job.done()
-
-
 if __name__ == "__main__":
-    main()
+    play(serve)

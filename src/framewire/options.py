@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from framewire.arrays import MAX_SIDE
+from framewire.codec.base import Chroma
 from framewire.engine.gate import MIN_TOKEN, is_loopback
 
 log = logging.getLogger("framewire")
 
 MAX_BITRATE = 20_000_000
 
-Chroma = Literal["420", "444"]
 Latency = Literal["low", "smooth"]
 
 
@@ -77,6 +77,7 @@ def host_options(
     chroma: Chroma,
     latency: Latency,
 ) -> HostOptions:
+    """What was given, checked; a token is made up if there is none. Raises ``ValueError`` in a user's words."""
     if token is not None and len(token) < MIN_TOKEN:
         raise ValueError(
             f"token is {len(token)} characters; {MIN_TOKEN} at least (128 bits: secrets.token_urlsafe(16))"

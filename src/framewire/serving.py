@@ -14,10 +14,11 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
 from typing import Any, Literal
 
+from framewire.codec.base import Chroma
 from framewire.display import DEFAULT_STREAM, Display, _call
 from framewire.errors import ClosedError
 from framewire.host import EngineHost, InlineHost, ProcessHost
-from framewire.options import MAX_BITRATE, Chroma, HostOptions, Latency, host_options, stream_options
+from framewire.options import MAX_BITRATE, HostOptions, Latency, host_options, stream_options
 
 log = logging.getLogger("framewire")
 

@@ -10,6 +10,10 @@ VideoCodec = Literal["h264_444", "h264", "vp8"]
 """``h264_444`` is H.264 whose chroma is as sharp as its luma."""
 
 
+Chroma = Literal["420", "444"]
+"""Whether colour is halved both ways or as sharp as light."""
+
+
 class VideoEncoder(Protocol):
     """Frames in, access units out. Used from one worker thread at a time, never from an event loop.
 

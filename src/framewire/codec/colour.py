@@ -8,13 +8,14 @@ cheaper to make, and leaves gray as it is.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import av
 import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
+from framewire.codec.base import Chroma
 from framewire.frame import Pixels
 
 try:
@@ -30,9 +31,6 @@ MIN_SIDE = 16
 SMPTE170M = 6
 """BT.601 of 525 lines, in ITU-T H.273's tables of primaries, transfer and matrix alike."""
 LIMITED, FULL = 1, 2
-
-Chroma = Literal["420", "444"]
-"""Whether colour is halved both ways or as sharp as light."""
 
 _STRIP = 64
 """Rows that are converted at a time: what is between two steps stays in the processor's cache."""

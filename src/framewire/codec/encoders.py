@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import av
 
-from framewire.codec.base import VideoCodec, VideoEncoder
-from framewire.codec.colour import Chroma
+from framewire.codec.base import Chroma, VideoCodec, VideoEncoder
 from framewire.errors import EncoderError
 
 LIBRARIES: dict[VideoCodec, tuple[str, str]] = {

@@ -12,8 +12,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
 from framewire.codec import nvenc
-from framewire.codec.base import VideoCodec
-from framewire.codec.colour import FULL, LIMITED, SMPTE170M, Chroma, to_video_frame
+from framewire.codec.base import Chroma, VideoCodec
+from framewire.codec.colour import FULL, LIMITED, SMPTE170M, to_video_frame
 from framewire.codec.pace import Pace
 from framewire.errors import EncoderError
 from framewire.frame import AccessUnit, Frame

@@ -200,17 +200,18 @@ class Flow:
     # Back
 
     def feed(self, fci: bytes, now: float) -> None:
-        """Take transport-wide feedback; what cannot be understood is dropped."""
+        """Take transport-wide feedback; what cannot be understood, or was not asked for, is dropped."""
+        if not self.controlled:
+            return
         try:
             outcomes = self._ledger.feed(fci)
         except MalformedFeedback:
             return
-        if self.controlled:
-            self._estimator.feed(outcomes, now)
-            # What a full queue drops is no trait of the way.
-            self._losses.feed([o for o in outcomes if o.probe is None and self._estimator.uncrowded(o)])
-            self._steer(now)
-            self._release(now)
+        self._estimator.feed(outcomes, now)
+        # What a full queue drops is no trait of the way.
+        self._losses.feed([o for o in outcomes if o.probe is None and self._estimator.uncrowded(o)])
+        self._steer(now)
+        self._release(now)
 
     def tick(self, now: float) -> None:
         """Do what is due."""

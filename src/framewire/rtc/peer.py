@@ -212,7 +212,7 @@ class Peer:
         if self._over or self._closed:
             return
         if isinstance(feedback, rtcp.PacketFeedback):
-            if self._flow is not None and self._flow.controlled:
+            if self._flow is not None:
                 self._flow.feed(feedback.fci, self._now())
         else:
             for sender in self._senders.values():
