@@ -123,7 +123,7 @@ def _watch(display: Display, done: Callable[[], bool], seconds: float | None) ->
         if display.server.failure:
             raise FramewireError(display.server.failure)
         stats = display.stats
-        news = (display.client_count, tuple(stats.get("encodings", ())))
+        news = (display.client_count, tuple(stats["encodings"]))
         if news != said:
             said = news
             viewers = f"{news[0]} viewer{'' if news[0] == 1 else 's'}"

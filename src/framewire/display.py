@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator
+from copy import deepcopy
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("framewire")
 
 DEFAULT_STREAM = "default"
+# What `Display.stats` says until the engine's first numbers come, about a second after the stream's beginning.
+_NO_STATS: dict[str, Any] = {"viewers": 0, "published_fps": 0.0, "encodings": [], "encodes": {}, "encode_ms": {}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class Display:
         self._listeners: list[Callable[[InputEvent], None]] = []
         self._waiting: list[Callable[[], None]] = []
         self._viewers = 0
-        self._stats: dict[str, Any] = {}
+        self._stats = deepcopy(_NO_STATS)
         self._ended: str | None = None
         self._outlet = server._host.open(options)
 
