@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import struct
 from functools import reduce
+from itertools import combinations
+from math import gcd
 from operator import xor
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from framewire.rtc.fec import MOST_COVERED, Protected, fec_payload, parities
+from framewire.rtc.fec import MOST_COVERED, TWICE_FROM, Protected, fec_payload, parities, turns
 
 SSRC, FIRST, TIMESTAMP = 0xDECAFBAD, 65_530, 0x12345678
 BLOCK = bytes.fromhex("bede0001") + b"\x10\x30\x00\x00"
@@ -58,16 +60,15 @@ def restore(fec, known):
 
 
 def fecs(payloads, count):
-    return [fec_payload(parity, HEADER) for parity in parities(payloads, count)]
+    return [fec_payload(parity, HEADER) for turn in parities(payloads, count) for parity in turn]
 
 
 def received(payloads, lost, fec):
     sent = packets(payloads)
     known = {(FIRST + i) & 0xFFFF: packet for i, packet in enumerate(sent) if i not in lost}
-    for each in fec:
-        packet = restore(each, known)
-        if packet is not None:
-            known[int.from_bytes(packet[2:4])] = packet
+    # What one restores lets another restore more.
+    while found := [packet for each in fec if (packet := restore(each, known)) is not None]:
+        known |= {int.from_bytes(packet[2:4]): packet for packet in found}
     return [known.get((FIRST + i) & 0xFFFF) for i in range(len(sent))] == sent
 
 
@@ -79,35 +80,53 @@ def test_any_one_packet_is_restored_bit_by_bit(payloads, data):
     assert received(payloads, {lost}, fecs(payloads, count))
 
 
-@pytest.mark.parametrize("count", [2, 4, 5])
+@pytest.mark.parametrize("count", [2, 4, 5, 7, 9])
 @pytest.mark.parametrize("packets", [10, 16, 40])
 def test_a_burst_as_long_as_there_are_parities_is_restored(packets, count):
     payloads = [bytes([index]) * (20 + index) for index in range(packets)]
-    for start in range(packets - count + 1):
-        assert received(payloads, set(range(start, start + count)), fecs(payloads, count))
+    # With two turns that share no divisor, one fewer.
+    burst = count if count < TWICE_FROM else count - 1
+    for start in range(packets - burst + 1):
+        assert received(payloads, set(range(start, start + burst)), fecs(payloads, count))
 
 
 @pytest.mark.parametrize("packets", [9, 10, 11, 30])
 def test_a_burst_across_the_end_of_the_packets_takes_their_parities_along_and_is_restored(packets):
-    count = 5
+    count = 4
     payloads = [bytes([index]) * 30 for index in range(packets)]
     for of_packets in range(1, count):
         lost = set(range(packets - of_packets, packets))
         assert received(payloads, lost, fecs(payloads, count)[count - of_packets :])
 
 
-def test_two_losses_that_one_parity_covers_are_not():
+def test_two_losses_that_one_parity_covers_are_not_restored():
     payloads = [b"ab", b"cd", b"ef", b"gh"]
     assert not received(payloads, {0, 2}, fecs(payloads, 2))
 
 
+@pytest.mark.parametrize("count", [5, 7, 8, 9])
+def test_two_losses_wherever_are_restored_where_packets_are_covered_twice(count):
+    first, second = turns(count)
+    packets = min(first * second, 20)
+    payloads = [bytes([index]) * 30 for index in range(packets)]
+    fec = fecs(payloads, count)
+    for pair in combinations(range(packets), 2):
+        assert received(payloads, set(pair), fec)
+
+
+@given(st.integers(1, 100))
+def test_turns_share_no_divisor_and_make_up_the_count(count):
+    first, second = turns(count)
+    assert first + second == count and (not second or gcd(first, second) == 1)
+
+
 @pytest.mark.parametrize("packets", [1, 15, 16, 46, 47, 300])
-def test_every_packet_is_covered_once_by_masks_of_a_browsers_reach(packets):
+def test_every_packet_is_covered_once_a_turn_by_masks_of_a_browsers_reach(packets):
     payloads = [b"x"] * packets
-    numbers = [number for fec in fecs(payloads, 3) for number in covered(fec)[0]]
-    assert sorted(numbers) == sorted((FIRST + index) & 0xFFFF for index in range(packets))
-    for parity in parities(payloads, 3):
-        assert parity.offsets[0] == 0 and parity.offsets[-1] < MOST_COVERED
+    for turn in parities(payloads, 40)[: 1 + (packets > 1)]:
+        numbers = [number for parity in turn for number in covered(fec_payload(parity, HEADER))[0]]
+        assert sorted(numbers) == sorted((FIRST + index) & 0xFFFF for index in range(packets))
+        assert all(parity.offsets[0] == 0 and parity.offsets[-1] < MOST_COVERED for parity in turn)
 
 
 def test_the_fixed_part_is_as_the_draft_draws_it():
@@ -123,5 +142,5 @@ def test_the_fixed_part_is_as_the_draft_draws_it():
     assert fec[28:] == bytes([ord("a") ^ ord("c") ^ ord("f"), ord("b") ^ ord("d"), ord("e")])
 
 
-def test_there_are_never_more_parities_than_packets():
-    assert len(parities([b"x"] * 3, 50)) == 3
+def test_there_are_never_more_parities_in_a_turn_than_packets():
+    assert [len(turn) for turn in parities([b"x"] * 3, 50)] == [3, 3]

@@ -11,6 +11,7 @@ from framewire.frame import AccessUnit, rtp_timestamp
 from framewire.rtc.events import KeyframeWanted
 from framewire.rtc.flow import Flow
 from framewire.rtc.packets import HELD_AT_MOST, PLAYOUT_DELAY, PackedUnit
+from framewire.rtc.protection import Patience
 from framewire.rtc.rtcp import KeyframeRequest, Nack, Report, ntp
 from framewire.rtc.sender import KEYFRAME_REPEAT, NEVER, PROBES, Origin, SenderParameters, UnitSender
 
@@ -338,6 +339,21 @@ def test_parities_follow_their_unit_under_a_number_of_their_own(lossy):
     # Five packets from 65534, two ways: the fifth has left the turn at the second.
     assert named[0] == MEDIA.to_bytes(4) + (65_535).to_bytes(2)
     assert named[1] == MEDIA.to_bytes(4) + (65_534).to_bytes(2)
+
+
+def test_where_frames_are_held_the_second_turn_of_parities_comes_with_the_next_unit_or_in_its_stead(lossy, monkeypatch):
+    monkeypatch.setattr(lossy.flow, "parity_count", lambda packets, rtt, interval: 5)
+    lossy.sender._patience = Patience(0.2)
+    lossy.send(keyframe=True, parts=6)
+    lossy.send(0.033, parts=6)
+    assert [p.ssrc for p in lossy.wire.packets()] == [MEDIA] * 6 + [FEC] * 3 + [MEDIA] * 6 + [FEC] * 5
+    lossy.wire.bursts.clear()
+    lossy.tick(0.033 + PROBES[0])
+    assert [p.ssrc for p in lossy.wire.packets()] == [MEDIA] + [FEC] * 2, "what was sent last again, then what waited"
+    assert [p.sequence_number for p in lossy.wire.packets()][1:] == [11, 12]
+    lossy.wire.bursts.clear()
+    lossy.tick(0.033 + sum(PROBES[:2]))
+    assert len(lossy.wire.packets()) == 1
 
 
 def test_where_much_is_lost_a_repair_leaves_again_behind_the_next_unit(live, monkeypatch):

@@ -8,15 +8,21 @@ packets. Payloads are the same for all viewers of a unit, so their XOR is, too; 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import pairwise
+from math import gcd
 from operator import xor
+from typing import NamedTuple
 
 HEADER = 32
 """Octets of the longest FEC header."""
 MOST_COVERED = 46
 """Packets that one block spans: what a mask of two words can name."""
+
+TWICE_FROM = 5
+"""Parities from which some of them cover the packets in another order."""
 
 _FIXED = struct.Struct("!BBHLL")
 _STREAM = struct.Struct("!LH")
@@ -37,6 +43,13 @@ class Parity:
     """Whether the unit's last packet, the one with the marker, is among them."""
 
 
+class Parities(NamedTuple):
+    """What protects one unit, in two turns: each packet is covered once by each."""
+
+    first: tuple[Parity, ...]
+    second: tuple[Parity, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Protected:
     """What the headers of the protected packets have in common."""
@@ -50,19 +63,36 @@ class Protected:
     """The extension block. A transport-wide number in it may be any: it is of no use in a restored packet."""
 
 
-def parities(payloads: Sequence[bytes], count: int) -> tuple[Parity, ...]:
-    """At least ``count`` parities for a unit, and at most one for each packet. Those of one block cover every n-th
-    packet, so that a burst of n losses leaves each of them one to restore."""
+def turns(count: int) -> tuple[int, int]:
+    """How ``count`` parities cover a frame: so many that take every n-th packet each, and so many that do once more.
+
+    The two share no divisor: two packets that meet in one turn are apart in the other, and what one parity restores
+    lets the next restore more. Of few the second turn would be worth less than a longer first one.
+    """
+    if count < TWICE_FROM:
+        return count, 0
+    second = next(n for n in range(count // 2, 0, -1) if gcd(n, count - n) == 1)
+    return count - second, second
+
+
+def parities(payloads: Sequence[bytes], count: int) -> Parities:
+    """At least ``count`` parities for a unit; in each turn at most one for each packet. Those of one turn of n cover
+    every n-th packet of a block, so that a burst of n losses leaves each of them one to restore."""
     blocks = -(-len(payloads) // MOST_COVERED)
-    each = -(-min(count, len(payloads)) // blocks)
-    made: list[Parity] = []
-    for block in range(blocks):
-        start, end = len(payloads) * block // blocks, len(payloads) * (block + 1) // blocks
-        ways = min(each, end - start)
+    bounds = [len(payloads) * block // blocks for block in range(blocks + 1)]
+    first, second = (
+        tuple(
+            parity for start, end in pairwise(bounds) for parity in _turn(payloads, start, end, min(ways, end - start))
+        )
+        for ways in turns(-(-count // blocks))
+    )
+    return Parities(first, second)
+
+
+def _turn(payloads: Sequence[bytes], start: int, end: int, ways: int) -> Iterator[Parity]:
+    for way in range(ways):
         # The first parity takes up where the packets end, so that a burst across both is one of neighbours, too.
-        turns = [(end - start + way) % ways for way in range(ways)]
-        made += [_parity(payloads, range(start + turn, end, ways)) for turn in turns]
-    return tuple(made)
+        yield _parity(payloads, range(start + (end - start + way) % ways, end, ways))
 
 
 def _parity(payloads: Sequence[bytes], indices: range) -> Parity:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from framewire.frame import AccessUnit
-from framewire.rtc.fec import Parity, parities
+from framewire.rtc.fec import Parities, parities
 
 MAX_PAYLOAD = 1128
 """Bytes of the longest payload. With RTP header and extensions (36), FEC header and the extensions it protects
@@ -33,9 +33,9 @@ class PackedUnit:
 
     unit: AccessUnit
     payloads: tuple[bytes, ...]
-    _parities: dict[int, tuple[Parity, ...]] = field(default_factory=dict, compare=False, repr=False)
+    _parities: dict[int, Parities] = field(default_factory=dict, compare=False, repr=False)
 
-    def parities(self, count: int) -> tuple[Parity, ...]:
+    def parities(self, count: int) -> Parities:
         """At least ``count`` parities of the payloads, made once for all viewers that get so many."""
         if count not in self._parities:
             self._parities[count] = parities(self.payloads, count)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from framewire.rtc.fec import turns
 from framewire.rtc.twcc import Outcome
 
 MEMORY = 1200
@@ -20,15 +21,14 @@ LITTLE = 0.001
 """Fraction lost below which nothing is done."""
 NEAR = 0.015
 """Seconds of round trip within which asking again is as good."""
-STUTTER = 0.05
+STUTTER = 0.02
 """Of the time that may be spent waiting for retransmissions: fraction of frames that need one times how long, in
 frames, each holds up the others."""
-MOST = 0.5
-"""Parity packets for each packet, at most; but one for any frame."""
-SMALL = 3
-"""Packets up to which each may have a parity of its own, where they are lost in bursts."""
+MOST, MOST_BURSTS, BURSTS = 0.5, 1.3, 1.5
+"""Parity packets for each packet, at most: where they are lost alone, and in bursts of at least so many. But one for
+any frame."""
 
-TOO_LATE = 0.3
+TOO_LATE = 0.12
 """Fraction of frames that come late from which a viewer holds all of them back instead."""
 LATE_MEMORY = 45
 """Frames that this fraction is taken over."""
@@ -44,6 +44,9 @@ NOTICED = 0.015
 """Seconds: a smaller difference is left."""
 SETTLED, AGAIN = 2.0, 10.0
 """Seconds until it is raised or lowered again: each change is seen."""
+
+TWICE = 1.4
+"""How much better two covers are than their product of ways."""
 
 LEAST = 0.004
 """Fraction lost below which the bitrate is left alone."""
@@ -89,7 +92,7 @@ def parity_count(packets: int, fraction: float, burst: float, rtt: float, interv
     """
     if fraction < LITTLE or rtt < NEAR:
         return 0
-    most = packets if packets <= SMALL and burst > 1.5 else max(1, round(packets * MOST))
+    most = max(1, round(packets * (MOST if burst < BURSTS else MOST_BURSTS)))
     allowed = STUTTER / (1 + rtt / interval)
     return next((count for count in range(1, most) if failing(packets, count, fraction, burst) <= allowed), most)
 
@@ -132,17 +135,21 @@ def lateness(packets: int, count: int, fraction: float, burst: float, rtt: float
 
 
 def failing(packets: int, count: int, fraction: float, burst: float) -> float:
-    """About the fraction of frames that so many parities cannot restore, each covering every count-th packet.
+    """About the fraction of frames that so many parities cannot restore, where they cover it as `fec.turns` says.
 
     Runs of losses begin at random and end with the same chance at each packet (Gilbert's model). A frame fails if one
-    run is longer than there are parities, or if two meet in what one parity covers.
+    run is longer than there are parities, or if several meet in what the same parities cover.
     """
     runs = (packets + count) * fraction / burst
     some = 1 - math.exp(-runs)
     if not count:
         return some
     several = some - runs * math.exp(-runs)
-    return some * (1 - 1 / burst) ** count + several * min(1.0, burst * burst / count)
+    first, second = turns(count)
+    # Covered once, two that meet are lost. Twice, it takes more than two; the exponent is fitted to simulated losses.
+    apart = first if not second else (first * second) ** TWICE
+    meeting = 1 - math.exp(-runs * runs / 2 * min(1.0, burst * burst / apart))
+    return some * (1 - 1 / burst) ** (count - bool(second)) + min(several, meeting)
 
 
 def ceiling(fraction: float) -> float:

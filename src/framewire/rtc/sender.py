@@ -6,7 +6,7 @@ Must not know aiortc, sockets, clocks or encoders: packets leave through the pee
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -33,6 +33,8 @@ MAX_INTERVAL = 0.1
 PADDING = 255
 """Octets, as much as one packet can hold (RFC 3550 §5.1)."""
 
+LATER = 1.5
+"""Intervals that a viewer must hold frames back for parities to be of use that come with the next frame."""
 FARTHEST = 0x4000
 """Packets for which a keyframe is remembered: more than are kept for sending again."""
 
@@ -108,6 +110,7 @@ class UnitSender:
         self._interval = 1 / 30
         self._keyframe_at = media.sequence
         self._copies: list[Sent] = []
+        self._late_parities: list[bytes] = []
         self._patience = Patience(hold)
         self._held = 0.0
         self._room_at = NEVER
@@ -131,6 +134,7 @@ class UnitSender:
         self._parameters = None
         self._history.clear()
         self._copies.clear()
+        self._late_parities.clear()
         self._flow.forget(self.ssrc)
         self._flow.forget(self._rtx_ssrc)
         self._flow.forget(self._fec_ssrc)
@@ -200,8 +204,9 @@ class UnitSender:
         self._history.add(first, timestamp, packed.payloads, now)
         self._sequence = (first + count) & 0xFFFF
         interval = self._measured_interval(now)
+        late = self._waiting_parities()
         parities = self._protection(packed, first, parameters, interval, now)
-        self._flow.send(drafts, parities, interval, now)
+        self._flow.send(drafts, [*late, *parities], interval, now)
         self._send_copies(parameters, now)
         self._queued += 1
         self._probes_left = PROBES
@@ -224,7 +229,18 @@ class UnitSender:
         if not count:
             return []
         header = Protected(parameters.payload_type, self.ssrc, self._timestamp, first, self._extensions.block(0.0))
-        return [self._parity(fec_payload(parity, header), parameters) for parity in packed.parities(count)]
+        at_once, later = ([fec_payload(parity, header) for parity in turn] for turn in packed.parities(count))
+        if self._held > interval * LATER:
+            # There is time, and what is sent apart is not lost together.
+            self._late_parities = later
+        else:
+            at_once += later
+        return self._parity_packets(at_once, parameters)
+
+    def _waiting_parities(self) -> list[Draft]:
+        """Those of the last unit that were to come with the next, or when there is none."""
+        payloads, self._late_parities = self._late_parities, []
+        return self._parity_packets(payloads, self._parameters) if self._parameters and payloads else []
 
     def _hold(self, parameters: SenderParameters) -> None:
         """How long the viewer holds frames back from this one on. Packets that still wait keep what they were given,
@@ -233,18 +249,15 @@ class UnitSender:
             self._held = self._patience.seconds
             self._extensions = Extensions(parameters.extensions, parameters.mid, self._held)
 
-    def _parity(self, payload: bytes, parameters: SenderParameters) -> Draft:
-        assert parameters.fec_payload_type is not None, "protection was negotiated"
-        sequence, self._fec_sequence = self._fec_sequence, (self._fec_sequence + 1) & 0xFFFF
-        return Draft(
-            parameters.fec_payload_type,
-            False,
-            sequence,
-            self._timestamp,
-            self._fec_ssrc,
-            self._extensions,
-            payload,
-        )
+    def _parity_packets(self, payloads: Sequence[bytes], parameters: SenderParameters) -> list[Draft]:
+        kind, first = parameters.fec_payload_type, self._fec_sequence
+        assert kind is not None, "protection was negotiated"
+        self._fec_sequence = (first + len(payloads)) & 0xFFFF
+        timestamp, ssrc, extensions = self._timestamp, self._fec_ssrc, self._extensions
+        return [
+            Draft(kind, False, (first + index) & 0xFFFF, timestamp, ssrc, extensions, payload)
+            for index, payload in enumerate(payloads)
+        ]
 
     def _send_copies(self, parameters: SenderParameters, now: float) -> None:
         """What was sent again since the last unit, once more and behind it: where much is lost in bursts, a repair is
@@ -293,6 +306,7 @@ class UnitSender:
         (one that did arrive is dropped as a replay), and one SRTP index must never protect two texts.
         """
         self._flow.repeat(self.ssrc)
+        self._flow.repair(self._waiting_parities(), now)
         self._probes_left = self._probes_left[1:]
         self._probe_at = now + self._probes_left[0] if self._probes_left else NEVER
         self.stats = replace(self.stats, probes=self.stats.probes + 1)
