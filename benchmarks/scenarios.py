@@ -35,7 +35,7 @@ OVERSEAS = Phase(delay=0.050, jitter=0.010, rate=mbit(20), loss=Loss(0.03))
 BURSTY = Phase(delay=0.075, rate=mbit(10), loss=Loss(0.10, burst=4))
 THIN = Phase(delay=0.040, rate=mbit(1))
 FALLING = Link(
-    (Phase(delay=0.020, rate=mbit(20)), Phase(delay=0.020, rate=mbit(2)), Phase(delay=0.020, rate=mbit(20))),
+    (Phase(delay=0.030, rate=mbit(20)), Phase(delay=0.030, rate=mbit(2)), Phase(delay=0.030, rate=mbit(20))),
     (0.0, 10.0, 20.0),
 )
 
