@@ -73,6 +73,31 @@ def test_a_keyframe_is_not_much_larger_than_the_frames_around_it():
     assert len(units[40].data) < 3 * sum(deltas) / len(deltas)
 
 
+def test_what_follows_a_fall_of_the_rate_fits_it_from_the_keyframe_on():
+    encoder = H264Encoder(fps=30, max_bitrate=20_000_000, threads=1)
+    frames = moving(60, width=640, height=480)
+    for frame in frames[:30]:
+        encoder.encode(frame)
+    encoder.set_rate(400_000)
+    share = 400_000 / 8 / 30
+    sizes = [len(encoder.encode(frame, keyframe=frame.number == 30).data) for frame in frames[30:]]
+    assert sizes[0] < 8 * share
+    assert sum(sizes[1:11]) < 15 * share
+
+
+def test_a_rate_that_rises_far_is_reached_at_the_price_of_a_keyframe_and_one_that_moves_costs_none():
+    encoder = H264Encoder(fps=30, max_bitrate=20_000_000, threads=1)
+    encoder.set_rate(500_000)
+    frames = moving(120, width=640, height=480)
+    units = []
+    for frame in frames:
+        encoder.set_rate({20: 700_000, 40: 450_000, 60: 8_000_000, 80: 9_000_000}.get(frame.number, encoder._target))
+        units.append(encoder.encode(frame))
+    assert [unit.number for unit in units if unit.keyframe] == [0, 60]
+    spent = sum(len(unit.data) for unit in units[-30:]) * 8
+    assert spent > 4 * sum(len(unit.data) for unit in units[30:60]) * 8
+
+
 @pytest.mark.parametrize(("size", "most", "threads"), [((1, 1), 8, 1), ((640, 480), 8, 1), ((1920, 1080), 4, 4)])
 def test_small_pictures_are_not_cut_into_slices(size, most, threads):
     assert threads_for(size[0], size[1], most) == threads

@@ -22,6 +22,12 @@ MIN_RATE = 100_000
 BUFFER_FRAMES = 2
 """Size of the rate control's buffer, in frames at the highest bitrate. So small a buffer makes a keyframe
 about as large as the frames around it: one viewer's join costs the others no burst."""
+REACH = 4.5
+"""The same, in frames at the target that the encoder is opened for, and times that target up to which it can be
+steered: x264 needs a buffer of a frame at the highest rate. A keyframe of so many frames is there after 150 ms."""
+FELL, ROSE = 0.5, 2.25
+"""Of that target: where a keyframe is due anyway below the first, and without one above the second, the encoder is
+opened anew. A buffer for eight megabits lets the first second after a fall to one take three."""
 FINEST = 16
 """The finest quantiser: beyond it bits are spent that nobody sees. Half of a plot's at the same PSNR (31.6 dB), and
 seven eighths of a smooth field's for 1 dB (45 to 44)."""
@@ -63,6 +69,7 @@ class H264Encoder:
         self._kind = KINDS[chroma]
         self._fps = fps
         self._max_bitrate = max_bitrate
+        self._opened_for = max_bitrate
         self._ceiling = HEADROOM * max_bitrate
         # Half the cores: the picture has to be sent, received, decoded and painted too, and where that is done on
         # this machine, slices that wait for each other show fewer frames (measured: 46 against 50 of 60 at 720p).
@@ -109,7 +116,8 @@ class H264Encoder:
 
     def _encode(self, picture: av.VideoFrame, time_us: int, keyframe: bool) -> list[av.Packet[av.VideoStream]]:
         context = self._context
-        if context is None or (context.width, context.height) != (picture.width, picture.height):
+        other = context is None or (context.width, context.height) != (picture.width, picture.height)
+        if context is None or other or self._outgrown(keyframe):
             context = self._context = self._open(picture.width, picture.height)
         self._steer(context, time_us)
         picture.pts = self._count
@@ -117,6 +125,10 @@ class H264Encoder:
         self._count += 1
         picture.pict_type = PictureType.I if keyframe else PictureType.NONE
         return context.encode(picture)
+
+    def _outgrown(self, keyframe: bool) -> bool:
+        """Whether the target is out of the reach of the encoder that is open."""
+        return self._target > ROSE * self._opened_for or (keyframe and self._target < FELL * self._opened_for)
 
     def _steer(self, context: VideoCodecContext, time_us: int) -> None:
         """x264 without delay counts frames, not time, so its bitrate is what makes the frame rate it was told
@@ -130,7 +142,9 @@ class H264Encoder:
             context.bit_rate, self._steered_at = rate, now
 
     def _open(self, width: int, height: int) -> VideoCodecContext:
-        buffer = round(self._max_bitrate / self._fps * BUFFER_FRAMES)
+        self._opened_for = self._target
+        self._ceiling = round(min(HEADROOM * self._max_bitrate, REACH * self._target))
+        buffer = round(min(BUFFER_FRAMES * self._max_bitrate, REACH * self._target) / self._fps)
         card = None
         if self._kind.chroma == "420":
             card = nvenc.open_nvenc(width, height, self._fps, self._ceiling, buffer)
