@@ -42,6 +42,8 @@ class Signals:
     """Seconds."""
     standing: float
     """Seconds that even the luckiest packet waits of late."""
+    shrunk_to: float | None = None
+    """Bits a second that a link lets through which has just become too narrow at one blow; None if none has."""
 
 
 class Capacity:
@@ -128,20 +130,24 @@ class RateControl:
         even half arrives needs no second opinion."""
         if now - self.decreased_at >= min(max(signals.rtt, 0.05), 0.3):
             return True
+        if signals.shrunk_to is not None:
+            return signals.shrunk_to < self.bits_per_second / 2
         return not signals.limited and signals.arriving is not None and signals.arriving < self.bits_per_second / 2
 
     def _decrease(self, signals: Signals, now: float) -> None:
         self.decreased_at = now
-        arrived = self.bits_per_second if signals.arriving is None else signals.arriving
-        full = not signals.limited or signals.standing > LONG or (signals.arrived or 0.0) < 0.8 * signals.sent
+        arriving = signals.arriving if signals.shrunk_to is None else signals.shrunk_to
+        arrived = self.bits_per_second if arriving is None else arriving
+        few = signals.limited and signals.shrunk_to is None
+        full = not few or signals.standing > LONG or (signals.arrived or 0.0) < 0.8 * signals.sent
         if full:
             if self._capacity.below(arrived):
                 self._capacity.forget()
             self._capacity.full_at(arrived)
         # Where less was sent than may be and all of it arrived, what arrived is not what the link takes.
         target = BETA * arrived if full else max(BETA * self.bits_per_second, LEAD * signals.sent)
-        if signals.limited:
-            # Few packets measure badly.
+        if few:
+            # They measure badly.
             target = max(target, self.bits_per_second / 2)
         self.bits_per_second = max(min(self.bits_per_second, target), self._floor)
 

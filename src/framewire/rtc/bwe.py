@@ -8,6 +8,7 @@ than what is sent; silence means that nothing gets through.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from framewire.rtc.aimd import RateControl, Signals
 from framewire.rtc.delay import DelayMonitor, Usage
@@ -46,6 +47,11 @@ HOPELESS = 0.25
 DRAIN_ABOVE = 0.06
 """Seconds of queue that are left to the usual 15 %; what is longer was made by a link that shrank, and each
 frame would wait in it."""
+COLLAPSE = 0.6
+"""Of what is sent: a link that takes less has shrunk so far that what is under way is of no use any more."""
+EVEN = 0.25
+"""Of the time in which packets arrive: the longest gap between two behind a full link. Where the viewer's machine was
+busy, they come in lumps."""
 DRAIN_LEAST = 0.4
 DRAIN_LONGEST = 3.0
 """Seconds after a decrease. A queue that stays is somebody else's, and would stay however little we send."""
@@ -70,6 +76,10 @@ class Estimator:
         self._unanswered = 0
         self._unanswered_since = self._ticked_at = 0.0
         self._probing: int | None = None
+        self._shrunk_to: float | None = None
+        self.collapsed = False
+        """Whether the newest feedback says that the link has shrunk far below what is sent."""
+        self._newest_sent_at = self._newest_waited = 0.0
 
     @property
     def bits_per_second(self) -> float:
@@ -103,6 +113,12 @@ class Estimator:
             return rate
         return max(rate * max(1 - (queue - DRAIN_ABOVE), DRAIN_LEAST), self._floor)
 
+    def backlog(self, octets: int, now: float) -> float:
+        """Seconds that a packet would wait on the way that leaves now, behind so many octets of which nothing is known:
+        what the newest one known of waited, and those after it, less the time since."""
+        waits = self._newest_waited + octets * 8 / self.bits_per_second
+        return max(waits - (now - self._newest_sent_at), 0.0)
+
     def sent(self, octets: int, now: float, packets: int = 1) -> None:
         """So many packets leave, of so many octets together."""
         self._sent.add(now, octets)
@@ -120,9 +136,12 @@ class Estimator:
         self._rtt += (max(now - max(o.sent_at for o in outcomes), 0.0) - self._rtt) / 8
         self._measure(arrivals, now)
         self._count(outcomes)
-        self._control.update(self._signals(now), now)
-        if self._control.decreased_at == now:
+        signals = self._signals(now)
+        self._control.update(signals, now)
+        decreased = self._control.decreased_at == now
+        if decreased:
             self._prober.lost_ground(now)
+        self.collapsed = decreased and self._shrunk_to is not None and self._shrunk_to < COLLAPSE * signals.sent
         self._loss.look(self.bits_per_second, self._rtt, now, calm=self._quiet)
         self._conclude(now)
 
@@ -141,6 +160,11 @@ class Estimator:
                     self._probing = outcome.probe
                     self._delay.skip()
         self._delay.add(media, now)
+        self._shrunk_to = _link_rate(passed) if self._delay.flooded else None
+        if arrivals:
+            arrived_at, newest = arrivals[-1]
+            self._newest_sent_at = newest.sent_at
+            self._newest_waited = self._delay.waited(arrived_at - newest.sent_at)
 
     def _count(self, outcomes: Sequence[Outcome]) -> None:
         """Packets that left before the last decrease tell what was wrong before it, and that is known."""
@@ -159,6 +183,7 @@ class Estimator:
             limited=sent < LIMITED * self.bits_per_second,
             rtt=self._rtt,
             standing=self._delay.standing,
+            shrunk_to=self._shrunk_to,
         )
 
     @property
@@ -212,3 +237,12 @@ class Estimator:
             self._unanswered_since = now - SILENCE / 2
             self._control.halve(now)
             self._prober.lost_ground(now)
+
+
+def _link_rate(passed: Sequence[tuple[float, int]]) -> float | None:
+    """Bits a second of what arrived one by one, as behind a link that is full; None if it did not."""
+    times = [at for at, _ in passed]
+    span = times[-1] - times[0]
+    if max(after - before for before, after in pairwise(times)) > EVEN * span:
+        return None
+    return sum(octets for _, octets in passed[1:]) * 8 / span

@@ -161,8 +161,12 @@ class Queue:
         if now - self._since > BASE_SPAN:
             self._since, self._base_before, self._base = now, self._base, float("inf")
         self._base = min(self._base, shortest)
-        before, self.seconds = self.seconds, shortest - min(self._base, self._base_before)
+        before, self.seconds = self.seconds, self.waited(shortest)
         self.standing = min(before, self.seconds)
+
+    def waited(self, delay: float) -> float:
+        """What a packet took beyond the shortest way of late."""
+        return delay - min(self._base, self._base_before)
 
 
 class DelayMonitor:
@@ -179,6 +183,10 @@ class DelayMonitor:
         self.flooded = False
         """Whether all packets of the newest feedback message waited long, and each longer than those before it:
         the link has shrunk at one blow. The trend sees it too, but only once many groups have come through."""
+
+    def waited(self, delay: float) -> float:
+        """Seconds that a packet waited on the way that arrived ``delay`` after it left, on two clocks."""
+        return self._queue.waited(delay)
 
     def skip(self) -> None:
         """What follows is not to be compared with what was: a probe has filled the queue on purpose."""

@@ -30,6 +30,9 @@ GENTLE_LOSS = 0.02
 """Fraction lost from which frames leave more evenly."""
 MUCH = 0.02
 """Fraction lost from which repairs leave twice."""
+NEARLY_EMPTY, LONGEST_DRAIN = 0.03, 1.0
+"""Seconds of backlog at which a link that has shrunk is taken to be free again, as the keyframe takes its time to be
+made; and at most until then."""
 MOST_LOSS = 0.25
 """Of what is sent, kept for sending it again."""
 
@@ -79,6 +82,7 @@ class Flow:
         self._pacer: Pacer[Draft] = Pacer(self._estimator.bits_per_second)
         self._tails: dict[int, tuple[bytes, int | None]] = {}
         self._tick_at = NEVER
+        self._draining_until = -NEVER
         self._told = 0
         self._told_at = -NEVER
         self._payload, self._wire = 9_500.0, 10_000.0
@@ -108,7 +112,13 @@ class Flow:
 
     def admits(self, now: float) -> bool:
         """Whether a frame may be sent; one that may not would only make all after it late."""
-        return not self.controlled or self._pacer.admits(now)
+        return not self.controlled or (not self._drains(now) and self._pacer.admits(now))
+
+    def _drains(self, now: float) -> bool:
+        """Whether what was sent before the link shrank still fills it."""
+        if now < self._draining_until and self._estimator.backlog(self._ledger.unknown, now) < NEARLY_EMPTY:
+            self._draining_until = -NEVER
+        return now < self._draining_until
 
     def delay(self) -> float:
         """Seconds that a packet waits now, here and on the way."""
@@ -208,6 +218,10 @@ class Flow:
         except MalformedFeedback:
             return
         self._estimator.feed(outcomes, now)
+        if self._estimator.collapsed:
+            # Whatever waits, here or there, or is lost of it, keeps out the keyframe that makes it needless.
+            self._pacer.keep(lambda draft: False)
+            self._draining_until = now + LONGEST_DRAIN
         # What a full queue drops is no trait of the way.
         self._losses.feed([o for o in outcomes if o.probe is None and self._estimator.uncrowded(o)])
         self._steer(now)

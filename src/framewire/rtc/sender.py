@@ -26,7 +26,7 @@ KEYFRAME_REPEAT = 0.25
 PROBES = (0.04, 0.08, 0.16, 0.32)
 """Seconds of silence before the last packet is sent again, first and after each."""
 REPORT_INTERVAL = 1.0
-ROOM_CHECK = 0.05
+ROOM_CHECK = 0.02
 """Seconds between two looks whether there is room again for a sender that has sent more than the way takes."""
 MAX_INTERVAL = 0.1
 """Seconds between two frames that still are motion."""
@@ -162,6 +162,7 @@ class UnitSender:
             # A keyframe is of no use before there is room for it.
             self._needs_keyframe = True
             self._copies.clear()
+            self._late_parities.clear()
             return False
         if self._outlet.idle():
             self._queued = 0

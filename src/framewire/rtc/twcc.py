@@ -101,6 +101,8 @@ class Departure:
     size: int
     sent_at: float
     probe: int | None
+    total: int
+    """Octets that had left, with this one."""
     reported_lost: bool = False
 
 
@@ -126,6 +128,8 @@ class Ledger:
     def __init__(self, first: int = 1) -> None:
         self._next = self._oldest = first
         self._departures: dict[int, Departure] = {}
+        self._octets = self._known_octets = 0
+        self._known = first - 1
         self._reference: int | None = None
         self._count: int | None = None
         self.missed = 0
@@ -135,6 +139,11 @@ class Ledger:
         return len(self._departures)
 
     @property
+    def unknown(self) -> int:
+        """Octets that left after the newest packet of which anything is known."""
+        return self._octets - self._known_octets
+
+    @property
     def next(self) -> int:
         """The sequence number of the next packet, as it is written into it."""
         return self._next & 0xFFFF
@@ -142,7 +151,8 @@ class Ledger:
     def sent(self, size: int, now: float, probe: int | None = None) -> int:
         """The packet with the number `next` leaves now. Returns its number without wrap."""
         number = self._next
-        self._departures[number] = Departure(size, now, probe)
+        self._octets += size
+        self._departures[number] = Departure(size, now, probe, self._octets)
         self._next += 1
         # Numbers are in order of age. To ask the dictionary for its first would be to walk over all that left it.
         while (oldest := self._departures.get(self._oldest)) is None or oldest.sent_at < now - SPAN:
@@ -167,6 +177,8 @@ class Ledger:
             departure = self._departures.get(number)
             if departure is None or (arrival is None and departure.reported_lost):
                 continue
+            if number > self._known:
+                self._known, self._known_octets = number, departure.total
             late, arrived_at = departure.reported_lost, None
             if arrival is None:
                 departure.reported_lost = True
