@@ -79,7 +79,9 @@ class Estimator:
         self._shrunk_to: float | None = None
         self.collapsed = False
         """Whether the newest feedback says that the link has shrunk far below what is sent."""
-        self._newest_sent_at = self._newest_waited = 0.0
+        self._newest_sent_at = self._newest_waited = self._last_sent_at = 0.0
+        self._overflowed: float | None = None
+        """Seconds that packets waited in a queue that lost others, since the link has shrunk."""
 
     @property
     def bits_per_second(self) -> float:
@@ -115,13 +117,17 @@ class Estimator:
 
     def backlog(self, octets: int, now: float) -> float:
         """Seconds that a packet would wait on the way that leaves now, behind so many octets of which nothing is known:
-        what the newest one known of waited, and those after it, less the time since."""
-        waits = self._newest_waited + octets * 8 / self.bits_per_second
-        return max(waits - (now - self._newest_sent_at), 0.0)
+        what the newest one known of waited, and those after it, less the time since. Where a queue was seen to
+        overflow, the last one waits no longer than the queue is long."""
+        waits = self._newest_waited + octets * 8 / self.bits_per_second - (now - self._newest_sent_at)
+        if self._overflowed is not None:
+            waits = min(waits, self._overflowed - (now - self._last_sent_at))
+        return max(waits, 0.0)
 
     def sent(self, octets: int, now: float, packets: int = 1) -> None:
         """So many packets leave, of so many octets together."""
         self._sent.add(now, octets)
+        self._last_sent_at = now
         if not self._unanswered:
             self._unanswered_since = now
         self._unanswered += packets
@@ -141,7 +147,11 @@ class Estimator:
         decreased = self._control.decreased_at == now
         if decreased:
             self._prober.lost_ground(now)
+        lost = any(outcome.arrived_at is None for outcome in outcomes)
+        self._overflowed = max(self._overflowed or 0.0, self._newest_waited) if lost else self._overflowed
         self.collapsed = decreased and self._shrunk_to is not None and self._shrunk_to < COLLAPSE * signals.sent
+        if self.collapsed:
+            self._overflowed = None
         self._loss.look(self.bits_per_second, self._rtt, now, calm=self._quiet)
         self._conclude(now)
 
