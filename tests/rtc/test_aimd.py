@@ -43,6 +43,17 @@ def test_falls_below_what_arrives_when_the_queue_grows():
     assert made.decreased_at == 0.1
 
 
+def test_a_link_that_shrank_is_believed_though_it_was_never_full():
+    made = control(20e6)
+    little = replace(FULL, limited=True, arrived=8e6, arriving=6e6, sent=8e6)
+    made.update(little, 0.1)
+    assert made.bits_per_second > 8e6, "few packets measure badly"
+    made.update(replace(little, shrunk_to=2e6), 0.11)
+    assert made.bits_per_second == pytest.approx(BETA * 2e6)
+    made.update(replace(little, shrunk_to=1.5e6), 0.12)
+    assert made.bits_per_second == pytest.approx(BETA * 2e6), "the first cannot show yet"
+
+
 def test_a_second_decrease_waits_until_the_first_can_show():
     made = control()
     made.update(FULL, 0.1)

@@ -64,6 +64,31 @@ def test_a_link_that_shrinks_to_a_tenth():
     assert world.skipped < 20
 
 
+@cache
+def collapsed(buffer: int = 50_000) -> World:
+    """Eight of twenty megabits, when two are left."""
+    return World(Link(steps((0, 20 * M), (8, 2 * M)), rtt=0.06, buffer=buffer), spend=lambda now: 0.4).run(14)
+
+
+@pytest.mark.parametrize("buffer", [50_000, 250_000])
+def test_a_link_that_shrinks_below_what_is_sent_is_measured_at_once_though_it_was_never_full(buffer: int):
+    world = collapsed(buffer)
+    told = next((at for at, estimate in world.estimates if at > 8 and estimate < 2 * M), 99)
+    assert told < 8 + 0.06 + 2 * 0.1, "a round trip, and two answers"
+    assert min(estimate for at, estimate in world.estimates if 8 < at < 9) > 0.5 * M, "nor is it measured too low"
+
+
+@pytest.mark.parametrize("buffer", [50_000, 250_000])
+def test_what_had_left_before_empties_before_the_next_frame_leaves(buffer: int):
+    world = collapsed(buffer)
+    since = max(s.sent_at for s in world.samples if s.sent_at < 9 and s.queued > 0.1 and s.arrived_at is not None)
+    after = [s for s in world.samples if s.sent_at > since]
+    assert max(s.queued for s in after) < 0.1
+    emptied = since + buffer * 8 / (2 * M)
+    assert after[0].sent_at < emptied + 0.1, "nor is the link left idle for long"
+    assert not [s for s in after if s.arrived_at is None]
+
+
 def test_a_link_that_widens_tenfold():
     world = stepped()
     assert world.reached(0.8 * 20 * M * 0.94, 16) < 6

@@ -88,6 +88,19 @@ def test_each_packet_is_accounted_for_once():
     assert len(ledger) == 2, "the lost one may still come, and the last was not reported"
 
 
+def test_what_left_after_the_newest_known_is_unknown():
+    ledger = Ledger()
+    for size in (100, 200, 300, 400):
+        ledger.sent(size, 10)
+    assert ledger.unknown == 1000
+    ledger.feed(feedback(1, [50.0, None], 0))
+    assert ledger.unknown == 700
+    ledger.feed(feedback(2, [50.1, 50.2, 50.3], 1))
+    assert ledger.unknown == 0
+    ledger.sent(50, 11)
+    assert ledger.unknown == 50
+
+
 def test_a_packet_that_was_overtaken_is_late_and_not_lost():
     ledger = Ledger()
     for _ in range(3):
