@@ -120,6 +120,7 @@ describe("video that connects and does not decode", () => {
     made.plan.progress("lossless", 1, 1, 50);
     made.plan.offered("h264", 60);
     made.plan.connected(100);
+    made.plan.arrived(3);
     return made;
   }
   test("is tried in the next codec, then given up for a while", () => {
@@ -129,6 +130,7 @@ describe("video that connects and does not decode", () => {
     expect(one.reason).toBe("WebRTC connects, but H.264 does not decode here → VP8");
     one.offered("vp8", 2200);
     one.connected(2200);
+    one.arrived(3);
     one.tick(4200);
     expect(modes(one)).toEqual(["lossless"]);
     expect(one.reason).toContain("VP8 does not decode here");
@@ -139,6 +141,7 @@ describe("video that connects and does not decode", () => {
     one.progress("lossless", 1, 1, 50);
     one.offered("h264", 60);
     one.connected(100);
+    one.arrived(3);
     one.tick(2100);
     expect(modes(one)).toEqual(["lossless", "webrtc:vp8"]);
     expect(one.reason).toBe("WebRTC connects, but H.264 does not decode here → VP8");
@@ -149,9 +152,21 @@ describe("video that connects and does not decode", () => {
     one.progress("lossless", 1, 1, 50);
     one.offered("h264_444", 60);
     one.connected(100);
+    one.arrived(3);
     one.tick(2100);
     expect(modes(one)).toEqual(["lossless", "webrtc:h264"]);
     expect(one.reason).toBe("WebRTC connects, but H.264 4:4:4 does not decode here → H.264");
+  });
+  test("is the way's fault where no frame came through whole: it gets more time, and then the WebSocket stays", () => {
+    const { plan: one } = plan();
+    one.progress("lossless", 1, 1, 50);
+    one.offered("h264", 60);
+    one.connected(100);
+    one.tick(100 + RACE_MS - 1);
+    expect(modes(one)).toEqual(["lossless", "webrtc"]);
+    one.tick(100 + RACE_MS);
+    expect(modes(one)).toEqual(["lossless"]);
+    expect(one.reason).toBe("WebRTC connects, but no frame comes through → WebSocket");
   });
   test("is no fault while nothing was published at all", () => {
     const { plan: one } = plan();

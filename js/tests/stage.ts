@@ -75,7 +75,7 @@ export class Stage {
 
   /** Frames of the one video were decoded and painted. */
   video(frames: number, view = 1, peer = 1): this {
-    const video = { mid: "0", decoded: frames, fps: 30, latency_ms: 20, dropped: 0, views: [{ view, painted: frames }] };
+    const video = { mid: "0", arrived: frames, decoded: frames, fps: 30, latency_ms: 20, dropped: 0, views: [{ view, painted: frames }] };
     this.feed({ type: "peer_progress", peer, videos: [video] });
     return this;
   }

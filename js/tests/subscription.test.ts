@@ -37,7 +37,7 @@ test("a video that should move and does not asks sooner", () => {
   const sub = open("webrtc");
   sub.reportIfDue(100);
   sub.stats = { type: "stats", sub: 1, time: 0, echo: 0, published_fps: 30, sent_fps: 30, encode_ms: 1, bitrate: 1, target_bitrate: 1, viewers: 1, frames: [] };
-  sub.watched({ mid: "0", decoded: 5, dropped: 0, fps: 30, latency_ms: 9, views: [{ view: 1, painted: 5 }] }, 300);
+  sub.watched({ mid: "0", arrived: 5, decoded: 5, dropped: 0, fps: 30, latency_ms: 9, views: [{ view: 1, painted: 5 }] }, 300);
   expect(sub.deadline).toBe(700);
   sub.stats = { ...sub.stats, published_fps: 0 };
   expect(sub.deadline).toBe(1100);

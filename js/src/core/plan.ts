@@ -27,6 +27,7 @@ type Phase =
   | { readonly name: "backup"; readonly final: boolean };
 
 interface Lane {
+  arrived: number;
   decoded: number;
   painted: number;
   last: number;
@@ -37,7 +38,7 @@ export const ANSWER_MS = 1000;
 /** The race goes on beside the backup for so long after the offer. */
 export const RACE_MS = 6000;
 const OFFER_MS = 8000;
-/** A connection that carries frames but shows none for so long: the codec is at fault. */
+/** A connection through which frames come but of which none is shown for so long: the codec is at fault. */
 const DECODE_MS = 2000;
 /** Frames were sent and none has come for so long. */
 export const STALL_MS = 1000;
@@ -131,6 +132,11 @@ export class Plan {
 
   connected(now: number): void {
     if (this.phase.name === "racing") this.phase.connected_at ??= now;
+  }
+
+  /** So many frames of the video came through whole since the last call. */
+  arrived(frames: number): void {
+    this.lanes.webrtc.arrived += frames;
   }
 
   /** Frames since the last call: decoded for anybody on the subscription, painted in this view. */
@@ -283,16 +289,17 @@ export class Plan {
       phase.told = true;
       this.say("UDP blocked: no answer in 1.0 s → WebSocket");
     }
-    if (this.decodesNothing(phase, now)) return this.badCodec(now);
+    if (this.showsNothing(phase, DECODE_MS, now) && this.lanes.webrtc.arrived > 0) return this.badCodec(now);
+    if (this.showsNothing(phase, RACE_MS, now)) return this.fallBack("WebRTC connects, but no frame comes through → WebSocket", false, now);
     if (begun === undefined && now >= phase.since + OFFER_MS) this.fallBack("The server made no offer → WebSocket", false, now);
     else if (blocked && now >= begun + RACE_MS) this.fallBack(this.reason, false, now);
     else if (phase.need > 1 && now >= phase.since + RACE_MS) this.fallBack(this.reason, false, now);
   }
 
   /** Only where the backup shows something is there a frame that the video could have shown. */
-  private decodesNothing(phase: Phase & { name: "racing" }, now: number): boolean {
+  private showsNothing(phase: Phase & { name: "racing" }, ms: number, now: number): boolean {
     const { connected_at } = phase;
-    if (connected_at === undefined || now < connected_at + DECODE_MS || this.lanes.webrtc.decoded > 0) return false;
+    if (connected_at === undefined || now < connected_at + ms || this.lanes.webrtc.decoded > 0) return false;
     return phase.need === 1 && this.visible && this.lanes[this.backup].painted > 0;
   }
 
@@ -315,7 +322,7 @@ export class Plan {
   private raceDeadline(phase: Phase & { name: "racing" }): number {
     const marks = [phase.since + (phase.need > 1 ? RACE_MS : OFFER_MS)];
     if (phase.offered_at !== undefined) marks[0] = phase.offered_at + (phase.told ? RACE_MS : ANSWER_MS);
-    if (phase.connected_at !== undefined) marks[0] = phase.need > 1 ? phase.since + RACE_MS : phase.connected_at + DECODE_MS;
+    if (phase.connected_at !== undefined) marks[0] = phase.need > 1 ? phase.since + RACE_MS : phase.connected_at + (this.lanes.webrtc.arrived > 0 ? DECODE_MS : RACE_MS);
     return Math.min(...marks);
   }
 
@@ -360,5 +367,5 @@ export class Plan {
 }
 
 function lane(now: number): Lane {
-  return { decoded: 0, painted: 0, last: now };
+  return { arrived: 0, decoded: 0, painted: 0, last: now };
 }

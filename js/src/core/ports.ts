@@ -51,6 +51,8 @@ export interface ViewStats {
 /** What peer.ts saw of one video since it last spoke. */
 export interface VideoProgress {
   readonly mid: string;
+  /** Frames that came through whole, whether or not they could be decoded. */
+  readonly arrived: number;
   readonly decoded: number;
   readonly fps: number;
   readonly latency_ms: number | undefined;

@@ -296,6 +296,7 @@ export class Session {
     sub.watched(video, now);
     for (const view of this.viewsOf(sub)) {
       const painted = video.views.find((one) => one.view === view.id)?.painted ?? 0;
+      view.plan.arrived(video.arrived);
       view.plan.progress("webrtc", video.decoded, painted, now);
     }
   }

@@ -19,6 +19,7 @@ interface Watched {
 interface Carried {
   readonly track: MediaStreamTrack;
   readonly meter: Meter;
+  arrived: number;
   decoded: number;
   dropped: number;
 }
@@ -126,7 +127,7 @@ export class Peer {
     if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = 0;
     // A pooled transceiver fires again for the same mid: the track is the same, its new views are not.
     const known = this.carried.get(mid);
-    if (known?.track !== receiver.track) this.carried.set(mid, { track: receiver.track, meter: new Meter(), decoded: 0, dropped: 0 });
+    if (known?.track !== receiver.track) this.carried.set(mid, { track: receiver.track, meter: new Meter(), arrived: 0, decoded: 0, dropped: 0 });
     for (const [view, watched] of this.views) if (watched.mid === mid) this.show(view, watched);
   }
 
@@ -206,17 +207,20 @@ export class Peer {
   }
 
   private progressOf(mid: string, carried: Carried, counted: Counted | undefined): VideoProgress | undefined {
+    const arrived = Math.max(0, (counted?.arrived ?? 0) - carried.arrived);
     const decoded = Math.max(0, (counted?.decoded ?? 0) - carried.decoded);
     const dropped = Math.max(0, (counted?.dropped ?? 0) - carried.dropped);
+    carried.arrived += arrived;
     carried.decoded += decoded;
     carried.dropped += dropped;
     const views = [...this.views].flatMap(([view, watched]) => (watched.mid === mid ? [{ view, painted: takePainted(watched) }] : []));
-    if (decoded === 0 && views.every((one) => one.painted === 0) && carried.meter.rate(this.now()) === 0) return undefined;
-    return { mid, decoded, dropped, fps: carried.meter.rate(this.now()), latency_ms: carried.meter.median(this.now()), views };
+    if (arrived + decoded === 0 && views.every((one) => one.painted === 0) && carried.meter.rate(this.now()) === 0) return undefined;
+    return { mid, arrived, decoded, dropped, fps: carried.meter.rate(this.now()), latency_ms: carried.meter.median(this.now()), views };
   }
 }
 
 interface Counted {
+  readonly arrived: number;
   readonly decoded: number;
   readonly dropped: number;
 }
@@ -226,8 +230,10 @@ async function countFrames(pc: RTCPeerConnection): Promise<Map<string, Counted>>
   const report = await pc.getStats();
   report.forEach((stats: RTCStats) => {
     if (stats.type !== "inbound-rtp") return;
-    const { mid, framesDecoded, framesDropped } = stats as RTCInboundRtpStreamStats;
-    if (mid !== undefined) counted.set(mid, { decoded: framesDecoded ?? 0, dropped: framesDropped ?? 0 });
+    const { mid, framesReceived, packetsReceived, framesDecoded, framesDropped } = stats as RTCInboundRtpStreamStats;
+    // Browsers that do not count frames before they decode them count packets.
+    const arrived = framesReceived ?? packetsReceived ?? 0;
+    if (mid !== undefined) counted.set(mid, { arrived, decoded: framesDecoded ?? 0, dropped: framesDropped ?? 0 });
   });
   return counted;
 }
