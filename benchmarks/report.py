@@ -146,6 +146,9 @@ def _plot(outcomes: Sequence[Outcome], scenario: str, folder: Path) -> None:
     left.set(title=f"{scenario}: publish to screen", xlabel="ms", ylabel="share of frames", xscale="log", ylim=(0, 1))
     middle.set(title="frames shown", xlabel="s", ylabel="a second", ylim=(0, None))
     right.set(title="from the server", xlabel="s", ylabel="Mbps", ylim=(0, None))
+    # Tens as tens, and not as powers.
+    left.xaxis.set_major_formatter("{x:g}")
+    left.xaxis.set_minor_formatter("{x:g}")
     for each in (left, right):
         each.legend()
     figure.savefig(folder / f"{scenario.replace('%', '')}.png", dpi=110)
@@ -154,9 +157,9 @@ def _plot(outcomes: Sequence[Outcome], scenario: str, folder: Path) -> None:
 
 def _a_second(at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Frames a second, at the middle of each half second."""
-    counts, edges = np.histogram(at, bins=np.arange(0, at.max() + 0.5, 0.5))
-    # What is left of the last bin was not watched for half a second.
-    return edges[:-2] + 0.25, counts[:-1] / 0.5
+    # What is left at the end was not watched for half a second.
+    counts, edges = np.histogram(at, bins=np.arange(0, at.max() + 0.1, 0.5))
+    return edges[:-1] + 0.25, counts / 0.5
 
 
 def _mbps(octets: Sequence[tuple[float, int]]) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,8 @@ def cache(tmp_path, monkeypatch):
 
 
 def clip(content: str) -> np.ndarray:
-    return np.load(clip_path(content, 320, 96))
+    drawn: np.ndarray = np.load(clip_path(content, 320, 96))
+    return drawn
 
 
 def test_a_clip_plays_there_and_back_without_a_leap():
