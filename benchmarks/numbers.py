@@ -20,8 +20,8 @@ CALM = 0.12
 """Seconds above half a round trip that 95 % of a second's frames may take where a link is called calm."""
 STEP = 0.1
 """Seconds from one look at a sliding second to the next."""
-DEMAND = 5.0
-"""Seconds before a link's fall whose bitrate is what the stream wants by itself."""
+BEFORE = 5.0
+"""Seconds before a link changes by which it is said how things were."""
 ENOUGH = 0.8
 """Of what could be used: so much of it is called used again."""
 SHARP = 45.0
@@ -61,6 +61,8 @@ class Outcome:
     """The oldest that the picture on the screen was from the link's fall to its rise; only where its rate falls."""
     calm_s: float = NAN
     """From the fall until latencies stay within half a round trip and 120 ms."""
+    thin_p95_ms: float = NAN
+    """Latency in the last seconds before the rise, for those who never come within that."""
     rise_behind_ms: float = NAN
     """The oldest that the picture was after the rise."""
     demand_mbps: float = NAN
@@ -83,6 +85,8 @@ class Outcome:
     """(seconds since the window began, bytes until then) from the server."""
     link_mbps: list[tuple[float, float]] = field(default_factory=list, repr=False)
     """(seconds since the window began, what the link takes from then on)."""
+    sharpness: list[tuple[float, float]] = field(default_factory=list, repr=False)
+    """(seconds since the last publish, dB) of pictures of the screen that say they are that frame."""
 
 
 MEASURED = tuple(f.name for f in fields(Outcome) if f.type == "float")
@@ -145,7 +149,9 @@ def follow(
     outcome.fall_behind_ms = behind(seen, sent, fall, rise) * 1000
     outcome.rise_behind_ms = behind(seen, sent, rise, end) * 1000
     outcome.calm_s = calm(seen, sent, fall, rise, thin.delay + CALM)
-    demand = rate(tallies, fall - DEMAND, fall)
+    thin_delays = [one.at - sent[one.number] for one in seen if rise - BEFORE < one.at < rise and one.number in sent]
+    outcome.thin_p95_ms = float(np.percentile(thin_delays, 95)) * 1000 if thin_delays else NAN
+    demand = rate(tallies, fall - BEFORE, fall)
     outcome.demand_mbps, outcome.offered_mbps = demand / 1e6, wide.rate / 1e6
     outcome.used_s = used(tallies, rise, end, ENOUGH * min(demand, wide.rate))
 
@@ -163,6 +169,7 @@ def rest(
     last = max(sent)
     outcome.correct_ms = min((one.at - sent[last] for one in seen if one.number == last), default=math.inf) * 1000
     right = [look for look in looks if look.number == last]
+    outcome.sharpness = [(look.at - sent[last], look.psnr_db) for look in right]
     outcome.settled_ms = min((look.at - sent[last] for look in right if look.psnr_db >= SHARP), default=math.inf) * 1000
     if right:
         outcome.psnr_db = outcome.still_psnr_db = right[-1].psnr_db
@@ -231,5 +238,6 @@ def median_of(outcomes: Iterable[Outcome]) -> Outcome:
         setattr(merged, name, statistics.median(values) if values else NAN)
     merged.shown = [frame for run in good for frame in run.shown]
     # Of one run, as sums of several say nothing.
-    merged.octets, merged.link_mbps = good[0].octets, good[0].link_mbps
+    for name in ("octets", "link_mbps", "sharpness"):
+        setattr(merged, name, getattr(good[0], name))
     return merged

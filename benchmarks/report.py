@@ -41,6 +41,7 @@ COLUMNS = (
 OVER_TIME = (
     ("behind after fall ms", "fall_behind_ms", 0),
     ("calm after s", "calm_s", 1),
+    ("p95 then ms", "thin_p95_ms", 0),
     ("behind after rise ms", "rise_behind_ms", 0),
     ("demand Mbps", "demand_mbps", 1),
     ("link Mbps", "offered_mbps", 1),

@@ -164,7 +164,7 @@ def test_a_fall_and_a_rise_are_judged_from_the_links_own_clock():
     outcome = Outcome("ours", "here")
     follow(outcome, seen, sent, tallies, FALLING, 100.0, 130.0)
     assert 1000 < outcome.fall_behind_ms < 1100 and outcome.rise_behind_ms == pytest.approx(90, abs=1)
-    assert outcome.calm_s == pytest.approx(4, abs=0.2)
+    assert outcome.calm_s == pytest.approx(4, abs=0.2) and outcome.thin_p95_ms == pytest.approx(50)
     assert outcome.demand_mbps == pytest.approx(8) and outcome.offered_mbps == 20
     assert outcome.used_s == pytest.approx(2.6, abs=0.15)
     tally(outcome, tallies, FALLING, 100.0, 102.0)
@@ -189,6 +189,7 @@ def test_of_what_ends_the_last_frame_is_judged_and_no_other():
     assert outcome.correct_ms == pytest.approx(80) and outcome.settled_ms == pytest.approx(700)
     assert (outcome.still_psnr_db, outcome.psnr_db, outcome.error_p99) == (99, 99, 0)
     assert outcome.rest_kbps == pytest.approx(40, rel=0.01)
+    assert outcome.sharpness == [pytest.approx((0.2, 34)), pytest.approx((0.7, 46)), pytest.approx((1, 99))]
 
 
 def test_a_last_frame_that_never_comes_is_never_right():
