@@ -136,8 +136,9 @@ async def _play(
         run.window = await _window(scenario, place, publisher, outcome)
         if publisher.process.returncode is not None:
             raise RuntimeError(f"its publisher ended: {last_words(publisher.log.parent)}")
-        if scenario.stops:
-            await _still(scenario, page, publisher, run.looks)
+        pictures = await _still(page, publisher) if scenario.stops else []
+    # Not before the end: judging would take the processor from what is judged, and from those who count.
+    run.looks = [look for picture in pictures if (look := _judge(scenario, *picture))]
     run.seen += await probe.take(page)
     if not scenario.stops:
         await _quality(scenario, page, outcome)
@@ -159,9 +160,9 @@ async def _tallies(place: Place, tallies: list[Tally]) -> AsyncIterator[None]:
     task = asyncio.create_task(go_on())
     try:
         yield
+        count()
     finally:
         task.cancel()
-        count()
 
 
 async def _start(system: System, scenario: Scenario, place: Place, folder: Path) -> Publisher:
@@ -274,16 +275,15 @@ async def _quality(scenario: Scenario, page: Any, outcome: Outcome) -> None:
         outcome.error_p99 = float(np.median([look.error_p99 for look in good]))
 
 
-async def _still(scenario: Scenario, page: Any, publisher: Publisher, looks: list[Look]) -> None:
-    """Motion ends: what the screen then shows."""
+async def _still(page: Any, publisher: Publisher) -> list[tuple[float, bytes]]:
+    """Motion ends: what the screen then shows, again and again."""
     publisher.tell("pause")
     until = time.monotonic() + STILL
     taken = []
     while (now := time.monotonic()) < until:
         taken.append(await _picture(page))
         await asyncio.sleep(max(0.0, now + LOOK - time.monotonic()))
-    # Not before the end: judging would take the processor from what is judged.
-    looks += filter(None, (_judge(scenario, *picture) for picture in taken))
+    return taken
 
 
 async def _picture(page: Any) -> tuple[float, bytes]:

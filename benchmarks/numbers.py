@@ -144,6 +144,7 @@ def follow(
     end: float,
 ) -> None:
     """Fill in how picture and bitrate follow a link that falls and rises again, whose schedule ``began`` then."""
+    assert len(link.phases) == 3, "a scenario's link stays as it is, or falls and rises again"
     (_, down, up), (_, thin, wide) = link.starts, link.phases
     fall, rise = began + down, began + up
     outcome.fall_behind_ms = behind(seen, sent, fall, rise) * 1000

@@ -150,6 +150,7 @@ def _plot(outcomes: Sequence[Outcome], scenario: str, folder: Path) -> None:
     # Tens as tens, and not as powers.
     left.xaxis.set_major_formatter("{x:g}")
     left.xaxis.set_minor_formatter("{x:g}")
+    left.tick_params(axis="x", which="minor", labelsize=7)
     for each in (left, right):
         each.legend()
     figure.savefig(folder / f"{scenario.replace('%', '')}.png", dpi=110)
