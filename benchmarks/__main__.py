@@ -17,7 +17,7 @@ from typing import TypeVar
 from benchmarks.contents import clip_path
 from benchmarks.measure import measure
 from benchmarks.numbers import Outcome, median_of
-from benchmarks.report import table, write
+from benchmarks.report import tables, write
 from benchmarks.scenarios import QUICK, QUICK_SYSTEMS, SCENARIOS, Scenario
 from benchmarks.systems import SYSTEMS, System
 
@@ -40,7 +40,7 @@ def main() -> int:
         for system in systems
         if (mine := [r for r in runs if (r.system, r.scenario) == (system.name, scenario.name)])
     ]
-    print(table(merged))
+    print(tables(merged))
     print(f"\n{write(merged, runs, options.output)}", file=sys.stderr)
     return 0
 

@@ -15,7 +15,7 @@ import numpy as np
 
 FRAMES = 48
 CONTENTS = ("plot", "field", "text", "noise", "snow", "still")
-VERSION = 1
+VERSION = 2
 """Of the drawings; another one is drawn anew."""
 
 
@@ -46,7 +46,7 @@ def position(number: int, frames: int = FRAMES) -> int:
 
 
 def _drawn(content: str, width: int, height: int) -> Iterator[np.ndarray]:
-    return (_DRAWERS[content](width, height)(number) for number in range(FRAMES))
+    return map(_DRAWERS[content](width, height), range(FRAMES))
 
 
 def _plot(width: int, height: int) -> Callable[[int], np.ndarray]:
@@ -86,13 +86,14 @@ def _text(width: int, height: int) -> Callable[[int], np.ndarray]:
 
 
 def _noise(width: int, height: int) -> Callable[[int], np.ndarray]:
-    """The smooth field on the left, on the right what no codec can foresee."""
+    """The smooth field on the left, on the right what no codec can foresee: another chance in every frame."""
     field = _field(width, height)
-    chance = np.random.default_rng(7)
 
     def draw(number: int) -> np.ndarray:
         frame = field(number)
-        frame[:, width // 2 :] = chance.integers(0, 256, (height, width - width // 2, 3), np.uint8)
+        frame[:, width // 2 :] = np.random.default_rng((7, number)).integers(
+            0, 256, (height, width - width // 2, 3), np.uint8
+        )
         return frame
 
     return draw

@@ -56,8 +56,9 @@ class Place:
         """Bytes that reached the viewer's end; where there is no link, all that went over loopback."""
         return int(Path("/sys/class/net/lo/statistics/tx_bytes").read_text())
 
-    def begin(self) -> None:
-        """The link's schedule starts now."""
+    def begin(self) -> float:
+        """The link's schedule starts now; when that was, in seconds since the Unix epoch."""
+        return time.time()
 
 
 class LinkPlace(Place):
@@ -72,11 +73,11 @@ class LinkPlace(Place):
 
     def counters(self) -> dict[str, dict[str, int]]:
         """Of both directions, ``down`` (to the viewer) and ``up``."""
-        counters: dict[str, dict[str, int]] = self._ask("counters")
-        return counters
+        said = self._ask("counters")
+        return {way: said[way] for way in ("down", "up")}
 
-    def begin(self) -> None:
-        self._ask("begin")
+    def begin(self) -> float:
+        return float(self._ask("begin")["at"])
 
     def _ask(self, what: str) -> Any:
         assert self._player.stdin and self._player.stdout, "started with pipes"
@@ -240,7 +241,8 @@ def _obey(orders: BinaryIO, down: Direction, up: Direction) -> bool:
     if order == b"begin":
         down.began = up.began = time.monotonic()
     if order:
-        print(json.dumps({"down": asdict(down.counters), "up": asdict(up.counters)}), flush=True)
+        counters = {"down": asdict(down.counters), "up": asdict(up.counters)}
+        print(json.dumps({**counters, "at": time.time()}), flush=True)
     return bool(order)
 
 

@@ -10,13 +10,12 @@ import asyncio
 import contextlib
 import io
 import json
-import math
 import os
 import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ import psutil
 from benchmarks import probe
 from benchmarks.contents import clip_path, position
 from benchmarks.link import Place, place_for
-from benchmarks.numbers import NAN, Outcome, psnr, watch
+from benchmarks.numbers import NAN, REST, Look, Outcome, Tally, follow, psnr, rest, tally, watch
 from benchmarks.scenarios import Scenario
 from benchmarks.systems import System, command, environment, page_address
 
@@ -47,10 +46,12 @@ FLAGS = (
 PORT = 18700
 FIRST_PICTURE = 25.0
 """Seconds in which a picture must come."""
-SHARP = 45.0
-"""dB: what passes for the picture itself."""
-STILL = 5.0
-"""Seconds in which a picture that stands may become sharp."""
+STILL = REST[1] + 0.5
+"""Seconds in which a picture that stands is looked at."""
+LOOK = 0.1
+"""Seconds from one picture of the screen to the next."""
+TALLY = 0.2
+"""Seconds from one look at the link's counters to the next."""
 PICTURES = 3
 REFRESH = 60.0
 """The screen's, a second."""
@@ -93,31 +94,75 @@ async def measure(system: System, scenario: Scenario) -> Outcome:
     return outcome
 
 
+@dataclass
+class Run:
+    """What is noted while one runs, to be judged when it is over."""
+
+    seen: list[probe.Sighting] = field(default_factory=list)
+    tallies: list[Tally] = field(default_factory=list)
+    looks: list[Look] = field(default_factory=list)
+    link_began: float = NAN
+    window: tuple[float, float] = (NAN, NAN)
+    """Seconds since the Unix epoch, as all times here."""
+
+
 async def _measure(system: System, scenario: Scenario, place: Place, folder: Path, outcome: Outcome) -> None:
     publisher = await _start(system, scenario, place, folder)
-    sent: dict[int, float] = {}
-    seen: list[probe.Sighting] = []
+    run = Run()
     try:
         async with _browser(place, folder, publisher.url) as browser:
-            began = time.time()
-            pages = [
-                await _open(browser, scenario, page_address(system, publisher.url)) for _ in range(scenario.viewers)
-            ]
-            await _first_picture(pages[0], seen, publisher)
-            outcome.first_ms = (seen[0].at - began) * 1000
-            await asyncio.sleep(scenario.warm_up)
-            window = await _window(scenario, place, publisher, outcome)
-            if publisher.process.returncode is not None:
-                raise RuntimeError(f"its publisher ended: {last_words(folder)}")
-            seen += await probe.take(pages[0])
-            if scenario.stops:
-                await _still(scenario, pages[0], publisher, outcome)
-            else:
-                await _quality(scenario, pages[0], outcome)
+            await _play(browser, system, scenario, place, publisher, run, outcome)
             await asyncio.wait_for(browser.close(), 15)
     finally:
         sent = await publisher.end()
-    watch(outcome, seen, sent, *window)
+    watch(outcome, run.seen, sent, *run.window)
+    tally(outcome, run.tallies, scenario.link, run.link_began, run.window[0])
+    if scenario.link and len(scenario.link.phases) > 1:
+        follow(outcome, run.seen, sent, run.tallies, scenario.link, run.link_began, run.window[1])
+    if scenario.stops:
+        rest(outcome, run.seen, sent, run.tallies, run.looks)
+
+
+async def _play(
+    browser: Any, system: System, scenario: Scenario, place: Place, publisher: Publisher, run: Run, outcome: Outcome
+) -> None:
+    began = time.time()
+    page, *_ = [await _open(browser, scenario, page_address(system, publisher.url)) for _ in range(scenario.viewers)]
+    await _first_picture(page, run.seen, publisher)
+    outcome.first_ms = (run.seen[0].at - began) * 1000
+    await asyncio.sleep(scenario.warm_up)
+    async with _tallies(place, run.tallies):
+        run.link_began = place.begin()
+        run.window = await _window(scenario, place, publisher, outcome)
+        if publisher.process.returncode is not None:
+            raise RuntimeError(f"its publisher ended: {last_words(publisher.log.parent)}")
+        pictures = await _still(page, publisher) if scenario.stops else []
+    # Not before the end: judging would take the processor from what is judged, and from those who count.
+    run.looks = [look for picture in pictures if (look := _judge(scenario, *picture))]
+    run.seen += await probe.take(page)
+    if not scenario.stops:
+        await _quality(scenario, page, outcome)
+
+
+@contextlib.asynccontextmanager
+async def _tallies(place: Place, tallies: list[Tally]) -> AsyncIterator[None]:
+    """Look at the link's counters again and again meanwhile."""
+
+    def count() -> None:
+        tallies.append(Tally(time.time(), place.octets()))
+
+    async def go_on() -> None:
+        while True:
+            await asyncio.sleep(TALLY)
+            count()
+
+    count()
+    task = asyncio.create_task(go_on())
+    try:
+        yield
+        count()
+    finally:
+        task.cancel()
 
 
 async def _start(system: System, scenario: Scenario, place: Place, folder: Path) -> Publisher:
@@ -209,7 +254,6 @@ async def _first_picture(page: Any, seen: list[probe.Sighting], publisher: Publi
 
 async def _window(scenario: Scenario, place: Place, publisher: Publisher, outcome: Outcome) -> tuple[float, float]:
     """Let it play, and note what it costs."""
-    place.begin()
     server = Consumption(publisher.process.pid)
     viewer = Consumption(*_browser_roots(publisher.process.pid))
     us, octets, busy, began = Consumption(os.getpid()), place.octets(), _busy(), time.time()
@@ -224,38 +268,40 @@ async def _window(scenario: Scenario, place: Place, publisher: Publisher, outcom
 
 async def _quality(scenario: Scenario, page: Any, outcome: Outcome) -> None:
     """The painted picture against the published one, while it moves."""
-    judged = [await _judge(scenario, page) for _ in range(PICTURES)]
-    good = [one for one in judged if one]
+    looks = [_judge(scenario, *await _picture(page)) for _ in range(PICTURES)]
+    good = [look for look in looks if look]
     if good:
-        outcome.psnr_db = float(np.median([one[0] for one in good]))
-        outcome.error_p99 = float(np.median([one[1] for one in good]))
+        outcome.psnr_db = float(np.median([look.psnr_db for look in good]))
+        outcome.error_p99 = float(np.median([look.error_p99 for look in good]))
 
 
-async def _still(scenario: Scenario, page: Any, publisher: Publisher, outcome: Outcome) -> None:
-    """Motion ends: how good does the picture become, and how soon."""
+async def _still(page: Any, publisher: Publisher) -> list[tuple[float, bytes]]:
+    """Motion ends: what the screen then shows, again and again."""
     publisher.tell("pause")
-    began = time.time()
-    outcome.settled_ms = math.inf
-    best = NAN
-    while time.time() - began < STILL:
-        if judged := await _judge(scenario, page):
-            best, outcome.error_p99 = judged
-            if best >= SHARP and outcome.settled_ms == math.inf:
-                outcome.settled_ms = (time.time() - began) * 1000
-        await asyncio.sleep(0.1)
-    outcome.psnr_db = outcome.still_psnr_db = best
+    until = time.monotonic() + STILL
+    taken = []
+    while (now := time.monotonic()) < until:
+        taken.append(await _picture(page))
+        await asyncio.sleep(max(0.0, now + LOOK - time.monotonic()))
+    return taken
 
 
-async def _judge(scenario: Scenario, page: Any) -> tuple[float, float] | None:
-    """PSNR and 99th-percentile error of what the page shows now; None where the number cannot be read."""
+async def _picture(page: Any) -> tuple[float, bytes]:
+    """What the page shows now as PNG, and when that was there."""
+    png: bytes = await page.screenshot(type="png")
+    return time.time(), png
+
+
+def _judge(scenario: Scenario, at: float, png: bytes) -> Look | None:
+    """A picture against the frame whose number it has; None where the number cannot be read."""
     from PIL import Image
 
-    painted = np.asarray(Image.open(io.BytesIO(await page.screenshot(type="png"))).convert("RGB"))
+    painted = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
     number = probe.read(painted)
     if number is None or painted.shape[:2] != (scenario.height, scenario.width):
         return None
     clip = np.load(clip_path(scenario.content, scenario.width, scenario.height), mmap_mode="r")
-    return psnr(painted, probe.stamp(clip[position(number, len(clip))].copy(), number))
+    return Look(at, number, *psnr(painted, probe.stamp(clip[position(number, len(clip))].copy(), number)))
 
 
 class Consumption:

@@ -8,40 +8,21 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-import time
 
 import numpy as np
-import numpy.typing as npt
 import psutil
 
 import framewire as fw
-
-
-def timed(frames: npt.NDArray[np.uint8], rate: float, seconds: float, display: fw.Display) -> npt.NDArray[np.float64]:
-    """Seconds that each publish took, and each plain copy of the same frame beside it: two rows."""
-    # As many places as the ring has: one alone would stay in the processor's cache.
-    spare = np.zeros_like(frames)
-    took: list[tuple[float, float]] = []
-    began = time.perf_counter()
-    while (now := time.perf_counter()) - began < seconds:
-        frame = frames[len(took) % len(frames)]
-        display.publish(frame)
-        published = time.perf_counter()
-        np.copyto(spare[len(took) % len(spare)], frame)
-        copied = time.perf_counter()
-        took.append((published - now, copied - published))
-        # No catching up: a burst after a stall would measure the stall twice.
-        time.sleep(max(0.0, 1 / rate - (time.perf_counter() - now)))
-    return np.array(took).T
+from framewire.bench.live import published
 
 
 async def measure(width: int, height: int, rate: float, seconds: float) -> int:
     frames = np.random.default_rng(1).integers(0, 255, (4, height, width, 3), np.uint8)
     async with fw.serve(width, height, port=0, name="publisher") as display:
-        await asyncio.to_thread(timed, frames, rate, 1.0, display)
+        await asyncio.to_thread(published, frames, rate, 1.0, display)
         processes = [psutil.Process(), *psutil.Process().children()]
         before = [process.memory_info().rss for process in processes]
-        publish, copy = await asyncio.to_thread(timed, frames, rate, seconds, display)
+        publish, copy = await asyncio.to_thread(published, frames, rate, seconds, display)
         grown = [(process.memory_info().rss - rss) / 2**20 for process, rss in zip(processes, before, strict=True)]
     assert len(grown) == 2, "the engine is a process of its own"
     for name, times in (("publish", publish), ("a copy", copy)):

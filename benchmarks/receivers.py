@@ -179,12 +179,14 @@ class Viewer:
     def _arrive(self, packet: bytes, now: float) -> None:
         self.packets += 1
         self.octets += len(packet)
-        if packet[1] & 0x80:
+        ssrc = int.from_bytes(packet[8:12])
+        # There is nothing to repeat, or to fill a probe with, before the first of the stream itself.
+        self._ssrc = self._ssrc or ssrc
+        if packet[1] & 0x80 and ssrc == self._ssrc:
             self.frames += 1
             # The RTP clock is the wall clock.
             ticks = (int(time.time() * 90_000) - int.from_bytes(packet[4:8])) & 0xFFFFFFFF
             self.delays.append(ticks / 90 if ticks < 1 << 31 else 0.0)
-        self._ssrc = self._ssrc or int.from_bytes(packet[8:12])
         if self._extension is not None and packet[0] & 0x10:
             number = header_extension(packet, self._extension)
             if number is not None:

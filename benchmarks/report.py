@@ -35,10 +35,22 @@ COLUMNS = (
     ("CPU brw %", "cpu_browser", 0),
     ("mem MB", "memory_mb", 0),
     ("first ms", "first_ms", 0),
-    ("sharp ms", "settled_ms", 0),
     ("others %", "others", 0),
 )
 """Title, field of `Outcome`, digits."""
+OVER_TIME = (
+    ("behind after fall ms", "fall_behind_ms", 0),
+    ("calm after s", "calm_s", 1),
+    ("p95 then ms", "thin_p95_ms", 0),
+    ("behind after rise ms", "rise_behind_ms", 0),
+    ("demand Mbps", "demand_mbps", 1),
+    ("link Mbps", "offered_mbps", 1),
+    ("used after s", "used_s", 1),
+    ("last frame ms", "correct_ms", 0),
+    ("sharp ms", "settled_ms", 0),
+    ("at rest kbps", "rest_kbps", 1),
+)
+"""The same of what changes while it plays: links that fall and rise, motion that ends."""
 
 
 def _text(value: float, digits: int) -> str:
@@ -50,15 +62,36 @@ def _text(value: float, digits: int) -> str:
 def table(outcomes: Sequence[Outcome]) -> str:
     """All rows, scenario by scenario, with the ratio of the median latency to each rival's."""
     titles = ["scenario", "system", "by", *(title for title, _, _ in COLUMNS), *(f"p50 / {rival}" for rival in RIVALS)]
-    rows = [titles, ["---"] * 3 + ["---:"] * (len(titles) - 3)]
+    rows = []
     for scenario in dict.fromkeys(outcome.scenario for outcome in outcomes):
         block = [outcome for outcome in outcomes if outcome.scenario == scenario]
         rivals = [next((o.p50_ms for o in block if o.system == name), math.nan) for name in RIVALS]
         rows += [_row(outcome, rivals) for outcome in block]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(titles))]
-    pad = [str.ljust] * 3 + [str.rjust] * (len(titles) - 3)
-    lines = [[p(cell, w) for p, cell, w in zip(pad, row, widths, strict=True)] for row in rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return _markdown(titles, rows, words=3)
+
+
+def over_time(outcomes: Sequence[Outcome]) -> str:
+    """The rows of scenarios in which something changes; empty where there are none."""
+    rows = [
+        [outcome.scenario, outcome.system, *(_text(getattr(outcome, name), digits) for _, name, digits in OVER_TIME)]
+        for outcome in outcomes
+        if not all(math.isnan(getattr(outcome, name)) for _, name, _ in OVER_TIME)
+    ]
+    return _markdown(["over time", "system", *(title for title, _, _ in OVER_TIME)], rows, words=2) if rows else ""
+
+
+def tables(outcomes: Sequence[Outcome]) -> str:
+    """All there is to read."""
+    return "\n\n".join(filter(None, (table(outcomes), over_time(outcomes))))
+
+
+def _markdown(titles: list[str], rows: Sequence[list[str]], words: int) -> str:
+    """The first ``words`` columns to the left, the others to the right."""
+    lines = [titles, ["---"] * words + ["---:"] * (len(titles) - words), *rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(titles))]
+    pad = [str.ljust] * words + [str.rjust] * (len(titles) - words)
+    padded = [[p(cell, w) for p, cell, w in zip(pad, line, widths, strict=True)] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in padded)
 
 
 def _row(outcome: Outcome, rivals: Sequence[float]) -> list[str]:
@@ -74,7 +107,7 @@ def write(outcomes: Sequence[Outcome], runs: Iterable[Outcome], folder: Path) ->
     """Table, JSON (every run) and plots, in a folder of their own; returns it."""
     folder = folder / datetime.now().strftime("%Y%m%d-%H%M%S")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "table.md").write_text(table(outcomes) + "\n")
+    (folder / "table.md").write_text(tables(outcomes) + "\n")
     facts = {"machine": machine(), "outcomes": [asdict(outcome) for outcome in runs]}
     (folder / "results.json").write_text(json.dumps(facts, default=float))
     _plots(outcomes, folder)
@@ -86,7 +119,7 @@ def machine() -> dict[str, Any]:
 
 
 def _plots(outcomes: Sequence[Outcome], folder: Path) -> None:
-    """Latency as a distribution, and frames a second over time. None without Matplotlib."""
+    """Latency as a distribution, frames a second and bitrate over time. None without Matplotlib."""
     try:
         import matplotlib as mpl
     except ImportError:
@@ -99,15 +132,40 @@ def _plots(outcomes: Sequence[Outcome], folder: Path) -> None:
 def _plot(outcomes: Sequence[Outcome], scenario: str, folder: Path) -> None:
     from matplotlib import pyplot as plt
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.5), layout="constrained")
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(16, 4.5), layout="constrained")
     for outcome in outcomes:
         at, delay = np.array(sorted(outcome.shown)).T
         ordered = np.sort(delay)
         left.plot(ordered, np.arange(1, len(ordered) + 1) / len(ordered), label=outcome.system)
-        counts, edges = np.histogram(at, bins=np.arange(0, at.max() + 1, 0.5))
-        right.plot(edges[:-1], counts / 0.5, label=outcome.system)
+        middle.plot(*_a_second(at), label=outcome.system)
+        if len(outcome.octets) > 1:
+            right.plot(*_mbps(outcome.octets), label=outcome.system)
+    if outcomes and (steps := outcomes[0].link_mbps):
+        starts, rates = zip(*steps, strict=True)
+        ends = right.get_xlim()[1]
+        right.step([*starts, ends], [*rates, rates[-1]], where="post", color="0.6", linestyle="--", label="link")
     left.set(title=f"{scenario}: publish to screen", xlabel="ms", ylabel="share of frames", xscale="log", ylim=(0, 1))
-    right.set(title="frames shown", xlabel="s", ylabel="a second", ylim=(0, None))
-    left.legend()
+    middle.set(title="frames shown", xlabel="s", ylabel="a second", ylim=(0, None))
+    right.set(title="from the server", xlabel="s", ylabel="Mbps", ylim=(0, None))
+    # Tens as tens, and not as powers.
+    left.xaxis.set_major_formatter("{x:g}")
+    left.xaxis.set_minor_formatter("{x:g}")
+    left.tick_params(axis="x", which="minor", labelsize=7)
+    for each in (left, right):
+        each.legend()
     figure.savefig(folder / f"{scenario.replace('%', '')}.png", dpi=110)
     plt.close(figure)
+
+
+def _a_second(at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Frames a second, at the middle of each half second."""
+    # What is left at the end was not watched for half a second.
+    counts, edges = np.histogram(at, bins=np.arange(0, at.max() + 0.1, 0.5))
+    return edges[:-1] + 0.25, counts / 0.5
+
+
+def _mbps(octets: Sequence[tuple[float, int]]) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of each half second, at its middle."""
+    at, so_far = np.array(octets).T
+    edges = np.arange(at[0], at[-1], 0.5)
+    return edges[:-1] + 0.25, np.diff(np.interp(edges, at, so_far)) * 8e-6 / 0.5

@@ -31,6 +31,7 @@ def mbit(rate: float) -> float:
 
 
 DSL = Phase(delay=0.020, rate=mbit(20), loss=Loss(0.01))
+LOSSY = Phase(delay=0.020, rate=mbit(20), loss=Loss(0.03))
 OVERSEAS = Phase(delay=0.050, jitter=0.010, rate=mbit(20), loss=Loss(0.03))
 BURSTY = Phase(delay=0.075, rate=mbit(10), loss=Loss(0.10, burst=4))
 THIN = Phase(delay=0.040, rate=mbit(1))
@@ -59,6 +60,8 @@ SCENARIOS = {
         Scenario("1mbps-80ms", link=Link.steady(THIN), seconds=12),
         Scenario("still-after-motion", stops=True, seconds=4),
         Scenario("still-after-motion-40ms-1%", stops=True, seconds=4, link=Link.steady(DSL)),
+        Scenario("still-after-motion-40ms-3%", stops=True, seconds=4, link=Link.steady(LOSSY)),
+        Scenario("still-after-motion-3%", stops=True, seconds=4, link=Link.steady(OVERSEAS)),
         *(Scenario(f"viewers-{count}", 640, 360, viewers=count, seconds=6) for count in (1, 2, 4, 8, 16)),
     )
 }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 
 import framewire as fw
 from framewire import cli
+from framewire.bench.figures import Row, Spread
 
 
 def test_the_demo_prints_its_address_runs_and_ends_by_itself() -> None:
@@ -76,7 +79,7 @@ class Staged:
 
     @property
     def stats(self) -> dict[str, Any]:
-        return {}
+        return {"encodings": []}
 
 
 def staged(*_: Any, **__: Any) -> Staged:
@@ -113,7 +116,8 @@ def test_ctrl_c_is_no_failure_to_tell_of(monkeypatch: pytest.MonkeyPatch, capsys
     "words",
     [["demo", "--size", "640"], ["demo", "--size", "0x4"], ["demo", "--size", "4x99999"], ["demo", "--size", "axb"],
      ["demo", "--fps", "0"], ["demo", "--fps", "many"], ["demo", "nothing-like-it"], ["demo", "--mode", "smoke"],
-     ["demo", "--port", "x"], [], ["dance"]],
+     ["demo", "--port", "x"], [], ["dance"], ["bench", "--seconds", "0"], ["bench", "--seconds", "long"],
+     ["bench", "--size", "0x9"], ["bench", "--content", "nothing-like-it"]],
     ids=" ".join,
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused_with_a_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -133,6 +137,33 @@ def test_the_doctor_finds_this_machine_well(capsys: pytest.CaptureFixture[str]) 
     out = capsys.readouterr().out
     assert status == 0 and out.endswith("all is well\n"), out
     assert re.search(r"the engine starts in [\d.]+ s and answers", out) and "fps of 720p noise" in out
+
+
+def test_the_bench_prints_a_table_and_writes_the_same_figures(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "framewire", "bench", "--size", "64x48", "--seconds", "0.05", "--json", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=110)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split("|")[2].strip() for line in done.stdout.splitlines() if line.startswith("| 64x48")]
+    figures = json.loads(file.read_text())
+    assert rows == [row["what"] for row in figures["rows"]] and "publish to received" in rows
+    assert figures["content"] == "plot" and figures["machine"]["framewire"] == fw.__version__
+
+
+def test_the_bench_is_of_two_sizes_and_a_file_that_cannot_be_is_said_before_it_begins(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    asked: list[Any] = []
+
+    def run(*arguments: Any) -> Iterator[Row]:
+        asked.append(arguments)
+        yield Row("8x4", "nothing", Spread.of([]))
+
+    monkeypatch.setattr("framewire.bench.run.run", run)
+    assert cli.main(["bench", "--content", "plasma"]) == 0
+    assert asked == [([(1280, 720), (1920, 1080)], "plasma", 30.0, 1.5)] and "nothing" in capsys.readouterr().out
+    assert cli.main(["bench", "--json", str(tmp_path / "nowhere" / "figures.json")]) == 1
+    assert len(asked) == 1 and "nowhere" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
-"""The command line: `framewire demo` and `framewire doctor`. Must not know more than a user could."""
+"""The command line: `framewire demo`, `doctor` and `bench`. Must not know more than a user could."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import socket
@@ -11,6 +12,7 @@ import time
 import webbrowser
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from framewire._version import __version__
@@ -54,6 +56,17 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=_demo)
     doctor = commands.add_parser("doctor", help="what works on this machine, and how to get what does not")
     doctor.set_defaults(run=_doctor)
+    bench = commands.add_parser(
+        "bench", help="how fast this machine is: encoders, packing, publishing, a way to a viewer"
+    )
+    bench.add_argument(
+        "--size", type=_size, action="append", metavar="WxH", help="1280x720 and 1920x1080; may be repeated"
+    )
+    bench.add_argument("--content", choices=sorted(PATTERNS), default="plot")
+    bench.add_argument("--fps", type=_fps, default=30.0, help="frames a second that bitrates are of (30)")
+    bench.add_argument("--seconds", type=_seconds, default=1.5, help="for each row (1.5)")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="the same figures, and what they were measured on")
+    bench.set_defaults(run=_bench)
     return parser
 
 
@@ -75,6 +88,16 @@ def _fps(text: str) -> float:
     if not 0 < fps <= 1000:
         raise argparse.ArgumentTypeError(f"{text!r} is no rate: above 0, at most 1000")
     return fps
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: above 0 seconds, at most an hour")
+    return seconds
 
 
 # demo
@@ -223,6 +246,39 @@ def _check_notebook() -> tuple[bool, str]:
         "JupyterLab is here" if shutil.which("jupyter-lab") else "no JupyterLab on this PATH (pip install jupyterlab)"
     )
     return True, f"notebook widgets by anywidget {widgets}; {jupyter}"
+
+
+# bench
+
+
+def _writable(file: Path) -> bool:
+    """Said before minutes are spent."""
+    try:
+        file.touch()
+    except OSError as error:
+        print(f"framewire: {error}", file=sys.stderr)
+        return False
+    return True
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from framewire.bench.figures import table
+    from framewire.bench.run import facts, machine, run
+
+    sizes = options.size or [(1280, 720), (1920, 1080)]
+    if options.json and not _writable(options.json):
+        return 1
+    rows = []
+    for row in run(sizes, options.content, options.fps, options.seconds):
+        rows.append(row)
+        print(f"  {row.size} {row.what}", file=sys.stderr, flush=True)
+    here = machine()
+    print(f"framewire {__version__}, Python {here['python']}, {here['cores']} cores, colours by {here['colours']}")
+    print(f"{options.content}; bitrates are those of {options.fps:g} frames a second\n\n{table(rows)}")
+    if options.json:
+        figures = {"machine": here, "content": options.content, "fps": options.fps, "rows": facts(rows)}
+        options.json.write_text(json.dumps(figures, indent=1) + "\n")
+    return 0
 
 
 if __name__ == "__main__":

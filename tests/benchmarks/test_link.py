@@ -88,6 +88,14 @@ def test_a_tcp_connection_survives_loss():
     assert counters["down"]["octets"] >= 200_000
 
 
+def test_the_schedule_begins_when_it_is_told_to_and_says_when():
+    with place_for(Link((Phase(), Phase()), (0.0, 60.0))) as place:
+        before = time.time()
+        began = place.begin()
+        assert before - 0.001 <= began <= time.time() + 0.001
+        assert place.octets() == place.counters()["down"]["delivered_octets"]  # type: ignore[attr-defined]
+
+
 def left_behind(pid: int) -> list[str]:
     return [file.name for file in Path("/run/netns").glob(f"{PREFIX}-{pid}-*")]
 

@@ -7,7 +7,22 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.numbers import Outcome, median_of, psnr, watch
+from benchmarks.link_model import Link, Phase
+from benchmarks.numbers import (
+    Look,
+    Outcome,
+    Tally,
+    behind,
+    calm,
+    follow,
+    median_of,
+    psnr,
+    rate,
+    rest,
+    tally,
+    used,
+    watch,
+)
 from benchmarks.probe import Sighting
 
 
@@ -68,3 +83,117 @@ def test_runs_become_one_by_medians_and_failed_runs_do_not_count():
 
 def test_a_system_that_never_ran_says_why():
     assert median_of([Outcome("ours", "here", error="no Python 3.12")]).error == "no Python 3.12"
+
+
+def stream(delay, begin: float = 0.0, end: float = 30.0, fps: float = 25.0):
+    """What was seen and when it was published; ``delay`` in seconds, of a publish time, None for never shown."""
+    sent = {n: begin + n / fps for n in range(round((end - begin) * fps))}
+    return sorted(Sighting(at + delay(at), n, "video") for n, at in sent.items() if delay(at) is not None), sent
+
+
+def flow(*parts: tuple[float, float], begin: float = 0.0):
+    """Tallies of parts of so many seconds and bits a second."""
+    tallies = [Tally(begin, 7)]
+    for seconds, bits in parts:
+        for _ in range(round(seconds * 5)):
+            tallies.append(Tally(tallies[-1].at + 0.2, round(tallies[-1].octets + bits / 8 * 0.2)))
+    return tallies
+
+
+def test_an_even_stream_is_behind_by_its_latency_and_one_frame():
+    seen, sent = stream(lambda at: 0.05)
+    assert behind(seen, sent, 10, 20) == pytest.approx(0.05 + 0.04)
+
+
+def test_a_picture_that_stands_falls_behind_as_one_that_comes_late_does():
+    frozen, sent = stream(lambda at: 0.05 if not 10 < at < 12 else None)
+    assert behind(frozen, sent, 10, 20) == pytest.approx(2.0 + 0.05)
+    late, sent = stream(lambda at: 0.05 if at < 10 else 2.05)
+    assert behind(late, sent, 10, 20) == pytest.approx(2.05 + 0.04, abs=0.05)
+
+
+def test_what_was_on_the_screen_before_and_is_there_after_counts_as_far_as_the_moments_asked_for():
+    seen, sent = [Sighting(1.0, 1, "video"), Sighting(9.0, 2, "video")], {1: 0.9, 2: 8.9}
+    assert behind(seen, sent, 3, 5) == pytest.approx(5 - 0.9)
+    assert behind(seen, sent, 3, 9.5) == pytest.approx(9 - 0.9)
+    assert behind(seen, sent, 9, 20) == pytest.approx(20 - 8.9)
+    assert math.isnan(behind([], sent, 3, 5))
+
+
+def test_an_older_picture_after_a_newer_one_is_as_old_as_it_is():
+    seen, sent = [Sighting(1.0, 2, "video"), Sighting(2.0, 1, "video")], {1: 0.1, 2: 0.9}
+    assert behind(seen, sent, 0, 2.5) == pytest.approx(2.4)
+
+
+def test_it_is_calm_when_the_last_second_with_late_frames_is_over():
+    seen, sent = stream(lambda at: 0.3 if 10 < at < 13 else 0.06)
+    assert calm(seen, sent, 10, 20, 0.14) == pytest.approx(13.3 + 1 - 10, abs=0.15)
+    assert calm(seen, sent, 14.5, 20, 0.14) == 0
+    assert calm(seen, sent, 10, 12.5, 0.14) == math.inf
+
+
+def test_one_late_frame_in_twenty_five_disturbs_nobody_and_a_second_without_frames_does():
+    seen, sent = stream(lambda at: 0.5 if at == 11.0 else 0.06)
+    assert calm(seen, sent, 10, 20, 0.14) == 0
+    seen, sent = stream(lambda at: None if 11 < at < 12.5 else 0.06)
+    assert calm(seen, sent, 10, 20, 0.14) == pytest.approx(2.5, abs=0.15)
+    assert calm([], sent, 10, 20, 0.14) == math.inf
+
+
+def test_a_bitrate_is_known_between_tallies_and_not_beyond_them():
+    tallies = flow((10, 8e6), (10, 2e6))
+    assert rate(tallies, 2.05, 3.05) == pytest.approx(8e6)
+    assert rate(tallies, 9, 11) == pytest.approx(5e6)
+    assert math.isnan(rate(tallies, 19, 21)) and math.isnan(rate(tallies, -1, 1)) and math.isnan(rate([], 0, 1))
+
+
+def test_a_link_is_used_again_when_a_whole_second_was_well_used():
+    tallies = flow((10, 2e6), (3, 4e6), (7, 8e6))
+    assert used(tallies, 10, 20, 0.8 * 8e6) == pytest.approx(3.6, abs=0.1)
+    assert used(tallies, 10, 20, 9e6) == math.inf
+    assert math.isnan(used(tallies, 10, 20, math.nan))
+
+
+FALLING = Link((Phase(0.02, rate=20e6), Phase(0.02, rate=2e6), Phase(0.02, rate=20e6)), (0.0, 10.0, 20.0))
+
+
+def test_a_fall_and_a_rise_are_judged_from_the_links_own_clock():
+    # Its schedule began two seconds before the window.
+    seen, sent = stream(lambda at: 1.0 if 110 < at < 112 else 0.05, 100.0, 130.0)
+    tallies = flow((10, 8e6), (10, 1.9e6), (2, 4e6), (8, 8e6), begin=100.0)
+    outcome = Outcome("ours", "here")
+    follow(outcome, seen, sent, tallies, FALLING, 100.0, 130.0)
+    assert 1000 < outcome.fall_behind_ms < 1100 and outcome.rise_behind_ms == pytest.approx(90, abs=1)
+    assert outcome.calm_s == pytest.approx(4, abs=0.2) and outcome.thin_p95_ms == pytest.approx(50)
+    assert outcome.demand_mbps == pytest.approx(8) and outcome.offered_mbps == 20
+    assert outcome.used_s == pytest.approx(2.6, abs=0.15)
+    tally(outcome, tallies, FALLING, 100.0, 102.0)
+    assert outcome.link_mbps == [(-2, 20), (8, 2), (18, 20)]
+    assert outcome.octets[0] == (-2, 0) and outcome.octets[5] == pytest.approx((-1, 1e6))
+
+
+def test_a_wide_link_is_not_what_a_thin_stream_wants():
+    seen, sent = stream(lambda at: 0.05)
+    outcome = Outcome("ours", "here")
+    follow(outcome, seen, sent, flow((30, 40e6)), FALLING, 0.0, 30.0)
+    # Of 40 Mbps that it would take 80 % of 20 are asked for.
+    assert outcome.used_s == pytest.approx(0.1)
+
+
+def test_of_what_ends_the_last_frame_is_judged_and_no_other():
+    sent = {1: 9.96, 2: 10.0}
+    seen = [Sighting(10.03, 1, "video"), Sighting(10.08, 2, "video"), Sighting(10.5, 2, "canvas")]
+    looks = [Look(10.1, 1, 50.0, 1), Look(10.2, 2, 34.0, 40), Look(10.7, 2, 46.0, 3), Look(11.0, 2, 99.0, 0)]
+    outcome = Outcome("ours", "here")
+    rest(outcome, seen, sent, flow((3, 8e6), (8, 40e3), begin=10.0), looks)
+    assert outcome.correct_ms == pytest.approx(80) and outcome.settled_ms == pytest.approx(700)
+    assert (outcome.still_psnr_db, outcome.psnr_db, outcome.error_p99) == (99, 99, 0)
+    assert outcome.rest_kbps == pytest.approx(40, rel=0.01)
+    assert outcome.sharpness == [pytest.approx((0.2, 34)), pytest.approx((0.7, 46)), pytest.approx((1, 99))]
+
+
+def test_a_last_frame_that_never_comes_is_never_right():
+    outcome = Outcome("ours", "here")
+    rest(outcome, [Sighting(10.0, 1, "video")], {1: 9.9, 2: 10.0}, [], [Look(12.0, 1, 99.0, 0)])
+    assert outcome.correct_ms == outcome.settled_ms == math.inf and math.isnan(outcome.rest_kbps)
+    rest(outcome, [], {}, [], [])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+import time
 
 import pytest
 
-from benchmarks.receivers import feedback, header_extension, remb, rtcp_packet
+from benchmarks.receivers import Viewer, Way, feedback, header_extension, remb, rtcp_packet
 from framewire.rtc import rtcp, twcc
 from framewire.rtc.packets import MID, PLAYOUT_DELAY, TRANSPORT_CC, Draft, Extensions
 
@@ -35,6 +36,22 @@ def test_a_header_extension_is_found_among_others():
     packet = Draft(99, True, 1, 2, 3, extensions, b"payload").write(0.0, 0xABCD)
     assert header_extension(packet, 4) == 0xABCD
     assert header_extension(packet, 9) is None
+
+
+def test_the_last_packets_of_frames_are_counted_and_not_what_is_repeated():
+    class Silent:
+        """A connection that never comes about."""
+
+        def __init__(self, configuration: object) -> None: ...
+
+    viewer = Viewer(Silent, Way(0))  # type: ignore[arg-type]
+    extensions = Extensions({TRANSPORT_CC: 4}, "0")
+    now = int(time.time() * 90_000)
+    for ssrc, marker, sequence in ((7, False, 1), (7, True, 2), (8, True, 1), (8, False, 2), (7, True, 3)):
+        viewer.received(
+            Draft(99, marker, sequence, now & 0xFFFFFFFF, ssrc, extensions, b"payload").write(0.0, sequence)
+        )
+    assert (viewer.packets, viewer.frames, len(viewer.delays)) == (5, 2, 2)
 
 
 def test_its_estimate_is_thirty_megabits():

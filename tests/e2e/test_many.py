@@ -1,24 +1,20 @@
 """Eight viewers of one stream cost one encoding, and not much more than one viewer.
 
-One of them is a Chromium. The others are aiortc connections that decode nothing: eight decoders on the
+One of them is a Chromium. The others are the benchmarks' receivers, which decode nothing: eight decoders on the
 machine that also encodes would measure its cores.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-import sys
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 import pytest
 
 import framewire as fw
 from benchmarks import probe
+from benchmarks.viewers import receivers
 from tests.e2e.conftest import NewPage
 from tests.e2e.stage import Publisher, address, say, showing, until, watch
 
@@ -30,7 +26,6 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
 ]
 
-VIEWERS = Path(__file__).with_name("viewers_program.py")
 SECONDS = 4
 FPS = 30.0
 TRIES = 3
@@ -48,25 +43,6 @@ async def engine_load(display: fw.Display, seconds: float = SECONDS) -> float:
     before = busy(engine)
     await asyncio.sleep(seconds)
     return (busy(engine) - before) / seconds
-
-
-@contextlib.asynccontextmanager
-async def viewers(display: fw.Display, count: int) -> AsyncIterator[asyncio.subprocess.Process]:
-    """So many connections without a screen; each line of output is one of theirs."""
-    pipe = asyncio.subprocess.PIPE
-    token = display.url.split("token=")[1]
-    command = [sys.executable, str(VIEWERS), str(count), display.ws_url, token]
-    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
-    assert process.stdout
-    try:
-        said = json.loads(await asyncio.wait_for(process.stdout.readline(), 60))
-        assert said == {"connected": count}
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-        process._transport.close()  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -96,17 +72,16 @@ async def measure(new_page: NewPage) -> Measured:
             await showing(page, "webrtc")
             await asyncio.sleep(1)
             one = await engine_load(display)
-            async with viewers(display, 7) as others:
-                assert others.stdin and others.stdout
+            async with receivers(display, 7) as others:
                 await until(lambda: display.client_count == 8)
                 await asyncio.sleep(1)
+                before = (await others.counts())["frames"]
                 made, published = made_by(display), publisher.log.number
                 seen, eight = await asyncio.gather(watch(page, SECONDS), engine_load(display))
                 made, published = made_by(display) - made, publisher.log.number - published
                 encodings = display.stats["encodings"]
-                others.stdin.close()
-                frames = json.loads(await others.stdout.readline())["frames"]
-                await others.wait()
+                after = (await others.counts())["frames"]
+                frames = [now - then for now, then in zip(after, before, strict=True)]
             await page.close()
     return Measured(one, eight, encodings, made, published, probe.report(seen, publisher.log), frames)
 
