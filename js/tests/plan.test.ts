@@ -188,7 +188,7 @@ describe("video that connects and does not decode", () => {
 describe("a stall", () => {
   test("is frames sent and not shown for a second: the WebSocket takes over", () => {
     const { plan: one } = playing();
-    one.sent("webrtc", [1000, 1033], 30, 1500);
+    one.sent("webrtc", [1000, 1033], 30, 0, 1500);
     one.tick(1000 + STALL_MS - 1);
     expect(modes(one)).toEqual(["webrtc"]);
     one.tick(1000 + STALL_MS);
@@ -199,7 +199,7 @@ describe("a stall", () => {
   });
   test("is over when frames come again, and one straggler is not enough", () => {
     const { plan: one } = playing();
-    one.sent("webrtc", [1000], 30, 1500);
+    one.sent("webrtc", [1000], 30, 0, 1500);
     one.tick(2000);
     one.progress("lossless", 1, 1, 2100);
     one.progress("webrtc", 1, 1, 2200);
@@ -209,7 +209,7 @@ describe("a stall", () => {
   });
   test("that lasts ends the video, which is tried again later", () => {
     const { plan: one, path } = playing();
-    one.sent("webrtc", [1000], 30, 1500);
+    one.sent("webrtc", [1000], 30, 0, 1500);
     one.tick(2000);
     one.progress("lossless", 1, 1, 2100);
     one.tick(2000 + RACE_MS);
@@ -219,7 +219,7 @@ describe("a stall", () => {
   test("a still scene is none", () => {
     const { plan: one } = playing("webrtc");
     for (let now = 1000; now < 60_000; now += 1000) {
-      one.sent("webrtc", [100, 140], 0, now);
+      one.sent("webrtc", [100, 140], 0, 900, now);
       one.tick(now);
     }
     expect(modes(one)).toEqual(["webrtc"]);
@@ -227,7 +227,7 @@ describe("a stall", () => {
   });
   test("nor is a frame that came a little later", () => {
     const { plan: one } = playing();
-    one.sent("webrtc", [1000], 30, 1100);
+    one.sent("webrtc", [1000], 30, 0, 1100);
     one.progress("webrtc", 1, 1, 1300);
     one.tick(5000);
     expect(modes(one)).toEqual(["webrtc"]);
@@ -235,7 +235,7 @@ describe("a stall", () => {
   test("nor what a hidden tab does not paint", () => {
     const { plan: one } = playing();
     one.setVisible(false, 500);
-    one.sent("webrtc", [1000], 30, 1500);
+    one.sent("webrtc", [1000], 30, 0, 1500);
     one.tick(10_000);
     expect(modes(one)).toEqual(["webrtc"]);
   });
@@ -250,7 +250,7 @@ describe("a stall", () => {
 describe("a scene that comes to rest", () => {
   function resting() {
     const made = playing();
-    made.plan.sent("webrtc", [100], 0, 1000);
+    made.plan.sent("webrtc", [100], 0, 900, 1000);
     return made;
   }
   test("gets its exact picture beside the video", () => {
@@ -273,14 +273,14 @@ describe("a scene that comes to rest", () => {
     one.progress("lossless", 1, 1, 1100);
     one.progress("lossless", 1, 1, 1500);
     one.progress("webrtc", 1, 1, 1500);
-    one.sent("webrtc", [1400], 1, 2500);
+    one.sent("webrtc", [1400], 1, 0, 2500);
     expect(modes(one)).toEqual(["webrtc"]);
-    one.sent("webrtc", [1400], 0, 3000);
+    one.sent("webrtc", [1400], 0, 900, 3000);
     expect(modes(one)).toEqual(["webrtc", "lossless"]);
   });
   test("stays video in webrtc mode", () => {
     const { plan: one } = playing("webrtc");
-    one.sent("webrtc", [100], 0, 5000);
+    one.sent("webrtc", [100], 0, 4900, 5000);
     expect(modes(one)).toEqual(["webrtc"]);
   });
 });
@@ -289,13 +289,13 @@ describe("a thin link", () => {
   /** Two seconds of lossless at `fps` while 30 are published. */
   function seconds(one: Plan, from: number, fps: number): number {
     for (let i = 0; i < 2 * fps; i++) one.progress("lossless", 1, 1, from + (i * 1000) / fps);
-    one.sent("lossless", [], 30, from + 1900);
+    one.sent("lossless", [], 30, 0, from + 1900);
     one.tick(from + 2000);
     return from + 2000;
   }
   function down() {
     const made = plan("auto", { able: { codecs: [], webcodecs: ["vp8"] } });
-    made.plan.sent("lossless", [], 30, 0);
+    made.plan.sent("lossless", [], 30, 0, 0);
     return made.plan;
   }
   test("gets video over the WebSocket after four slow seconds; lossless stays until that paints", () => {

@@ -38,7 +38,33 @@ test("a video that should move and does not asks sooner", () => {
   sub.reportIfDue(100);
   sub.stats = { type: "stats", sub: 1, time: 0, echo: 0, published_fps: 30, sent_fps: 30, encode_ms: 1, bitrate: 1, target_bitrate: 1, viewers: 1, frames: [] };
   sub.watched({ mid: "0", arrived: 5, decoded: 5, dropped: 0, fps: 30, latency_ms: 9, views: [{ view: 1, painted: 5 }] }, 300);
-  expect(sub.deadline).toBe(700);
+  expect(sub.deadline).toBe(600);
   sub.stats = { ...sub.stats, published_fps: 0 };
   expect(sub.deadline).toBe(1100);
+});
+
+test("a scene that came to rest is asked for sooner, though it is encoded again now and then", () => {
+  const sub = open("webrtc");
+  const stats = { type: "stats", sub: 1, time: 1000, echo: 0, published_fps: 30, sent_fps: 30, encode_ms: 1, bitrate: 1, target_bitrate: 1, viewers: 1 } as const;
+  sub.stats = { ...stats, frames: [] };
+  const watched = (decoded: number, now: number) =>
+    sub.watched({ mid: "0", arrived: decoded, decoded, dropped: 0, fps: 30, latency_ms: 9, views: [{ view: 1, painted: decoded }] }, now);
+  expect(sub.reportIfDue(100)).toBeDefined();
+  watched(7, 250);
+  expect(sub.deadline).toBe(550);
+  watched(2, 500);
+  expect(sub.deadline).toBe(550);
+  watched(4, 750);
+  expect(sub.deadline).toBe(1050);
+});
+
+test("how long a frame has been the newest counts from when it was first sent, by the server's clock", () => {
+  const sub = open("webrtc");
+  const stats = { type: "stats", sub: 1, time: 5000, echo: 0, published_fps: 0, sent_fps: 3, encode_ms: 1, bitrate: 1, target_bitrate: 1, viewers: 1 } as const;
+  expect(sub.rested).toBeUndefined();
+  sub.stats = { ...stats, frames: [] };
+  expect(sub.rested).toBeUndefined();
+  const mark = (frame: number, time: number) => ({ frame, rtp_timestamp: 0, time });
+  sub.stats = { ...stats, frames: [mark(6, 4000), mark(7, 4300), mark(7, 4420), mark(7, 4900)] };
+  expect(sub.rested).toBe(700);
 });

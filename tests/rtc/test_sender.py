@@ -170,6 +170,23 @@ def test_a_keyframe_request_is_passed_on(live):
     assert live.sender.stats.keyframe_requests == 1
 
 
+def test_a_viewer_that_only_waited_for_long_gets_no_keyframe_unless_it_insists(live):
+    live.events.clear()
+    live.feed(KeyframeRequest(MEDIA), 3.0)
+    live.feed(KeyframeRequest(MEDIA), 6.0)
+    assert live.events == []
+    live.feed(KeyframeRequest(MEDIA), 6.2)
+    assert live.events == [KeyframeWanted(5)]
+    live.send(7.0)
+    live.feed(KeyframeRequest(MEDIA), 8.5)
+    assert len(live.events) == 2, "it lacks something"
+
+
+def test_a_viewer_that_was_sent_nothing_yet_gets_its_keyframe(rig):
+    rig.feed(KeyframeRequest(MEDIA), 5.0)
+    assert len(rig.events) == 2
+
+
 def test_a_report_is_kept(live):
     live.feed(Report(MEDIA, 0.125, 900, 0, 0), 0.1)
     stats = live.sender.stats

@@ -44,7 +44,7 @@ const DECODE_MS = 2000;
 export const STALL_MS = 1000;
 /** After a stall, one frame is no proof yet. */
 const NEED_AFTER_STALL = 5;
-const STILL_MS = 700;
+const STILL_MS = 400;
 const STILL_MAX_MS = 8000;
 const THIN_WINDOW_MS = 2000;
 
@@ -149,14 +149,15 @@ export class Plan {
     else if (painted > 0) this.canvasProgress(mode, painted, now);
   }
 
-  /** When the newest units of the video were published, by the viewer's clock, and how many a second there are. */
-  sent(mode: Mode, times: readonly number[], published_fps: number, now: number): void {
+  /** When the newest units of the video were published, by the viewer's clock, how many a second there are, and for how long
+   * the newest frame has been the newest. Units alone tell of no motion: a scene at rest is encoded again, to be sharper. */
+  sent(mode: Mode, times: readonly number[], published_fps: number, rested: number, now: number): void {
     this.thin.published = published_fps;
     if (mode !== "webrtc" || this.phase.name !== "video") return;
     const { last } = this.lanes.webrtc;
     const missing = times.find((time) => time > last);
     if (missing !== undefined) this.phase.missing_since ??= missing;
-    else if (this.visible && this.mode === "auto" && now - last > this.still_after) this.phase.still ??= { since: now, painted: 0 };
+    else if (this.visible && this.mode === "auto" && rested > this.still_after) this.phase.still ??= { since: now, painted: 0 };
   }
 
   /** A subscription of this view ended by the server, or its means failed here. `final`: trying it again is no use. */

@@ -191,7 +191,7 @@ export class Session {
     sub.codec = message.codec ?? sub.codec;
     const times = sub.sentTimes(this.clock, now);
     for (const view of this.viewsOf(sub)) {
-      view.plan.sent(sub.mode, times, message.published_fps, now);
+      view.plan.sent(sub.mode, times, message.published_fps, sub.rested ?? 0, now);
       if (view.shows(sub)) this.out.push({ type: "view_stats", view: view.id, stats: view.statsOf(sub, this.clock, now) });
     }
   }
@@ -283,6 +283,7 @@ export class Session {
         for (const { plan } of views) plan.failed("webrtc", input.detail, false, now);
         return;
       case "peer_progress":
+        if (input.videos.some((video) => video.arrived > 0)) this.socket.heardBeside(now);
         for (const video of input.videos) this.watched(video, now);
         return;
       default:

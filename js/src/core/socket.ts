@@ -11,6 +11,9 @@ const BACKOFF_MAX_MS = 8000;
 const OPEN_MS = 10_000;
 /** The server answers every report; reports are due once a second. */
 const SILENCE_MS = 5000;
+/** Likewise while frames come beside it: the server lives, and on a way that loses much TCP alone takes so long. */
+const PATIENCE_MS = 20_000;
+const BESIDE_MS = 1500;
 /** A timer so late means that the machine slept: the socket may be long dead without having said so. */
 const SLEPT_MS = 4000;
 const WAKE_MS = 1500;
@@ -32,6 +35,7 @@ export class Socket {
   private attempts = 0;
   private until = Infinity;
   private heard_at = 0;
+  private beside_at = -Infinity;
   private fed_at: number | undefined;
   private lost_at: number | undefined;
 
@@ -63,6 +67,11 @@ export class Socket {
   heard(now: number): void {
     this.heard_at = now;
     if (this.phase === "ready") this.until = Infinity;
+  }
+
+  /** Frames came over a connection of its own. */
+  heardBeside(now: number): void {
+    this.beside_at = now;
   }
 
   closed(code: number, reason: string, jitter: number, now: number): void {
@@ -112,7 +121,7 @@ export class Socket {
       this.until = now + WAKE_MS;
       return undefined;
     }
-    const silent = now >= this.heard_at + SILENCE_MS;
+    const silent = now >= this.heard_at + (now < this.beside_at + BESIDE_MS ? PATIENCE_MS : SILENCE_MS);
     return silent || now >= this.until ? { type: "disconnect", code: 4000, reason: "silent" } : undefined;
   }
 }

@@ -11,8 +11,10 @@ const REPORT_MS = 1000;
 const FIRST_REPORT_MS = 100;
 /** A frame published so shortly after the last one shown may still be on its way. */
 const SLACK_MS = 50;
-/** With video expected and none coming, the server is asked sooner what it sent. */
-const ANXIOUS_MS = 400;
+/** With video expected and little coming, the server is asked sooner what it sent. */
+const ANXIOUS_MS = 300;
+/** Of the frames that are sent: fewer, in the time between two tellings, are little. A scene at rest is sharpened by a few. */
+const ENOUGH = 0.4;
 
 /** What an ending means, where the server gives no sentence of its own. */
 const END_SENTENCES: Readonly<Record<Ended["reason"], string>> = {
@@ -41,6 +43,7 @@ export class Subscription {
   private report_at: number;
   private reported_at = 0;
   private progressed_at: number;
+  private watched_at: number;
 
   constructor(
     readonly sub: number,
@@ -51,6 +54,7 @@ export class Subscription {
   ) {
     this.report_at = now + FIRST_REPORT_MS;
     this.progressed_at = now;
+    this.watched_at = now;
   }
 
   /** A frame of this subscription was painted on a canvas, `late` milliseconds after it was published. */
@@ -69,7 +73,10 @@ export class Subscription {
     this.painted += painted;
     this.dropped += dropped;
     this.video = { fps, latency_ms };
-    if (decoded > 0 || painted > 0) this.progressed_at = now;
+    const sent_fps = Math.min(this.stats?.published_fps ?? 0, this.stats?.sent_fps ?? 0);
+    const expected = (ENOUGH * sent_fps * Math.min(now - this.watched_at, REPORT_MS)) / 1000;
+    this.watched_at = now;
+    if (Math.max(decoded, painted) > expected) this.progressed_at = now;
   }
 
   setVisible(visible: boolean, now: number): void {
@@ -114,6 +121,13 @@ export class Subscription {
     if (stats === undefined) return [];
     if (stats.frames.length > 0) return stats.frames.map((mark) => mark.time - clock.offset - clock.error - SLACK_MS);
     return this.mode === "webrtc" && stats.sent_fps > 1 && stats.published_fps > 1 ? [now - SLACK_MS] : [];
+  }
+
+  /** How long the newest frame had been the newest when the server last spoke; undefined where it names none. */
+  get rested(): number | undefined {
+    const newest = this.stats?.frames.at(-1)?.frame;
+    const first = this.stats?.frames.find((mark) => mark.frame === newest);
+    return this.stats === undefined || first === undefined ? undefined : this.stats.time - first.time;
   }
 
   get counts(): Pick<ViewStats, "received" | "decoded" | "painted" | "dropped"> {

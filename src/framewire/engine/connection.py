@@ -260,7 +260,7 @@ class Connection:
             encode_ms=encoding.cost.mean(now) if encoding else 0.0, bitrate=bitrate,
             target_bitrate=encoding.target_bitrate if isinstance(encoding, VideoLane) else 0,
             viewers=stream.viewers,
-            frames=[wire.FrameMark(m.number, m.rtp, m.time_us / 1000) for m in (encoding.marks if encoding else ())],
+            frames=[wire.FrameMark(m.number, m.rtp, m.time_us / 1000) for m in (encoding.recent() if encoding else ())],
             codec=effect.codec or UNSET,
         )  # fmt: skip
         self._post(wire.encode(message))

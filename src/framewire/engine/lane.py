@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 RETRY: Final = 0.5
 """Seconds after a failure until the newest frame is tried again; a newer one is tried at once."""
 
+RECENT_US: Final = 1_500_000
+
 Key = tuple[str, int]
 """A subscription: the connection's id and the subscription's number."""
 
@@ -142,6 +144,11 @@ class Lane:
         """Go on counting what a subscriber is sent where the lane that it comes from left off: it needs no less."""
         if key in self._taps and key in before._taps:
             self._taps[key].octets = before._taps[key].octets
+
+    def recent(self) -> list[Mark]:
+        """The units of the last second and a half, and all of the newest frame."""
+        newest, since_us = self.marks[-1].number if self.marks else None, time.time_ns() // 1000 - RECENT_US
+        return [mark for mark in self.marks if mark.number == newest or mark.time_us > since_us]
 
     def sent(self, key: Key, now: float) -> tuple[float, float]:
         """Units and bits a second to this subscriber, lately."""

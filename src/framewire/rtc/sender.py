@@ -33,6 +33,9 @@ MAX_INTERVAL = 0.1
 PADDING = 255
 """Octets, as much as one packet can hold (RFC 3550 §5.1)."""
 
+REST, INSISTS = 2.0, 1.0
+"""Seconds without a unit after which a viewer that asks for a keyframe has only waited for long (libwebrtc: three
+seconds); one that lacks something does so several times a second."""
 LATER = 1.5
 """Intervals that a viewer must hold frames back for parities to be of use that come with the next frame."""
 FARTHEST = 0x4000
@@ -107,6 +110,7 @@ class UnitSender:
         self._asked_at = -NEVER
         self._queued = 0
         self._sent_at = -NEVER
+        self._requested_at = -NEVER
         self._interval = 1 / 30
         self._keyframe_at = media.sequence
         self._copies: list[Sent] = []
@@ -321,7 +325,10 @@ class UnitSender:
             self._repair(feedback, now)
         elif isinstance(feedback, rtcp.KeyframeRequest):
             self.stats = replace(self.stats, keyframe_requests=self.stats.keyframe_requests + 1)
-            self._on_event(KeyframeWanted(self.sub))
+            before, self._requested_at = self._requested_at, now
+            rests = REST < now - self._sent_at < NEVER
+            if not rests or now - before < INSISTS:
+                self._on_event(KeyframeWanted(self.sub))
         elif isinstance(feedback, rtcp.Report):
             rtt = feedback.rtt(now)
             self.stats = replace(
