@@ -120,7 +120,7 @@ describe("video that connects and does not decode", () => {
     made.plan.progress("lossless", 1, 1, 50);
     made.plan.offered("h264", 60);
     made.plan.connected(100);
-    made.plan.arrived(3);
+    made.plan.watched(3, 0, 0, 100);
     return made;
   }
   test("is tried in the next codec, then given up for a while", () => {
@@ -130,7 +130,7 @@ describe("video that connects and does not decode", () => {
     expect(one.reason).toBe("WebRTC connects, but H.264 does not decode here → VP8");
     one.offered("vp8", 2200);
     one.connected(2200);
-    one.arrived(3);
+    one.watched(3, 0, 0, 100);
     one.tick(4200);
     expect(modes(one)).toEqual(["lossless"]);
     expect(one.reason).toContain("VP8 does not decode here");
@@ -141,7 +141,7 @@ describe("video that connects and does not decode", () => {
     one.progress("lossless", 1, 1, 50);
     one.offered("h264", 60);
     one.connected(100);
-    one.arrived(3);
+    one.watched(3, 0, 0, 100);
     one.tick(2100);
     expect(modes(one)).toEqual(["lossless", "webrtc:vp8"]);
     expect(one.reason).toBe("WebRTC connects, but H.264 does not decode here → VP8");
@@ -152,7 +152,7 @@ describe("video that connects and does not decode", () => {
     one.progress("lossless", 1, 1, 50);
     one.offered("h264_444", 60);
     one.connected(100);
-    one.arrived(3);
+    one.watched(3, 0, 0, 100);
     one.tick(2100);
     expect(modes(one)).toEqual(["lossless", "webrtc:h264"]);
     expect(one.reason).toBe("WebRTC connects, but H.264 4:4:4 does not decode here → H.264");

@@ -146,6 +146,23 @@ def test_a_probe_is_padded():
     assert len(padding) > 10, "three times 2 Mbit/s for 20 ms, and the frames are much smaller"
 
 
+def test_a_scene_at_rest_is_not_probed_for():
+    flow, socket, _ = controlled()
+    flow.want(1e9)
+    flow.pad = lambda octets: Draft(2, min(octets, 1100), "pad")
+    answered(flow, socket, 10)
+    while flow.deadline < 1002:
+        flow.tick(flow.deadline)
+    # Feedback goes on, as for a neighbour; what is known of the way could be more.
+    before = len(socket.sent)
+    for index in range(100):
+        now = 1002 + index / 10
+        while flow.deadline < now:
+            flow.tick(flow.deadline)
+        flow.feed(feedback(before, [socket.left_at(before - 1) + 50], 60 + index & 255), now)
+    assert len(socket.sent) == before
+
+
 def test_a_probe_that_cannot_be_padded_is_let_go():
     flow, socket, _ = controlled()
     answered(flow, socket, 10)

@@ -131,7 +131,7 @@ def patient(late=0.0, rtt=0.1, jitter=0.0, seconds=5.0, patience=None, since=0.0
 
 
 def test_frames_are_shown_as_they_come_where_few_wait_for_a_retransmission():
-    assert patient(late=0.05, jitter=0.003).seconds == 0
+    assert patient(late=0.08, jitter=0.003).seconds == 0
 
 
 def test_frames_are_held_for_a_retransmission_where_many_wait_for_one():
@@ -149,7 +149,7 @@ def test_a_little_is_held_for_jitter_on_a_long_way_only():
 def test_nobody_waits_in_vain_for_long_but_it_does_not_come_and_go():
     patience = patient(late=0.6, rtt=0.15)
     held = patience.seconds
-    assert patient(late=0.08, rtt=0.15, patience=patience, since=10).seconds == held
+    assert patient(late=0.12, rtt=0.15, patience=patience, since=10).seconds == held
     assert patient(late=0.0, rtt=0.15, patience=patience, since=20, seconds=15).seconds == 0
 
 

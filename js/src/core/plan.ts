@@ -134,11 +134,6 @@ export class Plan {
     if (this.phase.name === "racing") this.phase.connected_at ??= now;
   }
 
-  /** So many frames of the video came through whole since the last call. */
-  arrived(frames: number): void {
-    this.lanes.webrtc.arrived += frames;
-  }
-
   /** Frames since the last call: decoded for anybody on the subscription, painted in this view. */
   progress(mode: Mode, decoded: number, painted: number, now: number): void {
     const at = this.lanes[mode];
@@ -147,6 +142,12 @@ export class Plan {
     if (decoded > 0 || painted > 0) at.last = now;
     if (mode === "webrtc") this.videoProgress(decoded, painted, now);
     else if (painted > 0) this.canvasProgress(mode, painted, now);
+  }
+
+  /** The same of the video, of which so many frames came through whole. */
+  watched(arrived: number, decoded: number, painted: number, now: number): void {
+    this.lanes.webrtc.arrived += arrived;
+    this.progress("webrtc", decoded, painted, now);
   }
 
   /** When the newest units of the video were published, by the viewer's clock, how many a second there are, and for how long

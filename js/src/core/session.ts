@@ -283,7 +283,6 @@ export class Session {
         for (const { plan } of views) plan.failed("webrtc", input.detail, false, now);
         return;
       case "peer_progress":
-        if (input.videos.some((video) => video.arrived > 0)) this.socket.heardBeside(now);
         for (const video of input.videos) this.watched(video, now);
         return;
       default:
@@ -294,11 +293,11 @@ export class Session {
   private watched(video: VideoProgress, now: number): void {
     const sub = this.subs.videos.find((one) => one.mid === video.mid);
     if (sub === undefined) return;
+    if (video.arrived > 0) this.socket.heardBeside(now);
     sub.watched(video, now);
     for (const view of this.viewsOf(sub)) {
       const painted = video.views.find((one) => one.view === view.id)?.painted ?? 0;
-      view.plan.arrived(video.arrived);
-      view.plan.progress("webrtc", video.decoded, painted, now);
+      view.plan.watched(video.arrived, video.decoded, painted, now);
     }
   }
 

@@ -33,6 +33,8 @@ MUCH = 0.02
 NEARLY_EMPTY, LONGEST_DRAIN = 0.03, 1.0
 """Seconds of backlog at which a link that has shrunk is taken to be free again, as the keyframe takes its time to be
 made; and at most until then."""
+REST = 1.5
+"""Seconds without a frame after which nothing more is found out about the way: a scene at rest costs nothing."""
 MOST_LOSS = 0.25
 """Of what is sent, kept for sending it again."""
 
@@ -82,7 +84,7 @@ class Flow:
         self._pacer: Pacer[Draft] = Pacer(self._estimator.bits_per_second)
         self._tails: dict[int, tuple[bytes, int | None]] = {}
         self._tick_at = NEVER
-        self._draining_until = -NEVER
+        self._draining_until = self._framed_at = -NEVER
         self._told = 0
         self._told_at = -NEVER
         self._payload, self._wire = 9_500.0, 10_000.0
@@ -139,6 +141,7 @@ class Flow:
 
     def send(self, drafts: Sequence[Draft], parities: Sequence[Draft], interval: float, now: float) -> None:
         """Send a frame and what protects it; frames come about ``interval`` seconds apart."""
+        self._framed_at = now
         if not self.controlled:
             self._leave([(draft, None) for draft in (*drafts, *parities)], now)
             return
@@ -239,7 +242,7 @@ class Flow:
 
     def _steer(self, now: float) -> None:
         self._pacer.set_rate(self._estimator.target(now), now, gentle=self._estimator.loss > GENTLE_LOSS)
-        probe = self._estimator.probe(now) if self._tails else None
+        probe = self._estimator.probe(now) if now - self._framed_at < REST else None
         if probe is not None:
             self._pacer.begin(probe, now)
         self._tell(now)

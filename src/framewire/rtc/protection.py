@@ -28,7 +28,7 @@ MOST, MOST_BURSTS, BURSTS = 0.5, 1.3, 1.5
 """Parity packets for each packet, at most: where they are lost alone, and in bursts of at least so many. But one for
 any frame."""
 
-TOO_LATE = 0.12
+TOO_LATE = 0.2
 """Fraction of frames that come late from which a viewer holds all of them back instead."""
 LATE_MEMORY = 45
 """Frames that this fraction is taken over."""
