@@ -84,32 +84,59 @@ SCRIPT = """
     return to - (performance.timeOrigin + performance.now());
   };
   const offset = Math.min(skew(), skew(), skew());
-  const number = (element, source) => {
-    paper.drawImage(element, 0, 0, COLUMNS * source, ROWS * source, 0, 0, sheet.width, sheet.height);
-    const { data } = paper.getImageData(0, 0, sheet.width, sheet.height);
+  const decode = (bright) => {
     let word = 0n;
     for (let row = 0; row < ROWS; row++)
-      for (let column = 0; column < COLUMNS; column++) {
-        const at = 4 * ((row * CELL + 2) * sheet.width + column * CELL + 2);
-        word = (word << 1n) | (data[at] + data[at + 1] + data[at + 2] > 381 ? 1n : 0n);
-      }
+      for (let column = 0; column < COLUMNS; column++) word = (word << 1n) | (bright(row, column) ? 1n : 0n);
     const value = Number(word >> 8n);
     const check = 0xa5 ^ (value & 255) ^ (((value >> 8) * 5) & 255) ^ (((value >> 16) * 11) & 255);
     return check === Number(word & 255n) ? value : -1;
   };
+  const drawn = (element, source) => {
+    paper.drawImage(element, 0, 0, COLUMNS * source, ROWS * source, 0, 0, sheet.width, sheet.height);
+    const { data } = paper.getImageData(0, 0, sheet.width, sheet.height);
+    const at = (row, column) => 4 * ((row * CELL + 2) * sheet.width + column * CELL + 2);
+    return decode((row, column) => data[at(row, column)] + data[at(row, column) + 1] + data[at(row, column) + 2] > 381);
+  };
+  // The same picture as drawing the video gives, without turning all of it into RGB first: on a small machine that takes
+  // half a core, which the picture lacks.
+  let brightness = new Uint8Array(0);
+  const plain = async (video) => {
+    const frame = new VideoFrame(video);
+    try {
+      if (frame.timestamp === probe.timestamp) return probe.last;
+      if (!/^(I4|NV)/.test(frame.format ?? "")) return undefined;
+      probe.timestamp = frame.timestamp;
+      for (const source of [SOURCE, SOURCE / 2]) {
+        const rect = { x: 0, y: 0, width: COLUMNS * source, height: ROWS * source };
+        const size = frame.allocationSize({ rect });
+        if (brightness.length < size) brightness = new Uint8Array(size);
+        const [{ offset, stride }] = await frame.copyTo(brightness, { rect });
+        const at = (row, column) => offset + (row + 0.5) * source * stride + (column + 0.5) * source;
+        const value = decode((row, column) => brightness[at(row, column)] > 127);
+        if (value >= 0) return value;
+      }
+      return -1;
+    } finally { frame.close(); }
+  };
+  const number = async (element) => {
+    if (globalThis.VideoFrame && element.tagName === "VIDEO") {
+      const value = await plain(element).catch(() => undefined);
+      if (value !== undefined) return value;
+    }
+    const value = drawn(element, SOURCE);
+    // A video may be of half the size.
+    return value < 0 ? drawn(element, SOURCE / 2) : value;
+  };
   const probe = { seen: [], ticks: 0, unread: 0, last: -1, handle: 0, stop: () => cancelAnimationFrame(probe.handle) };
-  const look = () => {
+  const look = async () => {
     probe.handle = requestAnimationFrame(look);
     probe.ticks += 1;
     const element = find();
     if (!element) return;
     const now = performance.timeOrigin + performance.now() + offset;
-    let value = -1;
-    try {
-      value = number(element, SOURCE);
-      // A video may be of half the size.
-      if (value < 0) value = number(element, SOURCE / 2);
-    } catch { /* an image that is still loading */ }
+    // An image may be loading still.
+    const value = await number(element).catch(() => -1);
     if (value < 0) probe.unread += 1;
     else if (value !== probe.last) probe.seen.push([now, value, element.tagName.toLowerCase()]);
     if (value >= 0) probe.last = value;
