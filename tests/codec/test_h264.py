@@ -103,6 +103,7 @@ def test_small_pictures_are_not_cut_into_slices(size, most, threads):
     assert threads_for(size[0], size[1], most) == threads
 
 
-def test_the_better_preset_only_while_there_is_time_for_it():
-    assert preset_for(1280 * 720 * 30, 2) == "superfast"
-    assert preset_for(1920 * 1080 * 60, 2) == "ultrafast"
+def test_the_better_preset_only_where_it_pays_and_there_is_time_for_it():
+    assert preset_for(1280 * 720 * 30, 2, 1_000_000) == "superfast"
+    assert preset_for(1280 * 720 * 30, 2, 8_000_000) == "ultrafast"
+    assert preset_for(1920 * 1080 * 60, 2, 1_000_000) == "ultrafast"
