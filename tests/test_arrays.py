@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -83,6 +85,86 @@ class _Host:
 def test_dlpack() -> None:
     image = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
     assert np.array_equal(as_pixels(_Host(image)), image)
+
+
+class _Tensor:
+    """As much of a torch tensor as is used; notes what crosses from its card."""
+
+    def __init__(self, array: np.ndarray, device: str = "cuda", dtype: str = "torch.float32") -> None:
+        self.array, self.dtype = array, dtype
+        self.device = SimpleNamespace(type=device)
+        self.crossed: list[str] = []
+
+    def _made(self, array: np.ndarray, dtype: str | None = None) -> _Tensor:
+        made = _Tensor(array, self.device.type, dtype or self.dtype)
+        made.crossed = self.crossed
+        return made
+
+    def detach(self) -> _Tensor:
+        return self
+
+    def cpu(self) -> _Tensor:
+        self.crossed.append(str(self.array.dtype))
+        return self
+
+    def numpy(self) -> np.ndarray:
+        if "bfloat" in self.dtype:
+            raise TypeError("Got unsupported ScalarType BFloat16")
+        return self.array
+
+    def is_floating_point(self) -> bool:
+        return self.array.dtype.kind == "f"
+
+    def float(self) -> _Tensor:
+        return self._made(self.array.astype(np.float32), "torch.float32")
+
+    def nan_to_num(self, nan: float) -> _Tensor:
+        return self._made(np.nan_to_num(self.array, nan=nan))
+
+    def clamp(self, least: float, most: float) -> _Tensor:
+        return self._made(np.clip(self.array, least, most))
+
+    def mul(self, factor: float) -> _Tensor:
+        return self._made(self.array * np.float32(factor))
+
+    def add(self, more: float) -> _Tensor:
+        return self._made(self.array + np.float32(more))
+
+    def byte(self) -> _Tensor:
+        return self._made(self.array.astype(np.uint8), "torch.uint8")
+
+
+FLOATS = np.array([[-1.0, 0.0, 0.25], [0.5, 1.0, np.nan], [np.inf, 0.998, 2.0]], np.float32)
+
+
+def test_floats_on_a_card_cross_as_bytes_and_are_the_same() -> None:
+    tensor = _Tensor(FLOATS)
+    assert np.array_equal(as_pixels(tensor), as_pixels(FLOATS))
+    assert tensor.crossed == ["uint8"]
+
+
+def test_bytes_on_a_card_cross_once_and_as_they_are() -> None:
+    tensor = _Tensor(np.arange(12, dtype=np.uint8).reshape(3, 4), dtype="torch.uint8")
+    assert np.array_equal(as_pixels(tensor)[:, :, 0], tensor.array)
+    assert tensor.crossed == ["uint8"]
+
+
+def test_floats_that_numpy_does_not_know_are_taken() -> None:
+    assert np.array_equal(as_pixels(_Tensor(FLOATS, "cpu", "torch.bfloat16")), as_pixels(FLOATS))
+
+
+def test_an_array_on_a_card_without_a_copy_of_its_own_brings_it_by_the_array_protocol() -> None:
+    class Jax:
+        def __dlpack__(self, **_: object) -> object:
+            raise BufferError("not in host memory")
+
+        def __dlpack_device__(self) -> tuple[int, int]:
+            return (2, 0)
+
+        def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+            return np.full((2, 2, 3), 7, np.uint8)
+
+    assert np.array_equal(as_pixels(Jax()), np.full((2, 2, 3), 7, np.uint8))
 
 
 class _Canvas:

@@ -18,6 +18,9 @@ Layout = Literal["rgb", "bgr"]
 MAX_SIDE = 16_384
 """Pixels: the longest side `publish` takes. Video codecs end there (H.264 level 6.2, VP8 14 bits)."""
 
+HOST = 1
+"""Where DLPack says that an array lies in host memory (kDLCPU)."""
+
 _TAKES = "uint8, uint16, float in [0, 1] or bool, of shape (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA"
 
 
@@ -62,11 +65,12 @@ def _from_device(array: Any) -> npt.NDArray[Any]:
     """Tensors of other libraries: by DLPack where they lie in host memory, else by their own way home."""
     try:
         if hasattr(array, "detach") and hasattr(array, "cpu"):  # torch: autograd and CUDA
-            return np.asarray(array.detach().cpu().numpy())
+            return np.asarray(_bytes_of(array.detach()).cpu().numpy())
         if hasattr(array, "__cuda_array_interface__") and hasattr(array, "get"):  # CuPy
             return np.asarray(array.get())
-        if hasattr(array, "__dlpack__"):
+        if hasattr(array, "__dlpack__") and array.__dlpack_device__()[0] == HOST:
             return np.from_dlpack(array)
+        # What lies on a card, as JAX has it, brings its own way here.
         result = np.asarray(array)
     except PublishError:
         raise
@@ -75,6 +79,15 @@ def _from_device(array: Any) -> npt.NDArray[Any]:
     if result.dtype == object:
         raise PublishError(f"cannot publish {type(array).__name__}: not an array; takes {_TAKES}")
     return result
+
+
+def _bytes_of(tensor: Any) -> Any:
+    """A torch tensor whose floats are bytes already where it lies, if that is no place of NumPy's: a quarter crosses."""
+    if not (hasattr(tensor, "is_floating_point") and tensor.is_floating_point()):
+        return tensor
+    if tensor.device.type == "cpu" and "bfloat" not in str(tensor.dtype):
+        return tensor
+    return tensor.float().nan_to_num(0.0).clamp(0.0, 1.0).mul(255.0).add(0.5).byte()
 
 
 def _to_hwc(given: npt.NDArray[Any]) -> npt.NDArray[Any]:
