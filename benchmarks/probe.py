@@ -98,8 +98,8 @@ SCRIPT = """
     const at = (row, column) => 4 * ((row * CELL + 2) * sheet.width + column * CELL + 2);
     return decode((row, column) => data[at(row, column)] + data[at(row, column) + 1] + data[at(row, column) + 2] > 381);
   };
-  // The same picture as drawing the video gives, without turning all of it into RGB first: on a small machine that takes
-  // half a core, which the picture lacks.
+  // The same picture as drawing the video gives, without turning all of it into RGB first: on a small machine that is
+  // half a core, which the picture then lacks.
   let brightness = new Uint8Array(0);
   const plain = async (video) => {
     const frame = new VideoFrame(video);

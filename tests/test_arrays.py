@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -118,16 +119,16 @@ class _Tensor:
     def float(self) -> _Tensor:
         return self._made(self.array.astype(np.float32), "torch.float32")
 
-    def nan_to_num(self, nan: float) -> _Tensor:
+    def nan_to_num(self, nan: Any) -> _Tensor:
         return self._made(np.nan_to_num(self.array, nan=nan))
 
-    def clamp(self, least: float, most: float) -> _Tensor:
+    def clamp(self, least: Any, most: Any) -> _Tensor:
         return self._made(np.clip(self.array, least, most))
 
-    def mul(self, factor: float) -> _Tensor:
+    def mul(self, factor: Any) -> _Tensor:
         return self._made(self.array * np.float32(factor))
 
-    def add(self, more: float) -> _Tensor:
+    def add(self, more: Any) -> _Tensor:
         return self._made(self.array + np.float32(more))
 
     def byte(self) -> _Tensor:

@@ -82,7 +82,7 @@ def _from_device(array: Any) -> npt.NDArray[Any]:
 
 
 def _bytes_of(tensor: Any) -> Any:
-    """A torch tensor whose floats are bytes already where it lies, if that is no place of NumPy's: a quarter crosses."""
+    """A torch tensor, its floats made bytes where they lie if NumPy cannot have them there: a quarter crosses."""
     if not (hasattr(tensor, "is_floating_point") and tensor.is_floating_point()):
         return tensor
     if tensor.device.type == "cpu" and "bfloat" not in str(tensor.dtype):
