@@ -149,7 +149,7 @@ export interface Stats {
   readonly target_bitrate: number;
   readonly viewers: number;
   readonly codec?: "h264_444" | "h264" | "vp8";
-  /** The newest units sent, oldest first. */
+  /** The newest units sent, oldest first, with all of the newest frame: how long it has been the newest says whether the scene is at rest. */
   readonly frames: readonly FrameMark[];
 }
 
