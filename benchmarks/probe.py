@@ -100,19 +100,19 @@ SCRIPT = """
   };
   // The same picture as drawing the video gives, without turning all of it into RGB first: on a small machine that is
   // half a core, which the picture then lacks.
-  let brightness = new Uint8Array(0);
-  const plain = async (video) => {
-    const frame = new VideoFrame(video);
+  const plain = async (element) => {
+    const video = element.tagName === "VIDEO";
+    const frame = video ? new VideoFrame(element) : new VideoFrame(element, { timestamp: 0 });
     try {
-      if (frame.timestamp === probe.timestamp) return probe.last;
-      if (!/^(I4|NV)/.test(frame.format ?? "")) return undefined;
+      if (video && frame.timestamp === probe.timestamp) return probe.last;
+      const step = /^(RGB|BGR)[AX]$/.test(frame.format) ? 4 : /^(I4|NV)/.test(frame.format) ? 1 : 0;
+      if (step === 0) return undefined;
       probe.timestamp = frame.timestamp;
       for (const source of [SOURCE, SOURCE / 2]) {
         const rect = { x: 0, y: 0, width: COLUMNS * source, height: ROWS * source };
-        const size = frame.allocationSize({ rect });
-        if (brightness.length < size) brightness = new Uint8Array(size);
+        const brightness = new Uint8Array(frame.allocationSize({ rect }));
         const [{ offset, stride }] = await frame.copyTo(brightness, { rect });
-        const at = (row, column) => offset + (row + 0.5) * source * stride + (column + 0.5) * source;
+        const at = (row, column) => offset + (row + 0.5) * source * stride + (column + 0.5) * source * step;
         const value = decode((row, column) => brightness[at(row, column)] > 127);
         if (value >= 0) return value;
       }
@@ -120,7 +120,7 @@ SCRIPT = """
     } finally { frame.close(); }
   };
   const number = async (element) => {
-    if (globalThis.VideoFrame && element.tagName === "VIDEO") {
+    if (globalThis.VideoFrame && element.tagName !== "IMG") {
       const value = await plain(element).catch(() => undefined);
       if (value !== undefined) return value;
     }
