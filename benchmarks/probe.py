@@ -100,19 +100,17 @@ SCRIPT = """
   };
   // The same picture as drawing the video gives, without turning all of it into RGB first: on a small machine that is
   // half a core, which the picture then lacks.
-  const plain = async (element) => {
-    const video = element.tagName === "VIDEO";
-    const frame = video ? new VideoFrame(element) : new VideoFrame(element, { timestamp: 0 });
+  const plain = async (video) => {
+    const frame = new VideoFrame(video);
     try {
-      if (video && frame.timestamp === probe.timestamp) return probe.last;
-      const step = /^(RGB|BGR)[AX]$/.test(frame.format) ? 4 : /^(I4|NV)/.test(frame.format) ? 1 : 0;
-      if (step === 0) return undefined;
+      if (frame.timestamp === probe.timestamp) return probe.last;
+      if (!/^(I4|NV)/.test(frame.format ?? "")) return undefined;
       probe.timestamp = frame.timestamp;
       for (const source of [SOURCE, SOURCE / 2]) {
         const rect = { x: 0, y: 0, width: COLUMNS * source, height: ROWS * source };
         const brightness = new Uint8Array(frame.allocationSize({ rect }));
         const [{ offset, stride }] = await frame.copyTo(brightness, { rect });
-        const at = (row, column) => offset + (row + 0.5) * source * stride + (column + 0.5) * source * step;
+        const at = (row, column) => offset + (row + 0.5) * source * stride + (column + 0.5) * source;
         const value = decode((row, column) => brightness[at(row, column)] > 127);
         if (value >= 0) return value;
       }
@@ -120,7 +118,8 @@ SCRIPT = """
     } finally { frame.close(); }
   };
   const number = async (element) => {
-    if (globalThis.VideoFrame && element.tagName !== "IMG") {
+    // For canvases it takes longer than drawing.
+    if (globalThis.VideoFrame && element.tagName === "VIDEO") {
       const value = await plain(element).catch(() => undefined);
       if (value !== undefined) return value;
     }
