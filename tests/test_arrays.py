@@ -96,6 +96,10 @@ class _Tensor:
         self.device = SimpleNamespace(type=device)
         self.crossed: list[str] = []
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape
+
     def _made(self, array: np.ndarray, dtype: str | None = None) -> _Tensor:
         made = _Tensor(array, self.device.type, dtype or self.dtype)
         made.crossed = self.crossed
@@ -142,6 +146,13 @@ def test_floats_on_a_card_cross_as_bytes_and_are_the_same() -> None:
     tensor = _Tensor(FLOATS)
     assert np.array_equal(as_pixels(tensor), as_pixels(FLOATS))
     assert tensor.crossed == ["uint8"]
+
+
+def test_what_is_refused_on_a_card_is_named_as_it_is_and_stays_there() -> None:
+    tensor = _Tensor(np.zeros((3, 48, 64), np.float32))
+    with pytest.raises(PublishError, match=r"\(3, 48, 64\) and dtype float32"):
+        as_pixels(tensor)
+    assert tensor.crossed == []
 
 
 def test_bytes_on_a_card_cross_once_and_as_they_are() -> None:

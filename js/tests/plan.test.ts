@@ -168,6 +168,18 @@ describe("video that connects and does not decode", () => {
     expect(modes(one)).toEqual(["lossless"]);
     expect(one.reason).toBe("WebRTC connects, but no frame comes through → WebSocket");
   });
+  test("is blamed on the codec only some time after the first frame came through", () => {
+    const { plan: one } = plan();
+    one.progress("lossless", 1, 1, 50);
+    one.offered("h264", 60);
+    one.connected(100);
+    one.watched(1, 0, 0, 5900);
+    one.tick(7000);
+    expect(modes(one)).toEqual(["lossless", "webrtc"]);
+    one.watched(1, 1, 1, 7100);
+    one.tick(9000);
+    expect(one.showing).toBe("webrtc");
+  });
   test("is no fault while nothing was published at all", () => {
     const { plan: one } = plan();
     one.offered("h264", 60);

@@ -143,7 +143,7 @@ describe("a stall of the video", () => {
   });
   test("is told from a still scene by the marks: nothing newer was sent", () => {
     const stage = playing();
-    for (let i = 0; i < 20; i++) stage.pass(500).stats(2, { published_fps: 0, sent_fps: 0, frames: [{ frame: 49, rtp_timestamp: 0, time: 1_000_400 }] });
+    for (let i = 0; i < 20; i++) stage.pass(500).stats(2, { published_fps: 0, sent_fps: 0, rested_ms: 700, frames: [{ frame: 49, rtp_timestamp: 0, time: 1_000_400 }] });
     expect(stage.sent("subscribe").map(({ mode }) => mode)).toEqual(["lossless"]); // the exact still
     expect(stage.sent("unsubscribe")).toEqual([]);
     expect(stage.status()?.reason ?? "").not.toContain("stalled");

@@ -57,14 +57,3 @@ test("a scene that came to rest is asked for sooner, though it is encoded again 
   watched(4, 750);
   expect(sub.deadline).toBe(1050);
 });
-
-test("how long a frame has been the newest counts from when it was first sent, by the server's clock", () => {
-  const sub = open("webrtc");
-  const stats = { type: "stats", sub: 1, time: 5000, echo: 0, published_fps: 0, sent_fps: 3, encode_ms: 1, bitrate: 1, target_bitrate: 1, viewers: 1 } as const;
-  expect(sub.rested).toBeUndefined();
-  sub.stats = { ...stats, frames: [] };
-  expect(sub.rested).toBeUndefined();
-  const mark = (frame: number, time: number) => ({ frame, rtp_timestamp: 0, time });
-  sub.stats = { ...stats, frames: [mark(6, 4000), mark(7, 4300), mark(7, 4420), mark(7, 4900)] };
-  expect(sub.rested).toBe(700);
-});

@@ -87,6 +87,8 @@ def _bytes_of(tensor: Any) -> Any:
         return tensor
     if tensor.device.type == "cpu" and "bfloat" not in str(tensor.dtype):
         return tensor
+    # Refused by the dtype that it has, and before anything is done with it.
+    _to_hwc(np.broadcast_to(np.float32(0), tuple(tensor.shape)))
     return tensor.float().nan_to_num(0.0).clamp(0.0, 1.0).mul(255.0).add(0.5).byte()
 
 

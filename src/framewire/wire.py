@@ -203,6 +203,7 @@ class Stats(_Message, frozen=True, tag="stats"):
     viewers: U32
     frames: Annotated[list[FrameMark], Meta(max_length=256)]
     codec: Codec | UnsetType = UNSET
+    rested_ms: float | UnsetType = UNSET
 
 
 ViewerMessage = Hello | Subscribe | Answer | Candidate | Unsubscribe | Input | Ack | Report

@@ -93,9 +93,30 @@ def test_a_rate_that_rises_far_is_reached_at_the_price_of_a_keyframe_and_one_tha
     for frame in frames:
         encoder.set_rate({20: 700_000, 40: 450_000, 60: 8_000_000, 80: 9_000_000}.get(frame.number, encoder._target))
         units.append(encoder.encode(frame))
-    assert [unit.number for unit in units if unit.keyframe] == [0, 60]
-    spent = sum(len(unit.data) for unit in units[-30:]) * 8
-    assert spent > 4 * sum(len(unit.data) for unit in units[30:60]) * 8
+    # A second after it rose.
+    assert [unit.number for unit in units if unit.keyframe] == [0, 91]
+    spent = sum(len(unit.data) for unit in units[-25:]) * 8
+    assert spent > 4 * sum(len(unit.data) for unit in units[30:55]) * 8
+
+
+def test_a_rate_that_rose_is_reached_with_a_keyframe_that_is_due():
+    encoder = H264Encoder(fps=30, max_bitrate=20_000_000, threads=1)
+    encoder.set_rate(500_000)
+    frames = moving(30, width=640, height=480)
+    for frame in frames[:10]:
+        encoder.encode(frame)
+    encoder.set_rate(8_000_000)
+    assert encoder.encode(frames[10], keyframe=True).keyframe
+    assert encoder._opened_for == 8_000_000
+
+
+@pytest.mark.parametrize("fps", [60, 20])
+def test_what_comes_slower_than_was_said_spends_its_target_all_the_same(fps):
+    encoder = H264Encoder(fps=60, max_bitrate=20_000_000, threads=1)
+    encoder.set_rate(2_000_000)
+    units = [encoder.encode(frame) for frame in moving(90, fps=fps, width=640, height=480)]
+    spent = sum(len(unit.data) for unit in units[30:]) * 8 * fps / 60
+    assert 0.7 * 2e6 < spent < 1.2 * 2e6
 
 
 @pytest.mark.parametrize(("size", "most", "threads"), [((1, 1), 8, 1), ((640, 480), 8, 1), ((1920, 1080), 4, 4)])

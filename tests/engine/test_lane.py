@@ -77,13 +77,17 @@ async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
     bench.pool.shutdown()
 
 
-async def test_the_marks_told_are_the_newest_and_all_of_the_newest_frame(bench: Bench) -> None:
+async def test_the_marks_told_are_those_of_late_and_the_newest(bench: Bench) -> None:
     lane = bench.video()
     now = time.time_ns() // 1000
     lane.marks.extend(Mark(number, 0, now - ago) for number, ago in ((1, 9_000_000), (3, 4_000_000), (3, 100_000)))
-    assert [(mark.number, now - mark.time_us) for mark in lane.recent()] == [(3, 4_000_000), (3, 100_000)]
+    assert [(mark.number, now - mark.time_us) for mark in lane.recent()] == [(3, 100_000)]
     lane.marks.append(Mark(4, 0, now))
     assert [mark.number for mark in lane.recent()] == [3, 4]
+    lane.marks.clear()
+    assert lane.recent() == []
+    lane.marks.append(Mark(4, 0, now - 60_000_000))
+    assert [mark.number for mark in lane.recent()] == [4]
 
 
 async def test_a_newcomer_starts_with_a_keyframe_and_follows_with_deltas(bench: Bench) -> None:

@@ -107,6 +107,20 @@ async def test_viewers_are_connections_not_subscriptions(bench: Bench) -> None:
     assert bench.stream.viewers == 1
 
 
+async def test_how_long_it_rests_counts_from_what_was_published_not_from_what_was_encoded(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.publish(1)
+    lease = bench.source.latest()
+    assert lease is not None
+    at = lease.frame.time_us / 1e6
+    lease.release()
+    monkeypatch.setattr(time, "time", lambda: at + 0.75)
+    assert bench.stream.rested_ms() == pytest.approx(750, abs=0.01)
+    monkeypatch.setattr(time, "time", lambda: at - 5)
+    assert bench.stream.rested_ms() == 0, "a clock that was set back"
+
+
 async def test_a_frame_of_another_size_is_told_once(bench: Bench) -> None:
     assert bench.stream.info == wire.StreamInfo(3, "cam", 6, 4, 30.0)
     bench.publish(1)

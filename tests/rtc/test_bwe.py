@@ -253,3 +253,36 @@ def test_the_floor_holds_whatever_comes():
     assert estimator.bits_per_second == FLOOR
     assert estimator.target(20.0) == FLOOR
     assert estimator.loss == 1.0
+
+
+def flooded_estimator() -> tuple[Estimator, float]:
+    """One that has just seen its link shrink to a tenth of what is sent."""
+    estimator = Estimator(start=20 * M)
+    now, queue, sequence = 1000.0, 0.0, 0
+    for message in range(40):
+        outcomes = []
+        for _ in range(20):
+            sequence += 1
+            now += 0.003
+            estimator.sent(1200, now)
+            queue += 0.0 if message < 38 else 0.0045
+            outcomes.append(Outcome(sequence, now, 1200, now + 50 + queue, None, late=False))
+        estimator.feed(outcomes, now)
+    return estimator, now
+
+
+def test_a_collapse_is_told_once_and_nothing_known_is_not_another():
+    estimator, now = flooded_estimator()
+    assert estimator.collapsed
+    assert estimator.bits_per_second < 2 * M
+    estimator.feed([], now + 0.05)
+    assert not estimator.collapsed
+
+
+@pytest.mark.parametrize("arrivals", [[], [0.5], [0.5, 0.5, 0.5]])
+def test_what_comes_after_a_flood_may_tell_little(arrivals: list[float]):
+    estimator, now = flooded_estimator()
+    lost = [Outcome(2000 + i, now, 1200, None, None, late=False) for i in range(5)]
+    came = [Outcome(2010 + i, now, 1200, now + 50 + at, 7, late=False) for i, at in enumerate(arrivals)]
+    estimator.feed(lost + came, now + 0.1)
+    assert estimator.bits_per_second >= FLOOR

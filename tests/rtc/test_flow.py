@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from framewire.rtc.bwe import START
+from framewire.rtc.bwe import START, Estimator
 from framewire.rtc.flow import REMINDER, Flow
 from framewire.rtc.pacer import NEVER
 from tests.rtc.linksim import feedback
@@ -184,3 +184,19 @@ def test_what_is_told_leaves_room_for_headers():
         flow.send([Draft(1, 100)], (), 1 / 30, 1000 + index / 30)
         flow.tick(1000 + index / 30)
     assert told[-1] == pytest.approx(START * 100 / 176, rel=0.05)
+
+
+def test_when_the_link_collapses_what_waits_is_thrown_out_and_its_owner_told(monkeypatch):
+    flow, socket, _ = controlled()
+    monkeypatch.setattr(Estimator, "backlog", lambda estimator, octets, now: 0.2 if now < 1000.3 else 0.0)
+    flow.send([Draft(7, 1100)] * 300, (), 1 / 30, 1000)
+    before = len(socket.sent)
+    assert before < 300
+    monkeypatch.setattr(Estimator, "feed", lambda estimator, outcomes, now: setattr(estimator, "collapsed", True))
+    flow.feed(feedback(1, [1050.0], 0), 1000.05)
+    assert flow.robbed == {7}
+    flow.tick(1000.2)
+    assert len(socket.sent) == before
+    assert not flow.admits(1000.2), "what left before is still on the way"
+    assert flow.admits(1000.31), "and owes nothing then"
+    assert flow.admits(1000.1), "once it is over"

@@ -187,6 +187,21 @@ def test_a_viewer_that_was_sent_nothing_yet_gets_its_keyframe(rig):
     assert len(rig.events) == 2
 
 
+def test_whose_packets_were_thrown_out_makes_up_for_them_by_a_keyframe(live):
+    live.events.clear()
+    live.flow.robbed.add(MEDIA)
+    assert not live.send(0.5)
+    assert live.events == [KeyframeWanted(5)] and not live.flow.robbed
+    assert live.send(0.6, keyframe=True)
+
+
+def test_it_does_so_too_where_nothing_is_sent(live):
+    live.events.clear()
+    live.flow.robbed.add(MEDIA)
+    live.tick(1.0)
+    assert live.events == [KeyframeWanted(5)]
+
+
 def test_a_report_is_kept(live):
     live.feed(Report(MEDIA, 0.125, 900, 0, 0), 0.1)
     stats = live.sender.stats

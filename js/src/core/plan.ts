@@ -27,7 +27,8 @@ type Phase =
   | { readonly name: "backup"; readonly final: boolean };
 
 interface Lane {
-  arrived: number;
+  /** When the first frame came through whole. */
+  arrived_at: number | undefined;
   decoded: number;
   painted: number;
   last: number;
@@ -146,7 +147,7 @@ export class Plan {
 
   /** The same of the video, of which so many frames came through whole. */
   watched(arrived: number, decoded: number, painted: number, now: number): void {
-    this.lanes.webrtc.arrived += arrived;
+    if (arrived > 0) this.lanes.webrtc.arrived_at ??= now;
     this.progress("webrtc", decoded, painted, now);
   }
 
@@ -291,18 +292,27 @@ export class Plan {
       phase.told = true;
       this.say("UDP blocked: no answer in 1.0 s → WebSocket");
     }
-    if (this.showsNothing(phase, DECODE_MS, now) && this.lanes.webrtc.arrived > 0) return this.badCodec(now);
-    if (this.showsNothing(phase, RACE_MS, now)) return this.fallBack("WebRTC connects, but no frame comes through → WebSocket", false, now);
+    if (now >= this.verdictAt(phase) && this.showsNothing(phase)) return this.showedNothing(now);
     if (begun === undefined && now >= phase.since + OFFER_MS) this.fallBack("The server made no offer → WebSocket", false, now);
     else if (blocked && now >= begun + RACE_MS) this.fallBack(this.reason, false, now);
     else if (phase.need > 1 && now >= phase.since + RACE_MS) this.fallBack(this.reason, false, now);
   }
 
   /** Only where the backup shows something is there a frame that the video could have shown. */
-  private showsNothing(phase: Phase & { name: "racing" }, ms: number, now: number): boolean {
-    const { connected_at } = phase;
-    if (connected_at === undefined || now < connected_at + ms || this.lanes.webrtc.decoded > 0) return false;
+  private showsNothing(phase: Phase & { name: "racing" }): boolean {
+    if (phase.connected_at === undefined || this.lanes.webrtc.decoded > 0) return false;
     return phase.need === 1 && this.visible && this.lanes[this.backup].painted > 0;
+  }
+
+  /** What comes through whole shall be decoded soon; on a way that loses much, the first takes its time. */
+  private verdictAt(phase: Phase & { name: "racing" }): number {
+    const { arrived_at } = this.lanes.webrtc;
+    return arrived_at === undefined ? (phase.connected_at ?? Infinity) + RACE_MS : arrived_at + DECODE_MS;
+  }
+
+  private showedNothing(now: number): void {
+    if (this.lanes.webrtc.arrived_at !== undefined) return this.badCodec(now);
+    this.fallBack("WebRTC connects, but no frame comes through → WebSocket", false, now);
   }
 
   private badCodec(now: number): void {
@@ -324,7 +334,7 @@ export class Plan {
   private raceDeadline(phase: Phase & { name: "racing" }): number {
     const marks = [phase.since + (phase.need > 1 ? RACE_MS : OFFER_MS)];
     if (phase.offered_at !== undefined) marks[0] = phase.offered_at + (phase.told ? RACE_MS : ANSWER_MS);
-    if (phase.connected_at !== undefined) marks[0] = phase.need > 1 ? phase.since + RACE_MS : phase.connected_at + (this.lanes.webrtc.arrived > 0 ? DECODE_MS : RACE_MS);
+    if (phase.connected_at !== undefined) marks[0] = phase.need > 1 ? phase.since + RACE_MS : this.verdictAt(phase);
     return Math.min(...marks);
   }
 
@@ -369,5 +379,5 @@ export class Plan {
 }
 
 function lane(now: number): Lane {
-  return { arrived: 0, decoded: 0, painted: 0, last: now };
+  return { arrived_at: undefined, decoded: 0, painted: 0, last: now };
 }

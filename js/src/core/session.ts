@@ -191,7 +191,7 @@ export class Session {
     sub.codec = message.codec ?? sub.codec;
     const times = sub.sentTimes(this.clock, now);
     for (const view of this.viewsOf(sub)) {
-      view.plan.sent(sub.mode, times, message.published_fps, sub.rested ?? 0, now);
+      view.plan.sent(sub.mode, times, message.published_fps, message.rested_ms ?? 0, now);
       if (view.shows(sub)) this.out.push({ type: "view_stats", view: view.id, stats: view.statsOf(sub, this.clock, now) });
     }
   }

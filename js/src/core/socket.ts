@@ -12,7 +12,7 @@ const OPEN_MS = 10_000;
 /** The server answers every report; reports are due once a second. */
 const SILENCE_MS = 5000;
 /** Likewise while frames come beside it: the server lives, and on a way that loses much TCP alone takes so long. */
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 12_000;
 const BESIDE_MS = 1500;
 /** A timer so late means that the machine slept: the socket may be long dead without having said so. */
 const SLEPT_MS = 4000;

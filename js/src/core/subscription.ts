@@ -123,13 +123,6 @@ export class Subscription {
     return this.mode === "webrtc" && stats.sent_fps > 1 && stats.published_fps > 1 ? [now - SLACK_MS] : [];
   }
 
-  /** How long the newest frame had been the newest when the server last spoke; undefined where it names none. */
-  get rested(): number | undefined {
-    const newest = this.stats?.frames.at(-1)?.frame;
-    const first = this.stats?.frames.find((mark) => mark.frame === newest);
-    return this.stats === undefined || first === undefined ? undefined : this.stats.time - first.time;
-  }
-
   get counts(): Pick<ViewStats, "received" | "decoded" | "painted" | "dropped"> {
     const { received, decoded, painted, dropped } = this;
     return { received, decoded, painted, dropped };

@@ -20,14 +20,16 @@ from framewire.frame import AccessUnit, Frame
 
 MIN_RATE = 100_000
 BUFFER_FRAMES = 2
-"""Size of the rate control's buffer, in frames at the highest bitrate. So small a buffer makes a keyframe
-about as large as the frames around it: one viewer's join costs the others no burst."""
-REACH = 4.5
-"""The same, in frames at the target that the encoder is opened for, and times that target up to which it can be
-steered: x264 needs a buffer of a frame at the highest rate. A keyframe of so many frames is there after 150 ms."""
-FELL, ROSE = 0.5, 2.25
-"""Of that target: where a keyframe is due anyway below the first, and without one above the second, the encoder is
-opened anew. A buffer for eight megabits lets the first second after a fall to one take three."""
+"""Size of the rate control's buffer, in frames at the highest bitrate, at most. So small a buffer makes a keyframe
+little larger than the frames around it: one viewer's join costs the others no burst."""
+REACH, REACH_TIME = 4.5, 0.15
+"""The same, in frames at the target that the encoder is opened for or in seconds, whichever is more: so long does a
+keyframe take to arrive. And times that target up to which it can be steered, as x264 needs a buffer of a frame at its
+highest rate."""
+FELL, ROSE, STOOD = 0.5, 1.5, 1.0
+"""Of that target: where a keyframe is due anyway below the first, the encoder is opened anew; and above the second,
+with a keyframe or once it has stood there for so many seconds. A buffer for eight megabits lets the first second after
+a fall to one take three."""
 FINEST = 16
 """The finest quantiser: beyond it bits are spent that nobody sees. Half of a plot's at the same PSNR (31.6 dB), and
 seven eighths of a smooth field's for 1 dB (45 to 44)."""
@@ -70,6 +72,7 @@ class H264Encoder:
         self._fps = fps
         self._max_bitrate = max_bitrate
         self._opened_for = max_bitrate
+        self._high_since_us: int | None = None
         self._ceiling = HEADROOM * max_bitrate
         # Half the cores: the picture has to be sent, received, decoded and painted too, and where that is done on
         # this machine, slices that wait for each other show fewer frames (measured: 46 against 50 of 60 at 720p).
@@ -117,7 +120,9 @@ class H264Encoder:
     def _encode(self, picture: av.VideoFrame, time_us: int, keyframe: bool) -> list[av.Packet[av.VideoStream]]:
         context = self._context
         other = context is None or (context.width, context.height) != (picture.width, picture.height)
-        if context is None or other or self._outgrown(keyframe):
+        if context is None or other or self._outgrown(keyframe, time_us):
+            # Given back first: cards have few.
+            context = self._context = None
             context = self._context = self._open(picture.width, picture.height)
         self._steer(context, time_us)
         picture.pts = self._count
@@ -126,9 +131,13 @@ class H264Encoder:
         picture.pict_type = PictureType.I if keyframe else PictureType.NONE
         return context.encode(picture)
 
-    def _outgrown(self, keyframe: bool) -> bool:
-        """Whether the target is out of the reach of the encoder that is open."""
-        return self._target > ROSE * self._opened_for or (keyframe and self._target < FELL * self._opened_for)
+    def _outgrown(self, keyframe: bool, time_us: int) -> bool:
+        """Whether the target is out of the reach of the encoder that is open, and a keyframe is due or worth it."""
+        if self._target <= ROSE * self._opened_for:
+            self._high_since_us = None
+            return keyframe and self._target < FELL * self._opened_for
+        since_us = self._high_since_us = time_us if self._high_since_us is None else self._high_since_us
+        return keyframe or time_us - since_us > STOOD * 1e6
 
     def _steer(self, context: VideoCodecContext, time_us: int) -> None:
         """x264 without delay counts frames, not time, so its bitrate is what makes the frame rate it was told
@@ -142,9 +151,10 @@ class H264Encoder:
             context.bit_rate, self._steered_at = rate, now
 
     def _open(self, width: int, height: int) -> VideoCodecContext:
-        self._opened_for = self._target
-        self._ceiling = round(min(HEADROOM * self._max_bitrate, REACH * self._target))
-        buffer = round(min(BUFFER_FRAMES * self._max_bitrate, REACH * self._target) / self._fps)
+        self._opened_for, self._high_since_us = self._target, None
+        reach = max(REACH, REACH_TIME * self._fps) * self._target
+        self._ceiling = round(min(HEADROOM * self._max_bitrate, reach))
+        buffer = round(min(BUFFER_FRAMES * self._max_bitrate, reach) / self._fps)
         card = None
         if self._kind.chroma == "420":
             card = nvenc.open_nvenc(width, height, self._fps, self._ceiling, buffer)

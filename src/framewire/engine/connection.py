@@ -261,7 +261,7 @@ class Connection:
             target_bitrate=encoding.target_bitrate if isinstance(encoding, VideoLane) else 0,
             viewers=stream.viewers,
             frames=[wire.FrameMark(m.number, m.rtp, m.time_us / 1000) for m in (encoding.recent() if encoding else ())],
-            codec=effect.codec or UNSET,
+            codec=effect.codec or UNSET, rested_ms=stream.rested_ms(),
         )  # fmt: skip
         self._post(wire.encode(message))
 

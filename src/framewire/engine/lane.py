@@ -146,9 +146,9 @@ class Lane:
             self._taps[key].octets = before._taps[key].octets
 
     def recent(self) -> list[Mark]:
-        """The units of the last second and a half, and all of the newest frame."""
-        newest, since_us = self.marks[-1].number if self.marks else None, time.time_ns() // 1000 - RECENT_US
-        return [mark for mark in self.marks if mark.number == newest or mark.time_us > since_us]
+        """The units of the last second and a half; the newest in any case."""
+        since_us = time.time_ns() // 1000 - RECENT_US
+        return [mark for mark in self.marks if mark.time_us > since_us] or list(self.marks)[-1:]
 
     def sent(self, key: Key, now: float) -> tuple[float, float]:
         """Units and bits a second to this subscriber, lately."""

@@ -47,6 +47,7 @@ class Stream:
         self._on_resize = on_resize
         self._size = (config.width, config.height)
         self._newest: int | None = None
+        self._newest_us = 0
         self._lanes: dict[LaneName, Lane | Ladder] = {}
         self._lane_of: dict[Key, Lane | Ladder] = {}
         self._published = Meter()
@@ -68,7 +69,7 @@ class Stream:
         missed = 1 if self._newest is None else max(1, min(1000, (frame.number - self._newest) & 0xFFFFFFFF))
         if frame.number != self._newest:
             self._published.add(time.monotonic(), missed)
-        self._newest = frame.number
+        self._newest, self._newest_us = frame.number, frame.time_us
         lease.release()
         if size != self._size:
             self._size = size
@@ -127,6 +128,10 @@ class Stream:
 
     def published_fps(self, now: float) -> float:
         return self._published.rate(now) if self._published.mean(now) <= 1.5 else self._published.per_second(now)
+
+    def rested_ms(self) -> float:
+        """How long ago the newest frame was published."""
+        return max(time.time() * 1000 - self._newest_us / 1000, 0.0)
 
     def stats(self, now: float) -> dict[str, Any]:
         """Numbers for the publisher: `Display.stats`."""

@@ -49,6 +49,8 @@ DRAIN_ABOVE = 0.06
 frame would wait in it."""
 COLLAPSE = 0.6
 """Of what is sent: a link that takes less has shrunk so far that what is under way is of no use any more."""
+OVERFLOWING = 0.3
+"""Of the packets that one message tells of: so many are not lost by chance."""
 EVEN = 0.25
 """Of the time in which packets arrive: the longest gap between two behind a full link. Where the viewer's machine was
 busy, they come in lumps."""
@@ -135,6 +137,7 @@ class Estimator:
     def feed(self, outcomes: Sequence[Outcome], now: float) -> None:
         """A feedback message came in."""
         self._heard, self._unanswered = True, 0
+        self.collapsed = False
         arrivals = [(o.arrived_at, o) for o in outcomes if o.arrived_at is not None]
         arrivals.sort(key=lambda arrival: arrival[0])
         if not outcomes:
@@ -147,8 +150,8 @@ class Estimator:
         decreased = self._control.decreased_at == now
         if decreased:
             self._prober.lost_ground(now)
-        lost = any(outcome.arrived_at is None for outcome in outcomes)
-        self._overflowed = max(self._overflowed or 0.0, self._newest_waited) if lost else self._overflowed
+        if sum(outcome.arrived_at is None for outcome in outcomes) > OVERFLOWING * len(outcomes):
+            self._overflowed = max(self._overflowed or 0.0, self._newest_waited)
         self.collapsed = decreased and self._shrunk_to is not None and self._shrunk_to < COLLAPSE * signals.sent
         if self.collapsed:
             self._overflowed = None
@@ -252,7 +255,7 @@ class Estimator:
 def _link_rate(passed: Sequence[tuple[float, int]]) -> float | None:
     """Bits a second of what arrived one by one, as behind a link that is full; None if it did not."""
     times = [at for at, _ in passed]
-    span = times[-1] - times[0]
-    if max(after - before for before, after in pairwise(times)) > EVEN * span:
+    span = times[-1] - times[0] if times else 0.0
+    if span <= 0 or max(after - before for before, after in pairwise(times)) > EVEN * span:
         return None
     return sum(octets for _, octets in passed[1:]) * 8 / span

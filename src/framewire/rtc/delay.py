@@ -208,6 +208,7 @@ class DelayMonitor:
 
     def add(self, packets: list[tuple[float, float]], now: float) -> None:
         """When the packets of one feedback message left and arrived, in order of arrival."""
+        self.flooded = False
         for sent_at, arrived_at in packets:
             step = self._groups.add(sent_at, arrived_at)
             if step is None:

@@ -76,7 +76,7 @@ def turns(count: int) -> tuple[int, int]:
 
 
 def parities(payloads: Sequence[bytes], count: int) -> Parities:
-    """At least ``count`` parities for a unit; in each turn at most one for each packet. Those of one turn of n cover
+    """About ``count`` parities for a unit, in each turn at most one for each packet. Those of one turn of n cover
     every n-th packet of a block, so that a burst of n losses leaves each of them one to restore."""
     blocks = -(-len(payloads) // MOST_COVERED)
     bounds = [len(payloads) * block // blocks for block in range(blocks + 1)]

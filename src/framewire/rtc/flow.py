@@ -88,6 +88,8 @@ class Flow:
         self._told = 0
         self._told_at = -NEVER
         self._payload, self._wire = 9_500.0, 10_000.0
+        self.robbed: set[int] = set()
+        """SSRCs of which packets were thrown out. Whoever makes up for them by a keyframe takes them off."""
         self.pad: Callable[[int], Draft | None] = lambda octets: None
         """Makes a packet of about so many octets that no viewer minds; None if there is none to make."""
 
@@ -223,7 +225,7 @@ class Flow:
         self._estimator.feed(outcomes, now)
         if self._estimator.collapsed:
             # Whatever waits, here or there, or is lost of it, keeps out the keyframe that makes it needless.
-            self._pacer.keep(lambda draft: False)
+            self.robbed |= {draft.ssrc for draft in self._pacer.clear()}
             self._draining_until = now + LONGEST_DRAIN
         # What a full queue drops is no trait of the way.
         self._losses.feed([o for o in outcomes if o.probe is None and self._estimator.uncrowded(o)])

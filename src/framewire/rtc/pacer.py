@@ -160,6 +160,14 @@ class Pacer(Generic[T]):
         """Seconds until all that waits has left, about."""
         return self._octets * 8 / (self._pace * self._estimate)
 
+    def clear(self) -> list[T]:
+        """Throw out all packets, and what they and those before them owe; returns them."""
+        thrown = [waiting.item for waiting in (*self._urgent, *self._queue)]
+        self._urgent.clear()
+        self._queue.clear()
+        self._octets, self._debt = 0, 0.0
+        return thrown
+
     def keep(self, wanted: Callable[[T], bool]) -> None:
         """Throw out all packets but those wanted."""
         self._urgent = deque(waiting for waiting in self._urgent if wanted(waiting.item))

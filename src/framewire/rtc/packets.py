@@ -36,7 +36,7 @@ class PackedUnit:
     _parities: dict[int, Parities] = field(default_factory=dict, compare=False, repr=False)
 
     def parities(self, count: int) -> Parities:
-        """At least ``count`` parities of the payloads, made once for all viewers that get so many."""
+        """About ``count`` parities of the payloads, made once for all viewers that get so many."""
         if count not in self._parities:
             self._parities[count] = parities(self.payloads, count)
         return self._parities[count]

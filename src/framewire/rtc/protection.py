@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from framewire.rtc.fec import turns
+from framewire.rtc.fec import TWICE_FROM, turns
 from framewire.rtc.twcc import Outcome
 
 MEMORY = 1200
@@ -93,6 +93,9 @@ def parity_count(packets: int, fraction: float, burst: float, rtt: float, interv
     if fraction < LITTLE or rtt < NEAR:
         return 0
     most = max(1, round(packets * (MOST if burst < BURSTS else MOST_BURSTS)))
+    if most < TWICE_FROM:
+        # One turn has no more than one for each packet.
+        most = min(most, packets)
     allowed = STUTTER / (1 + rtt / interval)
     return next((count for count in range(1, most) if failing(packets, count, fraction, burst) <= allowed), most)
 

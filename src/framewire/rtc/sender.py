@@ -109,18 +109,15 @@ class UnitSender:
         self._needs_keyframe = True
         self._asked_at = -NEVER
         self._queued = 0
-        self._sent_at = -NEVER
-        self._requested_at = -NEVER
+        self._sent_at = self._requested_at = -NEVER
         self._interval = 1 / 30
         self._keyframe_at = media.sequence
         self._copies: list[Sent] = []
         self._late_parities: list[bytes] = []
         self._patience = Patience(hold)
         self._held = 0.0
-        self._room_at = NEVER
         self._probes_left: tuple[float, ...] = ()
-        self._probe_at = NEVER
-        self._report_at = NEVER
+        self._room_at = self._probe_at = self._report_at = NEVER
 
     @property
     def started(self) -> bool:
@@ -137,11 +134,9 @@ class UnitSender:
         for good, and its slot with it."""
         self._parameters = None
         self._history.clear()
-        self._copies.clear()
-        self._late_parities.clear()
-        self._flow.forget(self.ssrc)
-        self._flow.forget(self._rtx_ssrc)
-        self._flow.forget(self._fec_ssrc)
+        self._copies, self._late_parities = [], []
+        for ssrc in (self.ssrc, self._rtx_ssrc, self._fec_ssrc):
+            self._flow.forget(ssrc)
         self.deadline = NEVER
 
     def send(self, packed: PackedUnit, now: float) -> bool:
@@ -165,9 +160,9 @@ class UnitSender:
         if not self._flow.admits(now):
             # A keyframe is of no use before there is room for it.
             self._needs_keyframe = True
-            self._copies.clear()
-            self._late_parities.clear()
+            self._copies, self._late_parities = [], []
             return False
+        self._make_up()
         if self._outlet.idle():
             self._queued = 0
         if self._queued >= MAX_QUEUED:
@@ -177,6 +172,13 @@ class UnitSender:
         if self._needs_keyframe:
             self._ask(now)
         return not self._needs_keyframe
+
+    def _make_up(self) -> bool:
+        """Whether packets of ours were thrown out, which only a keyframe makes needless."""
+        robbed = self.ssrc in self._flow.robbed
+        self._flow.robbed.discard(self.ssrc)
+        self._needs_keyframe |= robbed
+        return robbed
 
     def _ask(self, now: float) -> None:
         if now - self._asked_at >= KEYFRAME_REPEAT:
@@ -282,7 +284,7 @@ class UnitSender:
         """Do what is due."""
         if self._parameters is None:
             return
-        if now >= self._room_at:
+        if self._make_up() or now >= self._room_at:
             self._look_for_room(now)
         if now >= self._report_at:
             self._report(now)
