@@ -261,6 +261,13 @@ describe("a lost socket", () => {
     const stage = new Stage().open(1, "lossless").ready().pass(5200);
     expect(stage.of("disconnect")[0]).toMatchObject({ code: 4000, reason: "silent" });
   });
+  test("is borne longer while its video comes", () => {
+    const stage = new Stage().open(1).ready().lossless().offer({ sub: 2 }).connected().video(1).clear();
+    for (let i = 0; i < 32; i++) stage.pass(250).video(8);
+    expect(stage.of("disconnect")).toEqual([]);
+    stage.pass(6000);
+    expect(stage.of("disconnect")[0]).toMatchObject({ reason: "silent" });
+  });
   test("one that is answered is not", () => {
     const stage = new Stage().open(1, "lossless").ready();
     for (let i = 0; i < 60; i++) stage.pass(1000).stats(1);

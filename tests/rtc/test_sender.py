@@ -328,6 +328,18 @@ def test_where_frames_are_held_the_second_turn_of_parities_comes_with_the_next_u
     assert len(lossy.wire.packets()) == 1
 
 
+def test_parities_of_a_unit_that_is_needless_do_not_come_late(lossy, monkeypatch):
+    monkeypatch.setattr(lossy.flow, "parity_count", lambda packets, rtt, interval: 5)
+    lossy.sender._patience = Patience(0.2)
+    lossy.send(keyframe=True, parts=6)
+    monkeypatch.setattr(lossy.flow, "admits", lambda now: False)
+    assert not lossy.send(0.033, parts=6)
+    monkeypatch.setattr(lossy.flow, "admits", lambda now: True)
+    lossy.wire.bursts.clear()
+    lossy.send(0.066, keyframe=True, parts=6)
+    assert [p.ssrc for p in lossy.wire.packets()] == [MEDIA] * 6 + [FEC] * 3, "its own, and at once"
+
+
 def test_where_much_is_lost_a_repair_leaves_again_behind_the_next_unit(live, monkeypatch):
     monkeypatch.setattr(type(live.flow), "loses_repairs", property(lambda flow: True))
     live.feed(Nack(MEDIA, (65_534,)), 0.1)
