@@ -81,23 +81,21 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _fps(text: str) -> float:
-    try:
-        fps = float(text)
-    except ValueError:
-        fps = 0.0
-    if not 0 < fps <= 1000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no rate: above 0, at most 1000")
-    return fps
+    return _above_zero(text, 1000, "rate: above 0, at most 1000")
 
 
 def _seconds(text: str) -> float:
+    return _above_zero(text, 3600, "time: above 0 seconds, at most an hour")
+
+
+def _above_zero(text: str, most: float, what: str) -> float:
     try:
-        seconds = float(text)
+        number = float(text)
     except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= 3600:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time: above 0 seconds, at most an hour")
-    return seconds
+        number = 0.0
+    if not 0 < number <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} is no {what}")
+    return number
 
 
 # demo

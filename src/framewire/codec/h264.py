@@ -119,11 +119,11 @@ class H264Encoder:
 
     def _encode(self, picture: av.VideoFrame, time_us: int, keyframe: bool) -> list[av.Packet[av.VideoStream]]:
         context = self._context
-        other = context is None or (context.width, context.height) != (picture.width, picture.height)
-        if context is None or other or self._outgrown(keyframe, time_us):
+        size = picture.width, picture.height
+        if context is None or (context.width, context.height) != size or self._outgrown(keyframe, time_us):
             # Given back first: cards have few.
             context = self._context = None
-            context = self._context = self._open(picture.width, picture.height)
+            context = self._context = self._open(*size)
         self._steer(context, time_us)
         picture.pts = self._count
         picture.time_base = context.time_base
