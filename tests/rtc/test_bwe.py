@@ -286,3 +286,53 @@ def test_what_comes_after_a_flood_may_tell_little(arrivals: list[float]):
     came = [Outcome(2010 + i, now, 1200, now + 50 + at, 7, late=False) for i, at in enumerate(arrivals)]
     estimator.feed(lost + came, now + 0.1)
     assert estimator.bits_per_second >= FLOOR
+
+
+def shrinking(estimator: Estimator, now: float, *, sent: float, passes: float) -> float:
+    """One feedback message of packets that left at ``sent`` bits a second over a way that ``passes`` less, and had
+    not met a queue before."""
+    outcomes, arrival = [], now + 50.0
+    for index in range(20):
+        now += 1200 * 8 / sent
+        arrival = max(arrival + 1200 * 8 / passes, now + 50)
+        estimator.sent(1200, now)
+        outcomes.append(Outcome(5000 + index, now, 1200, arrival, None, late=False))
+    estimator.feed(outcomes[6:], now + 0.1)
+    return now
+
+
+def running(estimator: Estimator, rate: float) -> float:
+    """Two seconds over a way that takes whatever is sent; returns the time."""
+    now = 1000.0
+    for message in range(40):
+        outcomes = []
+        for index in range(max(round(rate * 0.05 / 9600), 1)):
+            now += 9600 / rate
+            estimator.sent(1200, now)
+            outcomes.append(Outcome(message * 100 + index, now, 1200, now + 50, None, late=False))
+        estimator.feed(outcomes, now)
+    return now
+
+
+def test_a_queue_that_begins_to_fill_at_a_tenth_of_what_is_sent_is_a_collapse_already():
+    estimator = Estimator(start=20 * M)
+    shrinking(estimator, running(estimator, 8 * M), sent=20 * M, passes=2 * M)
+    assert estimator.queue < 0.05, "no packet waited long yet"
+    assert estimator.collapsed
+    assert estimator.bits_per_second == pytest.approx(0.85 * 2 * M, rel=0.1)
+
+
+def test_a_frame_that_is_large_for_its_link_is_none():
+    """A keyframe takes as long on a thin link, which takes what is sent for good."""
+    estimator = Estimator(start=2.5 * M)
+    shrinking(estimator, running(estimator, 1.5 * M), sent=6 * M, passes=2 * M)
+    assert not estimator.collapsed
+    assert estimator.bits_per_second > 2 * M
+
+
+def test_a_collapse_is_not_followed_by_another_for_what_was_sent_before_it():
+    estimator = Estimator(start=20 * M)
+    now = shrinking(estimator, running(estimator, 8 * M), sent=20 * M, passes=2 * M)
+    assert estimator.collapsed
+    shrinking(estimator, now + 0.3, sent=4 * M, passes=2 * M)
+    assert not estimator.collapsed, "a keyframe at the new rate"

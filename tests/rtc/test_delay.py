@@ -119,3 +119,28 @@ def test_the_shortest_way_is_forgotten_when_the_route_changes():
             assert queue.seconds == pytest.approx(0.2)
     assert 99 > 10 + 2 * BASE_SPAN
     assert queue.seconds == pytest.approx(0)
+
+
+def test_a_way_that_turns_out_shorter_was_never_empty_before():
+    """The first packets met a queue that somebody else had filled; when it is gone, that shows."""
+    monitor = fed(lambda i: 0.15)
+    assert monitor.queue == pytest.approx(0) and not monitor.revealed
+    monitor.add([(3 + i / 100, 3 + i / 100 + CLOCK + 0.02) for i in range(10)], 3.1)
+    assert monitor.revealed
+    monitor.add([(4 + i / 100, 4 + i / 100 + CLOCK + 0.02) for i in range(10)], 4.1)
+    assert not monitor.revealed, "that is known now"
+
+
+def test_noise_reveals_nothing():
+    noise = random.Random(5)
+    monitor = DelayMonitor()
+    for message in range(200):
+        times = [message / 10 + i / 100 for i in range(10)]
+        monitor.add([(t, t + CLOCK + 0.05 + noise.gauss(0, 0.01)) for t in times], times[-1])
+        assert not monitor.revealed
+
+
+def test_a_queue_that_begins_to_fill_is_seen_before_it_is_long():
+    monitor = fed(lambda i: 0.02 if i < 290 else 0.035 + (i - 290) * 0.006)
+    assert monitor.fills and not monitor.flooded
+    assert not fed(lambda i: 0.02 + (i % 10) * 0.001).fills, "a frame that waits for itself a little"

@@ -200,3 +200,19 @@ def test_when_the_link_collapses_what_waits_is_thrown_out_and_its_owner_told(mon
     assert not flow.admits(1000.2), "what left before is still on the way"
     assert flow.admits(1000.31), "and owes nothing then"
     assert flow.admits(1000.1), "once it is over"
+
+
+def test_what_a_queue_threw_away_before_it_was_known_is_no_trait_of_the_way():
+    """Somebody else had filled it before the first packet, so that the shortest way known led through it."""
+    flow, _, _ = controlled()
+
+    def message(count: int, way: float, fates: list[bool]) -> None:
+        now = 1000 + count / 10
+        flow.send([Draft(1, 1000)] * len(fates), (), 1 / 30, now)
+        flow.feed(feedback(1 + count * len(fates), [now + way if arrives else None for arrives in fates], count), now)
+
+    for count in range(5):
+        message(count, 50.2, [True, False, False, True])
+    assert flow.parity_count(4, 0.1, 1 / 30) > 0 and flow.loses_repairs
+    message(5, 50.02, [True] * 4)
+    assert flow.parity_count(4, 0.1, 1 / 30) == 0 and not flow.loses_repairs

@@ -156,3 +156,21 @@ def test_nobody_waits_in_vain_for_long_but_it_does_not_come_and_go():
 def test_without_parities_every_lost_packet_is_a_late_frame():
     assert failing(10, 0, 0.01, 1) == pytest.approx(0.095, rel=0.05)
     assert lateness(10, 0, 0.01, 1, 0.1, 1 / 30) == pytest.approx(4 * failing(10, 0, 0.01, 1))
+
+
+def test_loss_that_ended_at_one_blow_is_not_guarded_against_for_long():
+    model = LossModel()
+    model.feed(outcomes([False] * 20 + [True] * 60))
+    assert model.fraction > 0.2
+    model.feed(outcomes([False] * 500))
+    assert model.fraction < 0.05
+
+
+@pytest.mark.parametrize(("fraction", "burst"), [(0.01, 1), (0.1, 4)])
+def test_a_lucky_moment_is_no_end_of_loss(fraction, burst):
+    model = LossModel()
+    lows = []
+    for fate in gilbert(fraction, burst, 30_000, seed=3):
+        model.feed(outcomes([fate]))
+        lows.append(model.fraction)
+    assert sorted(lows[5000:])[len(lows) // 20] > fraction / 4

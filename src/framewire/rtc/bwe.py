@@ -79,6 +79,7 @@ class Estimator:
         self._unanswered_since = self._ticked_at = 0.0
         self._probing: int | None = None
         self._shrunk_to: float | None = None
+        self._flooded = False
         self.collapsed = False
         """Whether the newest feedback says that the link has shrunk far below what is sent."""
         self._newest_sent_at = self._newest_waited = self._last_sent_at = 0.0
@@ -104,6 +105,11 @@ class Estimator:
     def uncrowded(self, outcome: Outcome) -> bool:
         """Whether a packet met no queue of ours that was full, as far as is known."""
         return self._quiet and outcome.sent_at > self._control.decreased_at
+
+    @property
+    def was_crowded(self) -> bool:
+        """Whether the newest feedback shows that the packets before it met a queue, though none was known of."""
+        return self._delay.revealed
 
     @property
     def rtt(self) -> float:
@@ -143,9 +149,10 @@ class Estimator:
         if not outcomes:
             return
         self._rtt += (max(now - max(o.sent_at for o in outcomes), 0.0) - self._rtt) / 8
-        self._measure(arrivals, now)
+        sent = self._sent.bits_per_second(now)
+        self._measure(arrivals, sent, now)
         self._count(outcomes)
-        signals = self._signals(now)
+        signals = self._signals(sent)
         self._control.update(signals, now)
         decreased = self._control.decreased_at == now
         if decreased:
@@ -155,10 +162,12 @@ class Estimator:
         self.collapsed = decreased and self._shrunk_to is not None and self._shrunk_to < COLLAPSE * signals.sent
         if self.collapsed:
             self._overflowed = None
+            # What was sent before it says nothing against what is sent from now on.
+            self._sent = SlidingRate()
         self._loss.look(self.bits_per_second, self._rtt, now, calm=self._quiet)
         self._conclude(now)
 
-    def _measure(self, arrivals: Sequence[tuple[float, Outcome]], now: float) -> None:
+    def _measure(self, arrivals: Sequence[tuple[float, Outcome]], sent: float, now: float) -> None:
         media: list[tuple[float, float]] = []
         passed = [(arrived_at, outcome.size) for arrived_at, outcome in arrivals]
         self._arrived.add_all(passed)
@@ -173,11 +182,20 @@ class Estimator:
                     self._probing = outcome.probe
                     self._delay.skip()
         self._delay.add(media, now)
-        self._shrunk_to = _link_rate(passed) if self._delay.flooded else None
+        self._shrunk_to = self._shrunk(passed, sent)
         if arrivals:
             arrived_at, newest = arrivals[-1]
             self._newest_sent_at = newest.sent_at
             self._newest_waited = self._delay.waited(arrived_at - newest.sent_at)
+
+    def _shrunk(self, passed: Sequence[tuple[float, int]], sent: float) -> float | None:
+        """Bits a second that a link lets through which has become too narrow for what is ``sent``; None if it has not.
+        Where its queue only begins to fill it must be far too narrow, as any large frame fills a queue."""
+        self._flooded = self._delay.flooded
+        rate = _link_rate(passed) if self._delay.flooded or self._delay.fills else None
+        if rate is not None and self._delay.fills and rate < COLLAPSE * sent:
+            self._flooded = True
+        return rate if self._flooded else None
 
     def _count(self, outcomes: Sequence[Outcome]) -> None:
         """Packets that left before the last decrease tell what was wrong before it, and that is known."""
@@ -186,8 +204,7 @@ class Estimator:
         late = sum(o.late for o in since)
         self._loss.add(arrived - late, len(since) - arrived, late)
 
-    def _signals(self, now: float) -> Signals:
-        sent = self._sent.bits_per_second(now)
+    def _signals(self, sent: float) -> Signals:
         return Signals(
             usage=self._usage,
             arrived=self._arrived.bits_per_second() if self._arrived.known else None,
@@ -206,7 +223,7 @@ class Estimator:
         if self._loss.fraction > OVERFLOW_LOSS and queue > OVERFLOW_QUEUE + 2 * noise:
             # A short queue that is full loses packets and grows no more.
             return "overuse"
-        if self._delay.flooded:
+        if self._flooded:
             return "overuse"
         if self._delay.usage == "overuse" and self._delay.standing < STANDING + noise:
             # A lump that was larger than the one before, or a machine that was busy: others came without a wait.

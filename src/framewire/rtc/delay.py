@@ -27,6 +27,8 @@ OVERUSE_TIME = 0.01
 """Seconds for which the trend must stay above the threshold."""
 FLOOD_QUEUE, FLOOD_GROWTH = 0.05, 0.02
 """Seconds that even the luckiest packet of a feedback message waited, and that the later ones waited longer."""
+FILL_QUEUE, FILL_GROWTH = 0.01, 0.025
+"""Likewise, beyond noise, of a queue that has only begun to fill: less of a wait, but a steeper growth."""
 FLOOD_PACKETS, FLOOD_TIME = 2, 0.03
 """Packets in each third of the message, and seconds between the arrivals of the first and the last, at least."""
 FIRST_SPREAD = 0.005
@@ -35,6 +37,8 @@ MOST_SPREAD = 0.02
 """Seconds: beyond, it is no noise."""
 BASE_SPAN = 15.0
 """Seconds, at least, for which the shortest way is remembered."""
+REVEALED = 0.03
+"""Seconds, beyond noise, by which a way is shorter than all before it where those met a queue that was never empty."""
 
 
 @dataclass(slots=True)
@@ -152,6 +156,8 @@ class Queue:
 
     def __init__(self) -> None:
         self.seconds = self.standing = 0.0
+        self.shortened = 0.0
+        """Seconds by which the newest message has made the shortest way shorter."""
         self._base = self._base_before = float("inf")
         self._since = 0.0
 
@@ -160,6 +166,8 @@ class Queue:
         drifts: only differences count, and only for a while."""
         if now - self._since > BASE_SPAN:
             self._since, self._base_before, self._base = now, self._base, float("inf")
+        known = min(self._base, self._base_before)
+        self.shortened = max(known - shortest, 0.0) if known < float("inf") else 0.0
         self._base = min(self._base, shortest)
         before, self.seconds = self.seconds, self.waited(shortest)
         self.standing = min(before, self.seconds)
@@ -176,10 +184,16 @@ class DelayMonitor:
         self._groups, self._trendline = Groups(), Trendline()
         self._detector = Detector()
         self._queue = Queue()
+        self.revealed = False
+        """Whether the newest feedback message shows that what was taken for an empty way was a queue: packets that came
+        before it met one, whatever was thought of them."""
         self.spread = FIRST_SPREAD
         """Seconds between what the luckiest packets of two feedback messages took, on average: the noise above which a
         queue must rise to be one. Not what packets of one message differ by: those wait for each other."""
         self._shortest: float | None = None
+        self.fills = False
+        """Whether they begin to: each waited longer than those before it, though none long yet. So does a frame that is
+        large for its link; only one that leaves faster than the link takes for good fills it."""
         self.flooded = False
         """Whether all packets of the newest feedback message waited long, and each longer than those before it:
         the link has shrunk at one blow. The trend sees it too, but only once many groups have come through."""
@@ -208,7 +222,7 @@ class DelayMonitor:
 
     def add(self, packets: list[tuple[float, float]], now: float) -> None:
         """When the packets of one feedback message left and arrived, in order of arrival."""
-        self.flooded = False
+        self.flooded = self.fills = self.revealed = False
         for sent_at, arrived_at in packets:
             step = self._groups.add(sent_at, arrived_at)
             if step is None:
@@ -223,16 +237,19 @@ class DelayMonitor:
                 self.spread += (min(abs(shortest - self._shortest), MOST_SPREAD) - self.spread) / 16
             self._shortest = shortest
             self._queue.add(shortest, now)
-            self.flooded = self._queue.seconds > FLOOD_QUEUE and _floods(packets)
+            self.revealed = self._queue.shortened > REVEALED + 2 * self.spread
+            growth, noise = _growth(packets), 2 * self.spread
+            self.flooded = self._queue.seconds > FLOOD_QUEUE and growth > FLOOD_GROWTH
+            self.fills = self._queue.seconds > FILL_QUEUE and growth > FILL_GROWTH + noise
 
 
-def _floods(packets: list[tuple[float, float]]) -> bool:
-    """Whether the packets, in order of arrival, show a queue that fills. A machine or a radio that stood still
-    delays as much, but then lets go of all at once, the later the sooner."""
+def _growth(packets: list[tuple[float, float]]) -> float:
+    """How much longer the last of the packets, in order of arrival, were under way than the first: a queue that fills.
+    A machine or a radio that stood still delays as much, but then lets go of all at once, the later the sooner."""
     third = len(packets) // 3
     if third < FLOOD_PACKETS or packets[-1][1] - packets[0][1] < FLOOD_TIME:
-        return False
-    return _mean_delay(packets[-third:]) - _mean_delay(packets[:third]) > FLOOD_GROWTH
+        return 0.0
+    return _mean_delay(packets[-third:]) - _mean_delay(packets[:third])
 
 
 def _mean_delay(packets: list[tuple[float, float]]) -> float:

@@ -228,6 +228,8 @@ class Flow:
             self.robbed |= {draft.ssrc for draft in self._pacer.clear()}
             self._draining_until = now + LONGEST_DRAIN
         # What a full queue drops is no trait of the way.
+        if self._estimator.was_crowded:
+            self._losses = LossModel()
         self._losses.feed([o for o in outcomes if o.probe is None and self._estimator.uncrowded(o)])
         self._steer(now)
         self._release(now)

@@ -17,6 +17,10 @@ MEMORY = 1200
 """Packets that the averages speak of, about: at 1 % loss some ten losses."""
 RUSH = 200
 """Likewise while loss is rising."""
+UNLIKELY, LONG_RUN = 4.0, 5.0
+"""Runs of losses that were to be expected since the last one, from which their share is taken to be less: by chance
+such silence comes twice in a hundred times. And packets in a run, at most, that this reckons with. What a link lost
+when it was flooded once would else be guarded against for as long as the averages reach back."""
 LITTLE = 0.001
 """Fraction lost below which nothing is done."""
 NEAR = 0.015
@@ -63,6 +67,8 @@ class LossModel:
         self._runs = 0.0
         self._last_lost = False
         self._fast = 0.0
+        self._silence = 0
+        """Packets since the last loss."""
 
     @property
     def burst(self) -> float:
@@ -79,10 +85,20 @@ class LossModel:
             self.fraction += (lost - self.fraction) / MEMORY
             self._runs += ((lost and not self._last_lost) - self._runs) / MEMORY
             self._last_lost = lost
+            self._silence = 0 if lost else self._silence + 1
         if self._fast > 2 * self.fraction:
             # Known sooner than the long average would tell.
             scale = self._fast / max(self.fraction, 1e-6)
             self.fraction, self._runs = self._fast, min(self._runs * scale, self._fast)
+        self._disbelieve()
+
+    def _disbelieve(self) -> None:
+        """Less is lost than the averages say, if nothing was for so long."""
+        most = UNLIKELY * min(self.burst, LONG_RUN) / max(self._silence, 1)
+        if self.fraction > most:
+            self._runs *= most / self.fraction
+            self._fast = min(self._fast, most)
+            self.fraction = most
 
 
 def parity_count(packets: int, fraction: float, burst: float, rtt: float, interval: float) -> int:

@@ -26,7 +26,7 @@ KEYFRAME_REPEAT = 0.25
 PROBES = (0.04, 0.08, 0.16, 0.32)
 """Seconds of silence before the last packet is sent again, first and after each."""
 REPORT_INTERVAL = 1.0
-ROOM_CHECK = 0.02
+ROOM_CHECK = 0.01
 """Seconds between two looks whether there is room again for a sender that has sent more than the way takes."""
 MAX_INTERVAL = 0.1
 """Seconds between two frames that still are motion."""
