@@ -57,3 +57,14 @@ test("a scene that came to rest is asked for sooner, though it is encoded again 
   watched(4, 750);
   expect(sub.deadline).toBe(1050);
 });
+
+test("where fast video stands in the screen's rhythm is told, and twice as often", () => {
+  const sub = open("webrtc");
+  const progress = { mid: "0", arrived: 15, decoded: 15, dropped: 0, fps: 60, latency_ms: 9, views: [{ view: 1, painted: 15 }] };
+  sub.watched({ ...progress, rhythm: { refresh_ms: 16.67, slack_ms: 3.14 } }, 90);
+  expect(sub.reportIfDue(100)).toMatchObject({ refresh_ms: 16.7, slack_ms: 3.1 });
+  expect(sub.deadline).toBe(600);
+  sub.watched(progress, 590);
+  expect(sub.reportIfDue(600)).not.toHaveProperty("slack_ms");
+  expect(sub.deadline).toBe(1600);
+});

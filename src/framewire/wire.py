@@ -164,6 +164,8 @@ class Report(_Message, frozen=True, tag="report"):
     fps: float | UnsetType = UNSET
     latency_ms: float | UnsetType = UNSET
     keyframe: bool | UnsetType = UNSET
+    refresh_ms: float | UnsetType = UNSET
+    slack_ms: float | UnsetType = UNSET
 
 
 class Welcome(_Message, frozen=True, tag="welcome"):

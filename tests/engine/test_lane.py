@@ -13,6 +13,7 @@ import pytest
 
 from framewire.engine import lane as lane_module
 from framewire.engine import rate
+from framewire.engine.beat import Beat
 from framewire.engine.lane import Key, Lane, Mark, Parcel, Sink, VideoLane
 from tests.engine.stills import REFUSED, Encoder, Source
 from tests.viewer import eventually
@@ -337,3 +338,36 @@ async def test_a_peer_that_refuses_is_left_alone_until_it_asks(bench: Bench) -> 
     lane.keyframe(B)
     await eventually(lambda: len(refused) == 2)
     assert bench.encoder.asked[-1][1]
+
+
+async def test_frames_of_a_sole_viewer_keep_clear_of_its_screens_refresh(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    class Noted(Beat):
+        def wait(self, time_us: int, now: float) -> float:
+            waits.append(super().wait(time_us, now))
+            return waits[-1]
+
+    monkeypatch.setattr(lane_module, "Beat", Noted)
+    lane = bench.video()
+    lane.add(A, bench.sink(A), packets=True)
+    for number in range(1, 60):
+        bench.source.publish(number, time_us=number * 16_667)
+        lane.wake()
+        await bench.reached(A, number)
+    assert waits[-1] == 0
+    lane.rhythm(A, 0.001, 1 / 60)
+    before = lane.cost.mean(time.monotonic())
+    for number in range(60, 80):
+        bench.source.publish(number, time_us=number * 16_667)
+        lane.wake()
+        await bench.reached(A, number)
+    assert waits[-1] > 0.004
+    assert lane.cost.mean(time.monotonic()) < before + 3, "waiting is no encoding"
+    lane.add(B, bench.sink(B), packets=True)
+    lane.rhythm(A, 0.001, 1 / 60)
+    bench.publish(80)
+    await bench.reached(A, 80)
+    assert waits[-1] == 0, "their screens differ"

@@ -48,6 +48,12 @@ export interface ViewStats {
   readonly clock_offset: number | undefined;
 }
 
+/** Milliseconds between two refreshes of the screen, and from when a frame is ready to the one that shows it. */
+export interface Rhythm {
+  readonly refresh_ms: number;
+  readonly slack_ms: number;
+}
+
 /** What peer.ts saw of one video since it last spoke. */
 export interface VideoProgress {
   readonly mid: string;
@@ -56,6 +62,8 @@ export interface VideoProgress {
   readonly decoded: number;
   readonly fps: number;
   readonly latency_ms: number | undefined;
+  /** Given of a stream as fast as the screen. */
+  readonly rhythm?: Rhythm | undefined;
   readonly dropped: number;
   /** Frames that each view painted. */
   readonly views: readonly { readonly view: number; readonly painted: number }[];

@@ -7,6 +7,8 @@ import type { VideoProgress, ViewStats } from "./ports";
 import type { Codec, Ended, Mode, Report, Stats } from "./wire";
 
 const REPORT_MS = 1000;
+/** Of a stream as fast as the screen: where frames stand in its rhythm is soon not true any more. */
+const RHYTHM_REPORT_MS = 500;
 /** The first report goes out soon: its echo is the first measure of the clocks. */
 const FIRST_REPORT_MS = 100;
 /** A frame published so shortly after the last one shown may still be on its way. */
@@ -39,7 +41,7 @@ export class Subscription {
   visible = true;
   keyframe = false;
   private readonly meter = new Meter();
-  private video: { readonly fps: number; readonly latency_ms: number | undefined } | undefined;
+  private video: Pick<VideoProgress, "fps" | "latency_ms" | "rhythm"> | undefined;
   private report_at: number;
   private reported_at = 0;
   private progressed_at: number;
@@ -66,13 +68,13 @@ export class Subscription {
   }
 
   /** What the main thread counted of a video. */
-  watched({ decoded, dropped, fps, latency_ms, views }: VideoProgress, now: number): void {
+  watched({ decoded, dropped, fps, latency_ms, rhythm, views }: VideoProgress, now: number): void {
     const painted = Math.max(0, ...views.map((one) => one.painted));
     this.decoded += decoded;
     this.received += decoded;
     this.painted += painted;
     this.dropped += dropped;
-    this.video = { fps, latency_ms };
+    this.video = { fps, latency_ms, rhythm };
     const sent_fps = Math.min(this.stats?.published_fps ?? 0, this.stats?.sent_fps ?? 0);
     const expected = (ENOUGH * sent_fps * Math.min(now - this.watched_at, REPORT_MS)) / 1000;
     this.watched_at = now;
@@ -92,7 +94,8 @@ export class Subscription {
   /** The report to send, if one is due. */
   reportIfDue(now: number): Report | undefined {
     if (now < this.deadline) return undefined;
-    this.report_at = now + REPORT_MS;
+    const rhythm = this.video?.rhythm;
+    this.report_at = now + (rhythm === undefined ? REPORT_MS : RHYTHM_REPORT_MS);
     this.reported_at = now;
     const latency = this.latency(now);
     const report: Report = {
@@ -105,6 +108,7 @@ export class Subscription {
       fps: round(this.fps(now)),
       ...(latency === undefined ? {} : { latency_ms: round(latency) }),
       ...(this.keyframe ? { keyframe: true } : {}),
+      ...(rhythm === undefined ? {} : { refresh_ms: round(rhythm.refresh_ms), slack_ms: round(rhythm.slack_ms) }),
     };
     this.keyframe = false;
     return report;

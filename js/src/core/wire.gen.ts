@@ -90,6 +90,10 @@ export interface Report {
   readonly latency_ms?: number;
   /** True asks for a keyframe (webcodecs: the decoder was reset). */
   readonly keyframe?: boolean;
+  /** Milliseconds between two refreshes of the viewer's screen; with slack_ms. */
+  readonly refresh_ms?: number;
+  /** From when a frame is ready to be shown to the refresh that shows it: the circular mean, lately. */
+  readonly slack_ms?: number;
 }
 
 /** The token was right; the socket is ready. */
@@ -233,7 +237,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   Unsubscribe: {"type":"object","additionalProperties":false,"required":["type","sub"],"properties":{"type":{"const":"unsubscribe"},"sub":{"type":"integer","minimum":1,"maximum":4294967295}}},
   Input: {"type":"object","additionalProperties":false,"required":["type","sub","event"],"properties":{"type":{"const":"input"},"sub":{"type":"integer","minimum":1,"maximum":4294967295},"event":{"$ref":"#/$defs/InputEvent"}}},
   Ack: {"type":"object","additionalProperties":false,"required":["type","sub","frame"],"properties":{"type":{"const":"ack"},"sub":{"type":"integer","minimum":1,"maximum":4294967295},"frame":{"type":"integer","minimum":0,"maximum":4294967295}}},
-  Report: {"type":"object","additionalProperties":false,"required":["type","sub","time","visible","decoded","painted"],"properties":{"type":{"const":"report"},"sub":{"type":"integer","minimum":1,"maximum":4294967295},"time":{"type":"number"},"visible":{"type":"boolean"},"decoded":{"type":"integer","minimum":0,"maximum":4294967295},"painted":{"type":"integer","minimum":0,"maximum":4294967295},"fps":{"type":"number"},"latency_ms":{"type":"number"},"keyframe":{"type":"boolean"}}},
+  Report: {"type":"object","additionalProperties":false,"required":["type","sub","time","visible","decoded","painted"],"properties":{"type":{"const":"report"},"sub":{"type":"integer","minimum":1,"maximum":4294967295},"time":{"type":"number"},"visible":{"type":"boolean"},"decoded":{"type":"integer","minimum":0,"maximum":4294967295},"painted":{"type":"integer","minimum":0,"maximum":4294967295},"fps":{"type":"number"},"latency_ms":{"type":"number"},"keyframe":{"type":"boolean"},"refresh_ms":{"type":"number"},"slack_ms":{"type":"number"}}},
   Welcome: {"type":"object","additionalProperties":false,"required":["type","version","server","epoch","time","ice_servers"],"properties":{"type":{"const":"welcome"},"version":{"type":"integer","minimum":1,"maximum":255},"server":{"type":"string","maxLength":128},"epoch":{"type":"string","maxLength":64},"time":{"type":"number"},"ice_servers":{"type":"array","maxItems":8,"items":{"$ref":"#/$defs/IceServer"}}}},
   Streams: {"type":"object","additionalProperties":false,"required":["type","streams"],"properties":{"type":{"const":"streams"},"streams":{"type":"array","items":{"$ref":"#/$defs/StreamInfo"}}}},
   Offer: {"type":"object","additionalProperties":false,"required":["type","peer","offer","sdp","tracks"],"properties":{"type":{"const":"offer"},"peer":{"type":"integer","minimum":1,"maximum":4294967295},"offer":{"type":"integer","minimum":1,"maximum":4294967295},"sdp":{"type":"string","maxLength":262144},"tracks":{"type":"array","items":{"$ref":"#/$defs/Track"}}}},

@@ -1,12 +1,18 @@
 // RTCPeerConnection as a peripheral: takes commands, tells what happened, decides nothing.
 // Must not know the socket, the session or why a view wants a video.
 
+import { Beat, medianGap } from "../core/beat";
 import { rtpAge } from "../core/clock";
 import { Meter } from "../core/meter";
 import type { PeerCommand, PeerEvent, VideoProgress } from "../core/ports";
 
 /** How often what was decoded and painted is told; the first frame of a view is told at once. */
 const TELL_MS = 250;
+/** Frames a second from which it matters where in the screen's rhythm they get ready. */
+const FAST = 40;
+/** Refreshes that the screen's interval is taken from, and how often anew: a window may move to another screen. */
+const REFRESHES = 9;
+const REFRESH_AGAIN_MS = 15_000;
 
 interface Watched {
   readonly video: HTMLVideoElement;
@@ -19,6 +25,7 @@ interface Watched {
 interface Carried {
   readonly track: MediaStreamTrack;
   readonly meter: Meter;
+  readonly beat: Beat;
   arrived: number;
   decoded: number;
   dropped: number;
@@ -33,6 +40,7 @@ export class Peer {
   private timer: ReturnType<typeof setInterval> | undefined;
   private readonly carried = new Map<string, Carried>();
   private readonly views = new Map<number, Watched>();
+  private readonly screen = new Screen();
   /** Milliseconds to add to this thread's clock to have the server's; undefined until measured. */
   clock_offset: number | undefined;
 
@@ -127,7 +135,7 @@ export class Peer {
     if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = 0;
     // A pooled transceiver fires again for the same mid: the track is the same, its new views are not.
     const known = this.carried.get(mid);
-    if (known?.track !== receiver.track) this.carried.set(mid, { track: receiver.track, meter: new Meter(), arrived: 0, decoded: 0, dropped: 0 });
+    if (known?.track !== receiver.track) this.carried.set(mid, { track: receiver.track, meter: new Meter(), beat: new Beat(), arrived: 0, decoded: 0, dropped: 0 });
     for (const [view, watched] of this.views) if (watched.mid === mid) this.show(view, watched);
   }
 
@@ -165,23 +173,29 @@ export class Peer {
     if (!("requestVideoFrameCallback" in video)) return;
     video.cancelVideoFrameCallback(watched.callback);
     const again = (): void => {
-      watched.callback = video.requestVideoFrameCallback((_, metadata) => {
-        this.painted(view, watched, metadata);
+      watched.callback = video.requestVideoFrameCallback((now, metadata) => {
+        this.painted(view, watched, now, metadata);
         again();
       });
     };
     again();
   }
 
-  private painted(view: number, watched: Watched, metadata: VideoFrameCallbackMetadata): void {
+  private painted(view: number, watched: Watched, shown: number, metadata: VideoFrameCallbackMetadata): void {
     const { mid } = watched;
     const carried = mid === undefined ? undefined : this.carried.get(mid);
     // A track that ended shows black, which is no frame of the stream's: a refused codec ends its track at once.
     if (mid === undefined || carried === undefined || carried.track.readyState === "ended") return;
     watched.painted += 1;
     watched.total += 1;
-    if (this.leader(mid) === view) carried.meter.add(this.now(), this.late(metadata));
+    if (this.leader(mid) === view) this.time(carried, shown, metadata);
     if (watched.total === 1) void this.progress();
+  }
+
+  private time({ meter, beat }: Carried, shown: number, metadata: VideoFrameCallbackMetadata): void {
+    meter.add(this.now(), this.late(metadata));
+    const refresh = this.screen.refresh();
+    if (refresh !== undefined) beat.add(metadata.presentationTime, shown, refresh);
   }
 
   /** Of several views of one video, the first one is timed. */
@@ -214,8 +228,33 @@ export class Peer {
     carried.decoded += decoded;
     carried.dropped += dropped;
     const views = [...this.views].flatMap(([view, watched]) => (watched.mid === mid ? [{ view, painted: takePainted(watched) }] : []));
-    if (arrived + decoded === 0 && views.every((one) => one.painted === 0) && carried.meter.rate(this.now()) === 0) return undefined;
-    return { mid, arrived, decoded, dropped, fps: carried.meter.rate(this.now()), latency_ms: carried.meter.median(this.now()), views };
+    const fps = carried.meter.rate(this.now());
+    const slack = carried.beat.take();
+    const refresh_ms = this.screen.refresh();
+    const rhythm = fps < FAST || slack === undefined || refresh_ms === undefined ? undefined : { refresh_ms, slack_ms: slack * refresh_ms };
+    if (arrived + decoded === 0 && views.every((one) => one.painted === 0) && fps === 0) return undefined;
+    return { mid, arrived, decoded, dropped, fps, latency_ms: carried.meter.median(this.now()), rhythm, views };
+  }
+}
+
+/** How often the screen is drawn, looked at again now and then. */
+class Screen {
+  private interval: number | undefined;
+  private looked_at = -Infinity;
+
+  /** Milliseconds between two refreshes; undefined until known. */
+  refresh(): number | undefined {
+    const now = performance.now();
+    if (now - this.looked_at > REFRESH_AGAIN_MS) {
+      this.looked_at = now;
+      this.look([]);
+    }
+    return this.interval;
+  }
+
+  private look(times: readonly number[]): void {
+    if (times.length === REFRESHES) this.interval = medianGap(times);
+    else requestAnimationFrame((now) => this.look([...times, now]));
   }
 }
 

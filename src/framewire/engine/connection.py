@@ -253,6 +253,8 @@ class Connection:
             if report.keyframe:
                 lane.keyframe(key)
         encoding = stream.encoding(key)
+        if isinstance(encoding, VideoLane) and report.slack_ms is not UNSET and report.refresh_ms is not UNSET:
+            encoding.rhythm(key, report.slack_ms / 1000, report.refresh_ms / 1000)
         sent_fps, bitrate = encoding.sent(key, now) if encoding else (0.0, 0.0)
         message = wire.Stats(
             sub=report.sub, time=time.time() * 1000, echo=report.time,

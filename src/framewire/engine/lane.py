@@ -19,6 +19,7 @@ from typing import Final, Protocol
 from framewire.codec.base import VideoEncoder
 from framewire.codec.halve import halved
 from framewire.codec.lossless import messages
+from framewire.engine.beat import Beat
 from framewire.engine.fanout import Fanout
 from framewire.engine.rate import KeyframeThrottle, Meter, Settle
 from framewire.errors import EncoderError
@@ -199,16 +200,24 @@ class Lane:
 
     async def _make(self, frame: Frame, now: float) -> Parcel:
         """On a worker thread. A cancelled lane still waits for it: the thread reads the leased frame."""
-        started = time.monotonic()
-        job = asyncio.get_running_loop().run_in_executor(self._pool, self._build, frame)
+        job = asyncio.get_running_loop().run_in_executor(self._pool, self._work, frame, now)
         try:
-            parcel = await asyncio.shield(job)
+            parcel, took = await asyncio.shield(job)
         except asyncio.CancelledError:
             with contextlib.suppress(Exception):
                 await job
             raise
-        self.cost.add(time.monotonic(), (time.monotonic() - started) * 1000)
+        self.cost.add(time.monotonic(), took * 1000)
         return parcel
+
+    def _work(self, frame: Frame, now: float) -> tuple[Parcel, float]:
+        """The unit and the seconds that it took to make; on a worker thread, which has nothing else to do and keeps a
+        wait more exactly than a loop's timer."""
+        started = time.monotonic()
+        parcel = self._build(frame)
+        took = time.monotonic() - started
+        time.sleep(self._wait(frame, now))
+        return parcel, took
 
     def _send(self, parcel: Parcel) -> list[Key]:
         """To everybody who can take it; returns who did."""
@@ -268,6 +277,10 @@ class Lane:
         """The unit; on a worker thread."""
         raise NotImplementedError
 
+    def _wait(self, frame: Frame, now: float) -> float:
+        """Seconds that the unit waits once it is made."""
+        return 0.0
+
 
 def _taken(sink: Sink, parcel: Parcel) -> bool:
     """Whether a subscriber took it. What goes wrong with one must not cost those after it the unit."""
@@ -296,6 +309,7 @@ class VideoLane(Lane):
         self._half = half
         self._throttle = KeyframeThrottle()
         self._settle = Settle()
+        self._beat = Beat()
         self.output = Meter()
         """Octets of the units made."""
         self._ceiling = self._target = ceiling
@@ -318,6 +332,16 @@ class VideoLane(Lane):
         if target != self._target:
             self._target = target
             self._encoder.set_rate(target)
+
+    def rhythm(self, key: Key, slack: float, refresh: float) -> None:
+        """A viewer's frames are ready so many seconds before the refresh of its screen that shows them."""
+        if len(self) == 1 and key in self:
+            self._beat.look(slack, refresh, time.monotonic())
+        else:
+            self._beat.rest()
+
+    def _wait(self, frame: Frame, now: float) -> float:
+        return self._beat.wait(frame.time_us, now)
 
     def _send(self, parcel: Parcel) -> list[Key]:
         self.output.add(time.monotonic(), parcel.octets)

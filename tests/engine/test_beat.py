@@ -1,0 +1,93 @@
+"""Frames and a screen, as arithmetic: how many are never seen, with and without a word about where they are ready."""
+
+from __future__ import annotations
+
+import cmath
+import math
+import random
+
+import pytest
+
+from framewire.engine.beat import CLOSE, Beat
+
+REFRESH = 1 / 60
+WAY = 0.009
+"""Seconds from the encoder to a picture that is ready."""
+
+
+def circular(slacks: list[float], refresh: float) -> float:
+    """As `js/src/core/beat.ts` has it."""
+    mean = sum(cmath.exp(2j * math.pi * slack / refresh) for slack in slacks)
+    return cmath.phase(mean) / (2 * math.pi) % 1 * refresh
+
+
+def play(beat: Beat, *, fps: float, jitter: float = 0.002, seconds: float = 30.0, reports: bool = True):
+    """Fraction of frames that a screen never shows, and the seconds that one waited here on average."""
+    chance = random.Random(4)
+    shown: dict[int, int] = {}
+    slacks: list[float] = []
+    waited, told = 0.0, 0.5
+    count = int(seconds * fps)
+    for number in range(count):
+        published = 10 + number / fps
+        wait = beat.wait(round(published * 1e6), published)
+        waited += wait
+        ready = published + wait + WAY + chance.uniform(-jitter, jitter)
+        refresh = math.ceil(ready / REFRESH)
+        # Of two in one refresh the later is seen.
+        shown[refresh] = number
+        slacks.append(refresh * REFRESH - ready)
+        if reports and published > 10 + told:
+            beat.look(circular(slacks[-15:], REFRESH), REFRESH, published)
+            told += 0.5
+    return 1 - len(shown) / count, waited / count
+
+
+@pytest.mark.parametrize("fps", [59.7, 59.95, 60.0, 60.1])
+def test_frames_as_fast_as_the_screen_are_seen(fps):
+    lost_before, _ = play(Beat(), fps=fps, reports=False)
+    lost, waited = play(Beat(), fps=fps)
+    # More frames than refreshes cannot all be seen.
+    needless = max(fps / 60 - 1, 0)
+    assert lost - needless < 0.005
+    assert lost <= lost_before
+    assert waited < 2 * CLOSE
+
+
+def test_without_it_those_that_are_ready_about_when_the_screen_is_drawn_are_lost():
+    """What the test above would pass on, were the screen kinder than it is."""
+    assert play(Beat(), fps=59.7, reports=False)[0] > 0.02
+
+
+def test_frames_far_from_the_refresh_wait_for_nothing():
+    beat = Beat()
+    beat.look(0.008, REFRESH, 1.0)
+    for number in range(60):
+        wait = beat.wait(round((1 + number / 60) * 1e6), 1.0)
+    assert wait == 0
+
+
+@pytest.mark.parametrize("fps", [24.0, 30.0, 120.0])
+def test_streams_of_another_rate_than_the_screen_wait_for_nothing(fps):
+    assert play(Beat(), fps=fps)[1] < 0.0001
+
+
+def test_a_viewer_that_says_no_more_is_not_waited_for():
+    beat = Beat()
+    for number in range(60):
+        beat.wait(round(number / 60 * 1e6), 0.0)
+    beat.look(0.001, REFRESH, 1.0)
+    assert beat.wait(1_000_000, 1.0) == pytest.approx(0.001 + CLOSE)
+    assert beat.wait(1_016_667, 1.0) > 0
+    beat.rest()
+    assert beat.wait(1_033_333, 1.0) == 0
+    beat.look(0.001, REFRESH, 1.0)
+    assert beat.wait(1_050_000, 3.5) == 0, "it has been silent for long"
+
+
+@pytest.mark.parametrize(("slack", "refresh"), [(0.001, 0.0), (1e9, 1e9), (-5.0, 0.0166), (0.001, -1.0)])
+def test_nonsense_moves_nothing_far(slack, refresh):
+    beat = Beat()
+    beat.look(slack, refresh, 1.0)
+    for number in range(60):
+        assert 0 <= beat.wait(round(number / 60 * 1e6), 1.0) <= 0.05
