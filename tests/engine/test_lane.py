@@ -11,10 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from framewire.engine import effort, rate
 from framewire.engine import lane as lane_module
-from framewire.engine import rate
 from framewire.engine.beat import Beat
 from framewire.engine.lane import Key, Lane, Mark, Parcel, Sink, VideoLane
+from framewire.frame import AccessUnit, Frame
 from tests.engine.stills import REFUSED, Encoder, Source
 from tests.viewer import eventually
 
@@ -346,8 +347,8 @@ async def test_frames_of_a_sole_viewer_keep_clear_of_its_screens_refresh(
     waits: list[float] = []
 
     class Noted(Beat):
-        def wait(self, time_us: int, now: float) -> float:
-            waits.append(super().wait(time_us, now))
+        def wait(self, interval: float, now: float) -> float:
+            waits.append(super().wait(interval, now))
             return waits[-1]
 
     monkeypatch.setattr(lane_module, "Beat", Noted)
@@ -371,3 +372,24 @@ async def test_frames_of_a_sole_viewer_keep_clear_of_its_screens_refresh(
     bench.publish(80)
     await bench.reached(A, 80)
     assert waits[-1] == 0, "their screens differ"
+
+
+async def test_frames_that_there_is_no_time_for_are_halved(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(effort, "PATIENCE", 0.1)
+    at_once = bench.encoder.encode
+
+    def slowly(frame: Frame, *, keyframe: bool = False) -> AccessUnit:
+        time.sleep(0.02)
+        return at_once(frame, keyframe=keyframe)
+
+    monkeypatch.setattr(bench.encoder, "encode", slowly)
+    lane = bench.video()
+    lane.add(A, bench.sink(A), packets=True)
+    for number in range(1, 400):
+        bench.source.publish(number, np.zeros((64, 96, 3), np.uint8), time_us=number * 5000)
+        lane.wake()
+        await asyncio.sleep(0.005)
+        if bench.got[A] and bench.got[A][-1].unit.width == 48:
+            break
+    assert bench.got[A][0].unit.width == 96
+    assert bench.got[A][-1].unit.width == 48

@@ -30,8 +30,6 @@ class Beat:
         self._shift = 0.0
         self._refresh = 0.0
         self._looked_at = float("-inf")
-        self._interval = 1.0
-        self._time_us: int | None = None
 
     def look(self, slack: float, refresh: float, now: float) -> None:
         """The viewer's frames are ready ``slack`` seconds before the refresh that shows them, with what they waited
@@ -52,10 +50,7 @@ class Beat:
         """There is nobody to move frames for, or they are for several, whose screens differ."""
         self._shift = 0.0
 
-    def wait(self, time_us: int, now: float) -> float:
-        """Seconds that a frame waits which was published at ``time_us``."""
-        if self._time_us is not None:
-            self._interval += (min(max((time_us - self._time_us) / 1e6, 0.0), 1.0) - self._interval) / 8
-        self._time_us = time_us
-        fast = RATES[0] * self._refresh < self._interval < RATES[1] * self._refresh
+    def wait(self, interval: float, now: float) -> float:
+        """Seconds that a frame waits, where one is published every ``interval`` seconds."""
+        fast = RATES[0] * self._refresh < interval < RATES[1] * self._refresh
         return self._shift if fast and now - self._looked_at <= FORGET else 0.0

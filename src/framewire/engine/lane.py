@@ -20,6 +20,7 @@ from framewire.codec.base import VideoEncoder
 from framewire.codec.halve import halved
 from framewire.codec.lossless import messages
 from framewire.engine.beat import Beat
+from framewire.engine.effort import Effort, Interval
 from framewire.engine.fanout import Fanout
 from framewire.engine.rate import KeyframeThrottle, Meter, Settle
 from framewire.errors import EncoderError
@@ -310,6 +311,8 @@ class VideoLane(Lane):
         self._throttle = KeyframeThrottle()
         self._settle = Settle()
         self._beat = Beat()
+        self._effort = Effort()
+        self._interval = Interval()
         self.output = Meter()
         """Octets of the units made."""
         self._ceiling = self._target = ceiling
@@ -341,7 +344,7 @@ class VideoLane(Lane):
             self._beat.rest()
 
     def _wait(self, frame: Frame, now: float) -> float:
-        return self._beat.wait(frame.time_us, now)
+        return self._beat.wait(self._interval.seconds, now)
 
     def _send(self, parcel: Parcel) -> list[Key]:
         self.output.add(time.monotonic(), parcel.octets)
@@ -356,6 +359,7 @@ class VideoLane(Lane):
         if fresh and frame.number != self._seen:
             self._seen = frame.number
             self._settle.published(now)
+        self._effort.look(self.cost.mean(now) / 1000, max(self._interval.seconds, self._settle.age(now)), now)
         refresh = self._settle.next is not None and now >= self._settle.next
         if refresh:
             # Counted as done even if nobody can take it: a moment that has passed must not stay the next one.
@@ -371,7 +375,8 @@ class VideoLane(Lane):
         return min((t for t in times if t is not None), default=None)
 
     def _build(self, frame: Frame) -> Parcel:
-        unit = self._encoder.encode(halved(frame) if self._half else frame, keyframe=self._key)
+        half = self._half or self._effort.half
+        unit = self._encoder.encode(halved(frame) if half else frame, keyframe=self._key)
         if unit.keyframe:
             self._throttle.made(time.monotonic())
         if frame.number == self._encoded:
@@ -381,4 +386,5 @@ class VideoLane(Lane):
         unit = replace(unit, time_us=max(unit.time_us, self._stamp + 12))
         self._stamp = unit.time_us
         self._encoded = frame.number
+        self._interval.saw(frame.number, frame.time_us)
         return self._forms(unit)

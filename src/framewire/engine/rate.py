@@ -105,6 +105,10 @@ class Settle:
     def published(self, now: float) -> None:
         self._since, self._done = now, 0
 
+    def age(self, now: float) -> float:
+        """Seconds since the newest frame was published."""
+        return max(now - self._since, 0.0)
+
     @property
     def next(self) -> float | None:
         """When the next refresh is due; None when the scene is settled."""
