@@ -25,7 +25,7 @@ import psutil
 from benchmarks import probe
 from benchmarks.contents import clip_path, position
 from benchmarks.link import Place, place_for
-from benchmarks.numbers import NAN, REST, Look, Outcome, Tally, follow, psnr, rest, tally, watch
+from benchmarks.numbers import NAN, REST, Look, Outcome, Tally, coloured, follow, psnr, rest, tally, watch
 from benchmarks.scenarios import Scenario
 from benchmarks.systems import System, command, environment, page_address
 
@@ -273,6 +273,7 @@ async def _quality(scenario: Scenario, page: Any, outcome: Outcome) -> None:
     if good:
         outcome.psnr_db = float(np.median([look.psnr_db for look in good]))
         outcome.error_p99 = float(np.median([look.error_p99 for look in good]))
+        outcome.colour_db = float(np.median([look.colour_db for look in good]))
 
 
 async def _still(page: Any, publisher: Publisher) -> list[tuple[float, bytes]]:
@@ -301,7 +302,10 @@ def _judge(scenario: Scenario, at: float, png: bytes) -> Look | None:
     if number is None or painted.shape[:2] != (scenario.height, scenario.width):
         return None
     clip = np.load(clip_path(scenario.content, scenario.width, scenario.height), mmap_mode="r")
-    return Look(at, number, *psnr(painted, probe.stamp(clip[position(number, len(clip))].copy(), number)))
+    published = probe.stamp(clip[position(number, len(clip))].copy(), number)
+    colours = coloured(published)
+    colour_db = psnr(painted[colours], published[colours])[0] if colours.any() else NAN
+    return Look(at, number, *psnr(painted, published), colour_db)
 
 
 class Consumption:

@@ -24,6 +24,8 @@ BEFORE = 5.0
 """Seconds before a link changes by which it is said how things were."""
 ENOUGH = 0.8
 """Of what could be used: so much of it is called used again."""
+COLOURED = 48
+"""Difference of two of a pixel's three values from which it counts as coloured."""
 SHARP = 45.0
 """dB: what passes for the picture itself."""
 REST = 3.0, 8.0
@@ -46,6 +48,8 @@ class Outcome:
     gap_ms: float = NAN
     frozen_s: float = NAN
     psnr_db: float = NAN
+    colour_db: float = NAN
+    """PSNR where the published frame is coloured."""
     error_p99: float = NAN
     """99th percentile of the absolute difference of a colour, 0 to 255."""
     mbps: float = NAN
@@ -124,6 +128,7 @@ class Look(NamedTuple):
     number: int
     psnr_db: float
     error_p99: float
+    colour_db: float = NAN
 
 
 def tally(outcome: Outcome, tallies: Sequence[Tally], link: Link | None, began: float, begin: float) -> None:
@@ -227,6 +232,16 @@ def psnr(painted: np.ndarray, published: np.ndarray) -> tuple[float, float]:
     mean = float(np.mean(np.square(error, dtype=np.int32)))
     ratio = 10 * np.log10(255**2 / mean) if mean else 99.0
     return float(min(99.0, ratio)), float(np.percentile(error, 99))
+
+
+def coloured(pixels: np.ndarray) -> np.ndarray:
+    """Where uint8 RGB pixels have a colour, and one pixel around them: that is where halved chroma smears."""
+    strokes = np.ptp(pixels, axis=2) > COLOURED
+    around: np.ndarray = np.zeros_like(strokes)
+    for row in (-1, 0, 1):
+        for column in (-1, 0, 1):
+            around |= np.roll(strokes, (row, column), (0, 1))
+    return around
 
 
 def median_of(outcomes: Iterable[Outcome]) -> Outcome:

@@ -29,6 +29,7 @@ COLUMNS = (
     ("gap ms", "gap_ms", 0),
     ("frozen s", "frozen_s", 1),
     ("PSNR dB", "psnr_db", 1),
+    ("colour dB", "colour_db", 1),
     ("err p99", "error_p99", 0),
     ("Mbps", "mbps", 1),
     ("CPU srv %", "cpu_server", 0),

@@ -35,6 +35,7 @@ LOSSY = Phase(delay=0.020, rate=mbit(20), loss=Loss(0.03))
 OVERSEAS = Phase(delay=0.050, jitter=0.010, rate=mbit(20), loss=Loss(0.03))
 BURSTY = Phase(delay=0.075, rate=mbit(10), loss=Loss(0.10, burst=4))
 THIN = Phase(delay=0.040, rate=mbit(1))
+NARROW = Phase(delay=0.010, rate=mbit(8))
 FALLING = Link(
     (Phase(delay=0.030, rate=mbit(20)), Phase(delay=0.030, rate=mbit(2)), Phase(delay=0.030, rate=mbit(20))),
     (0.0, 10.0, 20.0),
@@ -51,6 +52,7 @@ SCENARIOS = {
         Scenario("1080p60-still", 1920, 1080, 60.0, content="still"),
         Scenario("720p30-field", content="field"),
         Scenario("720p30-text", content="text"),
+        Scenario("text-8mbps", content="text", link=Link.steady(NARROW)),
         Scenario("720p30-noise", content="noise"),
         Scenario("720p30-still", content="still"),
         Scenario("lossy-40ms-1%", link=Link.steady(DSL), seconds=12),

@@ -14,6 +14,7 @@ from benchmarks.numbers import (
     Tally,
     behind,
     calm,
+    coloured,
     follow,
     median_of,
     psnr,
@@ -61,6 +62,14 @@ def test_nothing_seen_is_no_latency_and_all_frozen():
     assert outcome.fps == 0
     assert math.isnan(outcome.p50_ms)
     assert outcome.frozen_s == pytest.approx(3.0)
+
+
+def test_coloured_is_where_colours_are_and_one_pixel_around_them():
+    picture = np.full((9, 9, 3), 255, np.uint8)
+    picture[4, 4] = (150, 30, 30)
+    picture[0, 8] = (20, 20, 20)
+    marked = coloured(picture)
+    assert marked[3:6, 3:6].all() and marked.sum() == 9
 
 
 def test_psnr_of_a_known_error():

@@ -13,6 +13,7 @@ import pytest
 import framewire as fw
 from benchmarks import probe
 from benchmarks.contents import FRAMES, _text, position
+from benchmarks.numbers import coloured, psnr
 from framewire.display import Display
 from tests.e2e.conftest import NewPage
 from tests.e2e.stage import Publisher, address, debug, painted, say, showing, until
@@ -58,20 +59,6 @@ class Scroll(threading.Thread):
             self.display.publish(self.log.next(self.pages[position(self.log.number + 1)].copy()))
 
 
-def coloured(pixels: np.ndarray) -> np.ndarray:
-    """Where strokes have a colour, and one pixel around them."""
-    strokes = np.ptp(pixels, axis=2) > 48
-    around: np.ndarray = np.zeros_like(strokes)
-    for row in (-1, 0, 1):
-        for column in (-1, 0, 1):
-            around |= np.roll(strokes, (row, column), (0, 1))
-    return around
-
-
-def psnr(wrong: np.ndarray) -> float:
-    return float(10 * np.log10(255**2 / np.mean(wrong**2)))
-
-
 async def judged(page: Any, scroll: Scroll) -> tuple[float, float] | None:
     """PSNR of what is painted now, of all of it and of what is coloured; None where its number cannot be read."""
     seen = await painted(page)
@@ -79,8 +66,8 @@ async def judged(page: Any, scroll: Scroll) -> tuple[float, float] | None:
     if number is None or not 0 < number <= scroll.log.number:
         return None
     wanted = scroll.frame(number)
-    wrong = seen.astype(float) - wanted
-    return psnr(wrong), psnr(wrong[coloured(wanted)])
+    colours = coloured(wanted)
+    return psnr(seen, wanted)[0], psnr(seen[colours], wanted[colours])[0]
 
 
 async def quality(new_page: NewPage, mode: str, chroma: Any) -> tuple[float, float]:
