@@ -54,7 +54,7 @@ class Gate:
             address = ipaddress.ip_address(host)
         except ValueError:
             return False
-        return address.is_loopback or self.exposed
+        return _is_loopback(address) or self.exposed
 
     def admits_origin(self, origin: str | None, host_header: str | None) -> bool:
         """Whether a page of this ``Origin`` may open a socket. No Origin is no browser: the token decides."""
@@ -96,6 +96,11 @@ def is_loopback(host: str) -> bool:
     if host.lower() in _LOCAL_NAMES:
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return _is_loopback(ipaddress.ip_address(host))
     except ValueError:
         return False
+
+
+def _is_loopback(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    # An IPv4 address in IPv6's clothes counts as loopback from Python 3.13 on; no browser asks for this machine so.
+    return address.is_loopback and getattr(address, "ipv4_mapped", None) is None
