@@ -7,7 +7,17 @@ import random
 import pytest
 
 from framewire.rtc.fec import turns
-from framewire.rtc.protection import MOST, MOST_BURSTS, LossModel, Patience, ceiling, failing, lateness, parity_count
+from framewire.rtc.protection import (
+    LITTLE_KNOWN,
+    MOST,
+    MOST_BURSTS,
+    LossModel,
+    Patience,
+    ceiling,
+    failing,
+    lateness,
+    parity_count,
+)
 from framewire.rtc.twcc import Outcome
 
 
@@ -34,6 +44,32 @@ def test_the_model_learns_how_much_is_lost_and_in_what_runs(fraction, burst):
     settled = seen[5000:]
     assert sum(f for f, _ in settled) / len(settled) == pytest.approx(fraction, rel=0.4)
     assert sum(b for _, b in settled) / len(settled) == pytest.approx(burst, rel=0.4)
+
+
+def test_how_long_runs_are_is_known_as_soon_as_some_have_been_seen():
+    """A run that has just begun must not count for more than it is, however quickly loss is noticed."""
+    bursts = []
+    for seed in range(60):
+        model = LossModel()
+        fates = gilbert(0.1, 4, 210, seed)
+        for at in range(0, len(fates), 30):
+            model.feed(outcomes(fates[at : at + 30]))
+        bursts.append(model.burst)
+    assert sorted(bursts)[len(bursts) // 2] > 3.5
+
+
+def test_the_first_picture_is_protected_though_nothing_is_known_where_asking_again_takes_long():
+    model = LossModel()
+    assert parity_count(29, *model.feared(0.15), 0.15, 1 / 30) > 5
+    assert parity_count(29, *model.feared(0.05), 0.05, 1 / 30) == 0
+    model.feed(outcomes([False] * LITTLE_KNOWN))
+    assert parity_count(29, *model.feared(0.15), 0.15, 1 / 30) == 0
+
+
+def test_what_is_known_already_counts_where_it_is_worse_than_what_is_feared():
+    model = LossModel()
+    model.feed(outcomes(gilbert(0.4, 4, LITTLE_KNOWN - 1)))
+    assert model.feared(0.15) == (model.fraction, model.burst)
 
 
 def test_loss_that_begins_is_noticed_within_a_few_frames():

@@ -130,7 +130,7 @@ class Flow:
 
     def parity_count(self, packets: int, rtt: float, interval: float) -> int:
         """Parities for a frame of so many packets; see `protection.parity_count`."""
-        return parity_count(packets, self._losses.fraction, self._losses.burst, rtt, interval)
+        return parity_count(packets, *self._losses.feared(rtt), rtt, interval)
 
     @property
     def loses_repairs(self) -> bool:

@@ -17,6 +17,13 @@ MEMORY = 1200
 """Packets that the averages speak of, about: at 1 % loss some ten losses."""
 RUSH = 200
 """Likewise while loss is rising."""
+BEGINNING = 100
+"""Likewise, of no loss, that the averages begin with."""
+FEARED, FEARED_BURST = 0.03, 2.0
+"""Fraction lost, and in runs of which length, that frames are protected from while little is known."""
+LITTLE_KNOWN, FEARED_FROM = 150, 0.1
+"""Packets, and seconds of round trip: so few are little, and where asking again takes so long it is worth the bits. The
+first picture is a large one and all others wait for it."""
 LITTLE = 0.001
 """Fraction lost below which nothing is done."""
 NEAR = 0.015
@@ -28,7 +35,7 @@ MOST, MOST_BURSTS, BURSTS = 0.5, 1.3, 1.5
 """Parity packets for each packet, at most: where they are lost alone, and in bursts of at least so many. But one for
 any frame."""
 
-TOO_LATE = 0.2
+TOO_LATE = 0.12
 """Fraction of frames that come late from which a viewer holds all of them back instead."""
 LATE_MEMORY = 45
 """Frames that this fraction is taken over."""
@@ -60,14 +67,22 @@ class LossModel:
 
     def __init__(self) -> None:
         self.fraction = 0.0
-        self._runs = 0.0
+        self._lost = self._runs = 0.0
+        """Packets lost and runs begun, of all; remembered alike, so that their ratio is right from the first on."""
         self._last_lost = False
         self._fast = 0.0
+        self._known = 0
+
+    def feared(self, rtt: float) -> tuple[float, float]:
+        """What share of packets frames are to be protected from losing, and in which runs."""
+        if self._known < LITTLE_KNOWN and rtt > FEARED_FROM:
+            return max(self.fraction, FEARED), max(self.burst, FEARED_BURST)
+        return self.fraction, self.burst
 
     @property
     def burst(self) -> float:
         """Packets lost in a row, on average; 1 if each is lost on its own."""
-        return max(1.0, self.fraction / self._runs) if self._runs > 1e-6 else 1.0
+        return max(1.0, self._lost / self._runs) if self._runs > 1e-6 else 1.0
 
     def feed(self, outcomes: Sequence[Outcome]) -> None:
         """Outcomes in the order that the packets left in. What arrives late was not lost, but not in time either."""
@@ -75,14 +90,17 @@ class LossModel:
             if outcome.late:
                 continue
             lost = outcome.arrived_at is None
+            self._known += 1
+            memory = min(self._known + BEGINNING, MEMORY)
             self._fast += (lost - self._fast) / RUSH
-            self.fraction += (lost - self.fraction) / MEMORY
-            self._runs += ((lost and not self._last_lost) - self._runs) / MEMORY
+            self.fraction += (lost - self.fraction) / memory
+            self._lost += (lost - self._lost) / memory
+            self._runs += ((lost and not self._last_lost) - self._runs) / memory
             self._last_lost = lost
         if self._fast > 2 * self.fraction:
-            # Known sooner than the long average would tell.
-            scale = self._fast / max(self.fraction, 1e-6)
-            self.fraction, self._runs = self._fast, min(self._runs * scale, self._fast)
+            # Known sooner than the long average would tell. How long runs are is not: one that has just begun would
+            # count as many times as much is made of it, and frames would be protected from runs that are too short.
+            self.fraction = self._fast
 
 
 def parity_count(packets: int, fraction: float, burst: float, rtt: float, interval: float) -> int:
