@@ -32,6 +32,12 @@ def test_it_asks_for_a_keyframe_when_it_starts(rig):
     assert rig.events == [KeyframeWanted(5)]
 
 
+def test_a_round_trip_that_is_known_already_counts_until_the_viewer_reports(rig):
+    assert rig.sender.stats.rtt_s is None
+    rig.sender.start(PARAMETERS, NOW, 0.15)
+    assert rig.sender.stats.rtt_s == 0.15
+
+
 def test_before_the_start_everything_is_dropped():
     rig = Rig(parameters=None)
     assert not rig.send(keyframe=True)

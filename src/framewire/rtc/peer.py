@@ -170,7 +170,7 @@ class Peer:
         now = self._now()
         if TRANSPORT_CC in parameters.extensions:
             self._flow.control(now)
-        slot.unit_sender.start(parameters, now)
+        slot.unit_sender.start(parameters, now, slot.transport.rtt)
         self._schedule()
 
     def _pad(self, octets: int) -> Draft | None:

@@ -123,9 +123,11 @@ class UnitSender:
     def started(self) -> bool:
         return self._parameters is not None
 
-    def start(self, parameters: SenderParameters, now: float) -> None:
-        """Begin: ask for the keyframe that everything waits for."""
+    def start(self, parameters: SenderParameters, now: float, rtt: float | None = None) -> None:
+        """Begin: ask for the keyframe that everything waits for. ``rtt``: seconds of round trip, where they are known
+        before the viewer reports."""
         self._parameters = parameters
+        self.stats = replace(self.stats, rtt_s=rtt)
         self._extensions = Extensions(parameters.extensions, parameters.mid)
         self._ask(now)
 
