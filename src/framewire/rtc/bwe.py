@@ -142,6 +142,9 @@ class Estimator:
         arrivals.sort(key=lambda arrival: arrival[0])
         if not outcomes:
             return
+        for outcome in outcomes:
+            if outcome.arrived_at is None and outcome.probe is not None:
+                self._prober.lost(outcome)
         self._rtt += (max(now - max(o.sent_at for o in outcomes), 0.0) - self._rtt) / 8
         self._measure(arrivals, now)
         self._count(outcomes)
