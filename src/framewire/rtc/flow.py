@@ -35,6 +35,8 @@ NEARLY_EMPTY, LONGEST_DRAIN = 0.03, 1.0
 made; and at most until then."""
 REST = 1.5
 """Seconds without a frame after which nothing more is found out about the way: a scene at rest costs nothing."""
+OF_LATE = 8
+"""Frames that what they weigh with all that protects them is taken over: loss that begins doubles it at once."""
 MOST_LOSS = 0.25
 """Of what is sent, kept for sending it again."""
 
@@ -130,7 +132,9 @@ class Flow:
 
     def parity_count(self, packets: int, rtt: float, interval: float) -> int:
         """Parities for a frame of so many packets; see `protection.parity_count`."""
-        return parity_count(packets, *self._losses.feared(rtt), rtt, interval)
+        count = parity_count(packets, *self._losses.feared(rtt), rtt, interval)
+        # A frame that is refused costs more than one that waits for a repair.
+        return round(count * min(1.0, 2 * self._pacer.room))
 
     @property
     def loses_repairs(self) -> bool:
@@ -150,8 +154,8 @@ class Flow:
         payload = sum(draft.octets for draft in drafts)
         everything = [*drafts, *parities]
         wire = sum(draft.octets for draft in everything) + len(everything) * OVERHEAD
-        self._payload += (payload - self._payload) / 32
-        self._wire += (wire - self._wire) / 32
+        self._payload += (payload - self._payload) / OF_LATE
+        self._wire += (wire - self._wire) / OF_LATE
         if self._pacer.passes(wire, interval, now):
             self._leave([(draft, None) for draft in everything], now)
         else:
@@ -251,7 +255,8 @@ class Flow:
 
     def _tell(self, now: float) -> None:
         usable = self._estimator.target(now) * self._payload / self._wire
-        estimate = int(min(usable * (1 - min(self._losses.fraction, MOST_LOSS)), self._most(self._losses.fraction)))
+        repairs = self._losses.fraction * (2 if self.loses_repairs else 1)
+        estimate = int(min(usable * (1 - min(repairs, MOST_LOSS)), self._most(self._losses.fraction)))
         since = now - self._told_at
         fell = estimate < self._told * (1 - MATTERS)
         rose = estimate > self._told * (1 + MATTERS) and since >= INTERVAL
