@@ -11,6 +11,7 @@ from framewire.rtc.protection import (
     LITTLE_KNOWN,
     MOST,
     MOST_BURSTS,
+    STRIDE,
     LossModel,
     Patience,
     ceiling,
@@ -84,6 +85,14 @@ def test_loss_that_is_over_is_forgotten():
     model.feed(outcomes(gilbert(0.05, 1, 3000)))
     model.feed(outcomes([False] * 8000))
     assert parity_count(30, model.fraction, model.burst, 0.1, 1 / 30) == 0
+
+
+def test_what_was_lost_by_chance_at_once_is_forgotten_within_seconds():
+    model = LossModel()
+    for fates in (gilbert(0.1, 4, 6000), [True] * 60, gilbert(0.1, 4, 600, seed=3)):
+        for at in range(0, len(fates), 30):
+            model.feed(outcomes(fates[at : at + 30]))
+    assert model.fraction < 0.18
 
 
 def test_what_was_overtaken_is_not_counted_twice():
@@ -175,6 +184,16 @@ def test_frames_are_held_for_a_retransmission_where_many_wait_for_one():
     assert 0.15 + 0.04 < held < 0.15 + 0.1
     assert held == pytest.approx(round(held, 2)), "it is told in hundredths"
     assert patient(late=1.0, rtt=2.0).seconds <= 0.4
+
+
+def test_the_picture_does_not_stand_still_for_as_long_as_frames_are_held():
+    patience, before = Patience(), 0.0
+    for frame in range(400):
+        patience.look(0.6 if frame < 60 else 0.0, 0.15, 0.0, frame / 30)
+        assert abs(patience.seconds - before) <= STRIDE + 1e-9
+        before = patience.seconds
+        assert frame != 60 or before > 0.2
+    assert before < 0.2
 
 
 def test_a_little_is_held_for_jitter_on_a_long_way_only():

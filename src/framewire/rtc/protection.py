@@ -17,8 +17,10 @@ MEMORY = 1200
 """Packets that the averages speak of, about: at 1 % loss some ten losses."""
 RUSH = 200
 """Likewise while loss is rising."""
+SURE = 3.0
+"""Standard deviations of chance that it must have risen by: what is lost in bursts comes and goes by itself."""
 BEGINNING = 100
-"""Likewise, of no loss, that the averages begin with."""
+"""Packets, none of them lost, that the averages begin with."""
 FEARED, FEARED_BURST = 0.03, 2.0
 """Fraction lost, and in runs of which length, that frames are protected from while little is known."""
 LITTLE_KNOWN, FEARED_FROM = 150, 0.1
@@ -51,6 +53,9 @@ NOTICED = 0.015
 """Seconds: a smaller difference is left."""
 SETTLED, AGAIN = 2.0, 10.0
 """Seconds until it is raised or lowered again: each change is seen."""
+STRIDE = 0.01
+"""Seconds, at most, by which one frame is held longer than the one before, or shorter: raised at one blow, the picture
+would stand still for as long."""
 
 TWICE = 1.4
 """How much better two covers are than their product of ways."""
@@ -71,11 +76,12 @@ class LossModel:
         """Packets lost and runs begun, of all; remembered alike, so that their ratio is right from the first on."""
         self._last_lost = False
         self._fast = 0.0
-        self._known = 0
+        self._memory = BEGINNING
+        """Packets that the averages speak of, so far."""
 
     def feared(self, rtt: float) -> tuple[float, float]:
         """What share of packets frames are to be protected from losing, and in which runs."""
-        if self._known < LITTLE_KNOWN and rtt > FEARED_FROM:
+        if self._memory < BEGINNING + LITTLE_KNOWN and rtt > FEARED_FROM:
             return max(self.fraction, FEARED), max(self.burst, FEARED_BURST)
         return self.fraction, self.burst
 
@@ -90,17 +96,22 @@ class LossModel:
             if outcome.late:
                 continue
             lost = outcome.arrived_at is None
-            self._known += 1
-            memory = min(self._known + BEGINNING, MEMORY)
+            self._memory = min(self._memory + 1, MEMORY)
             self._fast += (lost - self._fast) / RUSH
-            self.fraction += (lost - self.fraction) / memory
-            self._lost += (lost - self._lost) / memory
-            self._runs += ((lost and not self._last_lost) - self._runs) / memory
+            self.fraction += (lost - self.fraction) / self._memory
+            self._lost += (lost - self._lost) / MEMORY
+            self._runs += ((lost and not self._last_lost) - self._runs) / MEMORY
             self._last_lost = lost
-        if self._fast > 2 * self.fraction:
-            # Known sooner than the long average would tell. How long runs are is not: one that has just begun would
-            # count as many times as much is made of it, and frames would be protected from runs that are too short.
-            self.fraction = self._fast
+        if self._fast > max(2 * self.fraction, self.fraction + SURE * self._chance):
+            # Known sooner than the long average would tell, and forgotten as soon if it was chance after all: frames
+            # that are small for that would make it last, as the average counts packets. How long runs are is not known
+            # sooner: one that has just begun would count as many times as much is made of it.
+            self.fraction, self._memory = self._fast, min(self._memory, RUSH)
+
+    @property
+    def _chance(self) -> float:
+        """Standard deviation of the fraction lost among the newest packets, if nothing has changed."""
+        return math.sqrt(self.fraction * (2 * self.burst - 1) / (2 * RUSH))
 
 
 def parity_count(packets: int, fraction: float, burst: float, rtt: float, interval: float) -> int:
@@ -127,7 +138,7 @@ class Patience:
     """
 
     def __init__(self, least: float = 0.0) -> None:
-        self.seconds = self._least = least
+        self.seconds = self._least = self._aim = least
         self._late = self._jitter = 0.0
         self._changed_at = -math.inf
 
@@ -137,15 +148,17 @@ class Patience:
         self._late += (min(late, 1.0) - self._late) / LATE_MEMORY
         self._jitter += (jitter - self._jitter) / LATE_MEMORY
         wanted = max(self._wanted(rtt), self._least)
-        patience = SETTLED if wanted > self.seconds else AGAIN
-        if abs(wanted - self.seconds) > NOTICED and now - self._changed_at > patience:
-            self.seconds, self._changed_at = wanted, now
+        patience = SETTLED if wanted > self._aim else AGAIN
+        if abs(wanted - self._aim) > NOTICED and now - self._changed_at > patience:
+            self._aim, self._changed_at = wanted, now
+        step = min(max(self._aim - self.seconds, -STRIDE), STRIDE)
+        self.seconds = round(self.seconds + step, 3)
 
     def _wanted(self, rtt: float) -> float:
         # Given up later than begun, or it would come and go.
-        if self._late > (TOO_LATE / 2 if self.seconds > rtt else TOO_LATE):
+        if self._late > (TOO_LATE / 2 if self._aim > rtt else TOO_LATE):
             return min(math.ceil((rtt + AFTER_RTT) / STEP) * STEP, LONGEST)
-        if rtt > FAR and self._jitter > (ROUGH / 2 if self.seconds else ROUGH):
+        if rtt > FAR and self._jitter > (ROUGH / 2 if self._aim else ROUGH):
             return min(math.ceil(JITTERS * self._jitter / STEP) * STEP, MOST_FOR_JITTER)
         return 0.0
 
