@@ -209,6 +209,24 @@ def test_parities_leave_the_room_to_frames_where_more_is_sent_than_the_way_takes
     assert counts == sorted(counts, reverse=True) and any(0 < count < 8 for count in counts)
 
 
+def test_a_viewer_that_is_overdue_where_much_is_lost_is_not_heard(monkeypatch):
+    flow, socket, _ = controlled()
+
+    def hear(now: float) -> None:
+        flow.send([Draft(1, 100)], (), 1 / 30, now)
+        flow.feed(feedback(len(socket.sent), [now + 50], round(now * 10)), now + 0.01)
+
+    for index in range(40):
+        hear(1000 + index / 20)
+    last = 1000 + 39 / 20
+    assert flow.unheard(last + 0.5) is None, "nothing is lost here"
+    monkeypatch.setattr(Flow, "loses_repairs", property(lambda flow: True))
+    assert flow.unheard(last + 0.06) is None
+    assert flow.unheard(last + 0.2) == pytest.approx(last)
+    flow.send([Draft(1, 1000)] * 200, (), 1 / 30, last + 0.2)
+    assert flow.unheard(last + 0.2) is None, "there is no room for more"
+
+
 def test_when_the_link_collapses_what_waits_is_thrown_out_and_its_owner_told(monkeypatch):
     flow, socket, _ = controlled()
     monkeypatch.setattr(Estimator, "backlog", lambda estimator, octets, now: 0.2 if now < 1000.3 else 0.0)

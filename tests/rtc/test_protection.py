@@ -160,7 +160,7 @@ def test_never_more_than_half_but_where_losses_come_in_bursts():
         assert parity_count(packets, 0.2, 1, 0.2, 1 / 30) <= round(packets * MOST)
         assert parity_count(packets, 0.2, 5, 0.2, 1 / 30) == round(packets * MOST_BURSTS)
     assert parity_count(1, 0.01, 1, 0.1, 1 / 30) == 1
-    assert parity_count(3, 0.1, 4, 0.15, 1 / 30) == 3
+    assert parity_count(2, 0.1, 4, 0.15, 1 / 30) == 2
 
 
 def test_frames_get_smaller_with_loss_and_only_then():

@@ -110,6 +110,11 @@ class Estimator:
         """Seconds, with the time that the viewer holds feedback back."""
         return self._rtt
 
+    @property
+    def known_until(self) -> float:
+        """When the newest packet left that is known to have arrived."""
+        return self._newest_sent_at
+
     def target(self, now: float) -> float:
         """What to send: the estimate, or less for as long as a queue of our own has to empty."""
         rate, queue = self.bits_per_second, self._delay.queue

@@ -35,6 +35,9 @@ NEARLY_EMPTY, LONGEST_DRAIN = 0.03, 1.0
 made; and at most until then."""
 REST = 1.5
 """Seconds without a frame after which nothing more is found out about the way: a scene at rest costs nothing."""
+DEAF, USUAL = 2.2, 0.25
+"""Times the usual time between two messages of feedback after which requests may be lost as they are, and seconds that
+this is at most."""
 OF_LATE = 8
 """Frames that what they weigh with all that protects them is taken over: loss that begins doubles it at once."""
 MOST_LOSS = 0.25
@@ -90,6 +93,7 @@ class Flow:
         self._told = 0
         self._told_at = -NEVER
         self._payload, self._wire = 9_500.0, 10_000.0
+        self._heard_at, self._heard_every = NEVER, 0.1
         self.robbed: set[int] = set()
         """SSRCs of which packets were thrown out. Whoever makes up for them by a keyframe takes them off."""
         self.pad: Callable[[int], Draft | None] = lambda octets: None
@@ -140,6 +144,14 @@ class Flow:
     def loses_repairs(self) -> bool:
         """Whether so much is lost that a repair should leave twice."""
         return self._losses.fraction > MUCH
+
+    def unheard(self, now: float) -> float | None:
+        """Since when nothing is known of what left, if feedback is overdue where much is lost: a viewer that lacks
+        something cannot say so."""
+        if not self.loses_repairs or self._pacer.room < 0.5:
+            return None
+        overdue = now - self._heard_at > DEAF * self._heard_every
+        return self._estimator.known_until if overdue else None
 
     def lateness(self, packets: int, count: int, rtt: float, interval: float) -> float:
         """Of frames of so many packets and parities; see `protection.lateness`."""
@@ -226,6 +238,9 @@ class Flow:
             outcomes = self._ledger.feed(fci)
         except MalformedFeedback:
             return
+        if now > self._heard_at:
+            self._heard_every += (min(now - self._heard_at, USUAL) - self._heard_every) / 8
+        self._heard_at = now
         self._estimator.feed(outcomes, now)
         if self._estimator.collapsed:
             # Whatever waits, here or there, or is lost of it, keeps out the keyframe that makes it needless.

@@ -33,12 +33,15 @@ NEAR = 0.015
 STUTTER = 0.02
 """Of the time that may be spent waiting for retransmissions: fraction of frames that need one times how long, in
 frames, each holds up the others."""
-MOST, MOST_BURSTS, BURSTS = 0.5, 1.3, 1.5
+MOST, MOST_BURSTS, BURSTS = 0.5, 1.8, 1.5
 """Parity packets for each packet, at most: where they are lost alone, and in bursts of at least so many. But one for
 any frame."""
 
-TOO_LATE = 0.12
-"""Fraction of frames that come late from which a viewer holds all of them back instead."""
+TOO_LATE, TOO_LATE_FAR = 0.12, 0.05
+"""Fraction of frames that come late from which a viewer holds all of them back instead: where each is a stutter, and
+where it is a standing picture."""
+STANDS = 0.2
+"""Seconds without a frame from which the picture is seen to stand."""
 LATE_MEMORY = 45
 """Frames that this fraction is taken over."""
 AFTER_RTT = 0.06
@@ -155,8 +158,9 @@ class Patience:
         self.seconds = round(self.seconds + step, 3)
 
     def _wanted(self, rtt: float) -> float:
+        too_late = TOO_LATE if rtt + AFTER_RTT < STANDS else TOO_LATE_FAR
         # Given up later than begun, or it would come and go.
-        if self._late > (TOO_LATE / 2 if self._aim > rtt else TOO_LATE):
+        if self._late > (too_late / 2 if self._aim > rtt else too_late):
             return min(math.ceil((rtt + AFTER_RTT) / STEP) * STEP, LONGEST)
         if rtt > FAR and self._jitter > (ROUGH / 2 if self._aim else ROUGH):
             return min(math.ceil(JITTERS * self._jitter / STEP) * STEP, MOST_FOR_JITTER)
