@@ -4,7 +4,6 @@ of one WebSocket; must not know which library the WebSocket comes from, nor deci
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import secrets
 import time
@@ -19,6 +18,7 @@ from framewire.engine import session as s
 from framewire.engine.ladder import Ladder
 from framewire.engine.lane import Key, Parcel, Sink, VideoLane
 from framewire.engine.rate import shares
+from framewire.engine.runner import PeerRunner
 from framewire.engine.stream import LaneName, Stream
 from framewire.errors import CloseCode, CodecRefusedError, PeerError, RemoteProtocolError
 from framewire.rtc.peer import BitrateEstimate, KeyframeWanted, Peer, PeerEvent, PeerOptions, PeerState, PeerTrack
@@ -56,36 +56,6 @@ class Host(Protocol):
     def watched(self, stream: int) -> None: ...
 
 
-class _PeerRunner:
-    """One peer connection and its commands, carried out in order, one at a time."""
-
-    def __init__(self, number: int, peer: Peer) -> None:
-        self.number = number
-        self.peer = peer
-        self.connected = False
-        self.estimate: BitrateEstimate | None = None
-        """The newest; a subscription that comes later begins with it."""
-        self.waiting: list[s.Attach] = []
-        """Subscriptions that are negotiated, to be attached once the peer is connected."""
-        self._commands: asyncio.Queue[Coroutine[Any, Any, None]] = asyncio.Queue()
-        self._task = asyncio.create_task(self._run())
-
-    def do(self, command: Coroutine[Any, Any, None]) -> None:
-        self._commands.put_nowait(command)
-
-    async def close(self) -> None:
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
-        while not self._commands.empty():
-            self._commands.get_nowait().close()
-        await self.peer.close()
-
-    async def _run(self) -> None:
-        while True:
-            await (await self._commands.get())
-
-
 class Connection:
     """One viewer's socket, from its acceptance to its end."""
 
@@ -95,7 +65,7 @@ class Connection:
         self._host = host
         self._session = s.Session(terms, streams, time.monotonic())
         self._subs: dict[int, s.Attach] = {}
-        self._runner: _PeerRunner | None = None
+        self._runner: PeerRunner | None = None
         self._control: deque[str] = deque()
         self._chunks: deque[tuple[int, int, bytes]] = deque()
         """(subscription, index in its unit, message)"""
@@ -280,7 +250,7 @@ class Connection:
             return self.close(CloseCode.LIMITS, "peers are opened faster than they close")
         number, options = effect.peer, self._host.peer_options
         peer = Peer(**options, parity=effect.parity, on_event=lambda event: self._on_peer(number, event))
-        self._runner = _PeerRunner(number, peer)
+        self._runner = PeerRunner(number, peer)
 
     def _hang_up(self) -> None:
         if self._runner:
@@ -297,7 +267,7 @@ class Connection:
             self._offering = None
             self._ready.set()
 
-    async def _negotiate(self, runner: _PeerRunner, effect: s.Effect) -> None:
+    async def _negotiate(self, runner: PeerRunner, effect: s.Effect) -> None:
         try:
             match effect:
                 case s.MakeOffer(number, offer, tracks):
@@ -338,7 +308,7 @@ class Connection:
             case PeerState(state):
                 self._feed(s.PeerFailed(number, f"the peer connection {state}"))
 
-    def _share(self, runner: _PeerRunner) -> None:
+    def _share(self, runner: PeerRunner) -> None:
         """One estimate for all that goes through the peer: each stream gets the part it can use."""
         now = time.monotonic()
         peers = [sub for sub, effect in self._subs.items() if effect.mode == "webrtc"]
