@@ -42,7 +42,7 @@ TOO_LATE, TOO_LATE_FAR = 0.12, 0.05
 where it is a standing picture."""
 STANDS = 0.2
 """Seconds without a frame from which the picture is seen to stand."""
-LATE_MEMORY = 45
+LATE_MEMORY = 30
 """Frames that this fraction is taken over."""
 AFTER_RTT = 0.06
 """Seconds that a retransmission takes beside the round trip: to notice the gap, for its copy, to decode."""
