@@ -13,7 +13,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-BUILT = ("index.js", "widget.js", "widget.css", "page.html", "page.js", "page.css")
+BUILT = ("index.js", "widget.js", "widget.css", "page.html", "page.js")
 SOURCES = ("js/src", "js/scripts", "signaling/schema.json", "package-lock.json")
 NO_NODE = (
     "framewire: the browser client in src/framewire/static/ is {what}, and building it needs Node 20 or "

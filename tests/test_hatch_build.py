@@ -44,7 +44,7 @@ def test_one_missing_file_makes_the_client_missing(checkout: Path, name: str):
 
 @pytest.mark.parametrize("source", ["js/src/core/session.ts", "js/scripts/build.mjs", "package-lock.json"])
 def test_a_source_newer_than_any_built_file_makes_it_out_of_date(checkout: Path, source: str):
-    write(checkout / "src/framewire/static/page.css", at=3000)
+    write(checkout / "src/framewire/static/page.js", at=3000)
     write(checkout / source, at=2500)
     assert hatch_build.stale(checkout) == "out of date"
 

@@ -41,13 +41,19 @@ const plugins = [generated("worker", await workerModule())];
 const style = async (text) => (await build({ ...common, stdin: { contents: text, loader: "css" } })).outputFiles[0].text;
 const css = (name) => readFileSync(`${SRC}main/${name}`, "utf8");
 
+/** The style travels in the page: as a file it would open a connection of its own beside the script's, and where packets are lost each costs a second now and then. */
+function page(html, style) {
+  const [before, after] = html.split('<link rel="stylesheet" href="page.css">');
+  if (after === undefined) throw new Error("page.html asks for no page.css");
+  return `${before}<style>${style.trim()}</style>${after}`;
+}
+
 const files = {
   "widget.js": await bundle("main/widget.ts", { format: "esm", plugins }),
   "page.js": await bundle("main/page.ts", { format: "esm", plugins }),
   "index.js": await bundle("main/index.ts", { format: "esm", plugins }),
   "widget.css": await style(css("view.css")),
-  "page.css": await style(css("view.css") + css("page.css")),
-  "page.html": readFileSync(`${SRC}main/page.html`, "utf8"),
+  "page.html": page(readFileSync(`${SRC}main/page.html`, "utf8"), await style(css("view.css") + css("page.css"))),
 };
 
 mkdirSync(OUT, { recursive: true });

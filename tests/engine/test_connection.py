@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from framewire.codec.lossless import MAX_MESSAGE
 from framewire.engine import connection as connection_module
 from framewire.engine.connection import MAX_CONTROL, MAX_HANGING_UP
 from framewire.engine.lane import VideoLane
-from framewire.rtc.peer import BitrateEstimate, KeyframeWanted, PeerEvent, PeerState
+from framewire.rtc.peer import BitrateEstimate, KeyframeWanted, PeerEvent, PeerOffer, PeerState
 from tests.engine.hands import HELLO, Bench, FakePeer, units
 from tests.engine.stills import Encoder
 from tests.viewer import eventually, noise
@@ -64,6 +65,33 @@ async def test_control_goes_before_pixels(bench: Bench) -> None:
     ended = next(index for index, each in enumerate(bench.wire.sent) if isinstance(each, str) and '"ended"' in each)
     binary = [index for index, each in enumerate(bench.wire.sent) if isinstance(each, bytes)]
     assert ended < binary[1], "no message waits for more than the chunk that is being sent"
+
+
+@pytest.mark.parametrize("made", [True, False], ids=["made", "never made"])
+async def test_pictures_wait_for_an_offer_that_is_being_made_but_not_for_long(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, made: bool
+) -> None:
+    gathered, negotiate = asyncio.Event(), FakePeer.offer
+
+    async def offer(self: FakePeer, tracks: Any) -> PeerOffer:
+        await gathered.wait()
+        return await negotiate(self, tracks)
+
+    monkeypatch.setattr(FakePeer, "offer", offer)
+    monkeypatch.setattr(connection_module, "OFFER_FIRST", 60 if made else 0.01)
+    bench.say(wire.Subscribe(1, "one", "lossless"), wire.Subscribe(2, "one", "webrtc"))
+    bench.publish()
+    await eventually(lambda: bench.connection._chunks or units(bench.wire.sent))
+    if made:
+        gathered.set()
+    await eventually(lambda: units(bench.wire.sent))
+    kinds = [
+        "picture" if isinstance(each, bytes) else "offer"
+        for each in bench.wire.sent
+        if '"offer"' in str(each) or isinstance(each, bytes)
+    ]
+    assert kinds[0] == ("offer" if made else "picture")
+    gathered.set()
 
 
 async def test_input_reaches_the_publisher_with_the_viewers_name(bench: Bench) -> None:

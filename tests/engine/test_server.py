@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import logging
 import os
 import socket
 import struct
+import sys
 import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ from framewire.engine import connection, hub, session
 from framewire.engine import server as server_module
 from framewire.engine.gate import MAX_UNKNOWN
 from framewire.engine.hub import EngineConfig, Hub
-from framewire.engine.server import PUBLIC, WebServer
+from framewire.engine.server import PERSISTENT, PUBLIC, WebServer
 from framewire.engine.stream import StreamConfig
 from framewire.link.listen import bind
 from framewire.link.ring import LocalSlot
@@ -101,6 +103,27 @@ async def test_what_is_public_says_nothing_of_streams_or_tokens(port: Port) -> N
                 assert response.headers["X-Content-Type-Options"] == "nosniff"
                 assert response.headers["Content-Security-Policy"].startswith("default-src 'none'")
                 assert response.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+
+
+async def test_the_page_is_packed_for_those_who_can_unpack_it(port: Port) -> None:
+    bodies = []
+    async with aiohttp.ClientSession(auto_decompress=False) as client:
+        for accepted in ("gzip, deflate", "identity"):
+            async with client.get(port.http + "/page.js", headers={"Accept-Encoding": accepted}) as response:
+                assert response.headers["Vary"] == "Accept-Encoding"
+                bodies.append((response.headers.get("Content-Encoding"), await response.read()))
+    (packing, packed), (none, plain) = bodies
+    assert (packing, none) == ("gzip", None)
+    assert gzip.decompress(packed) == plain and len(packed) < len(plain) / 2
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="options of Linux")
+async def test_sockets_are_told_not_to_wait_ever_longer(port: Port) -> None:
+    another, (listening,) = WebServer(port.hub), bind("127.0.0.1", 0)
+    await another.start([listening])
+    option, value = PERSISTENT[-1]
+    assert listening.getsockopt(socket.IPPROTO_TCP, option) == value
+    await another.close()
 
 
 async def test_without_the_built_client_the_page_says_what_to_do(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,8 @@ from framewire.frame import AccessUnit
 from framewire.rtc.events import KeyframeWanted
 from framewire.rtc.flow import Flow
 from framewire.rtc.packets import PackedUnit
-from framewire.rtc.sender import Origin, SenderParameters, UnitSender
+from framewire.rtc.repairs import Origin
+from framewire.rtc.sender import SenderParameters, UnitSender
 
 NOW = 1_700_000_000.0
 MEDIA, RTX, FEC = 0xAAAA, 0xBBBB, 0xCCCC

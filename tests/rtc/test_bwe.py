@@ -6,10 +6,12 @@ Each world is played once and looked at from several sides. Bounds are those we 
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 
 import pytest
 
 from framewire.rtc.bwe import FLOOR, START, Estimator
+from framewire.rtc.protection import ceiling
 from framewire.rtc.twcc import Outcome
 from tests.rtc.linksim import Link, World, steps
 
@@ -140,6 +142,15 @@ def test_bursts_of_loss_do_not_collapse():
     world = World(Link(steps((0, 10 * M)), rtt=0.15, loss=0.1, burst=4), ceiling=4 * M).run(30)
     assert world.rate(5, 15) > 2 * M
     assert world.rate(20, 30) > 2 * M
+
+
+@pytest.mark.parametrize("seed", [2, 9, 30, 32])
+def test_bursts_that_meet_by_chance_do_not_make_the_picture_small_for_long(seed: int):
+    """Where a tenth is lost in bursts, now and then a quarter of two hundred packets is."""
+    link = Link(steps((0, 10 * M)), rtt=0.15, loss=0.1, burst=4, feedback_loss=lambda now: 0.1)
+    told = World(link, most=ceiling, seed=seed).run(40).estimates
+    small = sum(until - at for (at, estimate), (until, _) in pairwise(told) if estimate < 1.2 * M)
+    assert small < 2
 
 
 def test_a_quarter_lost_slows_down():

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from framewire.rtc import flow as flow_module
 from framewire.rtc.bwe import START, Estimator
 from framewire.rtc.flow import REMINDER, Flow
 from framewire.rtc.pacer import NEVER
@@ -184,6 +185,46 @@ def test_what_is_told_leaves_room_for_headers():
         flow.send([Draft(1, 100)], (), 1 / 30, 1000 + index / 30)
         flow.tick(1000 + index / 30)
     assert told[-1] == pytest.approx(START * 100 / 176, rel=0.05)
+
+
+def test_what_is_told_follows_what_protects_frames_within_a_few_of_them():
+    flow, _, told = controlled()
+    for index in range(70):
+        now = 1000 + index / 30
+        flow.send([Draft(1, 1000)], [Draft(3, 1000)] if index >= 40 else (), 1 / 30, now)
+        flow.tick(now)
+        if index == 39:
+            before = told[-1]
+    assert told[-1] < 0.6 * before
+
+
+def test_parities_leave_the_room_to_frames_where_more_is_sent_than_the_way_takes(monkeypatch):
+    flow, _, _ = controlled()
+    monkeypatch.setattr(flow_module, "parity_count", lambda *_: 8)
+    counts = [flow.parity_count(8, 0.15, 1 / 30)]
+    for _ in range(9):
+        flow.send([Draft(1, 1000)] * 20, (), 1 / 30, 1000.0)
+        counts.append(flow.parity_count(8, 0.15, 1 / 30))
+    assert counts[0] == 8 and counts[-1] == 0
+    assert counts == sorted(counts, reverse=True) and any(0 < count < 8 for count in counts)
+
+
+def test_a_viewer_that_is_overdue_where_much_is_lost_is_not_heard(monkeypatch):
+    flow, socket, _ = controlled()
+
+    def hear(now: float) -> None:
+        flow.send([Draft(1, 100)], (), 1 / 30, now)
+        flow.feed(feedback(len(socket.sent), [now + 50], round(now * 10)), now + 0.01)
+
+    for index in range(40):
+        hear(1000 + index / 20)
+    last = 1000 + 39 / 20
+    assert flow.unheard(last + 0.5) is None, "nothing is lost here"
+    monkeypatch.setattr(Flow, "loses_repairs", property(lambda flow: True))
+    assert flow.unheard(last + 0.06) is None
+    assert flow.unheard(last + 0.2) == pytest.approx(last)
+    flow.send([Draft(1, 1000)] * 200, (), 1 / 30, last + 0.2)
+    assert flow.unheard(last + 0.2) is None, "there is no room for more"
 
 
 def test_when_the_link_collapses_what_waits_is_thrown_out_and_its_owner_told(monkeypatch):

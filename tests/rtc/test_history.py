@@ -84,6 +84,15 @@ def test_a_packet_that_never_arrives_is_given_up():
     assert sum(answer is not None for answer in answers) == MAX_RESENDS
 
 
+def test_what_left_since_a_moment_is_known_and_when_what_came_before_left():
+    history = History()
+    for first, at in ((65_534, 1.0), (0, 1.1), (2, 1.2)):
+        history.add(first, 1, [b"a", b"b"], at)
+    assert history.since(1.05) == [0, 1, 2, 3]
+    assert history.since(1.2) == []
+    assert (history.before(2), history.before(65_534)) == (1.1, float("-inf"))
+
+
 def test_cleared_is_empty():
     history = filled(5)
     history.clear()

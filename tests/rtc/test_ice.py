@@ -202,3 +202,30 @@ async def test_a_socket_that_opens_after_the_end_is_closed(late):
     assert transport.is_closing() is late
     await connection.close()
     assert transport.is_closing()
+
+
+async def test_a_check_that_is_lost_is_sent_again_before_the_stock_does(pair, monkeypatch):
+    ours, _ = pair
+    monkeypatch.setattr(ice, "ASK_AGAIN", (0.001,))
+    monkeypatch.setattr(aioice.stun, "RETRY_RTO", 60)
+    checked = ours._nominated[1]
+    send, sent = checked.protocol.send_stun, []
+
+    def lossy(message, address):
+        sent.append(message)
+        if len(sent) > 1:
+            send(message, address)
+
+    monkeypatch.setattr(checked.protocol, "send_stun", lossy)
+    request = ours.build_request(checked, nominate=False)
+    key = ours.remote_password.encode()
+    answer, _ = await checked.protocol.request(request, checked.remote_addr, integrity_key=key)
+    assert answer.message_class is aioice.stun.Class.RESPONSE and len(sent) == 2
+
+
+async def test_the_round_trip_is_known_as_soon_as_a_check_is_answered(pair):
+    ours, _ = pair
+    assert ours.rtt is not None and ours.rtt > 0
+    shortest = ours.rtt
+    ours.measured(shortest * 2)
+    assert ours.rtt == shortest

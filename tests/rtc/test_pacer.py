@@ -111,6 +111,15 @@ def test_admits_no_more_than_can_be_paid_off():
     assert pacer.admits(30.0)
 
 
+def test_how_much_room_is_left_is_known():
+    pacer: Pacer[int] = Pacer(RATE)
+    assert pacer.room == 1
+    pacer.push([(0, int(DEBT * RATE / 8 / 2))], 1 / 30, 9.0)
+    assert pacer.room == pytest.approx(0.5, abs=0.01)
+    pacer.push([(0, int(DEBT * RATE / 8))], 1 / 30, 9.0)
+    assert pacer.room == 0
+
+
 def test_a_higher_rate_pays_off_faster_from_then_on():
     pacer: Pacer[int] = Pacer(RATE)
     pacer.push([(i, 1250) for i in range(1250)], 1 / 30, 9.0)

@@ -45,6 +45,15 @@ async def test_a_stock_viewer_sees_the_picture(stage: Stage, track):
     assert stats.packets > stats.frames_sent
 
 
+async def test_a_handshake_does_not_wait_for_openssl_to_miss_what_was_lost(stage: Stage, monkeypatch):
+    async def lost(self, data):
+        """All that OpenSSL sends, the first time and after each of its own timeouts."""
+
+    monkeypatch.setattr(ice.ice.Connection, "send", lost)
+    await stage.negotiate(C)
+    await stage.until(lambda: stage.shown(3, 128))
+
+
 async def test_the_viewer_reports_and_estimates(stage: Stage):
     await stage.negotiate(C)
     await stage.until(lambda: stage.peer.stats(3).rtt_s is not None and stage.kinds(BitrateEstimate))

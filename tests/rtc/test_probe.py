@@ -76,6 +76,16 @@ def test_one_that_tells_nothing_is_given_up():
     assert asked(prober, 1.0 + PATIENCE + 0.01) is not None
 
 
+def test_one_that_cannot_tell_anything_any_more_is_not_waited_for():
+    prober = Prober()
+    probe = asked(prober, 1.0)
+    assert probe is not None
+    for index in range(-(-probe.octets // 1200) // 2):
+        prober.lost(Outcome(index, 1.0, 1200, None, probe.number, late=False))
+    another = asked(prober, 1.2)
+    assert another is not None and another.rate == probe.rate
+
+
 def test_a_few_lost_packets_do_not_matter():
     prober = Prober()
     probe = asked(prober, 1.0, 8e6)

@@ -7,7 +7,18 @@ import random
 import pytest
 
 from framewire.rtc.fec import turns
-from framewire.rtc.protection import MOST, MOST_BURSTS, LossModel, Patience, ceiling, failing, lateness, parity_count
+from framewire.rtc.protection import (
+    LITTLE_KNOWN,
+    MOST,
+    MOST_BURSTS,
+    STRIDE,
+    LossModel,
+    Patience,
+    ceiling,
+    failing,
+    lateness,
+    parity_count,
+)
 from framewire.rtc.twcc import Outcome
 
 
@@ -36,6 +47,32 @@ def test_the_model_learns_how_much_is_lost_and_in_what_runs(fraction, burst):
     assert sum(b for _, b in settled) / len(settled) == pytest.approx(burst, rel=0.4)
 
 
+def test_how_long_runs_are_is_known_as_soon_as_some_have_been_seen():
+    """A run that has just begun must not count for more than it is, however quickly loss is noticed."""
+    bursts = []
+    for seed in range(60):
+        model = LossModel()
+        fates = gilbert(0.1, 4, 210, seed)
+        for at in range(0, len(fates), 30):
+            model.feed(outcomes(fates[at : at + 30]))
+        bursts.append(model.burst)
+    assert sorted(bursts)[len(bursts) // 2] > 3.5
+
+
+def test_the_first_picture_is_protected_though_nothing_is_known_where_asking_again_takes_long():
+    model = LossModel()
+    assert parity_count(29, *model.feared(0.15), 0.15, 1 / 30) > 5
+    assert parity_count(29, *model.feared(0.05), 0.05, 1 / 30) == 0
+    model.feed(outcomes([False] * LITTLE_KNOWN))
+    assert parity_count(29, *model.feared(0.15), 0.15, 1 / 30) == 0
+
+
+def test_what_is_known_already_counts_where_it_is_worse_than_what_is_feared():
+    model = LossModel()
+    model.feed(outcomes(gilbert(0.4, 4, LITTLE_KNOWN - 1)))
+    assert model.feared(0.15) == (model.fraction, model.burst)
+
+
 def test_loss_that_begins_is_noticed_within_a_few_frames():
     model = LossModel()
     model.feed(outcomes([False] * 5000))
@@ -48,6 +85,14 @@ def test_loss_that_is_over_is_forgotten():
     model.feed(outcomes(gilbert(0.05, 1, 3000)))
     model.feed(outcomes([False] * 8000))
     assert parity_count(30, model.fraction, model.burst, 0.1, 1 / 30) == 0
+
+
+def test_what_was_lost_by_chance_at_once_is_forgotten_within_seconds():
+    model = LossModel()
+    for fates in (gilbert(0.1, 4, 6000), [True] * 60, gilbert(0.1, 4, 600, seed=3)):
+        for at in range(0, len(fates), 30):
+            model.feed(outcomes(fates[at : at + 30]))
+    assert model.fraction < 0.18
 
 
 def test_what_was_overtaken_is_not_counted_twice():
@@ -115,7 +160,7 @@ def test_never_more_than_half_but_where_losses_come_in_bursts():
         assert parity_count(packets, 0.2, 1, 0.2, 1 / 30) <= round(packets * MOST)
         assert parity_count(packets, 0.2, 5, 0.2, 1 / 30) == round(packets * MOST_BURSTS)
     assert parity_count(1, 0.01, 1, 0.1, 1 / 30) == 1
-    assert parity_count(3, 0.1, 4, 0.15, 1 / 30) == 3
+    assert parity_count(2, 0.1, 4, 0.15, 1 / 30) == 2
 
 
 def test_frames_get_smaller_with_loss_and_only_then():
@@ -139,6 +184,16 @@ def test_frames_are_held_for_a_retransmission_where_many_wait_for_one():
     assert 0.15 + 0.04 < held < 0.15 + 0.1
     assert held == pytest.approx(round(held, 2)), "it is told in hundredths"
     assert patient(late=1.0, rtt=2.0).seconds <= 0.4
+
+
+def test_the_picture_does_not_stand_still_for_as_long_as_frames_are_held():
+    patience, before = Patience(), 0.0
+    for frame in range(400):
+        patience.look(0.6 if frame < 60 else 0.0, 0.15, 0.0, frame / 30)
+        assert abs(patience.seconds - before) <= STRIDE + 1e-9
+        before = patience.seconds
+        assert frame != 60 or before > 0.2
+    assert before < 0.2
 
 
 def test_a_little_is_held_for_jitter_on_a_long_way_only():

@@ -29,6 +29,9 @@ MAX_CONTROL: Final = 512
 """Text messages waiting for a viewer that does not read, at most."""
 MAX_HANGING_UP: Final = 8
 """Peers of one viewer that are being closed at the same time, at most."""
+OFFER_FIRST: Final = 0.15
+"""Seconds, at most, that pictures wait for an offer that is being made: where TCP crawls, an offer behind a picture
+comes a second later, and the video with it."""
 GOODBYE: Final = 5.0
 """Seconds a viewer has to take its goodbye; then it is cut off."""
 
@@ -67,6 +70,8 @@ class Connection:
         self._chunks: deque[tuple[int, int, bytes]] = deque()
         """(subscription, index in its unit, message)"""
         self._ready = asyncio.Event()
+        self._offering: asyncio.TimerHandle | None = None
+        """While it is set, pictures wait."""
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing: tuple[int, str] | None = None
@@ -138,8 +143,9 @@ class Connection:
             self._detach(sub)
         self._hang_up()
         self._chunks.clear()
-        if self._timer:
-            self._timer.cancel()
+        for timer in (self._timer, self._offering):
+            if timer:
+                timer.cancel()
 
     # Effects
 
@@ -172,6 +178,8 @@ class Connection:
                 self._hang_up()
             case s.MakeOffer() | s.SetAnswer() | s.AddCandidate():
                 if runner := self._runner:
+                    if isinstance(effect, s.MakeOffer):
+                        self._hold_pictures()
                     runner.do(self._negotiate(runner, effect))
 
     def _attach(self, effect: s.Attach) -> None:
@@ -251,6 +259,16 @@ class Connection:
             self._spawn(self._runner.close())
             self._runner = None
 
+    def _hold_pictures(self) -> None:
+        if self._offering is None:
+            self._offering = asyncio.get_running_loop().call_later(OFFER_FIRST, self._release_pictures)
+
+    def _release_pictures(self) -> None:
+        if self._offering is not None:
+            self._offering.cancel()
+            self._offering = None
+            self._ready.set()
+
     async def _negotiate(self, runner: PeerRunner, effect: s.Effect) -> None:
         try:
             match effect:
@@ -269,6 +287,9 @@ class Connection:
             # aiortc meets whatever a browser may say; the viewer gets another way, the log gets the trace.
             log.exception("negotiation failed")
             self._feed(s.PeerFailed(runner.number, "negotiation failed at the server"))
+        finally:
+            if isinstance(effect, s.MakeOffer):
+                self._release_pictures()
 
     def _on_peer(self, number: int, event: PeerEvent) -> None:
         runner = self._runner
@@ -309,7 +330,7 @@ class Connection:
         try:
             while await self._ready.wait():
                 self._ready.clear()
-                while self._control or self._chunks:
+                while self._control or (self._chunks and not self._offering):
                     if self._control:
                         await self._socket.send_text(self._control.popleft())
                     else:

@@ -116,6 +116,11 @@ class Estimator:
         """Seconds, with the time that the viewer holds feedback back."""
         return self._rtt
 
+    @property
+    def known_until(self) -> float:
+        """When the newest packet left that is known to have arrived."""
+        return self._newest_sent_at
+
     def target(self, now: float) -> float:
         """What to send: the estimate, or less for as long as a queue of our own has to empty."""
         rate, queue = self.bits_per_second, self._delay.queue
@@ -148,6 +153,9 @@ class Estimator:
         arrivals.sort(key=lambda arrival: arrival[0])
         if not outcomes:
             return
+        for outcome in outcomes:
+            if outcome.arrived_at is None and outcome.probe is not None:
+                self._prober.lost(outcome)
         self._rtt += (max(now - max(o.sent_at for o in outcomes), 0.0) - self._rtt) / 8
         sent = self._sent.bits_per_second(now)
         self._measure(arrivals, sent, now)

@@ -35,6 +35,11 @@ NEARLY_EMPTY, LONGEST_DRAIN = 0.03, 1.0
 made; and at most until then."""
 REST = 1.5
 """Seconds without a frame after which nothing more is found out about the way: a scene at rest costs nothing."""
+DEAF, USUAL = 2.2, 0.25
+"""Times the usual time between two messages of feedback after which requests may be lost as they are, and seconds that
+this is at most."""
+OF_LATE = 8
+"""Frames that what they weigh with all that protects them is taken over: loss that begins doubles it at once."""
 MOST_LOSS = 0.25
 """Of what is sent, kept for sending it again."""
 
@@ -88,6 +93,7 @@ class Flow:
         self._told = 0
         self._told_at = -NEVER
         self._payload, self._wire = 9_500.0, 10_000.0
+        self._heard_at, self._heard_every = NEVER, 0.1
         self.robbed: set[int] = set()
         """SSRCs of which packets were thrown out. Whoever makes up for them by a keyframe takes them off."""
         self.pad: Callable[[int], Draft | None] = lambda octets: None
@@ -130,12 +136,22 @@ class Flow:
 
     def parity_count(self, packets: int, rtt: float, interval: float) -> int:
         """Parities for a frame of so many packets; see `protection.parity_count`."""
-        return parity_count(packets, self._losses.fraction, self._losses.burst, rtt, interval)
+        count = parity_count(packets, *self._losses.feared(rtt), rtt, interval)
+        # A frame that is refused costs more than one that waits for a repair.
+        return round(count * min(1.0, 2 * self._pacer.room))
 
     @property
     def loses_repairs(self) -> bool:
         """Whether so much is lost that a repair should leave twice."""
         return self._losses.fraction > MUCH
+
+    def unheard(self, now: float) -> float | None:
+        """Since when nothing is known of what left, if feedback is overdue where much is lost: a viewer that lacks
+        something cannot say so."""
+        if not self.loses_repairs or self._pacer.room < 0.5:
+            return None
+        overdue = now - self._heard_at > DEAF * self._heard_every
+        return self._estimator.known_until if overdue else None
 
     def lateness(self, packets: int, count: int, rtt: float, interval: float) -> float:
         """Of frames of so many packets and parities; see `protection.lateness`."""
@@ -150,8 +166,8 @@ class Flow:
         payload = sum(draft.octets for draft in drafts)
         everything = [*drafts, *parities]
         wire = sum(draft.octets for draft in everything) + len(everything) * OVERHEAD
-        self._payload += (payload - self._payload) / 32
-        self._wire += (wire - self._wire) / 32
+        self._payload += (payload - self._payload) / OF_LATE
+        self._wire += (wire - self._wire) / OF_LATE
         if self._pacer.passes(wire, interval, now):
             self._leave([(draft, None) for draft in everything], now)
         else:
@@ -222,6 +238,9 @@ class Flow:
             outcomes = self._ledger.feed(fci)
         except MalformedFeedback:
             return
+        if now > self._heard_at:
+            self._heard_every += (min(now - self._heard_at, USUAL) - self._heard_every) / 8
+        self._heard_at = now
         self._estimator.feed(outcomes, now)
         if self._estimator.collapsed:
             # Whatever waits, here or there, or is lost of it, keeps out the keyframe that makes it needless.
@@ -253,7 +272,8 @@ class Flow:
 
     def _tell(self, now: float) -> None:
         usable = self._estimator.target(now) * self._payload / self._wire
-        estimate = int(min(usable * (1 - min(self._losses.fraction, MOST_LOSS)), self._most(self._losses.fraction)))
+        repairs = self._losses.fraction * (2 if self.loses_repairs else 1)
+        estimate = int(min(usable * (1 - min(repairs, MOST_LOSS)), self._most(self._losses.fraction)))
         since = now - self._told_at
         fell = estimate < self._told * (1 - MATTERS)
         rose = estimate > self._told * (1 + MATTERS) and since >= INTERVAL

@@ -89,6 +89,16 @@ class History:
         self._resent[number] = resends + 1, now
         return self._units[at].packet(number)
 
+    def since(self, when: float) -> list[int]:
+        """Numbers of the packets of all units that left after a moment, the oldest first."""
+        units = [unit for unit in self._units if unit.sent_at > when]
+        return [(unit.first + index) & 0xFFFF for unit in units for index in range(len(unit.payloads))]
+
+    def before(self, sequence: int) -> float:
+        """When the newest unit left before the one that begins with a packet; long ago if there is none."""
+        first = self._next - ((self._next - sequence) & 0xFFFF)
+        return next((unit.sent_at for unit in reversed(self._units) if unit.first < first), float("-inf"))
+
     def filler(self, newest: int = 16) -> Sent | None:
         """The longest of the newest packets: what to send again if only its length matters, as it may yet
         repair a loss that nobody has noticed."""

@@ -26,6 +26,9 @@ MAX_TRUSTED = 64
 GATHER_TIMEOUT = 3
 """Seconds a STUN or TURN server may take before the offer goes without it."""
 LOOPBACK = ["127.0.0.1", "::1"]
+ASK_AGAIN = (0.1, 0.2, 0.3)
+"""Seconds after which a check that is not answered is sent again; the stock ones come after 0.5 and 1.5. On a way that
+loses one packet in ten, every third viewer would wait for those."""
 
 
 def private_copy(name: str, **replacements: object) -> ModuleType:
@@ -77,6 +80,29 @@ class Protocol(ice.StunProtocol):
         self.batch.close()
         super().connection_lost(exc)
 
+    async def request(
+        self,
+        request: Message,
+        addr: tuple[str, int],
+        integrity_key: bytes | None = None,
+        retransmissions: int | None = None,
+    ) -> tuple[Message, tuple[str, int]]:
+        loop, asked_at = asyncio.get_running_loop(), asyncio.get_running_loop().time()
+        # Where its caller wants no retransmissions it asks again by itself.
+        delays = ASK_AGAIN if retransmissions is None else ()
+        timers = [loop.call_later(delay, self._ask_again, request, addr) for delay in delays]
+        try:
+            answer = await super().request(request, addr, integrity_key, retransmissions)
+        finally:
+            for timer in timers:
+                timer.cancel()
+        self.receiver.measured(loop.time() - asked_at)
+        return answer
+
+    def _ask_again(self, request: Message, addr: tuple[str, int]) -> None:
+        if not self.transport.is_closing():
+            self.send_stun(request, addr)
+
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
         assert isinstance(data, bytes), "a datagram socket reads bytes"
         # RFC 7983 §7: the first byte tells STUN, DTLS and SRTP apart; nothing else is ours.
@@ -102,6 +128,10 @@ class Connection(ice.Connection):
 
     heard = False
     """Set by every datagram of the viewer; whoever watches clears it."""
+    rtt: float | None = None
+    """Seconds, the shortest that a check took; None until one was answered."""
+    sent = b""
+    """What `send` was handed last."""
 
     def __init__(
         self, *, transport_policy: aioice.TransportPolicy = aioice.TransportPolicy.ALL, **options: Any
@@ -112,6 +142,14 @@ class Connection(ice.Connection):
         self.sockets: set[Protocol] = set()
         """All that are open. aioice's own list lacks those of a gathering that was cancelled."""
         self._ended = False
+
+    async def send(self, data: bytes) -> None:
+        self.sent = data
+        await super().send(data)
+
+    def measured(self, seconds: float) -> None:
+        """A check was answered after so long; one that was sent again may have been answered sooner than it seems."""
+        self.rtt = seconds if self.rtt is None else min(self.rtt, seconds)
 
     def opened(self, protocol: Protocol) -> None:
         """A socket of ours is there; perhaps too late."""

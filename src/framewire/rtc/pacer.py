@@ -76,6 +76,11 @@ class Pacer(Generic[T]):
         self._full = self._debt > (most * ROOM if self._full else most)
         return not self._full
 
+    @property
+    def room(self) -> float:
+        """What is left of the debt that frames may make, 0 to 1, as of the last look."""
+        return max(1 - self._debt / (DEBT * self._estimate), 0.0)
+
     def push(self, packets: Iterable[tuple[T, int]], interval: float, now: float) -> None:
         """Take in a frame's packets, each with its octets; frames come about ``interval`` seconds apart."""
         packets = list(packets)

@@ -24,7 +24,8 @@ from framewire.rtc.events import (
 from framewire.rtc.flow import Flow
 from framewire.rtc.intake import MAX_CANDIDATES, clean_answer, usable_candidate
 from framewire.rtc.packets import TRANSPORT_CC, Draft, PackedUnit
-from framewire.rtc.sender import NEVER, Origin, SenderParameters, UnitSender
+from framewire.rtc.repairs import Origin
+from framewire.rtc.sender import NEVER, SenderParameters, UnitSender
 from framewire.rtc.stack import Connection, Protocol, Slot, State
 
 __all__ = [
@@ -170,7 +171,7 @@ class Peer:
         now = self._now()
         if TRANSPORT_CC in parameters.extensions:
             self._flow.control(now)
-        slot.unit_sender.start(parameters, now)
+        slot.unit_sender.start(parameters, now, slot.transport.rtt)
         self._schedule()
 
     def _pad(self, octets: int) -> Draft | None:

@@ -70,6 +70,13 @@ class _Trace:
         self.probe = probe
         self.begun_at = now
         self.arrived: list[Outcome] = []
+        self.lost = 0
+        """Octets."""
+
+    @property
+    def torn(self) -> bool:
+        """Whether so much of it is lost that it cannot tell anything any more."""
+        return self.lost > (1 - COMPLETE) * self.probe.octets
 
     def rates(self, spread: float) -> tuple[float, float] | None:
         """Bits a second at which the probe left and at which it arrived; None as long as it cannot be told.
@@ -126,7 +133,7 @@ class Prober:
         """The probe to send now, if one is due; ``goal`` bits a second would be enough for anything, and delays vary
         by ``spread`` seconds."""
         trace = self._trace
-        if trace is not None and now - trace.begun_at > PATIENCE:
+        if trace is not None and (trace.torn or now - trace.begun_at > PATIENCE):
             self._trace, self.due_at = None, now
         if self._trace is not None or now < self.due_at or not calm:
             return None
@@ -146,6 +153,11 @@ class Prober:
         """A packet of a probe arrived."""
         if self._trace is not None and self._trace.probe.number == packet.probe:
             self._trace.arrived.append(packet)
+
+    def lost(self, packet: Outcome) -> None:
+        """A packet of a probe is lost: on a way that loses much, another is sent at once instead of waiting for it."""
+        if self._trace is not None and self._trace.probe.number == packet.probe:
+            self._trace.lost += packet.size
 
     def result(self, now: float, spread: float) -> Found | None:
         """What the newest probe has found, once, when it is known."""

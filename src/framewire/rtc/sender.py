@@ -15,9 +15,9 @@ from framewire.rtc import rtcp
 from framewire.rtc.events import KeyframeWanted, PeerStats
 from framewire.rtc.fec import Protected, fec_payload
 from framewire.rtc.flow import Flow
-from framewire.rtc.history import History, Sent
 from framewire.rtc.packets import Draft, Extensions, PackedUnit
 from framewire.rtc.protection import Patience
+from framewire.rtc.repairs import Origin, Repairs
 
 MAX_QUEUED = 2
 """Units that may wait for the socket. A third is dropped: late, it is worth less than the next in time."""
@@ -30,14 +30,14 @@ ROOM_CHECK = 0.01
 """Seconds between two looks whether there is room again for a sender that has sent more than the way takes."""
 MAX_INTERVAL = 0.1
 """Seconds between two frames that still are motion."""
-PADDING = 255
-"""Octets, as much as one packet can hold (RFC 3550 §5.1)."""
 
 REST, INSISTS = 2.0, 1.0
 """Seconds without a unit after which a viewer that asks for a keyframe has only waited for long (libwebrtc: three
 seconds); one that lacks something does so several times a second."""
 LATER = 1.5
 """Intervals that a viewer must hold frames back for parities to be of use that come with the next frame."""
+INSISTENT = 0.6
+"""Of the round trip: who asks again so long after an answer gets another, where repairs are lost like all else."""
 FARTHEST = 0x4000
 """Packets for which a keyframe is remembered: more than are kept for sending again."""
 
@@ -54,14 +54,6 @@ class Outlet(Protocol):
     def idle(self) -> bool:
         """Whether the socket took everything it was handed."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where an RTP stream begins."""
-
-    ssrc: int
-    sequence: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +88,13 @@ class UnitSender:
         self.stats = PeerStats()
         self.deadline = NEVER
         self._sequence = media.sequence
-        self._rtx_ssrc, self._rtx_sequence = rtx.ssrc, rtx.sequence
+        self._repairs = Repairs(rtx)
         self._fec_ssrc, self._fec_sequence = fec.ssrc, fec.sequence
         self._flow = flow
         self._outlet = outlet
         self._on_event = on_event
         self._parameters: SenderParameters | None = None
         self._extensions = Extensions({}, "")
-        self._history = History()
         self._time_us = -1
         self._timestamp = 0
         self._needs_keyframe = True
@@ -112,7 +103,6 @@ class UnitSender:
         self._sent_at = self._requested_at = -NEVER
         self._interval = 1 / 30
         self._keyframe_at = media.sequence
-        self._copies: list[Sent] = []
         self._late_parities: list[bytes] = []
         self._patience = Patience(hold)
         self._held = 0.0
@@ -123,19 +113,22 @@ class UnitSender:
     def started(self) -> bool:
         return self._parameters is not None
 
-    def start(self, parameters: SenderParameters, now: float) -> None:
-        """Begin: ask for the keyframe that everything waits for."""
+    def start(self, parameters: SenderParameters, now: float, rtt: float | None = None) -> None:
+        """Begin: ask for the keyframe that everything waits for. ``rtt``: seconds of round trip, where they are known
+        before the viewer reports."""
         self._parameters = parameters
-        self._extensions = Extensions(parameters.extensions, parameters.mid)
+        self.stats = replace(self.stats, rtt_s=rtt)
+        self._extensions = self._repairs.extensions = Extensions(parameters.extensions, parameters.mid)
+        self._repairs.payload_type = parameters.rtx_payload_type
         self._ask(now)
 
     def stop(self) -> None:
         """Send nothing more. The next offer tells the viewer; an RTCP BYE would end a stock aiortc receiver
         for good, and its slot with it."""
         self._parameters = None
-        self._history.clear()
-        self._copies, self._late_parities = [], []
-        for ssrc in (self.ssrc, self._rtx_ssrc, self._fec_ssrc):
+        self._repairs.clear()
+        self._late_parities = []
+        for ssrc in (self.ssrc, self._repairs.ssrc, self._fec_ssrc):
             self._flow.forget(ssrc)
         self.deadline = NEVER
 
@@ -160,7 +153,8 @@ class UnitSender:
         if not self._flow.admits(now):
             # A keyframe is of no use before there is room for it.
             self._needs_keyframe = True
-            self._copies, self._late_parities = [], []
+            self._repairs.forget_copies()
+            self._late_parities = []
             return False
         self._make_up()
         if self._outlet.idle():
@@ -199,7 +193,7 @@ class UnitSender:
         if packed.unit.keyframe:
             self._keyframe_at = first
             # Made needless by it, and it wants the room.
-            self._copies.clear()
+            self._repairs.forget_copies()
         elif (first - self._keyframe_at) & 0xFFFF > FARTHEST:
             # Half a circle on, what comes after it would seem to come before.
             self._keyframe_at = (first - FARTHEST) & 0xFFFF
@@ -208,13 +202,14 @@ class UnitSender:
             Draft(kind, index == count - 1, (first + index) & 0xFFFF, timestamp, ssrc, extensions, payload)
             for index, payload in enumerate(packed.payloads)
         ]
-        self._history.add(first, timestamp, packed.payloads, now)
+        self._repairs.add(first, timestamp, packed.payloads, now)
         self._sequence = (first + count) & 0xFFFF
         interval = self._measured_interval(now)
         late = self._waiting_parities()
         parities = self._protection(packed, first, parameters, interval, now)
         self._flow.send(drafts, [*late, *parities], interval, now)
-        self._send_copies(parameters, now)
+        self._flow.repair(self._repairs.copies(), now)
+        self._repair_unasked(first, now)
         self._queued += 1
         self._probes_left = PROBES
         self._probe_at = now + PROBES[0]
@@ -255,6 +250,7 @@ class UnitSender:
         if self._patience.seconds != self._held:
             self._held = self._patience.seconds
             self._extensions = Extensions(parameters.extensions, parameters.mid, self._held)
+            self._repairs.extensions = self._extensions
 
     def _parity_packets(self, payloads: Sequence[bytes], parameters: SenderParameters) -> list[Draft]:
         kind, first = parameters.fec_payload_type, self._fec_sequence
@@ -266,13 +262,16 @@ class UnitSender:
             for index, payload in enumerate(payloads)
         ]
 
-    def _send_copies(self, parameters: SenderParameters, now: float) -> None:
-        """What was sent again since the last unit, once more and behind it: where much is lost in bursts, a repair is
-        lost like all else, and the next would come a round trip later."""
-        copies, self._copies = self._copies, []
-        if parameters.rtx_payload_type is not None and copies:
-            payload_type = parameters.rtx_payload_type
-            self._flow.repair([self._again(sent, payload_type) for sent in copies], now)
+    def _repair_unasked(self, newest: int, now: float) -> None:
+        """Send what is on its way once more while nothing is heard of the viewer: on a way that loses in bursts its
+        requests are lost like all else, and the picture would stand until one gets through."""
+        since = self._flow.unheard(now)
+        if since is not None:
+            self._resend(self._repairs.unasked(since, newest, now, self.stats.rtt_s or 0.0), now)
+
+    def _resend(self, again: Sequence[Draft], now: float) -> None:
+        self._flow.repair(again, now)
+        self.stats = replace(self.stats, retransmitted=self.stats.retransmitted + len(again))
 
     def _measured_interval(self, now: float) -> float:
         """Seconds between frames, as they come of late."""
@@ -341,60 +340,22 @@ class UnitSender:
             )
 
     def _repair(self, nack: rtcp.Nack, now: float) -> None:
-        if self._parameters is None or self._parameters.rtx_payload_type is None:
-            # A viewer without RTX asks for a keyframe when it cannot go on. The packet itself cannot go
-            # again: its send time differs, and one SRTP index must never protect two texts (RFC 3711 §9.1).
-            return
-        if self._needs_keyframe or not self._flow.admits(now):
+        if not self.started or self._needs_keyframe or not self._flow.admits(now):
             # More would only be lost like those before; a keyframe will make it needless.
             return
-        payload_type = self._parameters.rtx_payload_type
         # The viewer asks again after a round trip, and knows of no queue that the answer waits in.
-        rtt = (self.stats.rtt_s or 0.0) + self._flow.delay()
-        found = [self._history.resend(sequence, now, rtt) for sequence in self._needed(nack)]
-        repaired = [sent for sent in found if sent is not None]
-        again = [self._again(sent, payload_type) for sent in repaired]
-        self._flow.repair(again, now)
-        if self._flow.loses_repairs:
-            self._copies += repaired
-        self.stats = replace(
-            self.stats,
-            nacks=self.stats.nacks + len(nack.sequences),
-            retransmitted=self.stats.retransmitted + len(again),
-        )
+        rtt, lossy = (self.stats.rtt_s or 0.0) + self._flow.delay(), self._flow.loses_repairs
+        # It does so a little sooner than an answer can be there: refused, it would wait for as long once more.
+        again = self._repairs.asked(self._needed(nack), now, rtt * INSISTENT if lossy else rtt, twice=lossy)
+        if self._repairs.payload_type is not None:
+            self.stats = replace(self.stats, nacks=self.stats.nacks + len(nack.sequences))
+        self._resend(again, now)
 
     def _needed(self, nack: rtcp.Nack) -> list[int]:
         """What is not made needless by a keyframe after it. Where much is lost at once, all of it asked for again
         would keep the keyframe out that ends the need."""
         return [number for number in nack.sequences if (number - self._keyframe_at) & 0xFFFF < 0x8000]
 
-    def _again(self, sent: Sent, payload_type: int) -> Draft:
-        """The packet as a retransmission (RFC 4588 §4)."""
-        return self._rtx(payload_type, sent, sent.sequence.to_bytes(2) + sent.payload)
-
-    def _rtx(self, payload_type: int, sent: Sent, payload: bytes, padding: int = 0) -> Draft:
-        sequence, self._rtx_sequence = self._rtx_sequence, (self._rtx_sequence + 1) & 0xFFFF
-        return Draft(
-            payload_type,
-            sent.marker,
-            sequence,
-            sent.timestamp,
-            self._rtx_ssrc,
-            self._extensions,
-            payload,
-            padding,
-        )
-
     def pad(self, octets: int) -> Draft | None:
-        """A packet of about so many octets, or fewer, that tells the viewer nothing new: sent for its length.
-
-        Only where retransmissions are negotiated, as their SSRC may have packets that repeat and packets that
-        are nothing but padding; and only once there is something to repeat.
-        """
-        sent = self._history.filler()
-        if self._parameters is None or self._parameters.rtx_payload_type is None or sent is None:
-            return None
-        payload_type = self._parameters.rtx_payload_type
-        if len(sent.payload) > min(PADDING, octets):
-            return self._again(sent, payload_type)
-        return self._rtx(payload_type, sent, b"", padding=max(min(PADDING, octets), 1))
+        """A packet of about so many octets, or fewer, that tells the viewer nothing new: sent for its length."""
+        return self._repairs.pad(octets) if self.started else None

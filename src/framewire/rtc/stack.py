@@ -8,6 +8,7 @@ process keep theirs.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
@@ -54,6 +55,9 @@ H264_444 = {**H264, "profile-level-id": "f40034"}
 FMTP: dict[VideoCodec, dict[str, str]] = {"h264_444": H264_444, "h264": H264, "vp8": {}}
 FEC = "video/flexfec-03"
 FEC_PAYLOAD_TYPE = 101
+AGAIN = (0.04, 0.12, 0.25, 0.45, 0.7)
+"""Seconds after which handshake messages are sent again that nothing has answered; OpenSSL's own timer waits for a
+second, and does not listen to a viewer that repeats itself."""
 REPAIR_WINDOW: ParametersDict = {"repair-window": "10000000"}
 """Microseconds (draft-ietf-payload-flexible-fec-scheme-03 §5.1); browsers ask for it and look no further."""
 EXTENSIONS = [MID, ABS_SEND_TIME, PLAYOUT_DELAY]
@@ -108,6 +112,29 @@ class _Transport(RTCDtlsTransport):
 
     on_feedback: Callable[[rtcp.Feedback], None]
     _cipher: Cipher | None = None
+    _repeats: tuple[asyncio.TimerHandle, ...] = ()
+
+    async def _write_ssl(self) -> None:
+        """Send what OpenSSL has to say, and in the handshake say it again before long.
+
+        As it was, bit by bit: the viewer drops a record whose number it has seen (RFC 6347 §4.1.2.6), so that only
+        what was lost is news to it. The last message has no answer; what follows it cannot be read without."""
+        connection = self.connection
+        connection.sent = b""
+        await super()._write_ssl()
+        if connection.sent and self.state == "connecting":
+            self._cancel_repeats()
+            loop = asyncio.get_running_loop()
+            self._repeats = tuple(loop.call_later(delay, self.transmit, [connection.sent]) for delay in AGAIN)
+
+    def _cancel_repeats(self) -> None:
+        for repeat in self._repeats:
+            repeat.cancel()
+        self._repeats = ()
+
+    async def stop(self) -> None:
+        self._cancel_repeats()
+        await super().stop()
 
     async def _handle_rtcp_data(self, data: bytes) -> None:
         for feedback in rtcp.parse(data):
@@ -135,6 +162,11 @@ class _Transport(RTCDtlsTransport):
 
     def idle(self) -> bool:
         return self.connection.flushed()
+
+    @property
+    def rtt(self) -> float | None:
+        """Seconds, as ICE has measured it."""
+        return self.connection.rtt
 
 
 class Slot:
