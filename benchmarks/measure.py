@@ -23,6 +23,7 @@ import numpy as np
 import psutil
 
 from benchmarks import probe
+from benchmarks.browser import Browser, Page, launched
 from benchmarks.contents import clip_path, position
 from benchmarks.link import Place, place_for
 from benchmarks.numbers import NAN, REST, Look, Outcome, Tally, coloured, follow, psnr, rest, tally, watch
@@ -212,9 +213,7 @@ def pace(fps: float, seconds: float) -> float:
 
 
 @contextlib.asynccontextmanager
-async def _browser(place: Place, folder: Path, url: str) -> AsyncIterator[Any]:
-    from playwright.async_api import async_playwright
-
+async def _browser(place: Place, folder: Path, url: str) -> AsyncIterator[Browser]:
     launcher = folder / "chromium"
     prefix = " ".join(place.viewer_prefix)
     launcher.write_text(f'#!/bin/sh\nexec {prefix} {CHROMIUM} "$@"\n')
@@ -222,22 +221,14 @@ async def _browser(place: Place, folder: Path, url: str) -> AsyncIterator[Any]:
     # WebCodecs wants a secure context; inside the namespaces there is no localhost between the two ends.
     origins = [f"http://{place.host}:{port}" for port in (PORT, PORT + 1)]
     flags = [*FLAGS, f"--unsafely-treat-insecure-origin-as-secure={','.join(origins)}"]
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=str(launcher), args=flags, handle_sigint=False)
-        try:
-            yield browser
-        finally:
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(browser.close(), 10)
+    async with launched(launcher, flags) as browser:
+        yield browser
 
 
-async def _open(browser: Any, scenario: Scenario, url: str) -> Any:
-    size = {"width": scenario.width, "height": scenario.height}
-    page = await (await browser.new_context(viewport=size, screen=size)).new_page()
+async def _open(browser: Browser, scenario: Scenario, url: str) -> Page:
     # Frames of a page that is still loading count as well.
-    await page.add_init_script(f"addEventListener('DOMContentLoaded', () => ({probe.SCRIPT.strip()})(null))")
-    await page.goto(url, wait_until="commit")
-    return page
+    script = f"addEventListener('DOMContentLoaded', () => ({probe.SCRIPT.strip()})(null))"
+    return await browser.open(url, scenario.width, scenario.height, script)
 
 
 async def _first_picture(page: Any, seen: list[probe.Sighting], publisher: Publisher) -> None:
@@ -289,7 +280,7 @@ async def _still(page: Any, publisher: Publisher) -> list[tuple[float, bytes]]:
 
 async def _picture(page: Any) -> tuple[float, bytes]:
     """What the page shows now as PNG, and when that was there."""
-    png: bytes = await page.screenshot(type="png")
+    png: bytes = await page.screenshot()
     return time.time(), png
 
 

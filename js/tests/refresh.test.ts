@@ -1,4 +1,4 @@
-// One paint between two refreshes, and no waiting for a screen that has none. Must not know pictures.
+// Painting in the screen's refreshes, one call in each, and no waiting for a screen that has none. Must not know pictures.
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Refresh } from "../src/worker/refresh";
 
@@ -15,18 +15,28 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test("what is painted waits for the refresh that shows it, and then goes on", () => {
+test("whoever waits is called once, in the refresh itself", () => {
   const then = vi.fn();
   const refresh = new Refresh(then);
-  expect(refresh.waiting).toBe(false);
   refresh.wait();
   refresh.wait();
-  expect(refresh.waiting).toBe(true);
   expect(frames).toHaveLength(1);
+  expect(then).not.toHaveBeenCalled();
   frames[0]?.();
-  expect(refresh.waiting).toBe(false);
+  expect(then).toHaveBeenCalledTimes(1);
   vi.runAllTimers();
   expect(then).toHaveBeenCalledTimes(1);
+});
+
+test("what waits again from within a refresh gets the next one", () => {
+  const then = vi.fn(() => then.mock.calls.length === 1 && refresh.wait());
+  const refresh = new Refresh(then);
+  refresh.wait();
+  frames[0]?.();
+  expect(then).toHaveBeenCalledTimes(1);
+  expect(frames).toHaveLength(2);
+  frames[1]?.();
+  expect(then).toHaveBeenCalledTimes(2);
 });
 
 test("a page without refreshes does not stop it, and one that comes late does not count for the next", () => {
@@ -34,17 +44,20 @@ test("a page without refreshes does not stop it, and one that comes late does no
   const refresh = new Refresh(then);
   refresh.wait();
   vi.runAllTimers();
-  expect(refresh.waiting).toBe(false);
+  expect(then).toHaveBeenCalledTimes(1);
   refresh.wait();
   frames[0]?.();
-  expect(refresh.waiting).toBe(true);
+  expect(then).toHaveBeenCalledTimes(1);
   frames[1]?.();
   expect(then).toHaveBeenCalledTimes(2);
 });
 
-test("a thread that knows no refreshes paints as it comes", () => {
+test("a thread that knows no refreshes takes its next turn", () => {
   vi.stubGlobal("requestAnimationFrame", undefined);
-  const refresh = new Refresh(vi.fn());
+  const then = vi.fn();
+  const refresh = new Refresh(then);
   refresh.wait();
-  expect(refresh.waiting).toBe(false);
+  expect(then).not.toHaveBeenCalled();
+  vi.advanceTimersByTime(0);
+  expect(then).toHaveBeenCalledTimes(1);
 });

@@ -254,6 +254,7 @@ def test_what_a_queue_threw_away_before_it_was_known_is_no_trait_of_the_way():
 
     for count in range(5):
         message(count, 50.2, [True, False, False, True])
-    assert flow.parity_count(4, 0.1, 1 / 30) > 0 and flow.loses_repairs
+    assert flow.parity_count(4, 0.1, 1 / 30) > 0 and flow.loses_repairs and not flow.forgiven
     message(5, 50.02, [True] * 4)
-    assert flow.parity_count(4, 0.1, 1 / 30) == 0 and not flow.loses_repairs
+    assert not flow.loses_repairs and flow.lateness(4, 0, 0.1, 1 / 30) == 0
+    assert flow.forgiven == 1

@@ -229,3 +229,12 @@ def test_a_lucky_moment_is_no_end_of_loss(fraction, burst):
         model.feed(outcomes([fate]))
         lows.append(model.fraction)
     assert sorted(lows[5000:])[len(lows) // 20] > fraction / 4
+
+
+def test_a_delay_that_was_asked_for_by_mistake_goes_at_once_and_step_by_step():
+    patience = patient(late=0.6, rtt=0.15)
+    before = patience.seconds
+    patience.forget()
+    patience.look(0.0, 0.15, 0.0, 5.01)
+    assert before - STRIDE - 1e-9 <= patience.seconds < before
+    assert patient(late=0.0, rtt=0.15, patience=patience, since=5.02, seconds=1.5).seconds == 0

@@ -1,6 +1,7 @@
 // Binary messages to pictures: assembles units, decodes only the newest, paints it in every view that wants it.
 // Must not know why a view wants it; the session is told what came and what was painted.
 
+import { Cadence } from "../core/cadence";
 import type { FrameProof, FromWorker, SessionInput } from "../core/ports";
 import { Assembler, type Unit } from "../core/units";
 import { type ChunkHeader, isDelta, isLossless } from "../core/wire";
@@ -19,7 +20,8 @@ export interface FramesPorts {
 
 interface Lossless {
   readonly unpacker: Unpacker;
-  /** Received and not unpacked yet: a whole picture and its deltas, or deltas alone. Only the newest is shown. */
+  readonly cadence: Cadence;
+  /** Received and not unpacked yet, oldest first. */
   pending: Unit[];
   /** What was painted last, for a view that comes later; the unpacker owns its memory. */
   shown: Shown | undefined;
@@ -35,15 +37,12 @@ export class Frames {
   private readonly lossless = new Map<number, Lossless>();
   private readonly coded = new Map<number, CodedStream>();
   private readonly proofs = new Map<number, FrameProof[]>();
-  private readonly turn = new MessageChannel();
-  private turn_due = false;
   private native: Native | undefined;
   private readonly refresh = new Refresh(() => this.decodePending());
   private warnings = 0;
   private proofs_timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly ports: FramesPorts) {
-    this.turn.port1.onmessage = () => this.decodePending();
     void startNative().then((native) => {
       this.native = native;
     });
@@ -101,28 +100,30 @@ export class Frames {
     this.ports.post({ type: "captured", request, image });
   }
 
-  /** Decoding waits for a turn of the event loop, so that frames already received overtake it. */
+  /** Unpacking waits for the refresh that shows it: what is overtaken by then costs no more than its tiles. */
   private keep(unit: Unit): void {
     const { stream } = unit.header;
-    const entry = this.lossless.get(stream) ?? { unpacker: new Unpacker(), pending: [], shown: undefined };
+    const entry = this.lossless.get(stream) ?? { unpacker: new Unpacker(), cadence: new Cadence(), pending: [], shown: undefined };
     this.lossless.set(stream, entry);
-    if (entry.pending.length > 0) this.ports.feed({ type: "dropped", stream, lossless: true });
-    if (!isDelta(unit.header)) for (const old of entry.pending.splice(0)) old.release();
+    // One picture may be shown before the newest; those before a whole one and beyond that are of no use.
+    if (!isDelta(unit.header) && entry.pending.length > 1) this.drop(entry.pending.splice(0));
     entry.pending.push(unit);
-    if (this.turn_due || this.refresh.waiting) return;
-    this.turn_due = true;
-    this.turn.port2.postMessage(null);
+    this.refresh.wait();
   }
 
   private decodePending(): void {
-    this.turn_due = false;
     for (const [stream, entry] of this.lossless) {
-      const units = entry.pending.splice(0);
+      const units = entry.pending.splice(0, entry.cadence.take(entry.pending.length));
       if (units.length > 0) this.showLossless(stream, entry, units);
+      if (entry.pending.length > 0) this.refresh.wait();
     }
   }
 
-  private showLossless(stream: number, entry: Lossless, units: readonly Unit[]): void {
+  /** Takes units in order and shows the picture of the last. */
+  private showLossless(stream: number, entry: Lossless, all: readonly Unit[]): void {
+    const whole = Math.max(0, all.findLastIndex((unit) => !isDelta(unit.header)));
+    this.drop(all.slice(0, whole));
+    const units = all.slice(whole);
     const views = this.ports.targets(stream, true);
     const lost = !entry.unpacker.whole && units[0] !== undefined && isDelta(units[0].header);
     if (views.length === 0 || lost) {
@@ -130,14 +131,21 @@ export class Frames {
       for (const unit of units) unit.release();
       return entry.unpacker.forget();
     }
+    for (const _ of units.slice(1)) this.ports.feed({ type: "dropped", stream, lossless: true });
     const unpacked = entry.unpacker.unpack(units, this.native);
     if (!unpacked.ok) return this.mismatched(stream, entry, unpacked.why);
     entry.shown = unpacked;
     const { time_us, frame, checksum } = unpacked.header;
     const painted = views.filter((view) => this.painters.get(view)?.paint(unpacked));
-    if (painted.length > 0) this.refresh.wait();
     if (painted.length > 0) this.ports.feed({ type: "painted", stream, lossless: true, views: painted, time_us });
     for (const view of painted) this.prove(view, [frame, checksum]);
+  }
+
+  private drop(units: readonly Unit[]): void {
+    for (const unit of units) {
+      this.ports.feed({ type: "dropped", stream: unit.header.stream, lossless: true });
+      unit.release();
+    }
   }
 
   private mismatched(stream: number, entry: Lossless, why: string): void {

@@ -1,4 +1,4 @@
-// The screen's next refresh: a picture painted twice between two of them was painted once for nobody.
+// The screen's next refresh: what is painted in it is what it shows; painted before, it may be painted over unseen.
 // Must not know what is painted.
 
 /** A page that is not looked at has no refreshes; nothing waits longer for one. */
@@ -12,29 +12,25 @@ export class Refresh {
   private count = 0;
   private settled = 0;
 
-  /** `then` is called after each refresh that somebody waited for. */
+  /** `then` is called in each refresh that somebody waits for. */
   constructor(private readonly then: () => void) {}
 
-  /** Whether what was painted last may not have been seen yet. */
-  get waiting(): boolean {
-    return this.count !== this.settled;
-  }
-
-  /** Something was painted. */
+  /** There is something to paint. */
   wait(): void {
-    const screen = globalThis as Screen;
-    if (this.waiting || screen.requestAnimationFrame === undefined) return;
+    if (this.count !== this.settled) return;
     this.count += 1;
     const mine = this.count;
-    const timer = setTimeout(() => this.over(mine), PATIENCE_MS);
-    screen.requestAnimationFrame(() => {
+    const screen = globalThis as Screen;
+    // A thread that knows no refreshes takes the next turn, so that frames already received come first.
+    const timer = setTimeout(() => this.over(mine), screen.requestAnimationFrame === undefined ? 0 : PATIENCE_MS);
+    screen.requestAnimationFrame?.(() => {
       clearTimeout(timer);
       this.over(mine);
     });
   }
 
   private over(which: number): void {
-    if (which !== this.count || !this.waiting) return;
+    if (which !== this.count || which === this.settled) return;
     this.settled = which;
     this.then();
   }

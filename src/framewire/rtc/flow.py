@@ -94,6 +94,8 @@ class Flow:
         self._told_at = -NEVER
         self._payload, self._wire = 9_500.0, 10_000.0
         self._heard_at, self._heard_every = NEVER, 0.1
+        self.forgiven = 0
+        """Times that what had been lost turned out to be no trait of the way: what was concluded from it is wrong."""
         self.robbed: set[int] = set()
         """SSRCs of which packets were thrown out. Whoever makes up for them by a keyframe takes them off."""
         self.pad: Callable[[int], Draft | None] = lambda octets: None
@@ -249,6 +251,7 @@ class Flow:
         # What a full queue drops is no trait of the way.
         if self._estimator.was_crowded:
             self._losses = LossModel()
+            self.forgiven += 1
         self._losses.feed([o for o in outcomes if o.probe is None and self._estimator.uncrowded(o)])
         self._steer(now)
         self._release(now)

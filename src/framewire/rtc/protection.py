@@ -171,6 +171,10 @@ class Patience:
         step = min(max(self._aim - self.seconds, -STRIDE), STRIDE)
         self.seconds = round(self.seconds + step, 3)
 
+    def forget(self) -> None:
+        """Frames were not late for what the way is like. The delay goes as it comes, step by step."""
+        self._late, self._aim, self._changed_at = 0.0, self._least, -math.inf
+
     def _wanted(self, rtt: float) -> float:
         too_late = TOO_LATE if rtt + AFTER_RTT < STANDS else TOO_LATE_FAR
         # Given up later than begun, or it would come and go.

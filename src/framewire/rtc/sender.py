@@ -105,6 +105,7 @@ class UnitSender:
         self._keyframe_at = media.sequence
         self._late_parities: list[bytes] = []
         self._patience = Patience(hold)
+        self._forgiven = flow.forgiven
         self._held = 0.0
         self._probes_left: tuple[float, ...] = ()
         self._room_at = self._probe_at = self._report_at = NEVER
@@ -227,6 +228,9 @@ class UnitSender:
         packets, rtt = len(packed.payloads), self.stats.rtt_s or 0.0
         able = parameters.fec_payload_type is not None
         count = self._flow.parity_count(packets, rtt, interval) if able else 0
+        if self._flow.forgiven != self._forgiven:
+            self._forgiven = self._flow.forgiven
+            self._patience.forget()
         self._patience.look(self._flow.lateness(packets, count, rtt, interval), rtt, self.stats.jitter_s or 0.0, now)
         if not count:
             return []

@@ -1,0 +1,176 @@
+"""A Chromium and its pages, steered through a pipe (the DevTools protocol). Must not know what is measured.
+
+Playwright could do it, but listens to the network of each page: Chromium then hands it every WebSocket message once
+more, as text, and both processors are busy with that before a fifth of a gigabit has arrived. Nobody asks here what a
+page receives, so that a page can receive as it does at its user's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+QUIET: Final = (
+    "--headless",
+    "--remote-debugging-pipe",
+    "--no-startup-window",
+    "--no-default-browser-check",
+    "--disable-breakpad",
+    "--disable-default-apps",
+    "--disable-dev-shm-usage",
+    "--disable-extensions",
+    "--disable-field-trial-config",
+    "--disable-hang-monitor",
+    "--force-color-profile=srgb",
+    "--hide-scrollbars",
+    "--mute-audio",
+    "--password-store=basic",
+)
+READ_FD, WRITE_FD = 3, 4
+"""Where a browser with ``--remote-debugging-pipe`` takes orders, and where it answers."""
+PATIENCE: Final = 30.0
+"""Seconds in which it does what it is told."""
+
+
+class BrowserGoneError(RuntimeError):
+    """It ended, or does not answer."""
+
+
+@contextlib.asynccontextmanager
+async def launched(program: Path, flags: Sequence[str]) -> AsyncIterator[Browser]:
+    """A browser with a profile of its own; both are gone afterwards."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        browser = await Browser.start([str(program), *QUIET, *flags, f"--user-data-dir={profile}"])
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+class Browser:
+    """A running one."""
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        answers: asyncio.StreamReader,
+        transport: asyncio.BaseTransport,
+        orders: int,
+    ) -> None:
+        self._process = process
+        self._answers = answers
+        self._transport = transport
+        self._orders = orders
+        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._last = 0
+        self._closed = False
+        self._reader = asyncio.create_task(self._read())
+
+    @classmethod
+    async def start(cls, command: Sequence[str]) -> Browser:
+        theirs, orders = os.pipe()
+        answers, theirs_too = os.pipe()
+        # The numbers are the protocol's: a shell puts their ends of the pipes there.
+        placed = ["bash", "-c", f'exec "$@" {READ_FD}<&{theirs} {WRITE_FD}>&{theirs_too}', "bash", *command]
+        process = await asyncio.create_subprocess_exec(
+            *placed, pass_fds=(theirs, theirs_too), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+        )
+        os.close(theirs)
+        os.close(theirs_too)
+        reader = asyncio.StreamReader(limit=1 << 26)
+        loop = asyncio.get_running_loop()
+        pipe = os.fdopen(answers, "rb")
+        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+        return cls(process, reader, transport, orders)
+
+    async def open(self, url: str, width: int, height: int, script: str) -> Page:
+        """A page of a context of its own; ``script`` runs in every document before the document's own."""
+        context = await self.order("Target.createBrowserContext")
+        size: dict[str, Any] = {"width": width, "height": height}
+        made = await self.order("Target.createTarget", url="about:blank", **context, **size, newWindow=True)
+        session = await self.order("Target.attachToTarget", targetId=made["targetId"], flatten=True)
+        page = Page(self, session["sessionId"])
+        await page.order("Page.enable")
+        screen: dict[str, Any] = {"screenWidth": width, "screenHeight": height}
+        await page.order("Emulation.setDeviceMetricsOverride", **size, **screen, deviceScaleFactor=1, mobile=False)
+        await page.order("Emulation.setFocusEmulationEnabled", enabled=True)
+        await page.order("Page.addScriptToEvaluateOnNewDocument", source=script)
+        await page.order("Page.navigate", url=url)
+        return page
+
+    async def order(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
+        """What it answers. Raises `BrowserGoneError` if that is nothing, `RuntimeError` if it is a refusal."""
+        self._last += 1
+        message = {"id": self._last, "method": method, "params": parameters}
+        answer = self._waiting[self._last] = asyncio.get_running_loop().create_future()
+        if session:
+            message["sessionId"] = session
+        try:
+            os.write(self._orders, json.dumps(message).encode() + b"\0")
+            said = await asyncio.wait_for(answer, PATIENCE)
+        except (OSError, TimeoutError) as error:
+            raise BrowserGoneError(f"the browser does not answer {method}") from error
+        if "error" in said:
+            raise RuntimeError(f"{method}: {said['error'].get('message')}")
+        result: dict[str, Any] = said["result"]
+        return result
+
+    async def close(self) -> None:
+        """Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        with contextlib.suppress(RuntimeError):
+            await self.order("Browser.close")
+        with contextlib.suppress(ProcessLookupError):
+            try:
+                await asyncio.wait_for(self._process.wait(), 5)
+            except TimeoutError:
+                self._process.kill()
+                await self._process.wait()
+        self._reader.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._reader
+        self._transport.close()
+        os.close(self._orders)
+
+    async def _read(self) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                said = json.loads((await self._answers.readuntil(b"\0"))[:-1])
+                answer = self._waiting.pop(said.get("id", 0), None)
+                if answer and not answer.done():
+                    answer.set_result(said)
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(BrowserGoneError("the browser ended"))
+
+
+class Page:
+    """One page, by the session that steers it."""
+
+    def __init__(self, browser: Browser, session: str) -> None:
+        self._browser = browser
+        self._session = session
+
+    async def order(self, method: str, **parameters: Any) -> dict[str, Any]:
+        return await self._browser.order(method, self._session, **parameters)
+
+    async def evaluate(self, function: str, argument: Any = None) -> Any:
+        """What a JavaScript function gives, once it has it. Raises `RuntimeError` where it throws."""
+        expression = f"({function.strip()})({json.dumps(argument)})"
+        said = await self.order("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        if "exceptionDetails" in said:
+            raise RuntimeError(said["exceptionDetails"].get("text", "it threw"))
+        return said["result"].get("value")
+
+    async def screenshot(self) -> bytes:
+        """What it shows, as PNG."""
+        return base64.b64decode((await self.order("Page.captureScreenshot", format="png"))["data"])

@@ -1,0 +1,38 @@
+// Which pictures are taken when several meet in a refresh. Must not know what a picture is.
+import { expect, test } from "vitest";
+import { Cadence } from "../src/core/cadence";
+
+/** So many come before each refresh; returns how many were shown, how many left out, and how many wait at the end. */
+function play(cadence: Cadence, arrivals: readonly number[]): { shown: number; left_out: number; waiting: number } {
+  let [waiting, shown, left_out] = [0, 0, 0];
+  for (const count of arrivals) {
+    waiting += count;
+    if (waiting === 0) continue;
+    const taken = cadence.take(waiting);
+    expect(taken).toBeGreaterThan(0);
+    waiting -= taken;
+    shown += 1;
+    left_out += taken - 1;
+    expect(waiting).toBeLessThanOrEqual(1);
+  }
+  return { shown, left_out, waiting };
+}
+
+test("two that meet are both shown, where the next comes later", () => {
+  expect(play(new Cadence(), [1, 2, 0, 1, 1, 2, 0, 1])).toEqual({ shown: 8, left_out: 0, waiting: 0 });
+});
+
+test("of three that meet the newest is shown, and nothing waits", () => {
+  expect(play(new Cadence(), [1, 3, 1])).toEqual({ shown: 3, left_out: 2, waiting: 0 });
+});
+
+test("a lag that does not go by itself is made up for by one picture, and only by one", () => {
+  const steady = Array.from({ length: 100 }, () => 1);
+  expect(play(new Cadence(), [2, ...steady])).toEqual({ shown: 101, left_out: 1, waiting: 0 });
+});
+
+test("twice as many as there are refreshes: each shows one that is at most a refresh old", () => {
+  const { shown, left_out, waiting } = play(new Cadence(), Array.from({ length: 50 }, () => 2));
+  expect(shown).toBe(50);
+  expect(left_out + waiting).toBe(50);
+});
