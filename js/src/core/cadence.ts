@@ -3,7 +3,7 @@
 // Must not know pictures or clocks.
 
 /** Refreshes in a row that left a picture for the next one: so long, and it is no accident but a lag. */
-const LAGGING = 20;
+const LAGGING = 5;
 
 export class Cadence {
   private late = 0;
