@@ -44,6 +44,9 @@ class Wire:
     def abort(self) -> None:
         self.gone = True
 
+    def speed(self) -> float | None:
+        return None
+
     async def _send(self, data: str | bytes) -> None:
         await self.open.wait()
         if self.gone:
@@ -63,7 +66,7 @@ class FakePeer:
 
     made: list[FakePeer]
 
-    def __init__(self, *, ice_servers: Any, on_event: Any, parity: bool, smooth: bool) -> None:
+    def __init__(self, *, ice_servers: Any, on_event: Any, parity: bool, smooth: bool, speed: Any) -> None:
         self.on_event = on_event
         self.tracks: list[Any] = []
         self.sent: list[Any] = []

@@ -76,3 +76,20 @@ def test_the_interval_is_that_of_all_that_was_published():
     assert interval.seconds == pytest.approx(0.01, rel=0.05)
     interval.saw(297, 297 * 10_000)
     assert interval.seconds == pytest.approx(0.01, rel=0.05), "the same frame, encoded again"
+
+
+def test_a_still_picture_is_never_halved():
+    effort = Effort()
+    for now in range(20):
+        effort.look(0.45, 0.3, float(now))
+        assert not effort.half
+
+
+def test_what_has_kept_up_for_long_is_tried_again_as_soon_as_at_first():
+    effort = Effort()
+    spend(effort, cost=0.04, interval=1 / 60, seconds=300)
+    assert effort._retry > RETRY[0]
+    effort = Effort()
+    effort._retry = RETRY[1]
+    spend(effort, cost=0.01, interval=1 / 60, seconds=RETRY[0] + 1)
+    assert effort._retry == RETRY[0]

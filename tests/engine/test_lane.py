@@ -13,7 +13,6 @@ import pytest
 
 from framewire.engine import effort, rate
 from framewire.engine import lane as lane_module
-from framewire.engine.beat import Beat
 from framewire.engine.lane import Key, Lane, Mark, Parcel, Sink, VideoLane
 from framewire.frame import AccessUnit, Frame
 from tests.engine.stills import REFUSED, Encoder, Source
@@ -341,37 +340,35 @@ async def test_a_peer_that_refuses_is_left_alone_until_it_asks(bench: Bench) -> 
     assert bench.encoder.asked[-1][1]
 
 
-async def test_frames_of_a_sole_viewer_keep_clear_of_its_screens_refresh(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waits: list[float] = []
-
-    class Noted(Beat):
-        def wait(self, interval: float, now: float) -> float:
-            waits.append(super().wait(interval, now))
-            return waits[-1]
-
-    monkeypatch.setattr(lane_module, "Beat", Noted)
+async def test_frames_of_a_sole_viewer_keep_clear_of_its_screens_refresh(bench: Bench) -> None:
     lane = bench.video()
-    lane.add(A, bench.sink(A), packets=True)
-    for number in range(1, 60):
-        bench.source.publish(number, time_us=number * 16_667)
-        lane.wake()
-        await bench.reached(A, number)
-    assert waits[-1] == 0
+    lane._interval.seconds = 1 / 60
     lane.rhythm(A, 0.001, 1 / 60)
-    before = lane.cost.mean(time.monotonic())
-    for number in range(60, 80):
-        bench.source.publish(number, time_us=number * 16_667)
-        lane.wake()
-        await bench.reached(A, number)
-    assert waits[-1] > 0.004
-    assert lane.cost.mean(time.monotonic()) < before + 3, "waiting is no encoding"
+    assert lane._wait(0.003, time.monotonic()) == 0, "it is nobody's"
+    lane.add(A, bench.sink(A), packets=True)
+    lane.rhythm(A, 0.001, 1 / 60)
+    wait = lane._wait(0.003, time.monotonic())
+    assert 0.004 < wait < 1 / 120
+    assert lane._wait(0.014, time.monotonic()) == 0, "no frame is worth the one after it"
     lane.add(B, bench.sink(B), packets=True)
     lane.rhythm(A, 0.001, 1 / 60)
-    bench.publish(80)
-    await bench.reached(A, 80)
-    assert waits[-1] == 0, "their screens differ"
+    assert lane._wait(0.003, time.monotonic()) == 0, "their screens differ"
+
+
+async def test_a_unit_that_waits_holds_neither_a_thread_nor_its_frame_and_is_not_sent(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lane = bench.video()
+    monkeypatch.setattr(lane, "_wait", lambda took, now: 30.0)
+    lane.add(A, bench.sink(A), packets=True)
+    bench.publish(1)
+    await eventually(lambda: bench.encoder.asked and not bench.source.leased, "it is made and the frame given back")
+    threads = [bench.pool.submit(lambda: None) for _ in range(2)]
+    for thread in threads:
+        thread.result(timeout=5)
+    assert not bench.got[A] and lane.made == 0
+    assert 0 < lane.cost.mean(time.monotonic()), "what it took is known already"
+    await lane.close()
 
 
 async def test_frames_that_there_is_no_time_for_are_halved(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

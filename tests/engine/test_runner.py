@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
+import pytest
+
+from framewire.engine import runner as runner_module
 from framewire.engine.runner import PeerRunner
 from framewire.rtc.peer import Peer
 from tests.viewer import eventually
@@ -54,3 +57,27 @@ async def test_at_its_end_one_is_cut_short_and_the_others_never_begin() -> None:
     await eventually(lambda: began == ["first"], "the first begins")
     await made.close()
     assert began == ["first"] and peer.closed
+
+
+async def test_while_the_video_comes_up_credits_wait_and_are_paid_at_its_end() -> None:
+    made, _ = runner()
+    paid: list[int] = []
+    assert not made.later(lambda: paid.append(0)), "it is not connected"
+    made.begin()
+    assert made.connected
+    assert made.later(lambda: paid.append(1)) and made.later(lambda: paid.append(2))
+    assert not paid
+    await made.close()
+    assert paid == [1, 2]
+    assert not made.later(lambda: paid.append(3))
+
+
+async def test_the_video_has_its_time_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "FIRST_FRAMES", 0.02)
+    made, _ = runner()
+    paid: list[int] = []
+    made.begin()
+    made.later(lambda: paid.append(1))
+    await eventually(lambda: paid == [1], "it is paid when the time is over")
+    await made.close()
+    assert paid == [1]

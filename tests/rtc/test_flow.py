@@ -258,3 +258,14 @@ def test_what_a_queue_threw_away_before_it_was_known_is_no_trait_of_the_way():
     message(5, 50.02, [True] * 4)
     assert not flow.loses_repairs and flow.lateness(4, 0, 0.1, 1 / 30) == 0
     assert flow.forgiven == 1
+
+
+def test_what_another_connection_takes_on_the_same_way_is_not_exceeded_at_first():
+    told = [list[int](), list[int](), list[int]()]
+    for speed, says in zip((None, 1e6, 50e6), told, strict=True):
+        flow = Flow(Socket(), says.append)
+        flow.want(3e6)
+        flow.control(1000.0, speed)
+    unknown, thin, wide = (says[-1] for says in told)
+    assert unknown == wide
+    assert thin == pytest.approx(unknown * 0.8e6 / START, rel=0.01)

@@ -20,6 +20,7 @@ from framewire.rtc.protection import (
     parity_count,
 )
 from framewire.rtc.twcc import Outcome
+from tests.rtc.rig import NOW, Rig
 
 
 def outcomes(fates, late=False):
@@ -238,3 +239,16 @@ def test_a_delay_that_was_asked_for_by_mistake_goes_at_once_and_step_by_step():
     patience.look(0.0, 0.15, 0.0, 5.01)
     assert before - STRIDE - 1e-9 <= patience.seconds < before
     assert patient(late=0.0, rtt=0.15, patience=patience, since=5.02, seconds=1.5).seconds == 0
+
+
+def test_a_sender_asks_for_no_delay_any_more_once_it_is_known_that_nothing_is_lost_on_the_way():
+    live = Rig()
+    live.send(keyframe=True)
+    patience = live.sender._patience
+    patience._aim = patience.seconds = 0.3
+    patience._changed_at = NOW
+    live.send(0.033)
+    assert patience._aim == 0.3
+    live.flow.forgiven += 1
+    live.send(0.066)
+    assert patience._aim == 0 < patience.seconds < 0.3

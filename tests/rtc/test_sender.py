@@ -385,17 +385,6 @@ def test_how_long_frames_are_held_is_told_from_the_next_unit_on(monkeypatch):
     assert {int.from_bytes(delay) & 0xFFF for delay in delays[3:]} == {19 + HELD_AT_MOST}
 
 
-def test_frames_are_held_no_more_once_it_is_known_that_nothing_is_lost_on_the_way(live):
-    live.send(keyframe=True)
-    live.sender._patience._aim = live.sender._patience.seconds = 0.3
-    live.sender._patience._changed_at = NOW
-    live.send(0.033)
-    assert live.sender._patience._aim == 0.3
-    live.flow.forgiven += 1
-    live.send(0.066)
-    assert live.sender._patience._aim == 0 < live.sender._patience.seconds < 0.3
-
-
 def test_a_viewer_that_understands_no_parities_gets_none(lossy):
     lossy.sender.start(PARAMETERS, NOW)
     lossy.send(keyframe=True)

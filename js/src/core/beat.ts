@@ -23,7 +23,8 @@ export class Beat {
   take(): number | undefined {
     const { x, y, count } = this;
     this.x = this.y = this.count = 0;
-    if (count < ENOUGH || Math.hypot(x, y) < ALIKE * count) return undefined;
+    // Times that a browser does not tell are no numbers, and compare with nothing.
+    if (count < ENOUGH || !(Math.hypot(x, y) >= ALIKE * count)) return undefined;
     return (Math.atan2(y, x) / (2 * Math.PI) + 1) % 1;
   }
 }

@@ -111,6 +111,8 @@ export class Subscription {
       ...(rhythm === undefined ? {} : { refresh_ms: round(rhythm.refresh_ms), slack_ms: round(rhythm.slack_ms) }),
     };
     this.keyframe = false;
+    // Told once: what is done about it changes it.
+    if (this.video !== undefined) this.video = { ...this.video, rhythm: undefined };
     return report;
   }
 

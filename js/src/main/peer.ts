@@ -26,6 +26,8 @@ interface Carried {
   readonly track: MediaStreamTrack;
   readonly meter: Meter;
   readonly beat: Beat;
+  /** As fast as a screen, or about. */
+  fast: boolean;
   arrived: number;
   decoded: number;
   dropped: number;
@@ -135,7 +137,7 @@ export class Peer {
     if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = 0;
     // A pooled transceiver fires again for the same mid: the track is the same, its new views are not.
     const known = this.carried.get(mid);
-    if (known?.track !== receiver.track) this.carried.set(mid, { track: receiver.track, meter: new Meter(), beat: new Beat(), arrived: 0, decoded: 0, dropped: 0 });
+    if (known?.track !== receiver.track) this.carried.set(mid, { track: receiver.track, meter: new Meter(), beat: new Beat(), fast: false, arrived: 0, decoded: 0, dropped: 0 });
     for (const [view, watched] of this.views) if (watched.mid === mid) this.show(view, watched);
   }
 
@@ -192,9 +194,9 @@ export class Peer {
     if (watched.total === 1) void this.progress();
   }
 
-  private time({ meter, beat }: Carried, shown: number, metadata: VideoFrameCallbackMetadata): void {
+  private time({ meter, beat, fast }: Carried, shown: number, metadata: VideoFrameCallbackMetadata): void {
     meter.add(this.now(), this.late(metadata));
-    const refresh = this.screen.refresh();
+    const refresh = fast ? this.screen.refresh() : undefined;
     if (refresh !== undefined) beat.add(metadata.presentationTime, shown, refresh);
   }
 
@@ -230,8 +232,9 @@ export class Peer {
     const views = [...this.views].flatMap(([view, watched]) => (watched.mid === mid ? [{ view, painted: takePainted(watched) }] : []));
     const fps = carried.meter.rate(this.now());
     const slack = carried.beat.take();
-    const refresh_ms = this.screen.refresh();
-    const rhythm = fps < FAST || slack === undefined || refresh_ms === undefined ? undefined : { refresh_ms, slack_ms: slack * refresh_ms };
+    carried.fast = fps >= FAST;
+    const refresh_ms = carried.fast ? this.screen.refresh() : undefined;
+    const rhythm = slack === undefined || refresh_ms === undefined ? undefined : { refresh_ms, slack_ms: slack * refresh_ms };
     if (arrived + decoded === 0 && views.every((one) => one.painted === 0) && fps === 0) return undefined;
     return { mid, arrived, decoded, dropped, fps, latency_ms: carried.meter.median(this.now()), rhythm, views };
   }
@@ -241,11 +244,14 @@ export class Peer {
 class Screen {
   private interval: number | undefined;
   private looked_at = -Infinity;
+  private looking = false;
 
   /** Milliseconds between two refreshes; undefined until known. */
   refresh(): number | undefined {
     const now = performance.now();
-    if (now - this.looked_at > REFRESH_AGAIN_MS) {
+    // A hidden page is not drawn: one look that has not come to its end is enough.
+    if (!this.looking && now - this.looked_at > REFRESH_AGAIN_MS) {
+      this.looking = true;
       this.looked_at = now;
       this.look([]);
     }
@@ -253,8 +259,13 @@ class Screen {
   }
 
   private look(times: readonly number[]): void {
-    if (times.length === REFRESHES) this.interval = medianGap(times);
-    else requestAnimationFrame((now) => this.look([...times, now]));
+    if (times.length < REFRESHES) {
+      requestAnimationFrame((now) => this.look([...times, now]));
+      return;
+    }
+    this.looking = false;
+    const gap = medianGap(times) ?? 0;
+    this.interval = gap > 0 ? gap : undefined;
   }
 }
 

@@ -9,6 +9,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Coroutine, Iterable, Iterator
+from functools import partial
 from typing import Any, Final, Protocol
 
 from msgspec import UNSET
@@ -30,20 +31,21 @@ MAX_CONTROL: Final = 512
 MAX_HANGING_UP: Final = 8
 """Peers of one viewer that are being closed at the same time, at most."""
 OFFER_FIRST: Final = 0.15
-"""Seconds, at most, that pictures wait for an offer that is being made: where TCP crawls, an offer behind a picture
-comes a second later, and the video with it."""
+"""Seconds, at most, that pictures wait for an offer: where TCP crawls, one behind a picture comes a second later."""
 GOODBYE: Final = 5.0
 """Seconds a viewer has to take its goodbye; then it is cut off."""
 
 
 class Socket(Protocol):
     """One accepted WebSocket. Sending waits while the viewer is slow; a closed one raises `ConnectionError`.
-    ``abort`` cuts it off without a word, and lets go whoever waits in a send."""
+    ``abort`` cuts it off without a word, and lets go whoever waits in a send; ``speed`` is the bits a second that it
+    takes, if that is known."""
 
     async def send_text(self, text: str) -> None: ...
     async def send_bytes(self, data: bytes) -> None: ...
     async def close(self, code: int, reason: str) -> None: ...
     def abort(self) -> None: ...
+    def speed(self) -> float | None: ...
 
 
 class Host(Protocol):
@@ -163,8 +165,7 @@ class Connection:
             case s.Detach(sub):
                 self._detach(sub)
             case s.ReturnCredit(sub, frame):
-                if lane := self._lane(sub):
-                    lane.returned(self._key(sub), frame)
+                self._return_credit(sub, frame)
             case s.Heard(report):
                 self._answer_report(report)
             case _:
@@ -196,6 +197,13 @@ class Connection:
         self._host.watched(effect.stream)
         if packets and self._runner:
             self._share(self._runner)
+
+    def _return_credit(self, sub: int, frame: int) -> None:
+        # While the video comes up, so that what is sent then is the newest frame and not one that waited.
+        if self._runner and self._runner.later(partial(self._return_credit, sub, frame)):
+            return
+        if lane := self._lane(sub):
+            lane.returned(self._key(sub), frame)
 
     def _detach(self, sub: int) -> None:
         effect = self._subs.pop(sub, None)
@@ -250,9 +258,9 @@ class Connection:
     def _open_peer(self, effect: s.OpenPeer) -> None:
         if len(self._tasks) >= MAX_HANGING_UP:
             return self.close(CloseCode.LIMITS, "peers are opened faster than they close")
-        number, options = effect.peer, self._host.peer_options
-        peer = Peer(**options, parity=effect.parity, on_event=lambda event: self._on_peer(number, event))
-        self._runner = PeerRunner(number, peer)
+        on_event, options = partial(self._on_peer, effect.peer), self._host.peer_options
+        peer = Peer(**options, parity=effect.parity, on_event=on_event, speed=self._socket.speed)
+        self._runner = PeerRunner(effect.peer, peer)
 
     def _hang_up(self) -> None:
         if self._runner:
@@ -303,7 +311,7 @@ class Connection:
                 runner.estimate = event
                 self._share(runner)
             case PeerState("connected"):
-                runner.connected = True
+                runner.begin()
                 waiting, runner.waiting = runner.waiting, []
                 for effect in waiting:
                     self._attach(effect)

@@ -1,7 +1,7 @@
 """Whether frames are encoded at half their size, as there is no time for all of it. Pure; time is an argument.
 
-Must not know encoders or frames: it is told what encoding takes and how often frames come. A picture that moves evenly
-at half the size is worth more than one frame in three at full size; a still one is never halved.
+Must not know encoders or frames: it is told what encoding takes and how often frames come. Where three frames in ten
+are dropped, a picture that moves evenly at half the size is worth more; a still one is never halved.
 """
 
 from __future__ import annotations
@@ -27,23 +27,28 @@ class Effort:
         self.half = False
         self._full_cost = 0.0
         self._since: float | None = None
-        self._halved_at = 0.0
+        self._halved_at = self._full_at = 0.0
         self._retry = RETRY[0]
 
     def look(self, cost: float, interval: float, now: float) -> None:
         """Encoding a frame takes ``cost`` seconds of late, at the size that it has; one is published every
         ``interval`` seconds."""
-        wrong = self._full_cost < FITS * interval if self.half else cost * KEEPS_UP > interval
+        still = interval > STILL
+        wrong = self._full_cost < FITS * interval if self.half else cost * KEEPS_UP > interval and not still
         tries = self.half and now - self._halved_at > self._retry
         if not (wrong or tries):
             self._since = None
+            if not self.half and now - self._full_at > RETRY[0]:
+                self._retry = RETRY[0]
             return
         since = self._since = now if self._since is None else self._since
-        if tries or interval > STILL or now - since > PATIENCE:
+        if tries or still or now - since > PATIENCE:
             self._change(cost, now, tries=tries and not wrong)
 
     def _change(self, cost: float, now: float, *, tries: bool) -> None:
-        if not self.half:
+        if self.half:
+            self._full_at = now
+        else:
             self._full_cost, self._halved_at = cost, now
         # What came back because there was time for it has not failed yet.
         self._retry = min(2 * self._retry, RETRY[1]) if tries else self._retry

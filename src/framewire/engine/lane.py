@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 RETRY: Final = 0.5
 """Seconds after a failure until the newest frame is tried again; a newer one is tried at once."""
 
+SPARE: Final = 0.9
+"""Of the time from one frame to the next: so long may one take, with what it waits."""
+
 RECENT_US: Final = 1_500_000
 
 Key = tuple[str, int]
@@ -191,17 +194,20 @@ class Lane:
             if not self._due(lease.frame, now):
                 self._set_timer(self._next(now), now)
                 return
-            parcel = await self._make(lease.frame, now)
+            parcel, took = await self._make(lease.frame)
         finally:
             lease.release()
+        if wait := self._wait(took, now):
+            await asyncio.sleep(wait)
         self._complained = False
         self.made += 1
         self._send(parcel)
         self._set_timer(self._next(time.monotonic()), time.monotonic())
 
-    async def _make(self, frame: Frame, now: float) -> Parcel:
-        """On a worker thread. A cancelled lane still waits for it: the thread reads the leased frame."""
-        job = asyncio.get_running_loop().run_in_executor(self._pool, self._work, frame, now)
+    async def _make(self, frame: Frame) -> tuple[Parcel, float]:
+        """The unit and the seconds that it took, on a worker thread. A cancelled lane still waits for it: the thread
+        reads the leased frame."""
+        job = asyncio.get_running_loop().run_in_executor(self._pool, self._work, frame)
         try:
             parcel, took = await asyncio.shield(job)
         except asyncio.CancelledError:
@@ -209,16 +215,12 @@ class Lane:
                 await job
             raise
         self.cost.add(time.monotonic(), took * 1000)
-        return parcel
+        return parcel, took
 
-    def _work(self, frame: Frame, now: float) -> tuple[Parcel, float]:
-        """The unit and the seconds that it took to make; on a worker thread, which has nothing else to do and keeps a
-        wait more exactly than a loop's timer."""
+    def _work(self, frame: Frame) -> tuple[Parcel, float]:
         started = time.monotonic()
         parcel = self._build(frame)
-        took = time.monotonic() - started
-        time.sleep(self._wait(frame, now))
-        return parcel, took
+        return parcel, time.monotonic() - started
 
     def _send(self, parcel: Parcel) -> list[Key]:
         """To everybody who can take it; returns who did."""
@@ -278,8 +280,8 @@ class Lane:
         """The unit; on a worker thread."""
         raise NotImplementedError
 
-    def _wait(self, frame: Frame, now: float) -> float:
-        """Seconds that the unit waits once it is made."""
+    def _wait(self, took: float, now: float) -> float:
+        """Seconds that a unit waits which ``took`` so many to make."""
         return 0.0
 
 
@@ -343,8 +345,11 @@ class VideoLane(Lane):
         else:
             self._beat.rest()
 
-    def _wait(self, frame: Frame, now: float) -> float:
-        return self._beat.wait(self._interval.seconds, now)
+    def _wait(self, took: float, now: float) -> float:
+        interval = self._interval.seconds
+        wait = self._beat.wait(interval, now)
+        # No frame is worth the one after it.
+        return wait if took + wait < SPARE * interval else 0.0
 
     def _send(self, parcel: Parcel) -> list[Key]:
         self.output.add(time.monotonic(), parcel.octets)

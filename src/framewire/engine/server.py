@@ -17,6 +17,7 @@ from typing import Final
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from framewire.engine.hub import Hub
+from framewire.engine.tcp import speed_of
 from framewire.errors import CloseCode
 from framewire.wire import MAX_TEXT
 
@@ -183,6 +184,9 @@ class _AiohttpSocket:
     def abort(self) -> None:
         if self._transport:
             self._transport.abort()
+
+    def speed(self) -> float | None:
+        return speed_of(self._transport.get_extra_info("socket") if self._transport else None)
 
 
 @lru_cache(maxsize=8)

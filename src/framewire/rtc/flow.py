@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from framewire.rtc.bwe import Estimator
+from framewire.rtc.bwe import START, Estimator
 from framewire.rtc.pacer import NEVER, Pacer
 from framewire.rtc.protection import LossModel, ceiling, lateness, parity_count
 from framewire.rtc.twcc import Ledger, MalformedFeedback
@@ -40,6 +40,9 @@ DEAF, USUAL = 2.2, 0.25
 this is at most."""
 OF_LATE = 8
 """Frames that what they weigh with all that protects them is taken over: loss that begins doubles it at once."""
+SHARE, SLOWEST_START = 0.8, 400_000
+"""Of what another connection takes on the same way: what is tried at first, and bits a second that are in any case. It
+may have lost packets that say nothing of the way's width, and what it takes is about to end."""
 MOST_LOSS = 0.25
 """Of what is sent, kept for sending it again."""
 
@@ -84,6 +87,7 @@ class Flow:
         self._outlet = outlet
         self._on_estimate = on_estimate
         self._estimator = Estimator()
+        self._wanted = self._estimator.wanted
         self._ledger = Ledger()
         self._losses = LossModel()
         self._pacer: Pacer[Draft] = Pacer(self._estimator.bits_per_second)
@@ -112,11 +116,15 @@ class Flow:
 
     def want(self, bits_per_second: float) -> None:
         """So much is of use, all streams together: no need to look for more."""
-        self._estimator.wanted = bits_per_second
+        self._wanted = self._estimator.wanted = bits_per_second
 
-    def control(self, now: float) -> None:
-        """From now on every packet is numbered, and feedback on them will come."""
+    def control(self, now: float, speed: float | None = None) -> None:
+        """From now on every packet is numbered, and feedback on them will come. ``speed``: bits a second that another
+        connection on the same way takes, if that is known: no more is tried at first."""
         if not self.controlled:
+            if speed is not None and speed < START:
+                self._estimator = Estimator(max(speed * SHARE, SLOWEST_START))
+                self._estimator.wanted, self._pacer = self._wanted, Pacer(self._estimator.bits_per_second)
             self._tick_at = now + TICK
             self._tell(now)
 
@@ -249,7 +257,7 @@ class Flow:
             self.robbed |= {draft.ssrc for draft in self._pacer.clear()}
             self._draining_until = now + LONGEST_DRAIN
         # What a full queue drops is no trait of the way.
-        if self._estimator.was_crowded:
+        if outcomes and self._estimator.was_crowded:
             self._losses = LossModel()
             self.forgiven += 1
         self._losses.feed([o for o in outcomes if o.probe is None and self._estimator.uncrowded(o)])

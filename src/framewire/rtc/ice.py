@@ -6,6 +6,7 @@ Must not know DTLS, RTP or SDP. Nothing of the aioice that others in the process
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import logging
 from types import ModuleType
@@ -96,11 +97,13 @@ class Protocol(ice.StunProtocol):
         finally:
             for timer in timers:
                 timer.cancel()
-        self.receiver.measured(loop.time() - asked_at)
+        if integrity_key is not None:
+            # A check, and not a question to a STUN server, which is elsewhere.
+            self.receiver.measured(loop.time() - asked_at)
         return answer
 
     def _ask_again(self, request: Message, addr: tuple[str, int]) -> None:
-        if not self.transport.is_closing():
+        with contextlib.suppress(Exception):  # a socket that is closed by now, or a relay that is
             self.send_stun(request, addr)
 
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:

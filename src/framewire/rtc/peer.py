@@ -73,11 +73,13 @@ class Peer:
         congestion_control: bool = True,
         parity: bool = False,
         smooth: bool = False,
+        speed: Callable[[], float | None] = lambda: None,
     ) -> None:
         """``congestion_control``: whether to ask the viewer for feedback on each packet, and to send by it.
         Without, and for a viewer that gives none, packets leave as they come and its own estimate is told.
         ``parity``: whether the viewer understands FlexFEC-03, so that frames may be protected against loss.
-        ``smooth``: whether the viewer shall hold frames back a little, for an even rhythm."""
+        ``smooth``: whether the viewer shall hold frames back a little, for an even rhythm.
+        ``speed``: bits a second that another connection on the same way takes at this moment, if that is known."""
         self._loop = asyncio.get_running_loop()
         # A clock that is steady and yet the wall's: sender reports name moments to the viewer.
         self._clock_origin = time.time() - self._loop.time()
@@ -87,6 +89,7 @@ class Peer:
         self._flow: Flow | None = None
         self._wanted = 20_000_000
         self._hold = HOLD if smooth else 0.0
+        self._speed = speed
         self._senders: dict[int, UnitSender] = {}
         self._mids: dict[int, str] = {}
         self._candidates = 0
@@ -170,7 +173,7 @@ class Peer:
         assert slot.unit_sender is not None and self._flow is not None, "only a slot with a subscription gets ready"
         now = self._now()
         if TRANSPORT_CC in parameters.extensions:
-            self._flow.control(now)
+            self._flow.control(now, self._speed())
         slot.unit_sender.start(parameters, now, slot.transport.rtt)
         self._schedule()
 
