@@ -121,15 +121,17 @@ def test_what_comes_slower_than_was_said_spends_its_target_all_the_same(fps):
 
 @pytest.mark.parametrize(
     ("size", "cores", "threads"),
-    [((1, 1), 8, 1), ((640, 480), 8, 1), ((1280, 720), 1, 1), ((1280, 720), 2, 1), ((1280, 720), 16, 4)],
+    [((1, 1), 8, 1), ((640, 480), 8, 1), ((854, 480), 2, 1), ((854, 480), 4, 1), ((1120, 720), 16, 3)],
 )
 def test_small_pictures_are_not_cut_into_slices_and_half_of_the_cores_is_left(size, cores, threads):
     assert threads_for(size[0], size[1], cores) == threads
 
 
-@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 2), (4, 4), (64, 8)])
-def test_a_large_picture_has_all_cores(cores, threads):
-    assert threads_for(1920, 1080, cores) == threads
+@pytest.mark.parametrize(
+    ("height", "cores", "threads"), [(1080, 1, 1), (1080, 2, 2), (1080, 4, 4), (1080, 64, 8), (720, 2, 2), (720, 16, 4)]
+)
+def test_a_large_picture_has_all_cores(height, cores, threads):
+    assert threads_for(height * 16 // 9, height, cores) == threads
 
 
 def test_the_better_preset_only_where_it_pays_and_there_is_time_for_it():

@@ -200,9 +200,9 @@ class H264Encoder:
 def threads_for(width: int, height: int, cores: int) -> int:
     """Threads for a picture: each encodes a slice, and slices cost bits, so none of less than 230k pixels.
 
-    Half the cores: the picture has to be sent, received, decoded and painted too, and where that is done on this
-    machine, slices that wait for each other show fewer frames (measured: 46 against 50 of 60 at 720p). But all of them
-    for a large picture, which is on its way for long (8 ms instead of 10 of 1080p on two cores, and no frame fewer).
+    Half the cores: the picture has to be sent, received, decoded and painted too, and that may be done on this machine.
+    But all of them for a large one, which is on its way for long (8 ms instead of 10 of 1080p on two cores, and a
+    millisecond of 720p, with no frame fewer).
     """
     share = cores if width * height >= LARGE else cores // 2
     return max(1, min(share, MOST_THREADS, width * height // 230_000))
@@ -218,7 +218,7 @@ def preset_for(pixels_per_second: float, threads: int, bits_per_second: float) -
     return "superfast" if scarce and pixels_per_second / threads <= SUPERFAST_PIXELS else "ultrafast"
 
 
-LARGE: Final = 1_500_000
+LARGE: Final = 900_000
 """Pixels of a picture that all cores are for."""
 MOST_THREADS: Final = 8
 SUPERFAST_PIXELS: Final = 28_000_000
