@@ -252,3 +252,10 @@ def test_a_sender_asks_for_no_delay_any_more_once_it_is_known_that_nothing_is_lo
     live.flow.forgiven += 1
     live.send(0.066)
     assert patience._aim == 0 < patience.seconds < 0.3
+
+
+def test_a_way_whose_round_trip_is_long_now_and_then_is_no_long_way():
+    patience = Patience()
+    for frame in range(300):
+        patience.look(0.1, 0.19 if frame % 10 == 5 else 0.1, 0.0, frame / 30)
+    assert patience.seconds == 0

@@ -41,7 +41,7 @@ MOST, MOST_BURSTS, BURSTS = 0.5, 1.8, 1.5
 """Parity packets for each packet, at most: where they are lost alone, and in bursts of at least so many. But one for
 any frame."""
 
-TOO_LATE, TOO_LATE_FAR = 0.12, 0.05
+TOO_LATE, TOO_LATE_FAR = 0.2, 0.05
 """Fraction of frames that come late from which a viewer holds all of them back instead: where each is a stutter, and
 where it is a standing picture."""
 STANDS = 0.2
@@ -157,6 +157,8 @@ class Patience:
     def __init__(self, least: float = 0.0) -> None:
         self.seconds = self._least = self._aim = least
         self._late = self._jitter = 0.0
+        self._rtt: float | None = None
+        """On average: where it varies, one that was long is no long way."""
         self._changed_at = -math.inf
 
     def look(self, late: float, rtt: float, jitter: float, now: float) -> None:
@@ -164,7 +166,8 @@ class Patience:
         way whose delay varies by ``jitter`` seconds."""
         self._late += (min(late, 1.0) - self._late) / LATE_MEMORY
         self._jitter += (jitter - self._jitter) / LATE_MEMORY
-        wanted = max(self._wanted(rtt), self._least)
+        self._rtt = rtt if not self._rtt else self._rtt + (rtt - self._rtt) / LATE_MEMORY
+        wanted = max(self._wanted(self._rtt), self._least)
         patience = SETTLED if wanted > self._aim else AGAIN
         if abs(wanted - self._aim) > NOTICED and now - self._changed_at > patience:
             self._aim, self._changed_at = wanted, now
