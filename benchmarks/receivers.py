@@ -28,7 +28,8 @@ from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcicetransport import RTCIceGatherer
 from aiortc.rtcrtpparameters import RTCRtcpFeedback, RTCRtpHeaderExtensionParameters
 
-from framewire.rtc import ice, packets, rtcp
+from framewire.rtc.rtp import packets, rtcp
+from framewire.rtc.stack import ice
 
 FEEDBACK_INTERVAL = 0.05
 """Seconds between two messages of feedback on packets: what libwebrtc does at best."""

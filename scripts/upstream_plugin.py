@@ -18,7 +18,8 @@ import aiortc.rtcdtlstransport
 import aiortc.rtcicetransport
 import pytest
 
-from framewire.rtc import ice, stack
+from framewire.rtc.stack import ice
+from framewire.rtc.stack import peer_connection as stack
 
 DTLS = b"\x17"
 """The first byte of DTLS's application data (RFC 7983 §7)."""

@@ -183,7 +183,7 @@ async def test_inline_serves_on_the_loop_that_runs(ear: Ear) -> None:
     with pytest.raises(ClosedError):
         outlet.write(flat(8, 6), 3, 3)
     await host.aclose()
-    assert host.hub.stats() == {}
+    assert host.engine.stats() == {}
 
 
 async def test_inline_ends_once_however_often_it_is_told(ear: Ear) -> None:

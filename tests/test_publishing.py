@@ -13,7 +13,7 @@ import pytest
 
 import framewire as fw
 from framewire import publishing
-from framewire.publishing import Beat, PublishLoop, publish_loop
+from framewire.publishing import FrameTimer, PublishLoop, publish_loop
 
 FOREVER = 30.0
 """Seconds until a test gives up on an end that is due at once."""
@@ -49,7 +49,7 @@ def start(stage: Stage, render: Callable[[], Any], fps: float = 500.0) -> Publis
 
 
 def test_frames_are_due_at_equal_distances_however_long_they_take_to_make() -> None:
-    beat, now, taken = Beat(10.0, 100.0), 100.0, []
+    beat, now, taken = FrameTimer(10.0, 100.0), 100.0, []
     for work in (0.0, 0.05, 0.09, 0.01):
         taken.append(round(now, 6))
         now += work
@@ -58,13 +58,13 @@ def test_frames_are_due_at_equal_distances_however_long_they_take_to_make() -> N
 
 
 def test_a_late_frame_hurries_none_of_those_after_it() -> None:
-    beat = Beat(10.0, 0.0)
+    beat = FrameTimer(10.0, 0.0)
     assert beat.wait(5.0) == 0.0, "five seconds late: this one at once"
     assert [round(beat.wait(5.0 + 0.1 * n), 6) for n in range(3)] == [0.1, 0.1, 0.1]
 
 
 def test_oversleeping_does_not_add_up() -> None:
-    beat, now = Beat(100.0, 0.0), 0.0
+    beat, now = FrameTimer(100.0, 0.0), 0.0
     for _ in range(100):
         now += beat.wait(now) + 0.002
     assert now == pytest.approx(1.002)

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from framewire import wire
-from framewire.engine import session as s
+from framewire.engine.viewer import session as s
 from framewire.errors import RemoteProtocolError
 
 TRANSCRIPTS = sorted((Path(__file__).parent.parent / "signaling" / "transcripts").glob("*.json"))

@@ -30,8 +30,8 @@ from framewire.link.ring import LocalSlot, RingWriter
 from framewire.options import HostOptions, StreamOptions, exposed
 
 if TYPE_CHECKING:
-    from framewire.engine.hub import Hub
-    from framewire.engine.server import WebServer
+    from framewire.engine.engine import Engine
+    from framewire.engine.http.server import WebServer
 
 
 class Outlet(Protocol):
@@ -199,7 +199,7 @@ class InlineHost:
         self._loop = loop
         self._sockets = open_sockets(options)
         self.port: int = self._sockets[0].getsockname()[1]
-        self._hub, self._server = _inline_hub(options, _InlineVoice(listener))
+        self._engine, self._server = _inline_engine(options, _InlineVoice(listener))
         self._listener = listener
         self._started = self._loop.create_task(self._server.start(self._sockets))
         self._reporter = self._loop.create_task(self._report())
@@ -211,12 +211,12 @@ class InlineHost:
         return self._loop.is_closed()
 
     @property
-    def hub(self) -> Hub:
-        """The hub itself, for those who embed it."""
-        return self._hub
+    def engine(self) -> Engine:
+        """The engine itself, for those who embed it."""
+        return self._engine
 
     def open(self, options: StreamOptions) -> Outlet:
-        return _SlotOutlet(self._hub, self._loop, options)
+        return _SlotOutlet(self._engine, self._loop, options)
 
     def wait_ready(self, timeout: float) -> None:
         """The sockets listen already; the loop serves them as soon as it gets to run."""
@@ -244,7 +244,7 @@ class InlineHost:
     async def _close(self) -> None:
         self._reporter.cancel()
         await self._started
-        await self._hub.close()
+        await self._engine.close()
         await self._server.close()
 
     def _close_sockets(self) -> None:
@@ -254,7 +254,7 @@ class InlineHost:
     async def _report(self) -> None:
         while True:
             await asyncio.sleep(1.0)
-            for id_, stats in self._hub.stats().items():
+            for id_, stats in self._engine.stats().items():
                 self._listener.on_stats(id_, stats)
 
 
@@ -270,14 +270,14 @@ class _InlineVoice:
 
 
 class _SlotOutlet:
-    def __init__(self, hub: Hub, loop: asyncio.AbstractEventLoop, options: StreamOptions) -> None:
-        from framewire.engine.stream import StreamConfig
+    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop, options: StreamOptions) -> None:
+        from framewire.engine.stream.stream import StreamConfig
 
-        self._hub, self._loop, self._id = hub, loop, options.id
+        self._engine, self._loop, self._id = engine, loop, options.id
         self._slot = LocalSlot()
         self._told = False
         config = StreamConfig(options.id, options.name, options.width, options.height, options.fps, options.max_bitrate)
-        _run_on(loop, lambda: hub.add_stream(config, self._slot))
+        _run_on(loop, lambda: engine.add_stream(config, self._slot))
 
     def write(self, pixels: Pixels, number: int, time_us: int) -> None:
         self._slot.write(pixels, number, time_us)
@@ -288,12 +288,12 @@ class _SlotOutlet:
 
     def _tell(self) -> None:
         self._told = False
-        self._hub.published(self._id)
+        self._engine.published(self._id)
 
     def close(self) -> None:
         self._slot.close()
-        with contextlib.suppress(ClosedError):  # the loop is closed, and the hub with it
-            _run_on(self._loop, lambda: self._hub.remove_stream(self._id))
+        with contextlib.suppress(ClosedError):  # the loop is closed, and the engine with it
+            _run_on(self._loop, lambda: self._engine.remove_stream(self._id))
 
 
 def _run_on(loop: asyncio.AbstractEventLoop, work: Callable[[], object]) -> None:
@@ -314,9 +314,9 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def _inline_hub(options: HostOptions, voice: _InlineVoice) -> tuple[Hub, WebServer]:
-    from framewire.engine.hub import EngineConfig, Hub, ice_servers
-    from framewire.engine.server import WebServer
+def _inline_engine(options: HostOptions, voice: _InlineVoice) -> tuple[Engine, WebServer]:
+    from framewire.engine.engine import Engine, EngineConfig, ice_servers
+    from framewire.engine.http.server import WebServer
 
     config = EngineConfig(
         token=options.token,
@@ -327,8 +327,8 @@ def _inline_hub(options: HostOptions, voice: _InlineVoice) -> tuple[Hub, WebServ
         ice_servers=ice_servers(options.ice_servers),
         codecs=_codecs(options.video_codecs),
     )
-    hub = Hub(config, voice)
-    return hub, WebServer(hub)
+    engine = Engine(config, voice)
+    return engine, WebServer(engine)
 
 
 def _codecs(names: Sequence[str]) -> Any:

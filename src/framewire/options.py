@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from framewire.arrays import MAX_SIDE
 from framewire.codec.base import Chroma
-from framewire.engine.gate import MIN_TOKEN, is_loopback
+from framewire.engine.http.gate import MIN_TOKEN, is_loopback
 
 log = logging.getLogger("framewire")
 

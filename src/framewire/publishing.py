@@ -24,7 +24,7 @@ COMPLAIN_EVERY = 10.0
 """Seconds between two tracebacks of a failing render function."""
 
 
-class Beat:
+class FrameTimer:
     """When the next frame is due. Time is an argument. A late frame does not hurry the ones after it."""
 
     def __init__(self, fps: float, now: float) -> None:
@@ -111,7 +111,7 @@ class PublishLoop:
             log.error("framewire: the render function failed; the loop goes on\n%s", traceback.format_exc())
 
     def _run_thread(self) -> None:
-        beat = Beat(self._fps, time.monotonic())
+        beat = FrameTimer(self._fps, time.monotonic())
         try:
             while self._one() and not self._stop.wait(beat.wait(time.monotonic())):
                 pass
@@ -119,7 +119,7 @@ class PublishLoop:
             self._ended.set_result(None)
 
     async def _run_async(self) -> None:
-        beat = Beat(self._fps, time.monotonic())
+        beat = FrameTimer(self._fps, time.monotonic())
         try:
             while await self._one_async():
                 pause = beat.wait(time.monotonic())

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from benchmarks.receivers import Viewer, Way, feedback, header_extension, remb, rtcp_packet
-from framewire.rtc import rtcp, twcc
-from framewire.rtc.packets import MID, PLAYOUT_DELAY, TRANSPORT_CC, Draft, Extensions
+from framewire.rtc.rtp import rtcp, twcc
+from framewire.rtc.rtp.packets import MID, PLAYOUT_DELAY, TRANSPORT_CC, Draft, Extensions
 
 
 @pytest.mark.parametrize("first", [1, 65_500])

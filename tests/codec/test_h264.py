@@ -9,7 +9,7 @@ import pytest
 from framewire.codec.colour import FULL, LIMITED, SMPTE170M
 from framewire.codec.h264 import H264Encoder, preset_for, threads_for
 from framewire.frame import Frame
-from framewire.rtc.packets import nal_units
+from framewire.rtc.rtp.packets import nal_units
 from tests.codec.scenes import decoded, flat, moving
 
 

@@ -16,7 +16,7 @@ import xxhash
 
 import framewire as fw
 from framewire.codec.lossless import Header
-from framewire.engine import server
+from framewire.engine.http import server
 from tests.e2e.conftest import NewPage
 from tests.e2e.stage import CHANNELS, address, debug, say, showing, until
 from tests.viewer import connected

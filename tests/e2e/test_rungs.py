@@ -9,7 +9,7 @@ import pytest
 
 import framewire as fw
 from benchmarks import probe
-from framewire.engine.rungs import FULL, HALF, Rung, Rungs
+from framewire.engine.stream.layer_policy import FULL, HALF, Layer, LayerPolicy
 from tests.e2e.conftest import NewPage
 from tests.e2e.stage import SLACK, Publisher, address, advances, debug, painted, say, showing, until
 from tests.e2e.test_picture import framed, on_show, psnr
@@ -21,10 +21,10 @@ class Will:
     """Puts every viewer on one rung, whatever its way takes."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.rung: Rung = FULL
-        monkeypatch.setattr(Rungs, "review", lambda rungs, spent, thin, now: self.review(rungs))
+        self.rung: Layer = FULL
+        monkeypatch.setattr(LayerPolicy, "review", lambda rungs, spent, thin, now: self.review(rungs))
 
-    def review(self, rungs: Rungs[object]) -> dict[object, Rung]:
+    def review(self, rungs: LayerPolicy[object]) -> dict[object, Layer]:
         moves = {key: self.rung for key, viewer in rungs._viewers.items() if viewer.rung != self.rung}
         for key in moves:
             rungs._viewers[key].rung = self.rung

@@ -10,9 +10,9 @@ import numpy as np
 
 from framewire import wire
 from framewire.codec.lossless import Assembler, Header
-from framewire.engine import session as s
-from framewire.engine.connection import Connection
-from framewire.engine.stream import Stream, StreamConfig
+from framewire.engine.stream.stream import Stream, StreamConfig
+from framewire.engine.viewer import session as s
+from framewire.engine.viewer.viewer import Connection
 from framewire.frame import AccessUnit
 from framewire.rtc.peer import PeerOffer
 from tests.engine.stills import Source

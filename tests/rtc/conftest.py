@@ -5,7 +5,7 @@ from __future__ import annotations
 import aioice.ice
 import pytest
 
-from framewire.rtc import ice
+from framewire.rtc.stack import ice
 from tests.rtc.viewers import Stage
 
 

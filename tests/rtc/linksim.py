@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from framewire.rtc.flow import HEADERS, Flow
+from framewire.rtc.send.controller import HEADERS, SendController
 
 PAYLOAD = 1180
 TAG = 16
@@ -110,7 +110,7 @@ class World:
         self._last_arrival = 0.0
         self._feedback_count = 250
         self._wake_at = float("inf")
-        self.flow = Flow(self, lambda estimate: self.estimates.append((self.time, estimate)), self.most)
+        self.flow = SendController(self, lambda estimate: self.estimates.append((self.time, estimate)), self.most)
         self.flow.pad = lambda octets: _Draft(2, min(octets, PAYLOAD), media=False)
 
     @property

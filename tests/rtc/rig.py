@@ -6,10 +6,10 @@ from aiortc.rtp import RtpPacket
 
 from framewire.frame import AccessUnit
 from framewire.rtc.events import KeyframeWanted
-from framewire.rtc.flow import Flow
-from framewire.rtc.packets import PackedUnit
-from framewire.rtc.repairs import Origin
-from framewire.rtc.sender import SenderParameters, UnitSender
+from framewire.rtc.repair.retransmission import Origin
+from framewire.rtc.rtp.packets import RtpUnit
+from framewire.rtc.send.controller import SendController
+from framewire.rtc.send.sender import SenderParameters, UnitSender
 
 NOW = 1_700_000_000.0
 MEDIA, RTX, FEC = 0xAAAA, 0xBBBB, 0xCCCC
@@ -46,7 +46,7 @@ class Rig:
     def __init__(self, *, parameters: SenderParameters | None = PARAMETERS) -> None:
         self.wire = Wire()
         self.events: list[KeyframeWanted] = []
-        self.flow = Flow(self.wire, lambda estimate: None)
+        self.flow = SendController(self.wire, lambda estimate: None)
         origins = Origin(MEDIA, 65_534), Origin(RTX, 9), Origin(FEC, 3)
         self.sender = UnitSender(5, *origins, self.flow, self.wire, self.events.append)
         if parameters:
@@ -63,7 +63,7 @@ class Rig:
             height=1,
             keyframe=keyframe,
         )
-        return self.sender.send(PackedUnit(unit, tuple(b"p%d" % index for index in range(parts))), now)
+        return self.sender.send(RtpUnit(unit, tuple(b"p%d" % index for index in range(parts))), now)
 
     def feed(self, feedback, at: float) -> None:
         self.sender.feed(feedback, NOW + at)

@@ -9,11 +9,12 @@ from collections.abc import Callable
 import pytest
 
 from framewire.errors import PeerError
-from framewire.rtc import ice, peer
+from framewire.rtc import peer
 from framewire.rtc.events import BitrateEstimate, KeyframeWanted, PeerState, PeerTrack
-from framewire.rtc.intake import MAX_CANDIDATES
 from framewire.rtc.peer import Peer
-from framewire.rtc.stack import Connection
+from framewire.rtc.stack import ice
+from framewire.rtc.stack.peer_connection import Connection
+from framewire.rtc.stack.sdp_filter import MAX_CANDIDATES
 from tests.rtc.viewers import Stage, Viewer
 
 A, B, C = PeerTrack(1, "h264", "a"), PeerTrack(2, "h264", "b"), PeerTrack(3, "vp8", "c")

@@ -19,12 +19,13 @@ from aiortc.rtp import unpack_header_extensions
 
 from framewire.codec.encoders import open_encoder
 from framewire.frame import Frame
-from framewire.rtc import ice, packets
 from framewire.rtc.events import KeyframeWanted, PeerEvent, PeerTrack
-from framewire.rtc.packets import PackedUnit, pack
 from framewire.rtc.peer import Peer
-from framewire.rtc.rtcp import RTPFB, TRANSPORT_CC
-from framewire.rtc.stack import EXTENSIONS, PACKET_FEEDBACK
+from framewire.rtc.rtp import packets
+from framewire.rtc.rtp.packets import RtpUnit, pack
+from framewire.rtc.rtp.rtcp import RTPFB, TRANSPORT_CC
+from framewire.rtc.stack import ice
+from framewire.rtc.stack.peer_connection import EXTENSIONS, PACKET_FEEDBACK
 from tests.rtc.linksim import feedback
 
 
@@ -123,7 +124,7 @@ class Show:
         self._encoder = open_encoder(track.codec, fps=60, max_bitrate=8_000_000, threads=1)
         self._texture = np.random.default_rng(track.sub).integers(0, 64, self.size, dtype=np.uint8)
 
-    def unit(self, level: int) -> PackedUnit:
+    def unit(self, level: int) -> RtpUnit:
         """The next frame: noise on a gray of this level, so that it is many packets and yet recognisable."""
         pixels = np.roll(self._texture, self.number, 1) + np.uint8(level - 32)
         frame = Frame(pixels, self.number, time.time_ns() // 1000)

@@ -1,5 +1,5 @@
 """The engine as a process: what `framewire.link` starts. The one place where link and engine meet: it turns
-the parent's messages into calls of the hub, and must not decide anything else.
+the parent's messages into calls of the engine, and must not decide anything else.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import sys
 import traceback
 from typing import Any
 
-from framewire.engine.hub import EngineConfig, Hub, ice_servers
-from framewire.engine.server import WebServer
-from framewire.engine.stream import StreamConfig
+from framewire.engine.engine import Engine, EngineConfig, ice_servers
+from framewire.engine.http.server import WebServer
+from framewire.engine.stream.stream import StreamConfig
 from framewire.link.attach import EngineLink
 from framewire.link.control import (
     AddStream,
@@ -38,7 +38,7 @@ STATS_EVERY = 1.0
 
 
 class _Voice:
-    """`hub.Listener` that tells the parent."""
+    """`engine.Listener` that tells the parent."""
 
     def __init__(self, link: EngineLink) -> None:
         self._link = link
@@ -68,12 +68,12 @@ class _ToParent(logging.Handler):
             pass  # the loop is closed: nobody is left to tell
 
 
-class Engine:
+class EngineRun:
     """One run of the process."""
 
     def __init__(self, handles: Handles) -> None:
         self._handles = handles
-        self._hub: Hub | None = None
+        self._engine: Engine | None = None
         self._server: WebServer | None = None
         self._waiting: dict[int, AddStream] = {}
         """Streams whose memory has not come yet."""
@@ -108,13 +108,13 @@ class Engine:
                 self._begin(message.stream, RingReader(memory))
             case RemoveStream():
                 self._waiting.pop(message.id, None)
-                if self._hub:
-                    self._hub.remove_stream(message.id)
+                if self._engine:
+                    self._engine.remove_stream(message.id)
                 if reader := self._readers.pop(message.id, None):
                     reader.close()
 
     async def _configure(self, message: Configure) -> None:
-        if self._hub:
+        if self._engine:
             return
         config = EngineConfig(
             token=message.token,
@@ -123,40 +123,40 @@ class Engine:
             ice_servers=ice_servers(message.ice_servers),
             **message.options,
         )
-        self._hub = Hub(config, _Voice(self._link))
-        self._server = WebServer(self._hub)
+        self._engine = Engine(config, _Voice(self._link))
+        self._server = WebServer(self._engine)
         await self._server.start(_listener(fd) for fd in self._handles.listeners)
-        self._link.send(Ready(pid=os.getpid(), epoch=self._hub.epoch))
+        self._link.send(Ready(pid=os.getpid(), epoch=self._engine.epoch))
 
     def _begin(self, id_: int, reader: RingReader) -> None:
         old = self._readers.get(id_)
         self._readers[id_] = reader
         stream = self._waiting.get(id_)
-        if self._hub and stream:
+        if self._engine and stream:
             config = StreamConfig(id_, stream.name, stream.width, stream.height, stream.fps, **stream.options)
-            self._hub.add_stream(config, reader)
-            self._hub.published(id_)
+            self._engine.add_stream(config, reader)
+            self._engine.published(id_)
         if old:
             old.close()
 
     def _on_bell(self, streams: set[int]) -> None:
-        if self._hub:
+        if self._engine:
             for id_ in streams:
-                self._hub.published(id_)
+                self._engine.published(id_)
 
     async def _report(self) -> None:
         while True:
             await asyncio.sleep(STATS_EVERY)
-            for id_, stats in (self._hub.stats() if self._hub else {}).items():
+            for id_, stats in (self._engine.stats() if self._engine else {}).items():
                 self._link.send(EngineStats(stream=id_, stats=stats))
 
     async def _end(self) -> None:
         if self._server:
-            hub, server = self._hub, self._server
-            assert hub, "a server stands in front of a hub"
+            engine, server = self._engine, self._server
+            assert engine, "a server stands in front of a engine"
             try:
                 async with asyncio.timeout(2.5):
-                    await hub.close()
+                    await engine.close()
                     await server.close()
             except TimeoutError:
                 pass
@@ -175,9 +175,9 @@ def main(arguments: list[str]) -> int:
     # What is imported by now lives for ever: no collection needs to walk it, and none pauses a frame for it.
     gc.collect()
     gc.freeze()
-    engine = Engine(Handles.parse(arguments))
+    run = EngineRun(Handles.parse(arguments))
     try:
-        asyncio.run(engine.run())
+        asyncio.run(run.run())
     except Exception:
         traceback.print_exc()  # the parent tells it as the engine's last words
         return 1

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from typing import TypedDict
 
 from framewire.errors import PeerError
-from framewire.rtc import rtcp
 from framewire.rtc.events import (
     BitrateEstimate,
     IceServer,
@@ -21,12 +20,13 @@ from framewire.rtc.events import (
     PeerStats,
     PeerTrack,
 )
-from framewire.rtc.flow import Flow
-from framewire.rtc.intake import MAX_CANDIDATES, clean_answer, usable_candidate
-from framewire.rtc.packets import TRANSPORT_CC, Draft, PackedUnit
-from framewire.rtc.repairs import Origin
-from framewire.rtc.sender import NEVER, SenderParameters, UnitSender
-from framewire.rtc.stack import Connection, Protocol, Slot, State
+from framewire.rtc.repair.retransmission import Origin
+from framewire.rtc.rtp import rtcp
+from framewire.rtc.rtp.packets import TRANSPORT_CC, Draft, RtpUnit
+from framewire.rtc.send.controller import SendController
+from framewire.rtc.send.sender import NEVER, SenderParameters, UnitSender
+from framewire.rtc.stack.peer_connection import Connection, Protocol, Slot, State
+from framewire.rtc.stack.sdp_filter import MAX_CANDIDATES, clean_answer, usable_candidate
 
 __all__ = [
     "BitrateEstimate",
@@ -86,7 +86,7 @@ class Peer:
         self._on_event = on_event
         protocol: Protocol = "plain" if not congestion_control else "parity" if parity else "feedback"
         self._connection = Connection(ice_servers, self._start, self._feed, self._changed, protocol)
-        self._flow: Flow | None = None
+        self._flow: SendController | None = None
         self._wanted = 20_000_000
         self._hold = HOLD if smooth else 0.0
         self._speed = speed
@@ -144,7 +144,9 @@ class Peer:
         # In the lower half, so that no viewer sees a wrap before it has seen the stream (RFC 3711 §3.3.1).
         media, rtx, fec = (Origin(ssrc, random.randrange(1 << 15)) for ssrc in slot.renew())
         if self._flow is None:
-            self._flow = Flow(slot.transport, lambda estimate: self._emit(BitrateEstimate(estimate, measured=True)))
+            self._flow = SendController(
+                slot.transport, lambda estimate: self._emit(BitrateEstimate(estimate, measured=True))
+            )
             self._flow.pad = self._pad
             self._flow.want(self._wanted)
         slot.unit_sender = UnitSender(track.sub, media, rtx, fec, self._flow, slot.transport, self._emit, self._hold)
@@ -188,7 +190,7 @@ class Peer:
         if self._flow is not None:
             self._flow.want(bits_per_second)
 
-    def send(self, sub: int, unit: PackedUnit) -> bool:
+    def send(self, sub: int, unit: RtpUnit) -> bool:
         """Send a unit to a subscription. Never raises, never blocks; False if it was dropped.
 
         It is dropped while the subscription is not connected, while it waits for a keyframe (which is then

@@ -1,0 +1,1 @@
+"""One stream: its encodings, who receives which of them, and at what rate."""

@@ -1,0 +1,178 @@
+"""One stream: where its newest frame is, and the encodings of it that somebody needs.
+
+Must not know sessions, sockets or who publishes. An encoding starts with its first subscriber and ends
+with its last: cost grows with the encodings in use, not with viewers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from framewire import wire
+from framewire.codec.encoders import open_encoder
+from framewire.engine.stream.encoding import Encoding, FrameSource, Key, Sink, VideoEncoding
+from framewire.engine.stream.layers import Layers
+from framewire.engine.stream.lossless import LosslessEncoding
+from framewire.engine.stream.rate import Meter
+
+EncodingName = Literal["lossless", "h264_444", "h264", "vp8"]
+
+
+@dataclass(frozen=True)
+class StreamConfig:
+    """What a stream is from its beginning."""
+
+    id: int
+    name: str
+    width: int
+    height: int
+    fps: float = 60.0
+    max_bitrate: int = 20_000_000
+
+
+class Stream:
+    """A published source and its encodings. Made on a running loop and used from it alone."""
+
+    def __init__(
+        self, config: StreamConfig, source: FrameSource, pool: Executor, on_resize: Callable[[], None]
+    ) -> None:
+        self.config = config
+        self._source = source
+        self._pool = pool
+        self._on_resize = on_resize
+        self._size = (config.width, config.height)
+        self._newest: int | None = None
+        self._newest_us = 0
+        self._lanes: dict[EncodingName, Encoding | Layers] = {}
+        self._lane_of: dict[Key, Encoding | Layers] = {}
+        self._published = Meter()
+        self._made_before: dict[str, int] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    @property
+    def info(self) -> wire.StreamInfo:
+        width, height = self._size
+        return wire.StreamInfo(self.config.id, self.config.name, width, height, self.config.fps)
+
+    def wake(self) -> None:
+        """A frame was published."""
+        lease = self._source.latest()
+        if lease is None:
+            return
+        frame = lease.frame
+        size = (frame.width, frame.height)
+        missed = 1 if self._newest is None else max(1, min(1000, (frame.number - self._newest) & 0xFFFFFFFF))
+        if frame.number != self._newest:
+            self._published.add(time.monotonic(), missed)
+        self._newest, self._newest_us = frame.number, frame.time_us
+        lease.release()
+        if size != self._size:
+            self._size = size
+            self._on_resize()
+        for lane in self._lanes.values():
+            if isinstance(lane, Layers):
+                lane.size = size
+            lane.wake()
+
+    def replace_source(self, source: FrameSource) -> None:
+        """The frames come from elsewhere from now on: a larger ring."""
+        self._source = source
+        for lane in self._lanes.values():
+            if isinstance(lane, Layers):
+                lane.replace_source(source)
+            else:
+                lane.source = source
+        self.wake()
+
+    def attach(self, key: Key, name: EncodingName, sink: Sink, *, packets: bool) -> None:
+        """Start sending this encoding to a subscriber."""
+        lane = self._lanes.get(name)
+        if lane is None:
+            lane = self._lanes[name] = self._open(name)
+        self._lane_of[key] = lane
+        lane.add(key, sink, packets=packets)
+
+    def lane(self, key: Key) -> Encoding | Layers | None:
+        """What a subscriber takes, and gives feedback to."""
+        return self._lane_of.get(key)
+
+    def encoding(self, key: Key) -> Encoding | None:
+        """The encoding whose units a subscriber gets now."""
+        lane = self._lane_of.get(key)
+        return lane.lane(key) if isinstance(lane, Layers) else lane
+
+    def detach(self, key: Key) -> None:
+        """Stop sending to a subscriber; the last one turns the encoding off."""
+        lane = self._lane_of.pop(key, None)
+        if lane is None:
+            return
+        lane.remove(key)
+        if not len(lane):
+            self._shut(lane)
+
+    async def close(self) -> None:
+        for lane in list(self._lanes.values()):
+            self._shut(lane)
+        self._lane_of.clear()
+        await asyncio.gather(*self._closing)
+
+    @property
+    def viewers(self) -> int:
+        """Connections that watch, however many subscriptions they hold."""
+        return len({connection for connection, _ in self._lane_of})
+
+    def published_fps(self, now: float) -> float:
+        return self._published.rate(now) if self._published.mean(now) <= 1.5 else self._published.per_second(now)
+
+    def rested_ms(self) -> float:
+        """How long ago the newest frame was published."""
+        return max(time.time() * 1000 - self._newest_us / 1000, 0.0)
+
+    def stats(self, now: float) -> dict[str, Any]:
+        """Numbers for the publisher: `Display.stats`."""
+        encodings: dict[str, Encoding] = {}
+        encodes = dict(self._made_before)
+        for name, lane in self._lanes.items():
+            encodings |= lane.encodings if isinstance(lane, Layers) else {name: lane}
+            for encoding, made in _made(name, lane).items():
+                encodes[encoding] = encodes.get(encoding, 0) + made
+        return {
+            "viewers": self.viewers,
+            "published_fps": round(self.published_fps(now), 1),
+            "encodings": sorted(encodings),
+            "encodes": encodes,
+            "encode_ms": {name: round(lane.cost.mean(now), 2) for name, lane in encodings.items()},
+        }
+
+    def _open(self, name: EncodingName) -> Encoding | Layers:
+        config = self.config
+        if name == "lossless":
+            return LosslessEncoding(config.id, self._source, self._pool)
+
+        def open_lane(ceiling: int, half: bool) -> VideoEncoding:
+            encoder = open_encoder(name, fps=config.fps, max_bitrate=ceiling)
+            return VideoEncoding(config.id, self._source, self._pool, encoder, ceiling, half=half)
+
+        ladder = Layers(name, config.max_bitrate, config.fps, open_lane)
+        ladder.size = self._size
+        return ladder
+
+    def _shut(self, lane: Encoding | Layers) -> None:
+        """Out of the table at once, so that a subscriber that comes meanwhile opens a new one."""
+        name = next(n for n, known in self._lanes.items() if known is lane)
+        del self._lanes[name]
+        for encoding, made in _made(name, lane).items():
+            self._made_before[encoding] = self._made_before.get(encoding, 0) + made
+        task = asyncio.get_running_loop().create_task(lane.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+
+def _made(name: str, lane: Encoding | Layers) -> dict[str, int]:
+    """Units made, by encoding."""
+    return lane.encodes if isinstance(lane, Layers) else {name: lane.made}

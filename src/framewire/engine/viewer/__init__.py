@@ -1,0 +1,1 @@
+"""One viewer: its signalling session, its transports, and what it subscribes to."""

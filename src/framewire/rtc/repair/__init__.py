@@ -1,0 +1,1 @@
+"""What is done about lost packets: retransmission, forward error correction, playout delay. Pure."""

@@ -1,0 +1,1 @@
+"""The bytes of RTP and RTCP: packets, feedback, FlexFEC. Pure."""

@@ -1,0 +1,387 @@
+"""One port, seen from outside: what it answers, to whom, and what it refuses. Real sockets throughout."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import gzip
+import logging
+import os
+import socket
+import struct
+import sys
+import zlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+
+from framewire import wire
+from framewire.engine import engine as engine_module
+from framewire.engine.engine import Engine, EngineConfig
+from framewire.engine.http import server as server_module
+from framewire.engine.http.gate import MAX_UNKNOWN
+from framewire.engine.http.server import PERSISTENT, PUBLIC, WebServer
+from framewire.engine.stream.stream import StreamConfig
+from framewire.engine.viewer import session
+from framewire.engine.viewer import viewer as connection
+from framewire.link.listen import bind
+from framewire.link.ring import LocalSlot
+from tests.viewer import PATIENCE, connected, eventually, noise
+
+TOKEN = "only-those-who-know-it-come-in"
+
+
+class Deaf:
+    """A listener that nobody asks."""
+
+    def on_input(self, stream: int, client_id: str, event: dict[str, Any]) -> None: ...
+    def on_viewers(self, stream: int, count: int) -> None: ...
+
+
+@dataclass
+class Port:
+    """A server on a port of this machine."""
+
+    engine: Engine
+    server: WebServer
+    number: int
+
+    @property
+    def http(self) -> str:
+        return f"http://127.0.0.1:{self.number}"
+
+    @property
+    def ws(self) -> str:
+        return f"ws://127.0.0.1:{self.number}/ws"
+
+    def stream(self, name: str = "default", width: int = 64, height: int = 48) -> LocalSlot:
+        slot = LocalSlot()
+        self.engine.add_stream(StreamConfig(len(self.engine.stats()), name, width, height), slot)
+        return slot
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[Port]:
+    engine = Engine(EngineConfig(TOKEN, hosts=("viewer.example",), origins=("https://lab.example",)), Deaf())
+    server = WebServer(engine)
+    sockets = bind("127.0.0.1", 0)
+    await server.start(sockets)
+    yield Port(engine, server, sockets[0].getsockname()[1])
+    await engine.close()
+    await server.close()
+
+
+async def status(port: Port, path: str, method: str = "GET", **headers: str) -> int:
+    async with aiohttp.ClientSession() as client:
+        async with client.request(method, port.http + path, headers=headers) as response:
+            assert "Access-Control-Allow-Origin" not in response.headers
+            return response.status
+
+
+# What is there
+
+
+async def test_every_route_is_public_by_list_or_refused(port: Port) -> None:
+    routes = {route.resource.canonical for route in port.server.app.router.routes() if route.resource}
+    assert routes == PUBLIC, "a new route is named in PUBLIC, with a reason, or does not exist"
+    assert {path: await status(port, path) for path in sorted(PUBLIC - {"/ws"})} == dict.fromkeys(PUBLIC - {"/ws"}, 200)
+    assert await status(port, "/ws") == 426
+    for path in ("/nothing", "/ws/", "//ws", "/static/page.js", "/../pyproject.toml", "/%2e%2e/page.html", "/PAGE.JS"):
+        assert await status(port, path) == 403, path
+    for method in ("POST", "PUT", "DELETE", "OPTIONS", "TRACE", "BREW"):
+        assert await status(port, "/", method) in (400, 405), method
+
+
+async def test_what_is_public_says_nothing_of_streams_or_tokens(port: Port) -> None:
+    port.stream("a stream of mine")
+    async with aiohttp.ClientSession() as client:
+        for path in sorted(PUBLIC):
+            async with client.get(port.http + path) as response:
+                body = await response.text()
+                assert TOKEN not in body and "a stream of mine" not in body
+                assert response.headers["X-Content-Type-Options"] == "nosniff"
+                assert response.headers["Content-Security-Policy"].startswith("default-src 'none'")
+                assert response.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+
+
+async def test_the_page_is_packed_for_those_who_can_unpack_it(port: Port) -> None:
+    bodies = []
+    async with aiohttp.ClientSession(auto_decompress=False) as client:
+        for accepted in ("gzip, deflate", "identity"):
+            async with client.get(port.http + "/page.js", headers={"Accept-Encoding": accepted}) as response:
+                assert response.headers["Vary"] == "Accept-Encoding"
+                bodies.append((response.headers.get("Content-Encoding"), await response.read()))
+    (packing, packed), (none, plain) = bodies
+    assert (packing, none) == ("gzip", None)
+    assert gzip.decompress(packed) == plain and len(packed) < len(plain) / 2
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="options of Linux")
+async def test_sockets_are_told_not_to_wait_ever_longer(port: Port) -> None:
+    another, (listening,) = WebServer(port.engine), bind("127.0.0.1", 0)
+    await another.start([listening])
+    option, value = PERSISTENT[-1]
+    assert listening.getsockopt(socket.IPPROTO_TCP, option) == value
+    await another.close()
+
+
+async def test_without_the_built_client_the_page_says_what_to_do(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(server_module.PAGES, "/", ("not-built.html", "text/html"))
+    async with aiohttp.ClientSession() as client, client.get(port.http) as response:
+        assert response.status == 503 and "make setup" in await response.text()
+
+
+# Host
+
+
+OURS = ("127.0.0.1", "127.0.0.1:1", "localhost:80", "LOCALHOST", "[::1]:5", "viewer.example")
+STRANGE = (
+    "evil.com", "127.0.0.1.evil.com", "localhost.evil.com", "localhost.", "viewer.example.evil.com", "192.0.2.7",
+    "[::ffff:127.0.0.1]", "0.0.0.0", "127.0.0.1:99999", "2130706433", "a@127.0.0.1", "127.0.0.1, evil.com",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/ws", "/nothing"])
+async def test_a_host_that_is_not_ours_is_refused_everywhere(port: Port, path: str) -> None:
+    upgrade = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13",
+               "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode()} if path == "/ws" else {}  # fmt: skip
+    for host in STRANGE:
+        assert await status(port, path, Host=host, **upgrade) == 403, host
+    if path == "/health":
+        assert {host: await status(port, path, Host=host) for host in OURS} == dict.fromkeys(OURS, 200)
+
+
+async def raw(port: Port, request: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port.number)
+    writer.write(request)
+    answer = await asyncio.wait_for(reader.read(4096), PATIENCE)
+    writer.close()
+    return answer
+
+
+async def test_requests_that_no_client_library_makes_are_refused(port: Port) -> None:
+    for request in (
+        b"GET / HTTP/1.0\r\n\r\n",
+        b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: \xff\xfe\r\nConnection: close\r\n\r\n",
+        b"GET http://127.0.0.1/ HTTP/1.1\r\nHost: evil.com\r\nConnection: close\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.com\r\nConnection: close\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+    ):
+        assert (await raw(port, request)).split()[1] in (b"400", b"403"), request
+    assert await status(port, "/health") == 200
+
+
+# Who may open a socket
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["null", "https://evil.example", "https://lab.example.evil.com", "https://xlab.example", "http://lab.example",
+     "https://lab.example:444", "http://127.0.0.1.evil.com", "http://u@localhost", "file://"],
+)  # fmt: skip
+async def test_a_page_of_another_origin_is_closed_with_4403(port: Port, origin: str) -> None:
+    async with connected(port.ws, headers={"Origin": origin}) as viewer:
+        assert await viewer.closed() == 4403
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:8888", "https://lab.example", "vscode-webview://0abc", None])
+async def test_pages_that_were_allowed_get_in_with_the_token(port: Port, origin: str | None) -> None:
+    headers = {"Origin": origin} if origin else {}
+    async with connected(port.ws, TOKEN, headers=headers) as viewer:
+        assert not viewer.ws.closed
+
+
+@pytest.mark.parametrize("token", ["", "x" * len(TOKEN), TOKEN[:-1], TOKEN + " ", TOKEN.upper(), "Ä" * 30])
+async def test_a_wrong_token_is_closed_with_4401(port: Port, token: str) -> None:
+    port.stream()
+    async with connected(port.ws) as viewer:
+        await viewer.say(wire.Hello(wire.VERSION, token, []))
+        assert await viewer.closed() == 4401
+        assert not viewer.streams, "nothing is said to a stranger"
+
+
+async def test_a_token_in_the_address_opens_nothing(port: Port) -> None:
+    async with connected(f"{port.ws}?token={TOKEN}", headers={"Authorization": f"Bearer {TOKEN}"}) as viewer:
+        await viewer.say(wire.Subscribe(1, "default", "lossless"))
+        assert await viewer.closed() == 4400
+
+
+async def test_another_version_is_closed_with_4426(port: Port) -> None:
+    async with connected(port.ws) as viewer:
+        await viewer.say(wire.Hello(wire.VERSION + 1, TOKEN, []))
+        assert await viewer.closed() == 4426
+
+
+async def test_a_socket_that_says_nothing_is_closed_with_4408(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "HELLO_TIMEOUT", 0.05)
+    async with connected(port.ws) as viewer:
+        assert await viewer.closed() == 4408
+
+
+RUBBISH = ["", "{", "null", "[]", '{"type":"hello"}', '{"type":"nothing"}', '{"type":"ack","sub":1,"frame":-1}',
+           '{"type":"hello","version":1,"token":"x","codecs":[],"more":1}', "[" * 50_000]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", RUBBISH, ids=range(len(RUBBISH)))
+@pytest.mark.parametrize("greeted", [False, True])
+async def test_rubbish_is_closed_with_4400(port: Port, text: str, greeted: bool) -> None:
+    async with connected(port.ws, TOKEN if greeted else None) as viewer:
+        await viewer.ws.send_str(text)
+        assert await viewer.closed() == 4400
+
+
+async def test_a_binary_message_is_closed_with_4400(port: Port) -> None:
+    async with connected(port.ws, TOKEN) as viewer:
+        await viewer.ws.send_bytes(b"\0" * 36)
+        assert await viewer.closed() == 4400
+
+
+async def test_a_message_longer_than_64_kib_ends_the_socket_unread(port: Port) -> None:
+    async with connected(port.ws, TOKEN) as viewer:
+        await viewer.ws.send_str("x" * (wire.MAX_TEXT + 1))
+        assert await viewer.closed() in (1009, 4400)
+
+
+async def test_rubbish_from_one_viewer_is_no_matter_to_another(port: Port) -> None:
+    slot = port.stream()
+    async with connected(port.ws, TOKEN) as good:
+        await good.subscribe("default")
+        for text in RUBBISH:
+            async with connected(port.ws, TOKEN) as bad:
+                await bad.ws.send_str(text)
+                await bad.closed()
+        slot.write(noise(64, 48), 1, 1)
+        port.engine.published(0)
+        assert (await good.unit()).number == 1
+
+
+# How many
+
+
+async def test_the_33rd_socket_without_hello_is_closed_with_4429(port: Port) -> None:
+    async with aiohttp.ClientSession() as client:
+        silent = [await client.ws_connect(port.ws) for _ in range(MAX_UNKNOWN)]
+        async with connected(port.ws) as viewer:
+            assert await viewer.closed() == 4429
+        await silent.pop().close()
+        await eventually(lambda: len(port.engine._connections) < MAX_UNKNOWN)
+        async with connected(port.ws, TOKEN), connected(port.ws, TOKEN):
+            """Whoever has said hello takes no place from those who have not."""
+
+
+async def test_all_sockets_are_counted(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "MAX_CONNECTIONS", 2)
+    async with connected(port.ws, TOKEN), connected(port.ws, TOKEN), connected(port.ws) as third:
+        assert await third.closed() == 4429
+
+
+# Compression
+
+
+def upgrade(port: Port) -> bytes:
+    return (
+        f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{port.number}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n"
+    ).encode()
+
+
+async def test_compression_is_not_negotiated_and_a_compressed_bomb_is_refused(port: Port) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port.number)
+    writer.write(upgrade(port))
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)
+    assert b"101" in head and b"extensions" not in head.lower()
+    bomb = zlib.compressobj(wbits=-15)
+    data = bomb.compress(b"\0" * 60_000_000) + bomb.flush(zlib.Z_SYNC_FLUSH)
+    assert len(data) < wire.MAX_TEXT
+    # FIN, RSV1 (RFC 7692 section 6), text; masked with zeros (RFC 6455 section 5.3).
+    writer.write(bytes([0xC1, 0x80 | 126]) + struct.pack(">H", len(data)) + bytes(4) + data)
+    answer = await asyncio.wait_for(reader.read(), PATIENCE)
+    assert answer[0] == 0x88 and struct.unpack(">H", answer[2:4])[0] == 1002, "protocol error"
+    writer.close()
+
+
+# The end
+
+
+async def test_nothing_of_a_conversation_reaches_the_log(port: Port, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    logging.getLogger("asyncio").setLevel(logging.INFO)
+    port.stream()
+    async with connected(port.ws, TOKEN) as viewer:
+        await viewer.subscribe("default")
+    for say in (TOKEN, f'{{"type":"hello","token":"{TOKEN}"}}', f'{{"type":"{TOKEN}"}}'):
+        async with connected(f"{port.ws}?token={TOKEN}") as viewer:
+            await viewer.ws.send_str(say)
+            await viewer.closed()
+    await status(port, f"/?token={TOKEN}")
+    await raw(port, f"GET /{TOKEN} HTTP/9.9\r\nHost: {TOKEN}\r\n\r\n".encode())
+    ours = [record for record in caplog.records if record.name.startswith(("framewire", "aiohttp.access"))]
+    assert ours, "something is logged at this level"
+    assert not [record.getMessage() for record in caplog.records if TOKEN in record.getMessage()]
+
+
+async def test_closing_says_goodbye(port: Port) -> None:
+    async with connected(port.ws, TOKEN) as viewer:
+        await port.engine.close()
+        assert await viewer.closed() == 1001
+
+
+async def test_a_viewer_that_does_not_read_cannot_hold_up_the_end(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "GOODBYE", 0.2)
+    slot = port.stream(width=2048, height=2048)
+    async with connected(port.ws, TOKEN, compress=0) as viewer:
+        viewer.pause()
+        await viewer.subscribe("default")
+        for number in (1, 2):
+            slot.write(noise(2048, 2048, seed=number), number, number)
+            port.engine.published(0)
+            await eventually(lambda n=number: port.engine.stats()[0]["encodes"].get("lossless", 0) >= n)  # type: ignore[misc]
+        async with asyncio.timeout(PATIENCE):
+            await port.engine.close()
+            await port.server.close()
+        assert not port.engine._connections
+
+
+async def test_a_viewer_that_does_not_take_its_goodbye_is_cut_off(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "GOODBYE", 0.2)
+    slot = port.stream(width=2048, height=2048)
+    async with connected(port.ws, TOKEN) as viewer:
+        viewer.pause()
+        await viewer.subscribe("default")
+        slot.write(noise(2048, 2048), 1, 1)
+        port.engine.published(0)
+        await eventually(lambda: port.engine.stats()[0]["encodes"].get("lossless"))
+        await viewer.ws.send_str("rubbish")
+        await eventually(lambda: not port.engine._connections)
+        http = port.server._runner and port.server._runner.server
+        assert http
+        await eventually(lambda: not http.connections, "its socket is closed as well")
+
+
+async def test_a_viewer_that_vanishes_is_forgotten(port: Port) -> None:
+    port.stream()
+    sock = socket.create_connection(("127.0.0.1", port.number))
+    sock.sendall(upgrade(port))
+    await eventually(lambda: port.engine._connections)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+    await eventually(lambda: not port.engine._connections)
+
+
+async def test_a_viewer_that_left_before_it_was_let_in_is_no_error(
+    port: Port, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Viewers wait in the backlog while an engine starts, and some have given up by then."""
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", port.number)) as sock:
+            sock.sendall(upgrade(port))
+            # A reset instead of a goodbye, before the server's loop, which is this one, has run at all.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    await asyncio.sleep(0.3)
+    assert await status(port, "/health") == 200
+    assert caplog.records == []

@@ -1,0 +1,56 @@
+"""What the system says of a connection, and what it does not."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+
+import pytest
+
+from framewire.engine.http.tcp_info import delivery_rate, speed_of
+
+
+def tcp_info(*, limited: bool = False, acked: int = 100_000, rate: int = 125_000) -> bytes:
+    """As Linux fills it in, as far as it is read."""
+    info = bytearray(232)
+    info[7] = int(limited)
+    struct.pack_into("=Q", info, 120, acked)
+    struct.pack_into("=Q", info, 160, rate)
+    return bytes(info)
+
+
+def test_how_fast_a_socket_delivers_is_said_only_where_that_was_measured() -> None:
+    assert delivery_rate(tcp_info()) == 1e6
+    assert delivery_rate(tcp_info(limited=True)) is None, "it had no more to send"
+    assert delivery_rate(tcp_info(acked=14_000)) is None, "that is what any connection begins with"
+    assert delivery_rate(tcp_info()[:104]) is None, "an old kernel"
+    assert delivery_rate(b"") is None
+
+
+def test_what_is_no_tcp_has_no_speed() -> None:
+    assert speed_of(None) is None
+    here, there = socket.socketpair()
+    with here, there:
+        assert speed_of(here) is None
+    with socket.socket() as closed:
+        pass
+    assert speed_of(closed) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the places of the fields are Linux's")
+def test_a_real_connection_that_has_more_to_send_tells_its_speed() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_connection(listening.getsockname()) as ours:
+        theirs, _ = listening.accept()
+        with theirs:
+            ours.setblocking(False)
+            taken = 0
+            while taken < 4_000_000:
+                try:
+                    taken += ours.send(bytes(1 << 16))
+                except BlockingIOError:
+                    if taken > 1_000_000:
+                        break
+                    theirs.recv(1 << 20)
+            speed = speed_of(ours)
+    assert speed is None or speed > 1e6

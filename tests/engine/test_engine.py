@@ -1,0 +1,366 @@
+"""The engine as a whole: streams that come, go and are replaced; viewers with real sockets; the end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from framewire import wire
+from framewire.engine import engine as engine_module
+from framewire.engine.engine import Engine, EngineConfig, ice_servers
+from framewire.engine.http.server import WebServer
+from framewire.engine.stream import rate
+from framewire.engine.stream.stream import StreamConfig
+from framewire.link.listen import bind
+from framewire.link.ring import LocalSlot
+from framewire.rtc.peer import IceServer
+from framewire.rtc.rtp.packets import nal_units
+from tests.rtc.viewers import Viewer as Browser
+from tests.viewer import connected, eventually, flat, noise, same
+
+TOKEN = "only-those-who-know-it-come-in"
+
+
+class Ear:
+    """A `Listener` that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.inputs: list[tuple[int, str, dict[str, Any]]] = []
+        self.counts: list[tuple[int, int]] = []
+
+    def on_input(self, stream: int, client_id: str, event: dict[str, Any]) -> None:
+        self.inputs.append((stream, client_id, event))
+
+    def on_viewers(self, stream: int, count: int) -> None:
+        self.counts.append((stream, count))
+
+
+class ServedEngine:
+    """A engine behind a real port."""
+
+    def __init__(self) -> None:
+        self.ear = Ear()
+        self.engine = Engine(EngineConfig(TOKEN), self.ear)
+        self.server = WebServer(self.engine)
+        self.sockets = bind("127.0.0.1", 0)
+        self.slots: dict[int, LocalSlot] = {}
+        self.numbers = dict.fromkeys(range(10), 0)
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.sockets[0].getsockname()[1]}/ws"
+
+    def add(self, id_: int, name: str, width: int = 64, height: int = 48) -> None:
+        self.slots[id_] = LocalSlot()
+        self.engine.add_stream(StreamConfig(id_, name, width, height), self.slots[id_])
+
+    def publish(self, id_: int, pixels: np.ndarray) -> int:
+        self.numbers[id_] += 1
+        self.slots[id_].write(pixels, self.numbers[id_], self.numbers[id_])
+        self.engine.published(id_)
+        return self.numbers[id_]
+
+
+@pytest.fixture
+async def engine() -> AsyncIterator[ServedEngine]:
+    engine = ServedEngine()
+    await engine.server.start(engine.sockets)
+    engine.add(0, "default")
+    yield engine
+    await engine.engine.close()
+    await engine.server.close()
+
+
+# Streams
+
+
+async def test_viewers_hear_of_every_stream_that_comes_and_goes(engine: ServedEngine) -> None:
+    async with connected(engine.url, TOKEN) as viewer:
+        assert set(viewer.streams) == {"default"}
+        engine.add(1, "second", 7, 5)
+        await eventually(lambda: viewer.streams.get("second") == wire.StreamInfo(1, "second", 7, 5, 60.0))
+        engine.engine.remove_stream(1)
+        await eventually(lambda: set(viewer.streams) == {"default"})
+
+
+async def test_a_resize_is_told_to_everybody(engine: ServedEngine) -> None:
+    async with connected(engine.url, TOKEN) as viewer:
+        engine.publish(0, flat(33, 21))
+        await eventually(lambda: (viewer.streams["default"].width, viewer.streams["default"].height) == (33, 21))
+
+
+async def test_a_stream_of_the_same_name_takes_the_place_of_the_old_one(engine: ServedEngine) -> None:
+    async with connected(engine.url, TOKEN) as viewer:
+        sub = await viewer.subscribe("default")
+        engine.publish(0, flat(64, 48, 1))
+        await viewer.unit()
+        engine.add(1, "default", 32, 16)
+        ended = await viewer.message(wire.Ended)
+        assert (ended.sub, ended.reason) == (sub, "stream_closed")
+        streams = await viewer.message(wire.Streams)
+        assert [info.id for info in streams.streams] == [1], "listed anew after the end of the old one was told"
+        picture = noise(32, 16)
+        engine.publish(1, picture)
+        await viewer.subscribe("default")
+        assert same(await viewer.unit(), picture)
+        assert set(engine.engine.stats()) == {1}
+
+
+async def test_a_stream_said_again_gets_new_memory_and_keeps_its_viewers(engine: ServedEngine) -> None:
+    async with connected(engine.url, TOKEN) as viewer:
+        await viewer.subscribe("default")
+        engine.publish(0, flat(64, 48, 1))
+        await viewer.unit()
+        engine.add(0, "default")
+        picture = noise(200, 100)
+        number = engine.publish(0, picture)
+        assert same(await viewer.unit(lambda unit: unit.number == number), picture)
+
+
+async def test_bells_of_streams_that_are_gone_are_nothing(engine: ServedEngine) -> None:
+    engine.engine.published(77)
+    engine.engine.remove_stream(77)
+    assert set(engine.engine.stats()) == {0}
+
+
+# Lossless, all the way
+
+
+async def test_noise_arrives_as_it_was_published_200_frames_across_sizes_and_layouts(engine: ServedEngine) -> None:
+    shapes = [(64, 48, 3), (65, 47, 4), (1, 1, 1), (320, 200, 3), (33, 3, 1), (640, 480, 4)]
+    async with connected(engine.url, TOKEN) as viewer:
+        await viewer.subscribe("default")
+        for count in range(200):
+            width, height, channels = shapes[count // 5 % len(shapes)]
+            picture = noise(width, height, channels, seed=count)
+            number = engine.publish(0, picture)
+            unit = await viewer.unit(lambda unit, n=number: unit.number == n)  # type: ignore[misc]
+            assert same(unit, picture), f"frame {count}, {width}x{height}x{channels}"
+        assert max(header.size for header in viewer.binary) == 640 * 480 * 4
+        assert {header.codec for header in viewer.binary} <= {"raw", "zstd"}
+
+
+async def test_what_can_be_packed_is_packed(engine: ServedEngine) -> None:
+    async with connected(engine.url, TOKEN) as viewer:
+        await viewer.subscribe("default")
+        engine.publish(0, flat(640, 480))
+        unit = await viewer.unit()
+        assert unit.codec == "zstd" and len(unit.data) < 10_000 and same(unit, flat(640, 480))
+
+
+async def test_without_acks_two_units_are_under_way_and_then_the_newest(engine: ServedEngine) -> None:
+    async with connected(engine.url, TOKEN) as viewer:
+        viewer.acking = False
+        sub = await viewer.subscribe("default")
+        engine.publish(0, flat(64, 48, 1))
+        first = await viewer.unit()
+        for value in range(2, 50):
+            newest = engine.publish(0, flat(64, 48, value))
+            await asyncio.sleep(0.002)
+        second = await viewer.unit()
+        await viewer.report(sub)  # what was sent before the answer is here
+        assert viewer.under_way[sub] == 2 and not viewer._units
+        await viewer.acknowledge(first, sub)
+        assert same(await viewer.unit(), flat(64, 48, 49))
+        await viewer.acknowledge(second, sub)
+        await viewer.report(sub)
+        assert viewer.under_way[sub] == 1 and viewer.binary[-1].number == newest, "nothing newer, nothing sent"
+
+
+async def test_a_hidden_view_costs_no_encode(engine: ServedEngine) -> None:
+    async with connected(engine.url, TOKEN) as viewer:
+        sub = await viewer.subscribe("default")
+        engine.publish(0, flat(64, 48, 1))
+        await viewer.unit()
+        await viewer.report(sub, visible=False)
+        for value in range(2, 20):
+            engine.publish(0, flat(64, 48, value))
+            await asyncio.sleep(0.002)
+        await viewer.report(sub, visible=False)
+        assert engine.engine.stats()[0]["encodes"] == {"lossless": 1}
+        await viewer.report(sub, visible=True)
+        assert same(await viewer.unit(), flat(64, 48, 19))
+
+
+async def test_a_viewer_that_stops_reading_slows_no_other(engine: ServedEngine) -> None:
+    async with connected(engine.url, TOKEN) as stuck, connected(engine.url, TOKEN) as quick:
+        await stuck.subscribe("default")
+        await quick.subscribe("default")
+        stuck.pause()
+        for count in range(30):
+            picture = noise(512, 512, seed=count)
+            number = engine.publish(0, picture)
+            assert same(await quick.unit(lambda unit, n=number: unit.number == n), picture)  # type: ignore[misc]
+        waiting = [len(connection._chunks) for connection in engine.engine._connections]
+        assert max(waiting) <= 2 * 4, "what waits for the stuck one is two units, not thirty"
+
+
+async def test_subscribing_again_in_mid_unit_confuses_no_reader(engine: ServedEngine) -> None:
+    async with connected(engine.url, TOKEN) as viewer:
+        for count in range(30):
+            sub = await viewer.subscribe("default")
+            engine.publish(0, noise(512, 512, seed=count))
+            if count % 3:
+                await viewer.unit()
+            await viewer.say(wire.Unsubscribe(sub))
+        await viewer.subscribe("default")
+        picture = noise(512, 512, seed=99)
+        number = engine.publish(0, picture)
+        assert same(await viewer.unit(lambda unit: unit.number == number), picture)
+
+
+# Coded units over the socket
+
+
+async def test_one_encoding_for_all_who_watch_and_none_when_the_last_has_gone(
+    engine: ServedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rate, "SETTLE", ())  # refreshes of a scene that a slow machine makes still
+    engine.publish(0, flat(64, 48, 1))
+    async with (
+        connected(engine.url, TOKEN) as one,
+        connected(engine.url, TOKEN) as two,
+        connected(engine.url, TOKEN) as three,
+    ):
+        viewers = (one, two, three)
+        for viewer in viewers:
+            await viewer.subscribe("default", "webcodecs", "h264")
+        for viewer in viewers:
+            assert (await viewer.unit()).keyframe, "whoever joins begins with a keyframe"
+        before = engine.engine.stats()[0]["encodes"]["h264"]
+        for value in range(2, 12):
+            number = engine.publish(0, flat(64, 48, value))
+            units = [await v.unit(lambda unit, n=number: unit.number == n) for v in viewers]  # type: ignore[misc]
+            assert len({unit.data for unit in units}) == 1, "the same bytes for everybody"
+        after = engine.engine.stats()[0]["encodes"]["h264"]
+        assert 10 <= after - before < 20, "ten frames, and not three times as many"
+        assert engine.engine.stats()[0]["viewers"] == 3 and engine.engine.stats()[0]["encodings"] == ["h264"]
+    await eventually(lambda: engine.engine.stats()[0]["viewers"] == 0)
+    assert engine.engine.stats()[0]["encodings"] == []
+
+
+async def test_each_kind_of_chroma_is_encoded_once_for_those_who_take_it(engine: ServedEngine) -> None:
+    engine.engine._codecs = ("h264_444", "h264")
+    engine.publish(0, flat(64, 48, 1))
+    async with connected(engine.url) as whole, connected(engine.url, TOKEN) as halved:
+        await whole.hello(TOKEN, ["h264_444", "h264"])
+        for viewer in (whole, halved):
+            await viewer.subscribe("default", "webcodecs")
+        units = [await viewer.unit() for viewer in (whole, halved)]
+        profiles = [next(nal[1] for nal in nal_units(unit.data) if nal[0] & 31 == 7) for unit in units]
+        assert profiles == [244, 66]
+        assert engine.engine.stats()[0]["encodings"] == ["h264", "h264_444"]
+
+
+async def test_a_keyframe_asked_for_on_a_still_scene_comes_with_a_later_time(engine: ServedEngine) -> None:
+    async with connected(engine.url, TOKEN) as viewer:
+        sub = await viewer.subscribe("default", "webcodecs", "vp8")
+        engine.publish(0, flat(64, 48, 1))
+        first = await viewer.unit()
+        await viewer.report(sub, keyframe=True)
+        again = await viewer.unit(lambda unit: unit.keyframe)
+        assert again.number == first.number and again.time_us > first.time_us
+
+
+# WebRTC
+
+
+async def test_a_peer_gets_the_picture_and_takes_everything_with_it_when_it_goes(engine: ServedEngine) -> None:
+    descriptors = len(os.listdir("/proc/self/fd"))
+    browser = Browser()
+    async with connected(engine.url, TOKEN) as viewer:
+        sub = await viewer.subscribe("default", "webrtc")
+        offer = await viewer.message(wire.Offer)
+        assert [(track.sub, track.mid) for track in offer.tracks] == [(sub, "0")]
+        await viewer.say(wire.Answer(offer.peer, offer.offer, await browser.answer(offer.sdp)))
+        engine.publish(0, flat(64, 48, 200))
+        await eventually(lambda: browser.pictures.get("0"), "a still picture, published once, arrives")
+        picture = browser.pictures["0"][-1]
+        assert picture.shape == (48, 64, 3) and abs(int(picture[24, 32, 0]) - 200) < 10
+        stats = await viewer.report(sub)
+        assert stats.codec == offer.tracks[0].codec and stats.sent_fps >= 0 and stats.frames[0].frame == 1
+        assert engine.engine.stats()[0]["viewers"] == 1
+    await browser.close()
+    await eventually(lambda: not engine.engine._connections and engine.engine.stats()[0]["encodings"] == [])
+    await eventually(lambda: len(os.listdir("/proc/self/fd")) <= descriptors, "no socket stays open")
+
+
+# What comes back
+
+
+async def test_input_and_viewers_are_told_to_the_host(engine: ServedEngine) -> None:
+    engine.add(1, "second")
+    async with connected(engine.url, TOKEN) as one, connected(engine.url, TOKEN) as two:
+        for viewer, key in ((one, "a"), (two, "b")):
+            sub = await viewer.subscribe("second")
+            await viewer.say(wire.Input(sub, wire.InputEvent("key_down", 1.0, key=key)))
+        await eventually(lambda: len(engine.ear.inputs) == 2)
+        assert sorted((stream, event["key"]) for stream, _, event in engine.ear.inputs) == [(1, "a"), (1, "b")]
+        assert len({client for _, client, _ in engine.ear.inputs}) == 2, "viewers are told apart"
+    await eventually(lambda: engine.ear.counts[-1] == (1, 0))
+    assert max(count for _, count in engine.ear.counts) == 2
+
+
+async def test_a_flood_of_subscriptions_leaves_memory_and_tasks_flat(engine: ServedEngine) -> None:
+    engine.publish(0, flat(64, 48))
+    async with connected(engine.url, TOKEN) as viewer:
+        tasks = len(asyncio.all_tasks())
+        for _ in range(1000):
+            sub = await viewer.subscribe("default")
+            await viewer.say(wire.Unsubscribe(sub))
+        for _ in range(100):
+            await viewer.subscribe("nowhere", "webrtc")
+        limits = [await viewer.message(wire.Ended) for _ in range(100)]
+        assert {ended.reason for ended in limits} == {"no_such_stream"}
+        await eventually(lambda: len(asyncio.all_tasks()) <= tasks)
+        (connection,) = engine.engine._connections
+        assert not connection._subs and len(connection._chunks) <= 2 and not engine.engine._streams[0]._lane_of
+
+
+async def test_a_65th_subscription_is_refused(engine: ServedEngine) -> None:
+    for id_ in range(1, 65):
+        engine.add(id_, f"s{id_}")
+    async with connected(engine.url, TOKEN) as viewer:
+        await eventually(lambda: len(viewer.streams) == 65)
+        for name in list(viewer.streams):
+            await viewer.subscribe(name)
+        ended = await viewer.message(wire.Ended)
+        assert (ended.sub, ended.reason) == (65, "limits")
+
+
+# The end
+
+
+async def test_after_the_end_nobody_is_let_in(engine: ServedEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with connected(engine.url, TOKEN) as viewer:
+        await viewer.subscribe("default")
+        await engine.engine.close()
+        assert await viewer.closed() == 1001
+    assert engine.engine.stats() == {} and not engine.engine._tasks
+    async with connected(engine.url) as late:
+        assert await late.closed() == 1001
+    await engine.engine.close()
+
+
+async def test_what_this_machine_cannot_encode_is_not_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "available_codecs", lambda: ("vp8",))
+    engine = Engine(EngineConfig(TOKEN, codecs=("h264", "vp8")), Ear())
+    assert engine._codecs == ("vp8",)
+    await engine.close()
+
+
+def test_the_token_is_in_no_repr() -> None:
+    assert TOKEN not in repr(EngineConfig(TOKEN))
+
+
+def test_ice_servers_as_users_write_them() -> None:
+    turn = {"urls": ["turn:t.example", "turns:t.example"], "username": "u", "credential": "c"}
+    assert ice_servers([{"urls": "stun:s.example"}, turn]) == (
+        IceServer(urls=["stun:s.example"]),
+        IceServer(urls=["turn:t.example", "turns:t.example"], username="u", credential="c"),
+    )

@@ -1,0 +1,174 @@
+"""RTCP as aiortc writes it, read by us; written by us, read by aiortc; and rubbish in between."""
+
+from __future__ import annotations
+
+import pytest
+from aiortc.rtp import (
+    RtcpPacket,
+    RtcpPsfbPacket,
+    RtcpReceiverInfo,
+    RtcpRrPacket,
+    RtcpRtpfbPacket,
+    RtcpSdesPacket,
+    RtcpSenderInfo,
+    RtcpSrPacket,
+    pack_remb_fci,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from framewire.frame import rtp_timestamp
+from framewire.rtc.rtp import rtcp
+from framewire.rtc.rtp.rtcp import (
+    MOST_FEEDBACK,
+    RTPFB,
+    TRANSPORT_CC,
+    KeyframeRequest,
+    Nack,
+    PacketFeedback,
+    Remb,
+    Report,
+    parse,
+)
+
+NOW = 1_700_000_000.25
+PLI = bytes(RtcpPsfbPacket(fmt=1, ssrc=1, media_ssrc=42))
+# Transport-cc feedback with RTCP padding, as Chromium sends it; aiortc's own parser refuses the whole compound.
+TWCC = bytes.fromhex("afcd0005 00000001 0000002a 00010002 00000100 d4000002".replace(" ", ""))
+
+
+def info(**changes):
+    fields = {
+        "ssrc": 42, "fraction_lost": 64, "packets_lost": 3, "highest_sequence": 9, "jitter": 90, "lsr": 0, "dlsr": 0
+    }  # fmt: skip
+    return RtcpReceiverInfo(**(fields | changes))
+
+
+def test_nack():
+    lost = [5, 6, 21, 22, 300, 65535]
+    (nack,) = parse(bytes(RtcpRtpfbPacket(fmt=1, ssrc=1, media_ssrc=42, lost=lost)))
+    assert nack == Nack(42, tuple(lost))
+
+
+def test_a_nack_bitmap_wraps_with_the_sequence_numbers():
+    packet = bytes([0x81, 205, 0, 3]) + bytes(8) + (65535).to_bytes(2) + (0b11).to_bytes(2)
+    assert parse(packet) == [Nack(0, (65535, 0, 1))]
+
+
+def test_pli_and_fir():
+    fir = bytes(RtcpPsfbPacket(fmt=4, ssrc=1, media_ssrc=0, fci=(42).to_bytes(4) + bytes(4)))
+    assert parse(PLI) == parse(fir) == [KeyframeRequest(42)]
+
+
+@pytest.mark.parametrize("bitrate", [0, 1, 262_143, 262_144, 20_000_000])
+def test_remb(bitrate):
+    packet = bytes(RtcpPsfbPacket(fmt=15, ssrc=1, media_ssrc=0, fci=pack_remb_fci(bitrate, [42, 43])))
+    (remb,) = parse(packet)
+    assert isinstance(remb, Remb)
+    assert remb.ssrcs == (42, 43)
+    assert bitrate * 0.99 <= remb.bits_per_second <= bitrate
+
+
+def test_reception_reports_of_receivers_and_of_senders():
+    report = Report(ssrc=42, loss=0.25, jitter=90, last_sr=0, delay_since_sr=0)
+    assert parse(bytes(RtcpRrPacket(ssrc=1, reports=[info(), info(ssrc=43)])))[0] == report
+    sender_info = RtcpSenderInfo(ntp_timestamp=0, rtp_timestamp=0, packet_count=0, octet_count=0)
+    assert parse(bytes(RtcpSrPacket(ssrc=1, sender_info=sender_info, reports=[info()]))) == [report]
+
+
+def test_negative_loss_is_not_a_huge_loss():
+    (report,) = parse(bytes(RtcpRrPacket(ssrc=1, reports=[info(fraction_lost=0, packets_lost=-5)])))
+    assert isinstance(report, Report)
+    assert report.loss == 0
+
+
+def test_a_compound_gives_all_of_it():
+    compound = bytes(RtcpRrPacket(ssrc=1, reports=[info()])) + PLI + PLI
+    assert [type(each) for each in parse(compound)] == [Report, KeyframeRequest, KeyframeRequest]
+
+
+def test_feedback_on_packets_is_cut_out_without_its_padding():
+    with pytest.raises(ValueError, match="length"):
+        RtcpPacket.parse(TWCC + PLI)
+    assert parse(TWCC + PLI) == [PacketFeedback(TWCC[12:-2]), KeyframeRequest(42)]
+
+
+def test_what_we_do_not_speak_costs_nothing_beside_it():
+    extended_report = bytes([0x80, 207, 0, 2]) + bytes(8)
+    assert parse(extended_report + PLI) == [KeyframeRequest(42)]
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        b"",
+        b"\x81",
+        b"\x81\xcd\0\5",
+        b"\x81\xcd\0\0",
+        b"\x41\xcd\0\0",
+        b"\xa1\xcd\0\0",
+        b"\xa1\xcd\0\1\0\0\0\x09",
+        b"\x8f\xce\0\2" + bytes(8),
+        b"\x8f\xce\0\4" + bytes(8) + b"REMB" + bytes(4),
+        b"\x8f\xce\0\4" + bytes(8) + b"RUBB" + b"\xff" * 4,
+        b"\x85\xc9\0\2" + bytes(8),
+        b"\xc0" * 40,
+    ],
+)
+def test_rubbish_says_nothing_of_note(rubbish):
+    assert all(isinstance(each, Remb) and not each.ssrcs for each in parse(rubbish))
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_make_it_raise(data):
+    parse(data)
+    parse(PLI + data)
+
+
+@given(st.integers(0, len(PLI) + 40), st.integers(0, 255))
+def test_no_single_wrong_byte_makes_it_raise(at, value):
+    compound = bytearray(PLI + bytes(RtcpRtpfbPacket(fmt=1, ssrc=1, media_ssrc=42, lost=[1, 2])) + TWCC)
+    compound[at % len(compound)] = value
+    parse(bytes(compound))
+
+
+def test_a_remb_that_names_more_streams_than_it_has_room_for():
+    fci = bytearray(pack_remb_fci(1000, [42]))
+    fci[4] = 200
+    (remb,) = parse(bytes(RtcpPsfbPacket(fmt=15, ssrc=1, media_ssrc=0, fci=bytes(fci))))
+    assert remb == Remb(1000, (42,))
+
+
+@pytest.mark.parametrize(("rtt", "held"), [(0.0, 0.0), (0.120, 0.5), (2.5, 1.0)])
+def test_the_round_trip_is_what_is_left_when_the_viewer_s_delay_is_taken_off(rtt, held):
+    last = (rtcp.ntp(NOW) >> 16) & 0xFFFFFFFF
+    report = Report(ssrc=1, loss=0, jitter=0, last_sr=last, delay_since_sr=round(held * 65536))
+    measured = report.rtt(NOW + rtt + held)
+    assert measured == pytest.approx(rtt, abs=0.001)
+
+
+def test_no_round_trip_from_a_report_that_cannot_know_it():
+    assert Report(1, 0, 0, 0, 5).rtt(NOW) is None
+    future = (rtcp.ntp(NOW + 5) >> 16) & 0xFFFFFFFF
+    assert Report(1, 0, 0, future, 0).rtt(NOW) is None
+
+
+@pytest.mark.parametrize("cname", [b"a", b"ab", b"abcdef", b"1" * 36])
+def test_a_sender_report_is_what_another_stack_reads(cname):
+    report, sdes = RtcpPacket.parse(rtcp.sender_report(42, NOW, (7, 1 << 33), cname))
+    assert isinstance(report, RtcpSrPacket)
+    assert isinstance(sdes, RtcpSdesPacket)
+    assert report.ssrc == 42
+    assert report.sender_info == RtcpSenderInfo(
+        ntp_timestamp=(1_700_000_000 + 2_208_988_800 << 32) + (1 << 30),
+        rtp_timestamp=rtp_timestamp(round(NOW * 1e6)),
+        packet_count=7,
+        octet_count=0,
+    )
+    assert [(chunk.ssrc, chunk.items) for chunk in sdes.chunks] == [(42, [(1, cname)])]
+
+
+def test_of_many_messages_about_packets_in_one_compound_a_few_are_read():
+    one = bytes([0x80 | TRANSPORT_CC, RTPFB]) + (4).to_bytes(2) + bytes(16)
+    assert len(parse(one * 40)) == MOST_FEEDBACK
+    assert len(parse(one * 2)) == 2

@@ -1,0 +1,162 @@
+"""Feedback bytes to what became of each packet."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from framewire.rtc.rtp.twcc import SPAN, Ledger, MalformedFeedback, parse
+from tests.rtc.linksim import feedback
+
+
+def header(base: int, count: int, reference: int = 0, number: int = 0) -> bytes:
+    return struct.pack("!HHL", base, count, reference << 8 | number)
+
+
+def test_run_of_small_deltas():
+    # One run-length chunk: symbol 01, three packets; deltas of 1, 2 and 255 ticks.
+    assert parse(header(7, 3, 2, 9) + b"\x20\x03" + b"\x01\x02\xff") == parse(
+        header(7, 3, 2, 9) + b"\x20\x03\x01\x02\xff" + bytes(3)
+    )
+    message = parse(header(7, 3, 2, 9) + b"\x20\x03" + b"\x01\x02\xff")
+    assert (message.base, message.reference, message.count) == (7, 2, 9)
+    assert message.arrivals == (0.00025, 0.00075, 0.0645)
+
+
+def test_vector_of_single_bits():
+    # 1 0 then fourteen symbols, of which only the first four count.
+    message = parse(header(1, 4) + b"\xac\x00" + b"\x04\x04\x04")
+    assert message.arrivals == (0.001, None, 0.002, 0.003)
+
+
+def test_vector_of_two_bits_with_a_large_and_a_negative_delta():
+    # 1 1, then 10 00 10 01 and three more.
+    chunk = struct.pack("!H", 0xC000 | 2 << 12 | 0 << 10 | 2 << 8 | 1 << 6)
+    message = parse(header(1, 4) + chunk + struct.pack("!hhB", 400, -40, 8))
+    assert message.arrivals == (0.1, None, 0.09, 0.092)
+
+
+@pytest.mark.parametrize(
+    ("fci", "why"),
+    [
+        (b"", "no feedback"),
+        (header(1, 1)[:7], "no feedback"),
+        (header(1, 0) + b"\x00\x00", "no packet"),
+        (header(1, 1), "chunks end"),
+        (header(1, 20) + b"\xac\x00", "chunks end"),
+        (header(1, 2) + b"\x20\x02\x01", "deltas end"),
+        (header(1, 1) + b"\x40\x01\x01", "deltas end"),
+        (header(1, 1) + b"\x60\x01\x01\x01", "reserved"),
+        (header(1, 1) + b"\x20\x00\x01", "run of no packets"),
+    ],
+)
+def test_rubbish_is_named(fci: bytes, why: str):
+    with pytest.raises(MalformedFeedback, match=why):
+        parse(fci)
+
+
+@given(st.binary(max_size=64))
+def test_any_bytes_are_feedback_or_malformed(fci: bytes):
+    try:
+        assert parse(fci).arrivals
+    except MalformedFeedback:
+        pass
+
+
+@given(st.lists(st.none() | st.integers(0, 30_000), min_size=1, max_size=300).filter(any))
+def test_what_a_viewer_writes_is_read(ticks: list[int | None]):
+    arrivals = [None if t is None else 100 + t * 0.00025 for t in ticks]
+    message = parse(feedback(5, arrivals, 3))
+    origin = message.reference * 0.064
+    assert len(message.arrivals) == len(arrivals)
+    for said, meant in zip(message.arrivals, arrivals, strict=True):
+        assert (said is None) == (meant is None)
+        assert said is None or meant is None or abs(origin + said - meant) < 0.0002
+
+
+def test_each_packet_is_accounted_for_once():
+    ledger = Ledger()
+    for index in range(4):
+        ledger.sent(100 + index, 10 + index)
+    outcomes = ledger.feed(feedback(1, [50.0, None, 50.5], 0))
+    assert [(o.sequence, o.size, o.sent_at) for o in outcomes] == [(1, 100, 10), (2, 101, 11), (3, 102, 12)]
+    assert [None if o.arrived_at is None else round(o.arrived_at, 3) for o in outcomes] == [50.0, None, 50.5]
+    assert ledger.feed(feedback(1, [50.0, None, 50.5], 1)) == []
+    assert len(ledger) == 2, "the lost one may still come, and the last was not reported"
+
+
+def test_what_left_after_the_newest_known_is_unknown():
+    ledger = Ledger()
+    for size in (100, 200, 300, 400):
+        ledger.sent(size, 10)
+    assert ledger.unknown == 1000
+    ledger.feed(feedback(1, [50.0, None], 0))
+    assert ledger.unknown == 700
+    ledger.feed(feedback(2, [50.1, 50.2, 50.3], 1))
+    assert ledger.unknown == 0
+    ledger.sent(50, 11)
+    assert ledger.unknown == 50
+
+
+def test_a_packet_that_was_overtaken_is_late_and_not_lost():
+    ledger = Ledger()
+    for _ in range(3):
+        ledger.sent(100, 10)
+    assert [o.late for o in ledger.feed(feedback(1, [50.0, None, 50.1], 0))] == [False, False, False]
+    (late,) = ledger.feed(feedback(2, [50.2], 1))
+    assert late.late and late.sequence == 2 and late.arrived_at == pytest.approx(50.2)
+
+
+def test_sequence_numbers_wrap():
+    ledger = Ledger(first=65_534)
+    assert [(ledger.next, ledger.sent(10, 1))[0] for _ in range(4)] == [65_534, 65_535, 0, 1]
+    outcomes = ledger.feed(feedback(65_534, [9.0, 9.1, 9.2, 9.3], 0))
+    assert [o.sequence for o in outcomes] == [65_534, 65_535, 65_536, 65_537]
+
+
+def test_the_reference_time_wraps():
+    ledger = Ledger()
+    for _ in range(2):
+        ledger.sent(10, 1)
+    span = (1 << 24) * 0.064
+    first = ledger.feed(feedback(1, [span - 0.032], 0))[0].arrived_at
+    second = ledger.feed(feedback(2, [span + 0.032], 1))[0].arrived_at
+    assert first is not None and second is not None
+    assert second - first == pytest.approx(0.064, abs=0.001)
+
+
+def test_feedback_that_never_came_is_counted():
+    ledger = Ledger()
+    for count in (254, 255, 2, 1, 3):
+        ledger.feed(feedback(1, [1.0], count))
+    assert ledger.missed == 2, "0 and 1; that 1 came late changes nothing"
+
+
+def test_feedback_on_what_was_never_sent_says_nothing():
+    ledger = Ledger()
+    ledger.sent(10, 1)
+    assert ledger.feed(feedback(900, [5.0] * 50, 0)) == []
+
+
+def test_what_leaves_twice_is_left_out_of_account():
+    ledger = Ledger()
+    ledger.forget(ledger.sent(10, 1))
+    assert ledger.feed(feedback(1, [5.0], 0)) == []
+
+
+def test_old_packets_are_forgotten():
+    ledger = Ledger()
+    for index in range(100):
+        ledger.sent(10, index)
+    assert len(ledger) == SPAN + 1
+
+
+def test_feedback_about_more_than_was_sent_is_refused_before_it_is_read():
+    ledger = Ledger()
+    ledger.sent(1200, 1.0)
+    runs = b"".join(struct.pack("!H", 0x2000 | 0x1FFF) for _ in range(8))
+    with pytest.raises(MalformedFeedback, match="more than were sent"):
+        ledger.feed(struct.pack("!HHL", 1, 65_000, 0) + runs)

@@ -1,0 +1,231 @@
+"""Sockets that listen to the viewer only, on machines with and without a network."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+
+import aioice
+import aioice.ice
+import aioice.stun
+import pytest
+
+from framewire.rtc.stack import ice
+
+DTLS, RTP, STUN = b"\x16\xfe\xfd" + bytes(20), b"\x80\x63" + bytes(20), b"\0\1\0\0" + bytes(16)
+
+
+@pytest.fixture
+async def pair(loopback):
+    """One of ours and one of stock aioice, connected."""
+    ours, stock = ice.Connection(ice_controlling=True), aioice.Connection(ice_controlling=False)
+    for one, other in ((ours, stock), (stock, ours)):
+        await one.gather_candidates()
+        other.remote_username, other.remote_password = one.local_username, one.local_password
+        for candidate in one.local_candidates:
+            await other.add_remote_candidate(candidate)
+        await other.add_remote_candidate(None)
+    await asyncio.gather(ours.connect(), stock.connect())
+    yield ours, stock
+    await ours.close()
+    await stock.close()
+
+
+def address_of(connection):
+    candidate = next(c for c in connection.local_candidates if c.host == "127.0.0.1")
+    return candidate.host, candidate.port
+
+
+async def settled(times=20):
+    for _ in range(times):
+        await asyncio.sleep(0.001)
+
+
+async def test_a_machine_without_a_network_has_candidates(loopback):
+    connection = ice.Connection(ice_controlling=True)
+    await connection.gather_candidates()
+    assert "127.0.0.1" in {candidate.host for candidate in connection.local_candidates}
+    await connection.close()
+
+
+async def test_loopback_is_the_last_choice(monkeypatch):
+    monkeypatch.setattr(ice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.2"])
+    connection = ice.Connection(ice_controlling=True)
+    await connection.gather_candidates()
+    priority = {candidate.host: candidate.priority for candidate in connection.local_candidates}
+    assert priority["127.0.0.2"] > priority["127.0.0.1"]
+    await connection.close()
+
+
+async def test_an_unreachable_stun_server_is_asked_from_no_loopback_address(loopback):
+    # Nothing answers at this port; from loopback the question would cost the whole timeout.
+    connection = ice.Connection(ice_controlling=True, stun_server=("127.0.0.1", 9))
+    async with asyncio.timeout(ice.GATHER_TIMEOUT / 2):
+        await connection.gather_candidates()
+    assert connection.stun_server == ("127.0.0.1", 9)
+    await connection.close()
+
+
+async def test_relay_only_means_relay_only(loopback):
+    connection = ice.Connection(ice_controlling=True, transport_policy=aioice.TransportPolicy.RELAY)
+    await connection.gather_candidates()
+    assert connection.local_candidates == []
+    await connection.close()
+
+
+async def test_data_passes_between_the_two_both_ways(pair):
+    ours, stock = pair
+    ours.send_now([DTLS, RTP])
+    assert [await stock.recv(), await stock.recv()] == [DTLS, RTP]
+    await stock.send(DTLS)
+    assert await ours.recv() == DTLS
+    assert ours.flushed()
+
+
+async def test_a_stranger_is_not_heard(pair):
+    ours, stock = pair
+    ours.heard = False
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        for datagram in (DTLS, RTP, STUN, b"", b"\xff", STUN[:5]):
+            stranger.sendto(datagram, address_of(ours))
+    await settled()
+    assert ours._queue.empty()
+    assert not ours.heard
+    await stock.send(DTLS)
+    assert await ours.recv() == DTLS
+    assert ours.heard
+
+
+async def test_a_viewer_that_checks_nothing_is_heard_when_it_answers_our_check(pair):
+    ours, stock = pair
+    ours._trusted.clear()
+    await stock.send(DTLS)
+    assert await ours.recv() == DTLS
+
+
+async def test_a_viewer_may_be_ahead_of_its_answer(loopback):
+    ours, stock = ice.Connection(ice_controlling=True), aioice.Connection(ice_controlling=False)
+    await ours.gather_candidates()
+    await stock.gather_candidates()
+    for candidate in ours.local_candidates:
+        await stock.add_remote_candidate(candidate)
+    stock.remote_username, stock.remote_password = ours.local_username, ours.local_password
+    connecting = asyncio.create_task(stock.connect())
+    await settled(50)
+    stock._protocols[0].transport.sendto(DTLS, address_of(ours))
+    async with asyncio.timeout(5):
+        assert await ours._queue.get() == (DTLS, 1)
+    await asyncio.gather(ours.close(), stock.close(), connecting, return_exceptions=True)
+
+
+async def test_a_viewer_is_heard_on_a_pair_whose_check_was_abandoned(pair):
+    ours, stock = pair
+    for each in ours._check_list:
+        each.state = ice.ice.CandidatePair.State.IN_PROGRESS
+    await stock.send(DTLS)
+    assert await ours.recv() == DTLS
+
+
+async def test_addresses_of_the_viewer_are_a_bounded_number(pair):
+    ours, _ = pair
+    protocol = ours._protocols[0]
+    message = aioice.stun.Message(aioice.stun.Method.BINDING, aioice.stun.Class.REQUEST)
+    message.attributes["PRIORITY"] = 1
+    for port in range(1, 200):
+        ours.check_incoming(message, ("127.0.0.1", port), protocol)
+    assert not ours.trusts(protocol, ("127.0.0.1", 1))
+    assert ours.trusts(protocol, ("127.0.0.1", 199))
+    assert len(ours._trusted) == ice.MAX_TRUSTED
+
+
+async def test_of_the_viewer_only_dtls_and_srtp_are_taken(pair):
+    ours, stock = pair
+    for datagram in (b"\x13" + bytes(20), b"\x40" + bytes(20), b"\xc8" + bytes(20), RTP):
+        await stock.send(datagram)
+    assert await ours.recv() == RTP
+
+
+async def test_the_queue_has_an_end(pair):
+    ours, stock = pair
+    for _ in range(3):
+        for _ in range(ice.MAX_WAITING):
+            await stock.send(RTP)
+        await settled()
+    assert ours._queue.qsize() <= ice.MAX_WAITING
+
+
+async def test_sending_without_a_pair_or_after_the_end_is_nothing(loopback):
+    connection = ice.Connection(ice_controlling=True)
+    connection.send_now([RTP])
+    assert connection.flushed()
+    await connection.gather_candidates()
+    await connection.close()
+    connection.send_now([RTP])
+
+
+def test_the_aioice_of_others_is_untouched():
+    assert aioice.ice.StunProtocol is not ice.Protocol
+    assert (aioice.ice.CONSENT_FAILURES, aioice.ice.CONSENT_INTERVAL) == (6, 5)
+    assert not issubclass(aioice.Connection, ice.Connection)
+    assert not issubclass(ice.Connection, aioice.Connection)
+
+
+def test_a_release_without_a_name_we_replace_is_refused_by_name():
+    with pytest.raises(AssertionError, match="aioice has no Gone any more"):
+        ice.private_copy("aioice", Gone=1)
+
+
+@pytest.mark.parametrize("steps", range(12))
+async def test_a_gathering_that_is_cancelled_leaves_no_socket(steps):
+    # A viewer who goes while its offer is being made.
+    descriptors = len(os.listdir("/proc/self/fd"))
+    connection = ice.Connection(ice_controlling=False)
+    gathering = asyncio.ensure_future(connection.gather_candidates())
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    gathering.cancel()
+    await asyncio.wait([gathering])
+    await connection.close()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_socket_that_opens_after_the_end_is_closed(late):
+    connection = ice.Connection(ice_controlling=False)
+    if late:
+        await connection.close()
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(lambda: ice.Protocol(connection), local_addr=("127.0.0.1", 0))
+    assert transport.is_closing() is late
+    await connection.close()
+    assert transport.is_closing()
+
+
+async def test_a_check_that_is_lost_is_sent_again_before_the_stock_does(pair, monkeypatch):
+    ours, _ = pair
+    monkeypatch.setattr(ice, "ASK_AGAIN", (0.001,))
+    monkeypatch.setattr(aioice.stun, "RETRY_RTO", 60)
+    checked = ours._nominated[1]
+    send, sent = checked.protocol.send_stun, []
+
+    def lossy(message, address):
+        sent.append(message)
+        if len(sent) > 1:
+            send(message, address)
+
+    monkeypatch.setattr(checked.protocol, "send_stun", lossy)
+    request = ours.build_request(checked, nominate=False)
+    key = ours.remote_password.encode()
+    answer, _ = await checked.protocol.request(request, checked.remote_addr, integrity_key=key)
+    assert answer.message_class is aioice.stun.Class.RESPONSE and len(sent) == 2
+
+
+async def test_the_round_trip_is_known_as_soon_as_a_check_is_answered(pair):
+    ours, _ = pair
+    assert ours.rtt is not None and ours.rtt > 0
+    shortest = ours.rtt
+    ours.measured(shortest * 2)
+    assert ours.rtt == shortest

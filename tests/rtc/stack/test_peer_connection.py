@@ -1,0 +1,138 @@
+"""The private copy of aiortc: what it offers, and that nobody else's aiortc does."""
+
+from __future__ import annotations
+
+import aiortc
+import aiortc.rtcpeerconnection
+import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender
+from aiortc.codecs import CODECS, HEADER_EXTENSIONS
+from aiortc.rtcdtlstransport import RTCDtlsTransport
+from aiortc.rtcrtpparameters import (
+    RTCRtpCodecParameters,
+    RTCRtpHeaderExtensionParameters,
+    RTCRtpSendParameters,
+)
+
+from framewire.errors import PeerError
+from framewire.rtc.events import IceServer
+from framewire.rtc.rtp.packets import ABS_SEND_TIME, PLAYOUT_DELAY, TRANSPORT_CC
+from framewire.rtc.stack.peer_connection import Connection, _sender_parameters
+
+
+@pytest.fixture
+async def connection(loopback):
+    connection = Connection([], lambda slot, parameters: None, lambda feedback: None, lambda state: None)
+    yield connection
+    await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("codec", "said"),
+    [
+        ("h264", ["H264/90000", "profile-level-id=42e034", "packetization-mode=1", "level-asymmetry-allowed=1"]),
+        ("h264_444", ["H264/90000", "profile-level-id=f40034", "packetization-mode=1"]),
+        ("vp8", ["VP8/90000"]),
+    ],
+)
+async def test_each_slot_offers_its_codec_with_repair_and_nothing_else(connection, codec, said):
+    connection.add_slot(codec)
+    sdp = await connection.offer()
+    assert all(each in sdp for each in [*said, "rtx/90000", "nack pli", "ccm fir", "goog-remb", PLAYOUT_DELAY])
+    assert sdp.count("a=rtpmap") == 2
+
+
+def test_extension_ids_that_cannot_be_written_are_left_out():
+    parameters = RTCRtpSendParameters(
+        codecs=[RTCRtpCodecParameters("video/VP8", 90_000, None, 97, [], {})],
+        headerExtensions=[RTCRtpHeaderExtensionParameters(id, f"urn:{id}") for id in (0, 1, 14, 15, 99, 255)],
+    )
+    assert sorted(_sender_parameters(parameters).extensions.values()) == [1, 14]
+
+
+async def test_parity_is_offered_to_those_who_understand_it_and_named_in_a_group(loopback):
+    connection = Connection([], lambda *_: None, lambda _: None, lambda _: None, "parity")
+    slot = connection.add_slot("h264")
+    sdp = await connection.offer()
+    assert "flexfec-03/90000" in sdp and "repair-window=" in sdp
+    assert f"a=ssrc-group:FEC-FR {slot._ssrc} {slot.fec_ssrc}" in sdp
+    assert f"a=ssrc:{slot.fec_ssrc} " in sdp
+    await connection.close()
+
+
+async def test_slots_share_one_transport_and_one_set_of_candidates(connection):
+    slots = [connection.add_slot(codec) for codec in ("h264", "vp8", "h264")]
+    await connection.offer()
+    assert len({id(slot.transport) for slot in slots}) == 1
+    assert [connection.mid(slot) for slot in slots] == ["0", "1", "2"]
+
+
+async def test_a_slot_without_a_subscription_is_offered_inactive(connection):
+    connection.add_slot("vp8")
+    assert "a=inactive" in await connection.offer()
+
+
+async def test_new_tenants_get_new_names_and_numbers(connection):
+    slot = connection.add_slot("vp8")
+    numbers = {slot._ssrc, slot._rtx_ssrc, *slot.renew(), *slot.renew()}
+    assert len(numbers) == 8
+    slot.name("camera")
+    assert "a=msid:camera camera" in await connection.offer()
+
+
+async def test_an_answer_that_aiortc_cannot_take_is_a_peer_error(connection):
+    connection.add_slot("vp8")
+    await connection.offer()
+    for sdp in ("", "v=0\r\nm=video 9 X 1\r\n", "m=\r\n"):
+        with pytest.raises(PeerError):
+            await connection.accept(sdp)
+
+
+async def test_ice_servers_reach_the_connection_and_none_is_the_default(loopback):
+    def made(*servers: IceServer) -> Connection:
+        return Connection(servers, lambda *_: None, lambda _: None, lambda _: None)
+
+    turn = IceServer(["stun:127.0.0.1:3478", "turn:127.0.0.1:3479?transport=tcp"], "user", "secret")
+    ours = made(turn).add_slot("vp8").transport.connection
+    assert (ours.stun_server, ours.turn_server) == (("127.0.0.1", 3478), ("127.0.0.1", 3479))
+    assert (ours.turn_transport, ours.turn_username, ours.turn_password) == ("tcp", "user", "secret")
+    assert made().add_slot("vp8").transport.connection.stun_server is None
+    with pytest.raises(PeerError, match="ICE servers"):
+        made(IceServer(["http://example"])).add_slot("vp8")
+
+
+async def test_an_offer_of_a_closed_connection_is_a_peer_error(connection):
+    connection.add_slot("vp8")
+    await connection.close()
+    with pytest.raises(PeerError, match="closed"):
+        await connection.offer()
+
+
+async def test_the_aiortc_of_others_is_untouched(connection):
+    connection.add_slot("h264")
+    await connection.offer()
+    names = vars(aiortc.rtcpeerconnection)
+    assert names["RTCRtpSender"] is RTCRtpSender
+    assert names["RTCDtlsTransport"] is RTCDtlsTransport
+    assert names["CODECS"] is CODECS
+    assert PLAYOUT_DELAY not in {extension.uri for extension in HEADER_EXTENSIONS["video"]}
+    assert "42e034" not in str(CODECS)
+    stock = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    stock.addTransceiver("video")
+    offer = await stock.createOffer()
+    assert isinstance(stock.getSenders()[0], RTCRtpSender)
+    assert PLAYOUT_DELAY not in offer.sdp
+    assert "42e034" not in offer.sdp
+    assert "opus" in str(CODECS["audio"])
+    await stock.close()
+
+
+@pytest.mark.parametrize("protocol", ["plain", "feedback", "parity"])
+async def test_feedback_on_packets_is_asked_for_or_not(loopback, protocol):
+    connection = Connection([], lambda *_: None, lambda _: None, lambda _: None, protocol)
+    for codec in ("h264", "vp8"):
+        connection.add_slot(codec)
+    sdp = await connection.offer()
+    assert sdp.count(TRANSPORT_CC) == sdp.count(" transport-cc") == 2 * (protocol != "plain")
+    assert sdp.count(ABS_SEND_TIME) == sdp.count("goog-remb") == 2, "for a viewer that knows nothing better"
+    await connection.close()
