@@ -1,8 +1,11 @@
-"""`FrameTrack` in programs that know nothing of us but that it is a track."""
+"""`FrameTrack` in programs that know nothing of framewire but that it is a track."""
 
 from __future__ import annotations
 
 import asyncio
+import heapq
+import random
+from collections.abc import Callable
 
 import av
 import numpy as np
@@ -10,8 +13,7 @@ import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection
 from aiortc.mediastreams import MediaStreamError
 
-from framewire.rtc import track as track_module
-from framewire.rtc.track import FrameTrack
+from framewire.rtc.track import REPEAT_S, FrameTrack
 from tests.rtc.viewers import Viewer
 
 
@@ -23,8 +25,29 @@ class Source:
         frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), level, np.uint8), format="rgb24")
         self.newest = number, time_us, frame.reformat(format="yuv420p")
 
-    def latest(self) -> tuple[int, int, av.VideoFrame] | None:
-        return self.newest
+    def latest(self, known: int | None) -> tuple[int, int, av.VideoFrame] | None:
+        return None if self.newest is None or self.newest[0] == known else self.newest
+
+
+class Timeline:
+    """A clock that only sleeping moves, and what happens at which of its moments."""
+
+    def __init__(self) -> None:
+        self.time = 100.0
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+
+    def at(self, seconds: float, act: Callable[[], None]) -> None:
+        heapq.heappush(self._events, (100.0 + seconds, len(self._events), act))
+
+    def now(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        until = self.time + seconds
+        while self._events and self._events[0][0] <= until:
+            self.time, _, act = heapq.heappop(self._events)
+            act()
+        self.time = until
 
 
 @pytest.fixture
@@ -33,8 +56,13 @@ def source():
 
 
 @pytest.fixture
-def track(source):
-    return FrameTrack(source.latest, fps=200)
+def clock():
+    return Timeline()
+
+
+@pytest.fixture
+def track(source, clock):
+    return FrameTrack(source.latest, fps=50, clock=clock)
 
 
 def seconds(frame: av.VideoFrame) -> float:
@@ -56,23 +84,25 @@ async def test_only_the_newest_frame_is_given(source, track):
     await track.recv()
     for number in range(2, 9):
         source.publish(number, 5_000_000 + number)
-    waiting = asyncio.create_task(track.recv())
-    assert (await waiting) is source.newest[2]
+    assert await track.recv() is source.newest[2]
 
 
-async def test_it_waits_for_the_first_frame(source, track):
-    waiting = asyncio.create_task(track.recv())
-    await asyncio.sleep(0.03)
-    assert not waiting.done()
+async def test_it_waits_for_the_first_frame(source, track, clock):
+    clock.at(1.234, lambda: source.publish(1, 5_000_000))
+    assert await track.recv() is source.newest[2]
+    assert 101.234 <= clock.time < 101.24
+
+
+async def test_a_still_scene_is_given_again_every_half_second(source, track, clock):
     source.publish(1, 5_000_000)
-    assert await waiting is source.newest[2]
-
-
-async def test_a_still_scene_is_given_again_as_a_later_frame(source, track, monkeypatch):
-    monkeypatch.setattr(track_module, "REPEAT", 0.02)
-    source.publish(1, 5_000_000)
-    points = [(await track.recv()).pts for _ in range(3)]
-    assert points == sorted(set(points))
+    given = []
+    for _ in range(4):
+        frame = await track.recv()
+        given.append((frame.pts, clock.time))
+    points, times = zip(*given, strict=True)
+    assert list(points) == sorted(set(points)), "a later frame to the viewer"
+    gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    assert gaps == pytest.approx([REPEAT_S] * 3, abs=0.01)
 
 
 async def test_a_clock_set_back_does_not_run_time_backwards(source, track):
@@ -83,30 +113,50 @@ async def test_a_clock_set_back_does_not_run_time_backwards(source, track):
     assert points == sorted(set(points))
 
 
-async def test_it_takes_no_more_frames_than_asked_for(source):
-    track = FrameTrack(source.latest, fps=20)
-    loop = asyncio.get_running_loop()
-    source.publish(0, 5_000_000)
-    await track.recv()
-    started = loop.time()
-    for number in range(1, 5):
-        source.publish(number, 5_000_000 + number)
+async def received(source: Source, clock: Timeline, published: list[float], until: float, fps: float = 60.0) -> int:
+    """How many frames a track gives of those published at some moments, to a program that asks for one at a time."""
+    track = FrameTrack(source.latest, fps=fps, clock=clock)
+    for number, at in enumerate(published):
+        clock.at(at, lambda number=number: source.publish(number, number))
+    count = 0
+    while clock.time < 100 + until:
         await track.recv()
-    assert loop.time() - started > 0.15
+        count += 1
+        # The program encodes and sends it.
+        await clock.sleep(0.003)
+    return count
 
 
-async def test_a_source_that_fails_is_a_source_without_a_frame(source, track, caplog):
-    def broken() -> tuple[int, int, av.VideoFrame] | None:
+@pytest.mark.parametrize("phase", [0.0, 0.001, 0.008, 0.015])
+async def test_every_frame_of_a_jittery_source_is_given(source, clock, phase):
+    jitter = random.Random(1)
+    published = [phase + index / 60 + jitter.uniform(0, 0.006) for index in range(300)]
+    assert await received(source, clock, published, 5.0) >= 299
+
+
+async def test_a_faster_source_gives_no_more_frames_than_asked_for(source, clock):
+    assert await received(source, clock, [index / 1000 for index in range(2000)], 2.0, fps=20) <= 42
+
+
+async def test_a_source_that_stood_still_gives_no_burst_afterwards(source, clock):
+    published = [0.0, *(1 + index / 1000 for index in range(1000))]
+    assert await received(source, clock, published, 2.0, fps=20) <= 2 + 22
+
+
+async def test_a_slower_source_is_given_whole(source, clock):
+    assert await received(source, clock, [index / 25 for index in range(50)], 2.0) >= 50
+
+
+async def test_a_source_that_fails_is_a_source_without_a_frame(source, clock, caplog):
+    def broken(known: int | None) -> tuple[int, int, av.VideoFrame] | None:
         raise OSError("gone")
 
-    failing = FrameTrack(broken, fps=200)
-    waiting = asyncio.create_task(failing.recv())
-    await asyncio.sleep(0.02)
-    assert not waiting.done()
-    assert "gone" in caplog.text
-    failing.stop()
+    failing = FrameTrack(broken, clock=clock)
+    clock.at(0.1, failing.stop)
     with pytest.raises(MediaStreamError):
-        await waiting
+        await failing.recv()
+    assert "gone" in caplog.text
+    assert clock.time >= 100.1
 
 
 async def test_it_ends_when_it_is_stopped(source, track):
