@@ -6,6 +6,8 @@ import asyncio
 import heapq
 import random
 from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
 
 import av
 import numpy as np
@@ -101,7 +103,7 @@ async def test_a_still_scene_is_given_again_every_half_second(source, track, clo
         given.append((frame.pts, clock.time))
     points, times = zip(*given, strict=True)
     assert list(points) == sorted(set(points)), "a later frame to the viewer"
-    gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(times)]
     assert gaps == pytest.approx([REPEAT_S] * 3, abs=0.01)
 
 
@@ -117,7 +119,7 @@ async def received(source: Source, clock: Timeline, published: list[float], unti
     """How many frames a track gives of those published at some moments, to a program that asks for one at a time."""
     track = FrameTrack(source.latest, fps=fps, clock=clock)
     for number, at in enumerate(published):
-        clock.at(at, lambda number=number: source.publish(number, number))
+        clock.at(at, partial(source.publish, number, number))
     count = 0
     while clock.time < 100 + until:
         await track.recv()
