@@ -28,9 +28,9 @@ def test_without_credit_a_viewer_is_skipped_until_the_next_keyframe() -> None:
     fanout = joined("slow", "fast")
     for number in range(CREDITS):
         assert fanout.route(number, keyframe=number == 0) == ["slow", "fast"]
-        fanout.returned("fast", number)
+        fanout.acknowledge("fast", number)
     assert fanout.route(10, keyframe=False) == ["fast"]
-    fanout.returned("slow", 0)
+    fanout.acknowledge("slow", 0)
     assert fanout.route(11, keyframe=False) == ["fast"], "it has room again, but it missed a reference"
     assert fanout.wants_keyframe
     assert fanout.route(12, keyframe=True) == ["slow"], "the fast one has two on the way by now"
@@ -42,7 +42,7 @@ def test_nobody_without_room_asks_for_a_keyframe() -> None:
     fanout.route(2, keyframe=True)
     fanout.wait("a")
     assert not fanout.wants_keyframe, "it could not take one"
-    fanout.returned("a", 1)
+    fanout.acknowledge("a", 1)
     assert fanout.wants_keyframe
 
 
@@ -73,8 +73,8 @@ def test_credits_of_others_and_of_units_never_sent_are_ignored() -> None:
     fanout = joined("a")
     for number in range(CREDITS):
         fanout.route(number, keyframe=True)
-    fanout.returned("a", 99)
-    fanout.returned("nobody", 0)
+    fanout.acknowledge("a", 99)
+    fanout.acknowledge("nobody", 0)
     assert fanout.route(9, keyframe=True) == []
 
 
@@ -108,7 +108,7 @@ def test_no_viewer_ever_gets_a_delta_whose_reference_it_missed(steps: list[tuple
                 assert len(under_way[taker]) <= CREDITS
             made = number
         elif step == "ack" and under_way[who]:
-            fanout.returned(who, under_way[who].pop(0))
+            fanout.acknowledge(who, under_way[who].pop(0))
         elif step == "miss" and under_way[who]:
             last = under_way[who].pop()
             fanout.missed(who, last)
@@ -126,7 +126,7 @@ def test_who_is_behind_and_what_each_of_them_has() -> None:
     fanout.took("b", 1)
     fanout.took("b", 2)
     assert fanout.behind(3) == {"a": 1}, "b has no room"
-    fanout.returned("b", 1)
+    fanout.acknowledge("b", 1)
     assert fanout.behind(3) == {"a": 1, "b": 2}, "it missed nothing that a delta on frame 2 would not bring"
     fanout.show("a", False)
     fanout.show("a", True)

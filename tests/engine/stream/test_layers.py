@@ -11,8 +11,9 @@ import pytest
 
 from framewire.engine.stream import layer_policy as rungs
 from framewire.engine.stream import rate
-from framewire.engine.stream.encoding import Key, PackedUnit, Sink, VideoEncoding
-from framewire.engine.stream.layers import Layers
+from framewire.engine.stream.encoding import EncodingReport, Key, PackedUnit, Sink
+from framewire.engine.stream.layers import LayeredEncoding
+from framewire.engine.stream.video import VideoLayer
 from tests.engine.stills import Encoder, Source
 from tests.viewer import eventually
 
@@ -30,21 +31,21 @@ class Bench:
         self.opened: list[tuple[int, bool]] = []
         self.encoders: list[Encoder] = []
         self.got: dict[Key, list[PackedUnit]] = {}
-        self.ladder = Layers("h264", CEILING, 30.0, self.open)
+        self.ladder = LayeredEncoding("h264", CEILING, 30.0, self.open)
         self.ladder.size = WHOLE
         self.number = 0
         self.hold = False
         """Whether the encoder of half size hangs from its opening on."""
         self.playing: asyncio.Task[None] | None = None
 
-    def open(self, ceiling: int, half: bool) -> VideoEncoding:
+    def open(self, ceiling: int, half: bool) -> VideoLayer:
         self.opened.append((ceiling, half))
         encoder = Encoder()
         encoder.octets = 1_000 if half else 20_000
         if half and self.hold:
             encoder.gate.clear()
         self.encoders.append(encoder)
-        return VideoEncoding(7, self.source, self.pool, encoder, ceiling, half=half)
+        return VideoLayer(7, self.source, self.pool, encoder, ceiling, half=half)
 
     def add(self, *keys: Key) -> None:
         for key in keys:
@@ -114,7 +115,7 @@ async def test_one_viewer_is_followed_exactly(bench: Bench) -> None:
     bench.add(SLOW)
     for limit in (300_000, 5_000_000, 1_000_000):
         bench.feel(slow=limit)
-        assert bench.ladder.lane(SLOW).target_bitrate == bench.encoders[0].rates[-1] == limit
+        assert bench.ladder.lane(SLOW).target_bps == bench.encoders[0].rates[-1] == limit
     assert len(bench.opened) == 1
 
 
@@ -124,8 +125,8 @@ async def test_a_slow_viewer_gets_half_size_and_nobody_else_notices(bench: Bench
     await eventually(lambda: HALVED in bench.sizes(SLOW))
     assert bench.opened == [(CEILING, False), (1_000_000, True)]
     assert set(bench.sizes(FAST)) == {WHOLE}
-    assert bench.encoders[0].rates == [] and bench.ladder.lane(FAST).target_bitrate == CEILING
-    assert bench.ladder.lane(SLOW).target_bitrate == 200_000
+    assert bench.encoders[0].rates == [] and bench.ladder.lane(FAST).target_bps == CEILING
+    assert bench.ladder.lane(SLOW).target_bps == 200_000
     # From one encoding to the other with a keyframe, and never back and forth.
     sizes = bench.sizes(SLOW)
     first = sizes.index(HALVED)
@@ -211,8 +212,10 @@ async def test_hidden_views_cost_no_encode_on_any_rung(bench: Bench) -> None:
 async def test_what_nobody_knows_is_ignored(bench: Bench) -> None:
     ghost = ("ghost", 1)
     bench.ladder.estimate(ghost, 1, 1.0, measured=True)
-    bench.ladder.keyframe(ghost)
-    bench.ladder.returned(ghost, 1)
+    bench.ladder.request_keyframe(ghost)
+    bench.ladder.acknowledge(ghost, 1)
     bench.ladder.show(ghost, False)
+    bench.ladder.vsync(ghost, 0.0, 0.016)
     bench.ladder.remove(ghost)
-    assert bench.ladder.sent(ghost, 0.0) == (0.0, 0.0) and ghost not in bench.ladder
+    assert bench.ladder.sent_bps(ghost, 0.0) == 0
+    assert bench.ladder.report(ghost, 0.0) == EncodingReport() and ghost not in bench.ladder

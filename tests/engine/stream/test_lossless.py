@@ -46,7 +46,7 @@ class Watcher:
         return True
 
     def credit(self, number: int) -> None:
-        self.bench.lane.returned(self.key, number)
+        self.bench.lane.acknowledge(self.key, number)
 
     async def has(self, number: int) -> AccessUnit:
         await eventually(lambda: self.units and self.units[-1].number == number, f"{number} is not in {self.numbers}")
@@ -175,7 +175,7 @@ async def test_who_comes_back_or_asks_gets_the_whole_picture(bench: Bench) -> No
     a, b = Watcher(bench, A), Watcher(bench, B)
     bench.publish(1)
     await a.has(1)
-    bench.lane.keyframe(A)
+    bench.lane.request_keyframe(A)
     await eventually(lambda: a.numbers == [1, 1])
     assert a.units[-1].keyframe, "at once, though nothing was published"
     bench.lane.show(A, False)
@@ -202,9 +202,12 @@ async def test_what_is_sent_is_counted_for_each_viewer(bench: Bench) -> None:
     for number in (1, 2):
         bench.publish(number)
         await a.has(number)
-    fps, bits = bench.lane.sent(A, time.monotonic())
-    assert fps > 0 and bits == sum(packed.octets for packed in a.packed_units) * 8 / rate.Meter.WINDOW
-    assert bench.lane.sent(B, time.monotonic()) == (0.0, 0.0)
+    report = bench.lane.report(A, time.monotonic())
+    assert (
+        report.sent_fps > 0
+        and report.sent_bps == sum(packed.size_bytes for packed in a.packed_units) * 8 / rate.Meter.WINDOW
+    )
+    assert bench.lane.sent_bps(B, time.monotonic()) == 0
     assert [mark.number for mark in bench.lane.marks] == [1, 2]
     a.acking = False
     bench.publish(3)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from framewire.engine.stream.rate import (
     FLOOR,
     KEYFRAME_GAP,
@@ -13,7 +11,6 @@ from framewire.engine.stream.rate import (
     Packing,
     RembLimiter,
     Settle,
-    shares,
 )  # fmt: skip
 
 
@@ -71,19 +68,6 @@ def test_what_is_measured_holds_both_ways() -> None:
     assert brake.limit("a") == 8_000_000
     brake.measured("a", 1)
     assert brake.limit("a") == FLOOR
-
-
-def test_a_stream_that_needs_little_leaves_the_rest_to_the_others() -> None:
-    parts = shares(10e6, {"still": 0.1e6, "moving": 9e6}, {"still": 20_000_000, "moving": 20_000_000})
-    assert 0.1e6 < parts["still"] < 2e6 and parts["moving"] > 8e6
-    assert sum(parts.values()) == pytest.approx(10e6)
-
-
-def test_nobody_who_wants_it_gets_less_than_an_equal_part() -> None:
-    ceilings = dict.fromkeys("abc", 20_000_000)
-    assert shares(9e6, {"a": 8e6, "b": 2e6, "c": 2e6}, ceilings) == pytest.approx(dict.fromkeys("abc", 3e6))
-    assert shares(9e6, dict.fromkeys("abc", 0.0), ceilings) == pytest.approx(dict.fromkeys("abc", 3e6))
-    assert shares(9e6, {"a": 0.0}, ceilings) == {"a": 9e6}
 
 
 def test_no_target_below_the_floor() -> None:

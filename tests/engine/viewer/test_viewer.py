@@ -11,7 +11,6 @@ import pytest
 
 from framewire import wire
 from framewire.codec.lossless import MAX_MESSAGE
-from framewire.engine.stream.encoding import VideoEncoding
 from framewire.engine.viewer import viewer as connection_module
 from framewire.engine.viewer.viewer import MAX_CONTROL, MAX_HANGING_UP
 from framewire.rtc.peer import BitrateEstimate, KeyframeWanted, PeerEvent, PeerOffer, PeerState
@@ -300,9 +299,10 @@ async def test_an_estimate_of_the_peer_is_shared_among_what_goes_through_the_pee
 
 
 def target(bench: Bench, sub: int) -> int:
-    encoding = bench.streams[bench.connection._subs[sub].stream].encoding(bench.connection._key(sub))
-    assert isinstance(encoding, VideoEncoding)
-    return encoding.target_bitrate
+    key = bench.connection._key(sub)
+    encoding = bench.streams[bench.connection._subs[sub].stream].encoding(key)
+    assert encoding is not None
+    return encoding.report(key, time.monotonic()).target_bps
 
 
 async def test_a_subscription_begins_with_what_is_known_of_the_way(bench: Bench, encoder: Encoder) -> None:

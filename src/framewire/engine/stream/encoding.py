@@ -1,41 +1,16 @@
-"""One encoding of one stream: the newest frame in, the same unit out to everybody who wants it.
+"""What a stream sends under one encoding name, as callers see it, and the types that go in and out. Pure.
 
-Must not know sessions, sockets or peers: a subscriber is a key and a sink that takes units and never refuses
-to be called. Nothing may raise inside the loop for good: a frame that cannot be encoded costs that frame.
+Must not know sessions, sockets or peers: a subscriber is a key and a sink.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import logging
-import time
-from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Executor
-from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
-from framewire.codec.base import VideoEncoder
-from framewire.codec.halve import halved
-from framewire.codec.lossless import messages
-from framewire.engine.stream.fanout import Fanout
-from framewire.engine.stream.overload import Interval, Overload
-from framewire.engine.stream.rate import KeyframeThrottle, Meter, Settle
-from framewire.engine.stream.vsync import VsyncPhase
-from framewire.errors import EncoderError
-from framewire.frame import AccessUnit, Frame, rtp_timestamp
-from framewire.rtc.rtp.packets import RtpUnit, packetise
-
-log = logging.getLogger(__name__)
-
-RETRY: Final = 0.5
-"""Seconds after a failure until the newest frame is tried again; a newer one is tried at once."""
-
-SPARE: Final = 0.9
-"""Of the time from one frame to the next: so long may one take, with what it waits."""
-
-RECENT_US: Final = 1_500_000
+from framewire.frame import AccessUnit, Frame
+from framewire.rtc.rtp.packets import RtpUnit
 
 Key = tuple[str, int]
 """A subscription: the connection's id and the subscription's number."""
@@ -67,7 +42,7 @@ class PackedUnit:
     """For WebSockets; empty where none subscribes."""
 
     @property
-    def octets(self) -> int:
+    def size_bytes(self) -> int:
         return len(self.unit.data)
 
 
@@ -83,313 +58,92 @@ class Mark:
     time_us: int
 
 
-class _Receiver:
-    """What one subscriber takes and how much of it."""
+@dataclass(frozen=True, slots=True)
+class EncodingReport:
+    """Numbers of one encoding for one subscriber's statistics, over the last two seconds."""
 
-    def __init__(self, sink: Sink, *, packets: bool) -> None:
-        self.sink = sink
-        self.packets = packets
-        self.octets = Meter()
+    sent_fps: float = 0.0
+    sent_bps: float = 0.0
+    encode_ms: float = 0.0
+    """Mean time to encode or pack one frame."""
+    target_bps: int = 0
+    """What the video encoder aims at; 0 for lossless."""
+    marks: Sequence[Mark] = ()
+    """The units sent in the last 1.5 s, or the newest one."""
 
 
-class Encoding:
-    """The loop that all encodings share. Subclasses say whether a unit is due and how it is made."""
+class Encoding(Protocol):
+    """What a stream sends under one encoding name. Used from the event loop; unknown keys are ignored.
 
-    def __init__(self, stream: int, source: FrameSource, pool: Executor) -> None:
-        self._stream = stream
-        self.source = source
-        self._pool = pool
-        self._receivers: dict[Key, _Receiver] = {}
-        self._fanout: Fanout[Key] = Fanout()
-        self._wake = asyncio.Event()
-        self._timer: asyncio.TimerHandle | None = None
-        self._encoded: int | None = None
-        self._complained = False
-        self.cost = Meter()
-        self.made = 0
-        """Units made since the lane began: the proof that an encoding is shared."""
-        self.marks: deque[Mark] = deque(maxlen=64)
-        self.on_turn: Callable[[], None] = lambda: None
-        """Called when what woke it is done with."""
-        self._task = asyncio.get_running_loop().create_task(self._run())
+    A subscriber is a key and a sink that takes units: a WebSocket, a peer connection, a recorder.
+    """
 
-    # Subscribers
+    @property
+    def max_bps(self) -> int:
+        """Bits a second that one subscriber can use at most; 0 where bandwidth does not steer the encoding."""
+        ...
 
-    def add(self, key: Key, sink: Sink, *, packets: bool) -> None:
-        self._receivers[key] = _Receiver(sink, packets=packets)
-        self._fanout.add(key, credited=not packets)
-        self.wake()
+    def encode_ms(self, now: float) -> Mapping[str, float]:
+        """Mean time to encode or pack one frame, by the name of each encoder in use."""
+        ...
 
-    def remove(self, key: Key) -> None:
-        self._receivers.pop(key, None)
-        self._fanout.remove(key)
-
-    def __contains__(self, key: Key) -> bool:
-        return key in self._receivers
+    @property
+    def encodes(self) -> Mapping[str, int]:
+        """Units made since the stream began, by encoding."""
+        ...
 
     def __len__(self) -> int:
-        return len(self._receivers)
+        """Subscribers."""
+        ...
+
+    def add(self, key: Key, sink: Sink, *, packets: bool) -> None:
+        """Start sending to a subscriber, from a keyframe on: RTP (``packets``) or WebSocket messages."""
+        ...
+
+    def remove(self, key: Key) -> None:
+        """Stop sending to a subscriber."""
+        ...
 
     def show(self, key: Key, visible: bool) -> None:
-        if key in self._fanout:
-            self._fanout.show(key, visible)
-            self.wake()
+        """Whether the subscriber can be seen. A hidden one is sent nothing and restarts from a keyframe."""
+        ...
 
-    def keyframe(self, key: Key) -> None:
-        """This subscriber cannot go on without a keyframe."""
-        self._fanout.wait(key)
-        self.wake()
+    def request_keyframe(self, key: Key) -> None:
+        """The subscriber cannot decode further without a keyframe."""
+        ...
 
-    def returned(self, key: Key, number: int) -> None:
-        """A unit arrived whole over the WebSocket."""
-        self._fanout.returned(key, number)
-        self.wake()
+    def acknowledge(self, key: Key, number: int) -> None:
+        """The unit of frame ``number`` arrived whole over the WebSocket: its credit is free again."""
+        ...
 
-    def take_over(self, key: Key, before: Encoding) -> None:
-        """Go on counting what a subscriber is sent where the lane that it comes from left off: it needs no less."""
-        if key in self._receivers and key in before._receivers:
-            self._receivers[key].octets = before._receivers[key].octets
+    def estimate(self, key: Key, bits_per_second: float, sent_bps: float, *, measured: bool) -> None:
+        """The bandwidth available to a subscriber that is sent ``sent_bps``: ``measured`` here, or its REMB."""
+        ...
 
-    def recent(self) -> list[Mark]:
-        """The units of the last second and a half; the newest in any case."""
-        since_us = time.time_ns() // 1000 - RECENT_US
-        return [mark for mark in self.marks if mark.time_us > since_us] or list(self.marks)[-1:]
+    def vsync(self, key: Key, slack_s: float, refresh_s: float) -> None:
+        """A viewer's frames are ready ``slack_s`` before the screen refresh that shows them."""
+        ...
 
-    def sent(self, key: Key, now: float) -> tuple[float, float]:
-        """Units and bits a second to this subscriber, lately."""
-        receiver = self._receivers.get(key)
-        return (receiver.octets.rate(now), receiver.octets.per_second(now) * 8) if receiver else (0.0, 0.0)
+    def sent_bps(self, key: Key, now: float) -> float:
+        """Bits a second sent to a subscriber in the last two seconds."""
+        ...
 
-    # The loop
+    def report(self, key: Key, now: float) -> EncodingReport:
+        """Numbers for a subscriber's statistics."""
+        ...
 
     def wake(self) -> None:
-        """Something changed: a frame, a subscriber, room, a timer."""
-        self._wake.set()
+        """A frame was published."""
+        ...
+
+    def resize(self, width: int, height: int) -> None:
+        """The stream's frames have this size from now on, in pixels."""
+        ...
+
+    def replace_source(self, source: FrameSource) -> None:
+        """Frames come from another place from now on."""
+        ...
 
     async def close(self) -> None:
-        self._cancel_timer()
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
-
-    async def _run(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            self._cancel_timer()
-            try:
-                await self._step()
-            except Exception as error:
-                self._complain(error)
-                now = time.monotonic()
-                self._set_timer(now + RETRY, now)
-            self.on_turn()
-
-    async def _step(self) -> None:
-        lease = self.source.latest()
-        if lease is None:
-            return
-        try:
-            now = time.monotonic()
-            if not self._due(lease.frame, now):
-                self._set_timer(self._next(now), now)
-                return
-            packed, took = await self._make(lease.frame)
-        finally:
-            lease.release()
-        if wait := self._wait(took, now):
-            await asyncio.sleep(wait)
-        self._complained = False
-        self.made += 1
-        self._send(packed)
-        self._set_timer(self._next(time.monotonic()), time.monotonic())
-
-    async def _make(self, frame: Frame) -> tuple[PackedUnit, float]:
-        """The unit and the seconds that it took, on a worker thread. A cancelled lane still waits for it: the thread
-        reads the leased frame."""
-        job = asyncio.get_running_loop().run_in_executor(self._pool, self._work, frame)
-        try:
-            packed, took = await asyncio.shield(job)
-        except asyncio.CancelledError:
-            with contextlib.suppress(Exception):
-                await job
-            raise
-        self.cost.add(time.monotonic(), took * 1000)
-        return packed, took
-
-    def _work(self, frame: Frame) -> tuple[PackedUnit, float]:
-        started = time.monotonic()
-        packed = self._build(frame)
-        return packed, time.monotonic() - started
-
-    def _send(self, packed: PackedUnit) -> list[Key]:
-        """To everybody who can take it; returns who did."""
-        unit = packed.unit
-        now = time.monotonic()
-        self.marks.append(Mark(unit.number, rtp_timestamp(unit.time_us), unit.time_us))
-        takers = []
-        for key in self._fanout.route(unit.number, keyframe=unit.keyframe):
-            receiver = self._receivers[key]
-            # A subscriber that came while the unit was made may find no form of it that it can take.
-            if (receiver.packets and not packed.rtp) or (not receiver.packets and not packed.messages):
-                self._fanout.missed(key, unit.number)
-                self.wake()
-            elif _taken(receiver.sink, packed):
-                receiver.octets.add(now, packed.octets)
-                takers.append(key)
-            else:
-                self._fanout.missed(key, unit.number)
-                if receiver.packets:
-                    self._fanout.choke(key)
-        return takers
-
-    def _forms(self, unit: AccessUnit) -> PackedUnit:
-        receivers = list(self._receivers.values())
-        packed = RtpUnit(unit, packetise(unit)) if any(receiver.packets for receiver in receivers) else None
-        sockets = any(not receiver.packets for receiver in receivers)
-        return PackedUnit(unit, packed, tuple(messages(unit, self._stream)) if sockets else ())
-
-    def _set_timer(self, when: float | None, now: float) -> None:
-        self._cancel_timer()
-        if when is not None and not self._wake.is_set():
-            delay = max(0.0, when - now)
-            self._timer = asyncio.get_running_loop().call_later(delay, self.wake)
-
-    def _cancel_timer(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
-
-    def _complain(self, error: Exception) -> None:
-        """Once, until a frame gets through again."""
-        if not self._complained:
-            self._complained = True
-            log.warning("%s", error, exc_info=None if isinstance(error, EncoderError) else error)
-
-    # What a subclass says
-
-    def _due(self, frame: Frame, now: float) -> bool:
-        """Whether a unit of this frame shall be made now."""
-        raise NotImplementedError
-
-    def _next(self, now: float) -> float | None:
-        """When to look again though nothing happens; None for never."""
-        raise NotImplementedError
-
-    def _build(self, frame: Frame) -> PackedUnit:
-        """The unit; on a worker thread."""
-        raise NotImplementedError
-
-    def _wait(self, took: float, now: float) -> float:
-        """Seconds that a unit waits which ``took`` so many to make."""
-        return 0.0
-
-
-def _taken(sink: Sink, packed: PackedUnit) -> bool:
-    """Whether a subscriber took it. What goes wrong with one must not cost those after it the unit."""
-    try:
-        return sink(packed)
-    except Exception:
-        log.exception("a subscriber failed")
-        return False
-
-
-class VideoEncoding(Encoding):
-    """H.264 or VP8 of one stream: encoded once, whoever watches."""
-
-    def __init__(
-        self,
-        stream: int,
-        source: FrameSource,
-        pool: Executor,
-        encoder: VideoEncoder,
-        ceiling: int,
-        *,
-        half: bool = False,
-    ) -> None:
-        """``ceiling``: bits a second, at most. ``half``: of frames at half their width and height."""
-        self._encoder = encoder
-        self._half = half
-        self._throttle = KeyframeThrottle()
-        self._settle = Settle()
-        self._beat = VsyncPhase()
-        self._effort = Overload()
-        self._interval = Interval()
-        self.output = Meter()
-        """Octets of the units made."""
-        self._ceiling = self._target = ceiling
-        self._key = False
-        self._seen: int | None = None
-        self._stamp = 0
-        super().__init__(stream, source, pool)
-
-    @property
-    def target_bitrate(self) -> int:
-        return self._target
-
-    @property
-    def codec(self) -> str:
-        return self._encoder.codec
-
-    def aim(self, bits_per_second: int) -> None:
-        """Spend so much from the next unit on, or the ceiling."""
-        target = min(bits_per_second, self._ceiling)
-        if target != self._target:
-            self._target = target
-            self._encoder.set_rate(target)
-
-    def rhythm(self, key: Key, slack: float, refresh: float) -> None:
-        """A viewer's frames are ready so many seconds before the refresh of its screen that shows them."""
-        if len(self) == 1 and key in self:
-            self._beat.look(slack, refresh, time.monotonic())
-        else:
-            self._beat.rest()
-
-    def _wait(self, took: float, now: float) -> float:
-        interval = self._interval.seconds
-        wait = self._beat.wait(interval, now)
-        # No frame is worth the one after it.
-        return wait if took + wait < SPARE * interval else 0.0
-
-    def _send(self, packed: PackedUnit) -> list[Key]:
-        self.output.add(time.monotonic(), packed.octets)
-        return super()._send(packed)
-
-    async def close(self) -> None:
-        await super().close()
-        self._encoder.close()
-
-    def _due(self, frame: Frame, now: float) -> bool:
-        fresh = frame.number != self._encoded
-        if fresh and frame.number != self._seen:
-            self._seen = frame.number
-            self._settle.published(now)
-        self._effort.look(self.cost.mean(now) / 1000, max(self._interval.seconds, self._settle.age(now)), now)
-        refresh = self._settle.next is not None and now >= self._settle.next
-        if refresh:
-            # Counted as done even if nobody can take it: a moment that has passed must not stay the next one.
-            self._settle.refreshed()
-        self._key = self._fanout.wants_keyframe and self._throttle.due(now)
-        # A delta helps nobody while everybody waits for a keyframe.
-        return self._key or (self._fanout.follows and (refresh or (fresh and self._fanout.wants(frame.number))))
-
-    def _next(self, now: float) -> float | None:
-        times = [self._settle.next] if len(self._fanout) else []
-        if self._fanout.wants_keyframe:
-            times.append(self._throttle.next)
-        return min((t for t in times if t is not None), default=None)
-
-    def _build(self, frame: Frame) -> PackedUnit:
-        half = self._half or self._effort.half
-        unit = self._encoder.encode(halved(frame) if half else frame, keyframe=self._key)
-        if unit.keyframe:
-            self._throttle.made(time.monotonic())
-        if frame.number == self._encoded:
-            # The same picture again is a new unit: its time must move on, or receivers drop it as old.
-            unit = replace(unit, time_us=max(unit.time_us, time.time_ns() // 1000))
-        # 12 us is the tick of the RTP clock; a wall clock that was set back must not run it backwards.
-        unit = replace(unit, time_us=max(unit.time_us, self._stamp + 12))
-        self._stamp = unit.time_us
-        self._encoded = frame.number
-        self._interval.saw(frame.number, frame.time_us)
-        return self._forms(unit)
+        """Stop encoding and wait until it has stopped."""
+        ...

@@ -75,12 +75,12 @@ class Fanout(Generic[K]):
 
     def missed(self, key: K, number: int) -> None:
         """A routed unit did not leave after all: its credit is back, and only a keyframe helps."""
-        self.returned(key, number)
+        self.acknowledge(key, number)
         if key in self._subscribers:
             self._subscribers[key].newest = None
             self._subscribers[key].waiting = True
 
-    def returned(self, key: K, number: int) -> None:
+    def acknowledge(self, key: K, number: int) -> None:
         """The unit of this frame arrived whole: its credit is back. Unknown frames are ignored."""
         subscriber = self._subscribers.get(key)
         if subscriber and number in subscriber.under_way:

@@ -11,20 +11,21 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from framewire.engine.stream.encoding import FrameSource, Key, PackedUnit, Sink, VideoEncoding
+from framewire.engine.stream.encoding import EncodingReport, FrameSource, Key, PackedUnit, Sink
 from framewire.engine.stream.layer_policy import FULL, HALF, LOW, Layer, LayerPolicy, thin
 from framewire.engine.stream.rate import RembLimiter
+from framewire.engine.stream.video import VideoLayer
 
 NAMES: dict[Layer, str] = {FULL: "", LOW: "-low", HALF: "-half"}
 HALF_CEILING = 8
 """Part of the stream's highest bitrate that the encoding of half size may use; never less than a million bits: its
 buffer, and so its keyframes, are as small."""
 
-OpenEncoding = Callable[[int, bool], VideoEncoding]
+OpenEncoding = Callable[[int, bool], VideoLayer]
 """Opens an encoding of at most so many bits a second, of half the size or not."""
 
 
-class Layers:
+class LayeredEncoding:
     """What a stream takes for one encoding, and is one to three."""
 
     def __init__(self, codec: str, ceiling: int, fps: float, open_lane: OpenEncoding) -> None:
@@ -33,7 +34,7 @@ class Layers:
         self._fps = fps
         self._open_lane = open_lane
         self._rungs: LayerPolicy[Key] = LayerPolicy(self.brake.limit)
-        self._lanes: dict[Layer, VideoEncoding] = {}
+        self._lanes: dict[Layer, VideoLayer] = {}
         self._at: dict[Key, Layer] = {}
         """Where each viewer's units come from; `LayerPolicy` says where it is to be."""
         self._sinks: dict[Key, tuple[Sink, bool]] = {}
@@ -77,46 +78,59 @@ class Layers:
             lane.show(key, visible)
         self._review()
 
-    def keyframe(self, key: Key) -> None:
+    def request_keyframe(self, key: Key) -> None:
         """This subscriber cannot go on without a keyframe."""
         if key in self._at:
-            self.lane(key).keyframe(key)
+            self.lane(key).request_keyframe(key)
 
-    def returned(self, key: Key, number: int) -> None:
+    def acknowledge(self, key: Key, number: int) -> None:
         """A unit arrived whole over the WebSocket."""
         if key in self._at:
-            self.lane(key).returned(key, number)
+            self.lane(key).acknowledge(key, number)
 
-    def estimate(self, key: Key, bits_per_second: float, sent: float, *, measured: bool) -> None:
-        """What the way to one viewer takes, while ``sent`` bits a second go there: ``measured``, or as the viewer
+    def estimate(self, key: Key, bits_per_second: float, sent_bps: float, *, measured: bool) -> None:
+        """What the way to one viewer takes, while ``sent_bps`` bits a second go there: ``measured``, or as the viewer
         guesses."""
         if key not in self._at:
             return
         if measured:
             self.brake.measured(key, bits_per_second)
         else:
-            self.brake.estimate(key, bits_per_second, sent)
+            self.brake.estimate(key, bits_per_second, sent_bps)
         self._review()
+
+    def vsync(self, key: Key, slack_s: float, refresh_s: float) -> None:
+        """A viewer's frames are ready ``slack_s`` before the screen refresh that shows them."""
+        if key in self._at:
+            self.lane(key).vsync(key, slack_s, refresh_s)
 
     # What it is asked
 
     @property
-    def ceiling(self) -> int:
+    def max_bps(self) -> int:
         """Bits a second, at most."""
         return self.brake.ceiling
 
-    def lane(self, key: Key) -> VideoEncoding:
+    def lane(self, key: Key) -> VideoLayer:
         """The encoding whose units a viewer gets now."""
         return self._lanes[self._at[key]]
 
-    def sent(self, key: Key, now: float) -> tuple[float, float]:
-        """Units and bits a second to this subscriber, lately."""
-        return self.lane(key).sent(key, now) if key in self._at else (0.0, 0.0)
+    def sent_bps(self, key: Key, now: float) -> float:
+        """Bits a second sent to this subscriber in the last two seconds."""
+        return self.lane(key).sent_bps(key, now) if key in self._at else 0.0
+
+    def report(self, key: Key, now: float) -> EncodingReport:
+        """Numbers for one subscriber's statistics."""
+        return self.lane(key).report(key, now) if key in self._at else EncodingReport()
 
     @property
-    def encodings(self) -> dict[str, VideoEncoding]:
+    def encodings(self) -> dict[str, VideoLayer]:
         """Those in use, by name."""
         return {self.codec + NAMES[rung]: lane for rung, lane in self._lanes.items()}
+
+    def encode_ms(self, now: float) -> dict[str, float]:
+        """Mean time to encode one frame, by the name of each encoder in use."""
+        return {name: lane.cost.mean(now) for name, lane in self.encodings.items()}
 
     @property
     def encodes(self) -> dict[str, int]:
@@ -141,14 +155,17 @@ class Layers:
             if rung != FULL:
                 lane.wake()
 
+    def resize(self, width: int, height: int) -> None:
+        self.size = width, height
+
     def replace_source(self, source: FrameSource) -> None:
         for lane in self._lanes.values():
             lane.source = source
 
-    def _lane(self, rung: Layer) -> VideoEncoding:
+    def _lane(self, rung: Layer) -> VideoLayer:
         if rung not in self._lanes:
-            part = max(1_000_000, self.ceiling // HALF_CEILING) if rung == HALF else self.ceiling
-            self._lanes[rung] = lane = self._open_lane(min(part, self.ceiling), rung == HALF)
+            part = max(1_000_000, self.max_bps // HALF_CEILING) if rung == HALF else self.max_bps
+            self._lanes[rung] = lane = self._open_lane(min(part, self.max_bps), rung == HALF)
             if rung == FULL:
                 lane.on_turn = self._wake_others
             self._aim()

@@ -6,12 +6,14 @@ Must not know sessions, sockets or peers; how tiles are found and packed is `cod
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from typing import Final
 
 from framewire.codec.lossless import checksum_of, messages, pack, pack_delta
 from framewire.codec.tiles import Tiles
-from framewire.engine.stream.encoding import Encoding, FrameSource, Key, Mark, PackedUnit
+from framewire.engine.stream.encoding import FrameSource, Key, Mark, PackedUnit
+from framewire.engine.stream.loop import EncodingLoop
 from framewire.engine.stream.rate import Packing
 from framewire.frame import AccessUnit, Frame, rtp_timestamp
 
@@ -19,7 +21,7 @@ WHOLE: Final = 0.9
 """A delta of so much of the picture or more is sent as the whole picture: that needs no base, and less work."""
 
 
-class LosslessEncoding(Encoding):
+class LosslessEncoding(EncodingLoop):
     """The newest frame's pixels, whole or as a delta.
 
     What a viewer was sent it has: a WebSocket loses nothing, and a credit is only room. So a viewer that is
@@ -40,16 +42,39 @@ class LosslessEncoding(Encoding):
         """The newest frame by the base it builds on; what viewers without one get is under None."""
         super().__init__(stream, source, pool)
 
-    def keyframe(self, key: Key) -> None:
+    @property
+    def max_bps(self) -> int:
+        """Bandwidth does not steer it: credits do."""
+        return 0
+
+    def encode_ms(self, now: float) -> Mapping[str, float]:
+        """Mean time to pack one frame."""
+        return {"lossless": self.cost.mean(now)}
+
+    @property
+    def encodes(self) -> Mapping[str, int]:
+        """Units made since it began, by encoding."""
+        return {"lossless": self.made}
+
+    def estimate(self, key: Key, bits_per_second: float, sent_bps: float, *, measured: bool) -> None:
+        """Credits follow the link by themselves."""
+
+    def vsync(self, key: Key, slack_s: float, refresh_s: float) -> None:
+        """Frames on a canvas are not moved."""
+
+    def resize(self, width: int, height: int) -> None:
+        """Each frame carries its size."""
+
+    def request_keyframe(self, key: Key) -> None:
         # The picture this viewer has is worth nothing to it, even if it is the newest.
         self._fanout.missed(key, -1)
         self.wake()
 
-    def returned(self, key: Key, number: int) -> None:
+    def acknowledge(self, key: Key, number: int) -> None:
         started, octets = self._left.pop((key, number), (0.0, 0))
         if octets:
             self._packing.arrived(octets, time.monotonic() - started)
-        super().returned(key, number)
+        super().acknowledge(key, number)
 
     def remove(self, key: Key) -> None:
         super().remove(key)
@@ -130,5 +155,5 @@ class LosslessEncoding(Encoding):
         taken = receiver.sink(packed)
         assert taken, "a socket's queue takes whatever there is credit for"
         self._fanout.took(key, packed.unit.number)
-        receiver.octets.add(now, packed.octets)
-        self._left[key, packed.unit.number] = (now, packed.octets)
+        receiver.octets.add(now, packed.size_bytes)
+        self._left[key, packed.unit.number] = (now, packed.size_bytes)

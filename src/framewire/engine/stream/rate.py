@@ -79,22 +79,6 @@ class RembLimiter(Generic[K]):
         return self._limits.get(key, float(self.ceiling))
 
 
-def shares(total: float, sent: dict[K, float], ceilings: dict[K, int]) -> dict[K, float]:
-    """Bits a second for each of the streams that go to one viewer, of ``total`` for all.
-
-    Who needs little leaves the rest to those who need more, and nobody is kept below an equal part that he
-    wants: what a stream was sent shows what it needs, and twice of that is granted so that it can grow.
-    """
-    parts: dict[K, float] = {}
-    left = total
-    wanted = {key: min(2 * sent[key], ceilings[key]) for key in sent}
-    for index, key in enumerate(sorted(wanted, key=lambda key: wanted[key])):
-        parts[key] = min(wanted[key], left / (len(wanted) - index))
-        left -= parts[key]
-    # What nobody has shown a need for may be anybody's.
-    return {key: part + left / len(parts) for key, part in parts.items()}
-
-
 class Settle:
     """Which refreshes of a still scene are due."""
 

@@ -15,10 +15,11 @@ from typing import Any, Literal
 
 from framewire import wire
 from framewire.codec.encoders import open_encoder
-from framewire.engine.stream.encoding import Encoding, FrameSource, Key, Sink, VideoEncoding
-from framewire.engine.stream.layers import Layers
+from framewire.engine.stream.encoding import Encoding, FrameSource, Key, Sink
+from framewire.engine.stream.layers import LayeredEncoding
 from framewire.engine.stream.lossless import LosslessEncoding
 from framewire.engine.stream.rate import Meter
+from framewire.engine.stream.video import VideoLayer
 
 EncodingName = Literal["lossless", "h264_444", "h264", "vp8"]
 
@@ -48,8 +49,8 @@ class Stream:
         self._size = (config.width, config.height)
         self._newest: int | None = None
         self._newest_us = 0
-        self._lanes: dict[EncodingName, Encoding | Layers] = {}
-        self._lane_of: dict[Key, Encoding | Layers] = {}
+        self._lanes: dict[EncodingName, Encoding] = {}
+        self._lane_of: dict[Key, Encoding] = {}
         self._published = Meter()
         self._made_before: dict[str, int] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -75,18 +76,14 @@ class Stream:
             self._size = size
             self._on_resize()
         for lane in self._lanes.values():
-            if isinstance(lane, Layers):
-                lane.size = size
+            lane.resize(*size)
             lane.wake()
 
     def replace_source(self, source: FrameSource) -> None:
         """The frames come from elsewhere from now on: a larger ring."""
         self._source = source
         for lane in self._lanes.values():
-            if isinstance(lane, Layers):
-                lane.replace_source(source)
-            else:
-                lane.source = source
+            lane.replace_source(source)
         self.wake()
 
     def attach(self, key: Key, name: EncodingName, sink: Sink, *, packets: bool) -> None:
@@ -97,14 +94,9 @@ class Stream:
         self._lane_of[key] = lane
         lane.add(key, sink, packets=packets)
 
-    def lane(self, key: Key) -> Encoding | Layers | None:
-        """What a subscriber takes, and gives feedback to."""
-        return self._lane_of.get(key)
-
     def encoding(self, key: Key) -> Encoding | None:
-        """The encoding whose units a subscriber gets now."""
-        lane = self._lane_of.get(key)
-        return lane.lane(key) if isinstance(lane, Layers) else lane
+        """The encoding that a subscriber receives and sends feedback to."""
+        return self._lane_of.get(key)
 
     def detach(self, key: Key) -> None:
         """Stop sending to a subscriber; the last one turns the encoding off."""
@@ -135,44 +127,39 @@ class Stream:
 
     def stats(self, now: float) -> dict[str, Any]:
         """Numbers for the publisher: `Display.stats`."""
-        encodings: dict[str, Encoding] = {}
+        encode_ms: dict[str, float] = {}
         encodes = dict(self._made_before)
-        for name, lane in self._lanes.items():
-            encodings |= lane.encodings if isinstance(lane, Layers) else {name: lane}
-            for encoding, made in _made(name, lane).items():
+        for lane in self._lanes.values():
+            encode_ms |= lane.encode_ms(now)
+            for encoding, made in lane.encodes.items():
                 encodes[encoding] = encodes.get(encoding, 0) + made
         return {
             "viewers": self.viewers,
             "published_fps": round(self.published_fps(now), 1),
-            "encodings": sorted(encodings),
+            "encodings": sorted(encode_ms),
             "encodes": encodes,
-            "encode_ms": {name: round(lane.cost.mean(now), 2) for name, lane in encodings.items()},
+            "encode_ms": {name: round(cost, 2) for name, cost in encode_ms.items()},
         }
 
-    def _open(self, name: EncodingName) -> Encoding | Layers:
+    def _open(self, name: EncodingName) -> Encoding:
         config = self.config
         if name == "lossless":
             return LosslessEncoding(config.id, self._source, self._pool)
 
-        def open_lane(ceiling: int, half: bool) -> VideoEncoding:
+        def open_lane(ceiling: int, half: bool) -> VideoLayer:
             encoder = open_encoder(name, fps=config.fps, max_bitrate=ceiling)
-            return VideoEncoding(config.id, self._source, self._pool, encoder, ceiling, half=half)
+            return VideoLayer(config.id, self._source, self._pool, encoder, ceiling, half=half)
 
-        ladder = Layers(name, config.max_bitrate, config.fps, open_lane)
-        ladder.size = self._size
+        ladder = LayeredEncoding(name, config.max_bitrate, config.fps, open_lane)
+        ladder.resize(*self._size)
         return ladder
 
-    def _shut(self, lane: Encoding | Layers) -> None:
+    def _shut(self, lane: Encoding) -> None:
         """Out of the table at once, so that a subscriber that comes meanwhile opens a new one."""
         name = next(n for n, known in self._lanes.items() if known is lane)
         del self._lanes[name]
-        for encoding, made in _made(name, lane).items():
+        for encoding, made in lane.encodes.items():
             self._made_before[encoding] = self._made_before.get(encoding, 0) + made
         task = asyncio.get_running_loop().create_task(lane.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
-
-
-def _made(name: str, lane: Encoding | Layers) -> dict[str, int]:
-    """Units made, by encoding."""
-    return lane.encodes if isinstance(lane, Layers) else {name: lane.made}

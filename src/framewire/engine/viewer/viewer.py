@@ -15,12 +15,11 @@ from typing import Any, Final, Protocol
 from msgspec import UNSET
 
 from framewire import wire
-from framewire.engine.stream.encoding import Key, PackedUnit, Sink, VideoEncoding
-from framewire.engine.stream.layers import Layers
-from framewire.engine.stream.rate import shares
+from framewire.engine.stream.encoding import Encoding, EncodingReport, Key, PackedUnit, Sink
 from framewire.engine.stream.stream import EncodingName, Stream
 from framewire.engine.viewer import session as s
 from framewire.engine.viewer.peer_runner import PeerRunner
+from framewire.engine.viewer.sharing import shares
 from framewire.errors import CloseCode, CodecRefusedError, PeerError, RemoteProtocolError
 from framewire.rtc.peer import BitrateEstimate, KeyframeWanted, Peer, PeerEvent, PeerOptions, PeerState, PeerTrack
 
@@ -202,8 +201,8 @@ class Connection:
         # While the video comes up, so that what is sent then is the newest frame and not one that waited.
         if self._runner and self._runner.later(partial(self._return_credit, sub, frame)):
             return
-        if lane := self._lane(sub):
-            lane.returned(self._key(sub), frame)
+        if encoding := self._encoding(sub):
+            encoding.acknowledge(self._key(sub), frame)
 
     def _detach(self, sub: int) -> None:
         effect = self._subs.pop(sub, None)
@@ -229,26 +228,25 @@ class Connection:
         return to_peer if packets else to_socket
 
     def _answer_report(self, report: wire.Report) -> None:
-        effect, lane = self._subs.get(report.sub), self._lane(report.sub)
+        effect, encoding = self._subs.get(report.sub), self._encoding(report.sub)
         stream = self._host.stream(effect.stream) if effect else None
         if stream is None or effect is None:
             return
         now, key = time.monotonic(), self._key(report.sub)
-        if lane:
-            lane.show(key, report.visible)
+        numbers = EncodingReport()
+        if encoding:
+            encoding.show(key, report.visible)
             if report.keyframe:
-                lane.keyframe(key)
-        encoding = stream.encoding(key)
-        if isinstance(encoding, VideoEncoding) and report.slack_ms is not UNSET and report.refresh_ms is not UNSET:
-            encoding.rhythm(key, report.slack_ms / 1000, report.refresh_ms / 1000)
-        sent_fps, bitrate = encoding.sent(key, now) if encoding else (0.0, 0.0)
+                encoding.request_keyframe(key)
+            if report.slack_ms is not UNSET and report.refresh_ms is not UNSET:
+                encoding.vsync(key, report.slack_ms / 1000, report.refresh_ms / 1000)
+            numbers = encoding.report(key, now)
         message = wire.Stats(
             sub=report.sub, time=time.time() * 1000, echo=report.time,
-            published_fps=stream.published_fps(now), sent_fps=sent_fps,
-            encode_ms=encoding.cost.mean(now) if encoding else 0.0, bitrate=bitrate,
-            target_bitrate=encoding.target_bitrate if isinstance(encoding, VideoEncoding) else 0,
+            published_fps=stream.published_fps(now), sent_fps=numbers.sent_fps,
+            encode_ms=numbers.encode_ms, bitrate=numbers.sent_bps, target_bitrate=numbers.target_bps,
             viewers=stream.viewers,
-            frames=[wire.FrameMark(m.number, m.rtp, m.time_us / 1000) for m in (encoding.recent() if encoding else ())],
+            frames=[wire.FrameMark(mark.number, mark.rtp, mark.time_us / 1000) for mark in numbers.marks],
             codec=effect.codec or UNSET, rested_ms=stream.rested_ms(),
         )  # fmt: skip
         self._post(wire.encode(message))
@@ -305,8 +303,8 @@ class Connection:
             return
         match event:
             case KeyframeWanted(sub):
-                if lane := self._lane(sub):
-                    lane.keyframe(self._key(sub))
+                if encoding := self._encoding(sub):
+                    encoding.request_keyframe(self._key(sub))
             case BitrateEstimate():
                 runner.estimate = event
                 self._share(runner)
@@ -322,14 +320,15 @@ class Connection:
         """One estimate for all that goes through the peer: each stream gets the part it can use."""
         now = time.monotonic()
         peers = [sub for sub, effect in self._subs.items() if effect.mode == "webrtc"]
-        lanes = {self._key(sub): lane for sub in peers if isinstance(lane := self._lane(sub), Layers)}
-        runner.peer.want(sum(lane.ceiling for lane in lanes.values()))
-        if runner.estimate is None or not lanes:
+        encodings = {self._key(sub): encoding for sub in peers if (encoding := self._encoding(sub))}
+        runner.peer.want(sum(encoding.max_bps for encoding in encodings.values()))
+        if runner.estimate is None or not encodings:
             return
-        sent = {key: lane.sent(key, now)[1] for key, lane in lanes.items()}
-        parts = shares(runner.estimate.bits_per_second, sent, {key: lane.ceiling for key, lane in lanes.items()})
-        for key, lane in lanes.items():
-            lane.estimate(key, parts[key], sent[key], measured=runner.estimate.measured)
+        sent_bps = {key: encoding.sent_bps(key, now) for key, encoding in encodings.items()}
+        max_bps = {key: encoding.max_bps for key, encoding in encodings.items()}
+        parts = shares(runner.estimate.bits_per_second, sent_bps, max_bps)
+        for key, encoding in encodings.items():
+            encoding.estimate(key, parts[key], sent_bps[key], measured=runner.estimate.measured)
 
     # Out
 
@@ -367,10 +366,10 @@ class Connection:
     def _key(self, sub: int) -> Key:
         return (self.client_id, sub)
 
-    def _lane(self, sub: int) -> Any:
+    def _encoding(self, sub: int) -> Encoding | None:
         effect = self._subs.get(sub)
         stream = self._host.stream(effect.stream) if effect else None
-        return stream.lane(self._key(sub)) if stream else None
+        return stream.encoding(self._key(sub)) if stream else None
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -1,4 +1,4 @@
-"""One encoding: when a unit is made, of what, for whom; and what failures cost."""
+"""One video encoder: when a unit is made, of what, for whom; and what failures cost."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from framewire.engine.stream import encoding as lane_module
+from framewire.engine.stream import loop as lane_module
 from framewire.engine.stream import overload as effort
 from framewire.engine.stream import rate
-from framewire.engine.stream.encoding import Encoding, Key, Mark, PackedUnit, Sink, VideoEncoding
+from framewire.engine.stream.encoding import Key, Mark, PackedUnit, Sink
+from framewire.engine.stream.loop import EncodingLoop
+from framewire.engine.stream.video import VideoLayer
 from framewire.frame import AccessUnit, Frame
 from tests.engine.stills import REFUSED, Encoder, Source
 from tests.viewer import eventually
@@ -30,11 +32,11 @@ class Bench:
         self.source = Source()
         self.encoder = Encoder()
         self.pool = ThreadPoolExecutor(2)
-        self.lanes: list[Encoding] = []
+        self.lanes: list[EncodingLoop] = []
         self.got: dict[Key, list[PackedUnit]] = {A: [], B: []}
 
-    def video(self) -> VideoEncoding:
-        lane = VideoEncoding(7, self.source, self.pool, self.encoder, CEILING)
+    def video(self) -> VideoLayer:
+        lane = VideoLayer(7, self.source, self.pool, self.encoder, CEILING)
         self.lanes.append(lane)
         return lane
 
@@ -58,7 +60,7 @@ class Bench:
     async def reached(self, key: Key, number: int) -> None:
         await eventually(lambda: number in self.numbers(key), f"{key} got {self.numbers(key)}, not {number}")
 
-    async def settled(self, lane: Encoding) -> None:
+    async def settled(self, lane: EncodingLoop) -> None:
         """Until the lane has had its turn and waits again."""
         made = -1
         while made != lane.made or lane._wake.is_set():
@@ -125,13 +127,13 @@ async def test_who_moves_to_another_encoding_is_counted_on(bench: Bench) -> None
     bench.publish(1)
     before.add(A, bench.sink(A), packets=True)
     await bench.reached(A, 1)
-    _, bits = before.sent(A, time.monotonic())
+    bits = before.sent_bps(A, time.monotonic())
     assert bits > 0
     after.add(A, bench.sink(A), packets=True)
     after.take_over(A, before)
-    assert after.sent(A, time.monotonic())[1] >= bits / 2
+    assert after.sent_bps(A, time.monotonic()) >= bits / 2
     after.take_over(B, before)
-    assert after.sent(B, time.monotonic()) == (0.0, 0.0)
+    assert after.sent_bps(B, time.monotonic()) == after.sent_fps(B, time.monotonic()) == 0
 
 
 async def test_a_unit_is_made_once_for_all(bench: Bench) -> None:
@@ -152,7 +154,7 @@ async def test_a_keyframe_wanted_on_a_still_scene_is_made_at_once_and_later_in_t
     await bench.reached(A, 1)
     for _ in range(2):
         made = lane.made
-        lane.keyframe(A)
+        lane.request_keyframe(A)
         await eventually(lambda m=made: lane.made > m)  # type: ignore[misc]
     assert bench.encoder.asked == [(1, True)] * 3
     times = [packed.unit.time_us for packed in bench.got[A]]
@@ -167,7 +169,7 @@ async def test_requests_for_keyframes_meet_in_one(bench: Bench) -> None:
     await bench.reached(A, 1)
     started = time.monotonic()
     for number in range(2, 60):
-        lane.keyframe(A)
+        lane.request_keyframe(A)
         bench.publish(number)
         await asyncio.sleep(0.01)
     keyframes = sum(keyframe for _, keyframe in bench.encoder.asked)
@@ -243,7 +245,7 @@ async def test_a_sink_that_refuses_waits_for_a_keyframe(bench: Bench) -> None:
     await bench.settled(lane)
     assert not bench.got[A]
     ready = True
-    lane.keyframe(A)
+    lane.request_keyframe(A)
     await bench.reached(A, 2)
     assert bench.got[A][0].unit.keyframe, "tried again though nothing was published"
 
@@ -306,11 +308,11 @@ async def test_a_target_is_said_once_and_never_above_the_ceiling(bench: Bench) -
     lane = bench.video()
     for target in (CEILING, 950_000, 950_000, 2 * CEILING):
         lane.aim(target)
-    assert bench.encoder.rates == [950_000, CEILING] and lane.target_bitrate == CEILING
+    assert bench.encoder.rates == [950_000, CEILING] and lane.target_bps == CEILING
 
 
 async def test_a_lane_of_half_size_encodes_frames_of_half_size(bench: Bench) -> None:
-    lane = VideoEncoding(7, bench.source, bench.pool, bench.encoder, CEILING, half=True)
+    lane = VideoLayer(7, bench.source, bench.pool, bench.encoder, CEILING, half=True)
     bench.lanes.append(lane)
     lane.add(A, bench.sink(A), packets=True)
     bench.source.publish(1, np.zeros((90, 161, 3), np.uint8))
@@ -336,7 +338,7 @@ async def test_a_peer_that_refuses_is_left_alone_until_it_asks(bench: Bench) -> 
         await bench.reached(A, number)
         await asyncio.sleep(rate.KEYFRAME_GAP / 2)
     assert refused == [1] and [key for _, key in bench.encoder.asked] == [True, False, False, False]
-    lane.keyframe(B)
+    lane.request_keyframe(B)
     await eventually(lambda: len(refused) == 2)
     assert bench.encoder.asked[-1][1]
 
@@ -344,15 +346,15 @@ async def test_a_peer_that_refuses_is_left_alone_until_it_asks(bench: Bench) -> 
 async def test_frames_of_a_sole_viewer_keep_clear_of_its_screens_refresh(bench: Bench) -> None:
     lane = bench.video()
     lane._interval.seconds = 1 / 60
-    lane.rhythm(A, 0.001, 1 / 60)
+    lane.vsync(A, 0.001, 1 / 60)
     assert lane._wait(0.003, time.monotonic()) == 0, "it is nobody's"
     lane.add(A, bench.sink(A), packets=True)
-    lane.rhythm(A, 0.001, 1 / 60)
+    lane.vsync(A, 0.001, 1 / 60)
     wait = lane._wait(0.003, time.monotonic())
     assert 0.004 < wait < 1 / 120
     assert lane._wait(0.014, time.monotonic()) == 0, "no frame is worth the one after it"
     lane.add(B, bench.sink(B), packets=True)
-    lane.rhythm(A, 0.001, 1 / 60)
+    lane.vsync(A, 0.001, 1 / 60)
     assert lane._wait(0.003, time.monotonic()) == 0, "their screens differ"
 
 
