@@ -16,15 +16,15 @@ from framewire.rtc.rtp.packets import MID, PLAYOUT_DELAY, TRANSPORT_CC, Draft, E
 @pytest.mark.parametrize("lost", [0.0, 0.3])
 def test_feedback_says_what_arrived_and_when(first, lost):
     chance = random.Random(3)
-    ledger = twcc.Ledger(first)
+    adapter = twcc.TransportFeedbackAdapter(first)
     arrived = {}
     at = 1000.0
     for index in range(200):
-        number = ledger.sent(1200, index * 0.001)
+        number = adapter.sent(1200, index * 0.001)
         at += chance.choice([0.0, 0.0002, 0.03, 0.4])
         if chance.random() >= lost:
             arrived[number & 0xFFFF] = at
-    outcomes = ledger.feed(feedback(arrived, 7))
+    outcomes = adapter.feed(feedback(arrived, 7))
     told = {o.sequence & 0xFFFF: o.arrived_at for o in outcomes if o.arrived_at is not None}
     assert told.keys() == arrived.keys()
     shift = told[min(arrived, key=arrived.__getitem__)] - min(arrived.values())

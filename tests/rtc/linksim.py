@@ -266,6 +266,16 @@ class World:
         return next((at - since for at, estimate in self.estimates if at >= since and estimate >= rate), 1e9)
 
 
+def gilbert_losses(fraction: float, burst: float, count: int, seed: int = 1) -> list[bool]:
+    """Which of ``count`` packets are lost: ``fraction`` of them, in bursts of ``burst`` on average (Gilbert)."""
+    chance, bad, losses = random.Random(seed), False, list[bool]()
+    enter = fraction / burst / (1 - fraction)
+    for _ in range(count):
+        bad = chance.random() >= 1 / burst if bad else chance.random() < enter
+        losses.append(bad)
+    return losses
+
+
 def feedback(base: int, arrivals: Sequence[float | None], count: int) -> bytes:
     """Feedback control information as a viewer writes it; ``arrivals`` on its clock."""
     known = [at for at in arrivals if at is not None]

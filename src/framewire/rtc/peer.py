@@ -217,7 +217,7 @@ class Peer:
             return
         if self._over or self._closed:
             return
-        if isinstance(feedback, rtcp.PacketFeedback):
+        if isinstance(feedback, rtcp.TransportCcFeedback):
             if self._flow is not None:
                 self._flow.feed(feedback.fci, self._now())
         else:

@@ -10,9 +10,9 @@ from itertools import pairwise
 
 import pytest
 
-from framewire.rtc.estimate.estimator import FLOOR, START, Estimator
+from framewire.rtc.estimate.estimator import MIN_BPS, START_BPS, BandwidthEstimator
 from framewire.rtc.repair.protection import ceiling
-from framewire.rtc.rtp.twcc import Outcome
+from framewire.rtc.rtp.twcc import PacketResult
 from tests.rtc.linksim import Link, World, steps
 
 M = 1e6
@@ -228,47 +228,47 @@ def test_every_seed_alike():
 
 
 def test_a_viewer_that_was_never_heard_is_not_taken_for_silent():
-    estimator = Estimator()
+    estimator = BandwidthEstimator()
     for index in range(500):
         estimator.sent(1200, index * 0.01)
         estimator.tick(index * 0.01)
-    assert estimator.bits_per_second == START
+    assert estimator.bits_per_second == START_BPS
 
 
 def test_a_machine_that_stood_still_did_not_hear_and_halves_nothing():
-    estimator = Estimator()
-    estimator.feed([Outcome(1, 1.0, 1200, 71.0, None, late=False)], 1.0)
+    estimator = BandwidthEstimator()
+    estimator.feed([PacketResult(1, 1.0, 1200, 71.0, None, late=False)], 1.0)
     for index in range(30):
         estimator.sent(1200, 1.1 + index * 0.001)
     for now in (1.2, 9.0, 9.1, 9.2):
         estimator.tick(now)
-    assert estimator.bits_per_second == START
+    assert estimator.bits_per_second == START_BPS
     for step in range(93, 105):
         estimator.tick(step / 10)
-    assert estimator.bits_per_second == START / 2
+    assert estimator.bits_per_second == START_BPS / 2
 
 
 def test_nothing_is_probed_before_the_first_feedback():
-    estimator = Estimator()
+    estimator = BandwidthEstimator()
     estimator.sent(1200, 1.0)
-    assert estimator.probe(1.1) is None
-    estimator.feed([Outcome(1, 1.0, 1200, 71.0, None, late=False)], 1.1)
-    assert estimator.probe(1.1) is not None
+    assert estimator.next_probe(1.1) is None
+    estimator.feed([PacketResult(1, 1.0, 1200, 71.0, None, late=False)], 1.1)
+    assert estimator.next_probe(1.1) is not None
 
 
 def test_the_floor_holds_whatever_comes():
-    estimator = Estimator()
+    estimator = BandwidthEstimator()
     for index in range(200):
-        lost = [Outcome(index * 30 + i, index * 0.1, 1200, None, None, late=False) for i in range(30)]
+        lost = [PacketResult(index * 30 + i, index * 0.1, 1200, None, None, late=False) for i in range(30)]
         estimator.feed(lost, index * 0.1 + 0.05)
-    assert estimator.bits_per_second == FLOOR
-    assert estimator.target(20.0) == FLOOR
-    assert estimator.loss == 1.0
+    assert estimator.bits_per_second == MIN_BPS
+    assert estimator.target_bps(20.0) == MIN_BPS
+    assert estimator.loss_fraction == 1.0
 
 
-def flooded_estimator() -> tuple[Estimator, float]:
+def flooded_estimator() -> tuple[BandwidthEstimator, float]:
     """One that has just seen its link shrink to a tenth of what is sent."""
-    estimator = Estimator(start=20 * M)
+    estimator = BandwidthEstimator(start=20 * M)
     now, queue, sequence = 1000.0, 0.0, 0
     for message in range(40):
         outcomes = []
@@ -277,7 +277,7 @@ def flooded_estimator() -> tuple[Estimator, float]:
             now += 0.003
             estimator.sent(1200, now)
             queue += 0.0 if message < 38 else 0.0045
-            outcomes.append(Outcome(sequence, now, 1200, now + 50 + queue, None, late=False))
+            outcomes.append(PacketResult(sequence, now, 1200, now + 50 + queue, None, late=False))
         estimator.feed(outcomes, now)
     return estimator, now
 
@@ -293,13 +293,13 @@ def test_a_collapse_is_told_once_and_nothing_known_is_not_another():
 @pytest.mark.parametrize("arrivals", [[], [0.5], [0.5, 0.5, 0.5]])
 def test_what_comes_after_a_flood_may_tell_little(arrivals: list[float]):
     estimator, now = flooded_estimator()
-    lost = [Outcome(2000 + i, now, 1200, None, None, late=False) for i in range(5)]
-    came = [Outcome(2010 + i, now, 1200, now + 50 + at, 7, late=False) for i, at in enumerate(arrivals)]
+    lost = [PacketResult(2000 + i, now, 1200, None, None, late=False) for i in range(5)]
+    came = [PacketResult(2010 + i, now, 1200, now + 50 + at, 7, late=False) for i, at in enumerate(arrivals)]
     estimator.feed(lost + came, now + 0.1)
-    assert estimator.bits_per_second >= FLOOR
+    assert estimator.bits_per_second >= MIN_BPS
 
 
-def shrinking(estimator: Estimator, now: float, *, sent: float, passes: float) -> float:
+def shrinking(estimator: BandwidthEstimator, now: float, *, sent: float, passes: float) -> float:
     """One feedback message of packets that left at ``sent`` bits a second over a way that ``passes`` less, and had
     not met a queue before."""
     outcomes, arrival = [], now + 50.0
@@ -307,12 +307,12 @@ def shrinking(estimator: Estimator, now: float, *, sent: float, passes: float) -
         now += 1200 * 8 / sent
         arrival = max(arrival + 1200 * 8 / passes, now + 50)
         estimator.sent(1200, now)
-        outcomes.append(Outcome(5000 + index, now, 1200, arrival, None, late=False))
+        outcomes.append(PacketResult(5000 + index, now, 1200, arrival, None, late=False))
     estimator.feed(outcomes[6:], now + 0.1)
     return now
 
 
-def running(estimator: Estimator, rate: float) -> float:
+def running(estimator: BandwidthEstimator, rate: float) -> float:
     """Two seconds over a way that takes whatever is sent; returns the time."""
     now = 1000.0
     for message in range(40):
@@ -320,29 +320,29 @@ def running(estimator: Estimator, rate: float) -> float:
         for index in range(max(round(rate * 0.05 / 9600), 1)):
             now += 9600 / rate
             estimator.sent(1200, now)
-            outcomes.append(Outcome(message * 100 + index, now, 1200, now + 50, None, late=False))
+            outcomes.append(PacketResult(message * 100 + index, now, 1200, now + 50, None, late=False))
         estimator.feed(outcomes, now)
     return now
 
 
 def test_a_queue_that_begins_to_fill_at_a_tenth_of_what_is_sent_is_a_collapse_already():
-    estimator = Estimator(start=20 * M)
+    estimator = BandwidthEstimator(start=20 * M)
     shrinking(estimator, running(estimator, 8 * M), sent=20 * M, passes=2 * M)
-    assert estimator.queue < 0.05, "no packet waited long yet"
+    assert estimator.queueing_delay_s < 0.05, "no packet waited long yet"
     assert estimator.collapsed
     assert estimator.bits_per_second == pytest.approx(0.85 * 2 * M, rel=0.1)
 
 
 def test_a_frame_that_is_large_for_its_link_is_none():
     """A keyframe takes as long on a thin link, which takes what is sent for good."""
-    estimator = Estimator(start=2.5 * M)
+    estimator = BandwidthEstimator(start=2.5 * M)
     shrinking(estimator, running(estimator, 1.5 * M), sent=6 * M, passes=2 * M)
     assert not estimator.collapsed
     assert estimator.bits_per_second > 2 * M
 
 
 def test_a_collapse_is_not_followed_by_another_for_what_was_sent_before_it():
-    estimator = Estimator(start=20 * M)
+    estimator = BandwidthEstimator(start=20 * M)
     now = shrinking(estimator, running(estimator, 8 * M), sent=20 * M, passes=2 * M)
     assert estimator.collapsed
     shrinking(estimator, now + 0.3, sent=4 * M, passes=2 * M)

@@ -1,87 +1,117 @@
-"""What loss allows."""
+"""The bitrate that loss allows."""
 
 from __future__ import annotations
 
 import pytest
 
-from framewire.rtc.estimate.loss_control import LONGEST, LossControl
+from framewire.rtc.estimate.loss_control import LossControl
 
-UNBOUND = float("inf")
+UNBOUNDED = float("inf")
+ESTIMATE = 10e6
+RTT = 0.05
 
 
 def run(
-    bound: LossControl, lost: int, looks: int = 1, rate: float = 10e6, since: float = 0.0, *, calm: bool = True
+    control: LossControl, lost: int, updates: int = 1, since: float = 0.0, *, congested: bool = False, of: int = 100
 ) -> float:
-    """So many looks, half a second apart, each at 100 packets of which ``lost`` are."""
-    bound.look(rate, 0.05, since, calm=calm)
-    for look in range(1, looks + 1):
-        bound.add(100 - lost, lost, 0)
-        bound.look(rate, 0.05, since + look / 2, calm=calm)
-    return bound.bits_per_second
+    """Updates half a second apart, each over ``of`` packets of which ``lost`` are. Returns the bound."""
+    control.update(ESTIMATE, RTT, since, congested=congested)
+    for update in range(1, updates + 1):
+        control.add(of - lost, lost, 0)
+        control.update(ESTIMATE, RTT, since + update / 2, congested=congested)
+    return control.bits_per_second
 
 
 @pytest.mark.parametrize("lost", [0, 3, 5, 10])
 def test_some_loss_bounds_nothing(lost: int):
-    assert run(LossControl(1e5), lost, looks=20) == UNBOUND
+    assert run(LossControl(1e5), lost, updates=20, congested=True) == UNBOUNDED
 
 
-def test_much_loss_takes_half_of_it_off():
-    assert run(LossControl(1e5), 30) == pytest.approx(10e6 * 0.85)
+def test_high_loss_lowers_the_bound_by_half_of_it():
+    assert run(LossControl(1e5), 11, congested=True) == pytest.approx(ESTIMATE * (1 - 0.055))
+    assert run(LossControl(1e5), 30) == pytest.approx(ESTIMATE * 0.85)
 
 
-def test_the_bound_falls_on_while_much_is_lost_down_to_the_floor():
-    bound = LossControl(1e5)
-    assert run(bound, 30, looks=2) == pytest.approx(10e6 * 0.85**2)
-    assert run(bound, 90, looks=20, since=9) == 1e5
+@pytest.mark.parametrize(("lost", "bounded"), [(11, False), (20, False), (21, True)])
+def test_without_a_queue_only_more_than_a_fifth_lost_lowers_the_bound(lost: int, bounded: bool):
+    assert (run(LossControl(1e5), lost, updates=9) < UNBOUNDED) == bounded
 
 
-def test_is_held_by_loss_in_between_and_let_go_without():
-    bound = LossControl(1e5)
-    low = run(bound, 50)
-    assert run(bound, 7, looks=4, since=9) == low
-    assert run(bound, 3, looks=4, since=19, calm=False) == low
-    assert low < run(bound, 3, looks=4, since=29) < run(bound, 0, looks=4, since=39)
-    assert run(bound, 0, looks=40, since=49) == UNBOUND
+def test_the_bound_falls_on_while_much_is_lost_down_to_the_minimum():
+    control = LossControl(1e5)
+    assert run(control, 30, updates=2) == pytest.approx(ESTIMATE * 0.85**2)
+    assert run(control, 90, updates=20, since=9) == 1e5
 
 
-def test_two_decreases_are_a_round_trip_apart():
-    bound = LossControl(1e5)
-    low = run(bound, 50)
-    bound.add(50, 50, 0)
-    bound.look(10e6, 0.3, 0.75, calm=True)
-    assert bound.bits_per_second == low
+def test_loss_that_is_over_lowers_nothing_though_the_average_is_still_high():
+    control = LossControl(1e5)
+    low = run(control, 60, of=60)
+    control.add(25, 0, 0)
+    control.update(ESTIMATE, RTT, 0.9, congested=True)
+    assert control.loss_fraction == pytest.approx(0.6 * 0.75)
+    assert control.bits_per_second == low
 
 
-def test_few_packets_say_nothing():
-    bound = LossControl(1e5)
-    bound.look(10e6, 0.05, 0.0, calm=True)
-    bound.add(9, 10, 0)
-    bound.look(10e6, 0.05, 5.0, calm=True)
-    assert bound.bits_per_second == UNBOUND
+@pytest.mark.parametrize(("lost", "factor"), [(0, 1.05), (1, 1.05), (2, 1.0), (7, 1.0)])
+def test_low_loss_raises_the_bound_and_medium_loss_holds_it(lost: int, factor: float):
+    control = LossControl(1e5)
+    low = run(control, 50)
+    assert run(control, lost, since=9, congested=True) == pytest.approx(low * factor)
+
+
+@pytest.mark.parametrize(("lost", "factor"), [(2, 1.02), (4, 1.02), (6, 1.0)])
+def test_medium_loss_without_a_queue_raises_the_bound_slowly(lost: int, factor: float):
+    control = LossControl(1e5)
+    low = run(control, 50)
+    assert run(control, lost, since=9) == pytest.approx(low * factor)
+
+
+def test_a_bound_of_twice_the_estimate_is_dropped():
+    control = LossControl(1e5)
+    run(control, 50)
+    control.raise_to(19e6)
+    assert run(control, 0, since=9) == pytest.approx(1.05 * 19e6)
+    control.raise_to(20e6)
+    assert run(control, 0, since=19) == UNBOUNDED
+
+
+def test_two_decreases_are_300_ms_and_a_round_trip_apart():
+    control = LossControl(1e5)
+    low = run(control, 50)
+    control.add(50, 50, 0)
+    control.update(ESTIMATE, 0.3, 0.5 + 0.59, congested=False)
+    assert control.bits_per_second == low
+    control.add(50, 50, 0)
+    control.update(ESTIMATE, 0.3, 0.5 + 0.61 + 0.2, congested=False)
+    assert control.bits_per_second == pytest.approx(low * 0.75)
+
+
+def test_a_few_packets_lower_nothing():
+    control = LossControl(1e5)
+    control.update(ESTIMATE, RTT, 0.0, congested=False)
+    control.add(9, 10, 0)
+    control.update(ESTIMATE, RTT, 5.0, congested=False)
+    assert control.loss_fraction > 0.5
+    assert control.bits_per_second == UNBOUNDED
+    control.add(10, 10, 0)
+    control.update(ESTIMATE, RTT, 10.0, congested=False)
+    assert control.bits_per_second < UNBOUNDED
 
 
 def test_overtaken_packets_are_not_lost():
-    bound = LossControl(1e5)
-    bound.look(10e6, 0.05, 0.0, calm=True)
-    bound.add(70, 30, 0)
-    bound.add(0, 0, 30)
-    bound.look(10e6, 0.05, 0.5, calm=True)
-    assert bound.fraction == 0
-    assert bound.bits_per_second == UNBOUND
+    control = LossControl(1e5)
+    control.update(ESTIMATE, RTT, 0.0, congested=False)
+    control.add(70, 30, 0)
+    control.add(0, 0, 30)
+    control.update(ESTIMATE, RTT, 0.5, congested=False)
+    assert control.loss_fraction == 0
+    assert control.bits_per_second == UNBOUNDED
 
 
-def test_a_probe_that_came_through_lifts_it():
-    bound = LossControl(1e5)
-    run(bound, 50)
-    bound.lift(9e6)
-    assert bound.bits_per_second == 9e6
-
-
-def test_few_packets_tell_at_last_that_the_loss_is_over():
-    bound = LossControl(1e5)
-    run(bound, 50)
-    bound.add(3, 0, 0)
-    bound.look(1e5, 0.05, 0.5 + LONGEST / 2, calm=True)
-    assert bound.fraction == 0.5
-    bound.look(1e5, 0.05, 0.51 + LONGEST, calm=True)
-    assert bound.fraction == 0
+def test_a_probe_raises_the_bound_and_lowers_it_never():
+    control = LossControl(1e5)
+    run(control, 50)
+    control.raise_to(9e6)
+    assert control.bits_per_second == 9e6
+    control.raise_to(8e6)
+    assert control.bits_per_second == 9e6

@@ -2,113 +2,30 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 
 from framewire.rtc.repair.protection import (
-    LITTLE_KNOWN,
     MOST,
     MOST_BURSTS,
     STRIDE,
-    LossModel,
     PlayoutDelay,
     ceiling,
     failing,
     lateness,
     parity_count,
 )
-from framewire.rtc.rtp.flexfec import turns
-from framewire.rtc.rtp.twcc import Outcome
+from framewire.rtc.rtp.flexfec import interleaving_depths
+from tests.rtc.linksim import gilbert_losses
 from tests.rtc.rig import NOW, Rig
-
-
-def outcomes(fates, late=False):
-    return [Outcome(i, 1.0, 1200, None if lost else 1.0, None, late) for i, lost in enumerate(fates)]
-
-
-def gilbert(fraction, burst, count, seed=1):
-    chance, bad, fates = random.Random(seed), False, []
-    enter = fraction / burst / (1 - fraction)
-    for _ in range(count):
-        bad = chance.random() >= 1 / burst if bad else chance.random() < enter
-        fates.append(bad)
-    return fates
-
-
-@pytest.mark.parametrize(("fraction", "burst"), [(0.01, 1), (0.03, 1), (0.1, 4), (0.05, 2)])
-def test_the_model_learns_how_much_is_lost_and_in_what_runs(fraction, burst):
-    model = LossModel()
-    seen = []
-    for fate in gilbert(fraction, burst, 30_000):
-        model.feed(outcomes([fate]))
-        seen.append((model.fraction, model.burst))
-    settled = seen[5000:]
-    assert sum(f for f, _ in settled) / len(settled) == pytest.approx(fraction, rel=0.4)
-    assert sum(b for _, b in settled) / len(settled) == pytest.approx(burst, rel=0.4)
-
-
-def test_how_long_runs_are_is_known_as_soon_as_some_have_been_seen():
-    """A run that has just begun must not count for more than it is, however quickly loss is noticed."""
-    bursts = []
-    for seed in range(60):
-        model = LossModel()
-        fates = gilbert(0.1, 4, 210, seed)
-        for at in range(0, len(fates), 30):
-            model.feed(outcomes(fates[at : at + 30]))
-        bursts.append(model.burst)
-    assert sorted(bursts)[len(bursts) // 2] > 3.5
-
-
-def test_the_first_picture_is_protected_though_nothing_is_known_where_asking_again_takes_long():
-    model = LossModel()
-    assert parity_count(29, *model.feared(0.15), 0.15, 1 / 30) > 5
-    assert parity_count(29, *model.feared(0.05), 0.05, 1 / 30) == 0
-    model.feed(outcomes([False] * LITTLE_KNOWN))
-    assert parity_count(29, *model.feared(0.15), 0.15, 1 / 30) == 0
-
-
-def test_what_is_known_already_counts_where_it_is_worse_than_what_is_feared():
-    model = LossModel()
-    model.feed(outcomes(gilbert(0.4, 4, LITTLE_KNOWN - 1)))
-    assert model.feared(0.15) == (model.fraction, model.burst)
-
-
-def test_loss_that_begins_is_noticed_within_a_few_frames():
-    model = LossModel()
-    model.feed(outcomes([False] * 5000))
-    model.feed(outcomes(gilbert(0.1, 1, 150)))
-    assert model.fraction > 0.02
-
-
-def test_loss_that_is_over_is_forgotten():
-    model = LossModel()
-    model.feed(outcomes(gilbert(0.05, 1, 3000)))
-    model.feed(outcomes([False] * 8000))
-    assert parity_count(30, model.fraction, model.burst, 0.1, 1 / 30) == 0
-
-
-def test_what_was_lost_by_chance_at_once_is_forgotten_within_seconds():
-    model = LossModel()
-    for fates in (gilbert(0.1, 4, 6000), [True] * 60, gilbert(0.1, 4, 600, seed=3)):
-        for at in range(0, len(fates), 30):
-            model.feed(outcomes(fates[at : at + 30]))
-    assert model.fraction < 0.18
-
-
-def test_what_was_overtaken_is_not_counted_twice():
-    model = LossModel()
-    model.feed(outcomes([True] * 20))
-    before = model.fraction
-    model.feed(outcomes([False] * 20, late=True))
-    assert model.fraction == before
 
 
 def simulated(packets, count, fraction, burst, frames=20_000):
     """Part of the frames that the parities cannot restore."""
-    fates = iter(gilbert(fraction, burst, frames * (packets + count), seed=7))
+    fates = iter(gilbert_losses(fraction, burst, frames * (packets + count), seed=7))
     covers = [
-        {i for i in range(packets) if i % ways == way} for ways in turns(count) for way in range(min(ways, packets))
+        {i for i in range(packets) if i % ways == way}
+        for ways in interleaving_depths(count)
+        for way in range(min(ways, packets))
     ]
     failed = 0
     for _ in range(frames):
@@ -212,24 +129,6 @@ def test_nobody_waits_in_vain_for_long_but_it_does_not_come_and_go():
 def test_without_parities_every_lost_packet_is_a_late_frame():
     assert failing(10, 0, 0.01, 1) == pytest.approx(0.095, rel=0.05)
     assert lateness(10, 0, 0.01, 1, 0.1, 1 / 30) == pytest.approx(4 * failing(10, 0, 0.01, 1))
-
-
-def test_loss_that_ended_at_one_blow_is_not_guarded_against_for_long():
-    model = LossModel()
-    model.feed(outcomes([False] * 20 + [True] * 60))
-    assert model.fraction > 0.2
-    model.feed(outcomes([False] * 500))
-    assert model.fraction < 0.05
-
-
-@pytest.mark.parametrize(("fraction", "burst"), [(0.01, 1), (0.1, 4)])
-def test_a_lucky_moment_is_no_end_of_loss(fraction, burst):
-    model = LossModel()
-    lows = []
-    for fate in gilbert(fraction, burst, 30_000, seed=3):
-        model.feed(outcomes([fate]))
-        lows.append(model.fraction)
-    assert sorted(lows[5000:])[len(lows) // 20] > fraction / 4
 
 
 def test_a_delay_that_was_asked_for_by_mistake_goes_at_once_and_step_by_step():

@@ -12,11 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from framewire.rtc.rtp.flexfec import MOST_COVERED, TWICE_FROM, Protected, fec_payload, parities, turns
+from framewire.rtc.rtp.flexfec import (
+    MAX_COVERED_PACKETS,
+    SECOND_COVER_MIN_PARITIES,
+    SourceHeader,
+    fec_payload,
+    interleaving_depths,
+    parities,
+)
 
 SSRC, FIRST, TIMESTAMP = 0xDECAFBAD, 65_530, 0x12345678
 BLOCK = bytes.fromhex("bede0001") + b"\x10\x30\x00\x00"
-HEADER = Protected(99, SSRC, TIMESTAMP, FIRST, BLOCK)
+HEADER = SourceHeader(99, SSRC, TIMESTAMP, FIRST, BLOCK)
 
 
 def packets(payloads):
@@ -85,7 +92,7 @@ def test_any_one_packet_is_restored_bit_by_bit(payloads, data):
 def test_a_burst_as_long_as_there_are_parities_is_restored(packets, count):
     payloads = [bytes([index]) * (20 + index) for index in range(packets)]
     # With two turns that share no divisor, one fewer.
-    burst = count if count < TWICE_FROM else count - 1
+    burst = count if count < SECOND_COVER_MIN_PARITIES else count - 1
     for start in range(packets - burst + 1):
         assert received(payloads, set(range(start, start + burst)), fecs(payloads, count))
 
@@ -106,7 +113,7 @@ def test_two_losses_that_one_parity_covers_are_not_restored():
 
 @pytest.mark.parametrize("count", [5, 7, 8, 9])
 def test_two_losses_wherever_are_restored_where_packets_are_covered_twice(count):
-    first, second = turns(count)
+    first, second = interleaving_depths(count)
     packets = min(first * second, 20)
     payloads = [bytes([index]) * 30 for index in range(packets)]
     fec = fecs(payloads, count)
@@ -116,7 +123,7 @@ def test_two_losses_wherever_are_restored_where_packets_are_covered_twice(count)
 
 @given(st.integers(1, 100))
 def test_turns_share_no_divisor_and_make_up_the_count(count):
-    first, second = turns(count)
+    first, second = interleaving_depths(count)
     assert first + second == count and (not second or gcd(first, second) == 1)
 
 
@@ -126,7 +133,7 @@ def test_every_packet_is_covered_once_a_turn_by_masks_of_a_browsers_reach(packet
     for turn in parities(payloads, 40)[: 1 + (packets > 1)]:
         numbers = [number for parity in turn for number in covered(fec_payload(parity, HEADER))[0]]
         assert sorted(numbers) == sorted((FIRST + index) & 0xFFFF for index in range(packets))
-        assert all(parity.offsets[0] == 0 and parity.offsets[-1] < MOST_COVERED for parity in turn)
+        assert all(parity.offsets[0] == 0 and parity.offsets[-1] < MAX_COVERED_PACKETS for parity in turn)
 
 
 def test_the_fixed_part_is_as_the_draft_draws_it():

@@ -20,14 +20,14 @@ from hypothesis import strategies as st
 from framewire.frame import rtp_timestamp
 from framewire.rtc.rtp import rtcp
 from framewire.rtc.rtp.rtcp import (
-    MOST_FEEDBACK,
+    MAX_TRANSPORT_CC_PER_COMPOUND,
     RTPFB,
     TRANSPORT_CC,
     KeyframeRequest,
     Nack,
-    PacketFeedback,
+    ReceptionReport,
     Remb,
-    Report,
+    TransportCcFeedback,
     parse,
 )
 
@@ -70,7 +70,7 @@ def test_remb(bitrate):
 
 
 def test_reception_reports_of_receivers_and_of_senders():
-    report = Report(ssrc=42, loss=0.25, jitter=90, last_sr=0, delay_since_sr=0)
+    report = ReceptionReport(ssrc=42, loss=0.25, jitter=90, last_sr=0, delay_since_sr=0)
     assert parse(bytes(RtcpRrPacket(ssrc=1, reports=[info(), info(ssrc=43)])))[0] == report
     sender_info = RtcpSenderInfo(ntp_timestamp=0, rtp_timestamp=0, packet_count=0, octet_count=0)
     assert parse(bytes(RtcpSrPacket(ssrc=1, sender_info=sender_info, reports=[info()]))) == [report]
@@ -78,19 +78,19 @@ def test_reception_reports_of_receivers_and_of_senders():
 
 def test_negative_loss_is_not_a_huge_loss():
     (report,) = parse(bytes(RtcpRrPacket(ssrc=1, reports=[info(fraction_lost=0, packets_lost=-5)])))
-    assert isinstance(report, Report)
+    assert isinstance(report, ReceptionReport)
     assert report.loss == 0
 
 
 def test_a_compound_gives_all_of_it():
     compound = bytes(RtcpRrPacket(ssrc=1, reports=[info()])) + PLI + PLI
-    assert [type(each) for each in parse(compound)] == [Report, KeyframeRequest, KeyframeRequest]
+    assert [type(each) for each in parse(compound)] == [ReceptionReport, KeyframeRequest, KeyframeRequest]
 
 
 def test_feedback_on_packets_is_cut_out_without_its_padding():
     with pytest.raises(ValueError, match="length"):
         RtcpPacket.parse(TWCC + PLI)
-    assert parse(TWCC + PLI) == [PacketFeedback(TWCC[12:-2]), KeyframeRequest(42)]
+    assert parse(TWCC + PLI) == [TransportCcFeedback(TWCC[12:-2]), KeyframeRequest(42)]
 
 
 def test_what_we_do_not_speak_costs_nothing_beside_it():
@@ -142,15 +142,15 @@ def test_a_remb_that_names_more_streams_than_it_has_room_for():
 @pytest.mark.parametrize(("rtt", "held"), [(0.0, 0.0), (0.120, 0.5), (2.5, 1.0)])
 def test_the_round_trip_is_what_is_left_when_the_viewer_s_delay_is_taken_off(rtt, held):
     last = (rtcp.ntp(NOW) >> 16) & 0xFFFFFFFF
-    report = Report(ssrc=1, loss=0, jitter=0, last_sr=last, delay_since_sr=round(held * 65536))
+    report = ReceptionReport(ssrc=1, loss=0, jitter=0, last_sr=last, delay_since_sr=round(held * 65536))
     measured = report.rtt(NOW + rtt + held)
     assert measured == pytest.approx(rtt, abs=0.001)
 
 
 def test_no_round_trip_from_a_report_that_cannot_know_it():
-    assert Report(1, 0, 0, 0, 5).rtt(NOW) is None
+    assert ReceptionReport(1, 0, 0, 0, 5).rtt(NOW) is None
     future = (rtcp.ntp(NOW + 5) >> 16) & 0xFFFFFFFF
-    assert Report(1, 0, 0, future, 0).rtt(NOW) is None
+    assert ReceptionReport(1, 0, 0, future, 0).rtt(NOW) is None
 
 
 @pytest.mark.parametrize("cname", [b"a", b"ab", b"abcdef", b"1" * 36])
@@ -170,5 +170,5 @@ def test_a_sender_report_is_what_another_stack_reads(cname):
 
 def test_of_many_messages_about_packets_in_one_compound_a_few_are_read():
     one = bytes([0x80 | TRANSPORT_CC, RTPFB]) + (4).to_bytes(2) + bytes(16)
-    assert len(parse(one * 40)) == MOST_FEEDBACK
+    assert len(parse(one * 40)) == MAX_TRANSPORT_CC_PER_COMPOUND
     assert len(parse(one * 2)) == 2

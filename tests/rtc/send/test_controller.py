@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from framewire.rtc.estimate.estimator import START, Estimator
+from framewire.rtc.estimate.estimator import START_BPS, BandwidthEstimator
 from framewire.rtc.send import controller as flow_module
 from framewire.rtc.send.controller import REMINDER, SendController
 from framewire.rtc.send.pacer import NEVER
@@ -88,7 +88,7 @@ def test_a_large_frame_waits_and_the_deadline_says_for_how_long():
 
 def test_the_start_is_told_and_then_reminded_of():
     flow, _, told = controlled()
-    assert len(told) == 1 and 0.9 * START < told[0] < START
+    assert len(told) == 1 and 0.9 * START_BPS < told[0] < START_BPS
     now = 1000.0
     while now < 1000 + 2.5 * REMINDER:
         now = flow.deadline
@@ -103,7 +103,7 @@ def test_the_newest_packet_is_repeated_bit_by_bit_and_left_out_of_account():
     assert socket.sent[3] == socket.sent[2]
     flow.repeat(77)
     assert len(socket.sent) == 4
-    assert len(flow._ledger) == 2
+    assert len(flow._adapter) == 2
 
 
 def test_nothing_of_a_forgotten_sender_leaves():
@@ -184,7 +184,7 @@ def test_what_is_told_leaves_room_for_headers():
     for index in range(400):
         flow.send([Draft(1, 100)], (), 1 / 30, 1000 + index / 30)
         flow.tick(1000 + index / 30)
-    assert told[-1] == pytest.approx(START * 100 / 176, rel=0.05)
+    assert told[-1] == pytest.approx(START_BPS * 100 / 176, rel=0.05)
 
 
 def test_what_is_told_follows_what_protects_frames_within_a_few_of_them():
@@ -229,11 +229,13 @@ def test_a_viewer_that_is_overdue_where_much_is_lost_is_not_heard(monkeypatch):
 
 def test_when_the_link_collapses_what_waits_is_thrown_out_and_its_owner_told(monkeypatch):
     flow, socket, _ = controlled()
-    monkeypatch.setattr(Estimator, "backlog", lambda estimator, octets, now: 0.2 if now < 1000.3 else 0.0)
+    monkeypatch.setattr(BandwidthEstimator, "backlog_s", lambda estimator, octets, now: 0.2 if now < 1000.3 else 0.0)
     flow.send([Draft(7, 1100)] * 300, (), 1 / 30, 1000)
     before = len(socket.sent)
     assert before < 300
-    monkeypatch.setattr(Estimator, "feed", lambda estimator, outcomes, now: setattr(estimator, "collapsed", True))
+    monkeypatch.setattr(
+        BandwidthEstimator, "feed", lambda estimator, outcomes, now: setattr(estimator, "collapsed", True)
+    )
     flow.feed(feedback(1, [1050.0], 0), 1000.05)
     assert flow.robbed == {7}
     flow.tick(1000.2)
@@ -268,4 +270,4 @@ def test_what_another_connection_takes_on_the_same_way_is_not_exceeded_at_first(
         flow.control(1000.0, speed)
     unknown, thin, wide = (says[-1] for says in told)
     assert unknown == wide
-    assert thin == pytest.approx(unknown * 0.8e6 / START, rel=0.01)
+    assert thin == pytest.approx(unknown * 0.8e6 / START_BPS, rel=0.01)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from framewire.rtc.estimate.probing import Probe
+from framewire.rtc.estimate.probing import ProbeCluster
 from framewire.rtc.send.pacer import BURST, DEBT, GENTLE_PACE, LONGEST, NEVER, PACE, Pacer
 
 RATE = 4e6
@@ -61,7 +61,7 @@ def test_nothing_passes_what_waits_or_probes_or_a_narrow_way():
     waiting.push(FRAME * 4, 1 / 30, 9.0)
     assert not waiting.passes(100, 1 / 30, 9.0)
     probing = Pacer[int](2 * RATE)
-    probing.begin(Probe(1, 3 * RATE, 10_000), 9.0)
+    probing.begin(ProbeCluster(1, 3 * RATE, 10_000), 9.0)
     assert not probing.passes(100, 1 / 30, 9.0)
 
 
@@ -141,7 +141,7 @@ def test_a_probe_takes_what_waits_then_padding():
     pacer.push(FRAME, 1 / 30, 9.0)
     pacer.pop(9.0)
     waiting = len(pacer)
-    pacer.begin(Probe(7, 8e6, 20_000), 9.0)
+    pacer.begin(ProbeCluster(7, 8e6, 20_000), 9.0)
     media, padding, moments = 0, 0, set()
     now = 9.0
     while pacer.deadline != NEVER:
@@ -160,7 +160,7 @@ def test_a_probe_takes_what_waits_then_padding():
 
 def test_a_probe_that_cannot_be_padded_ends():
     pacer: Pacer[int] = Pacer(RATE)
-    pacer.begin(Probe(7, 8e6, 20_000), 9.0)
+    pacer.begin(ProbeCluster(7, 8e6, 20_000), 9.0)
     assert pacer.padding(9.0)
     pacer.cancel_probe()
     assert pacer.deadline == NEVER

@@ -11,7 +11,7 @@ from framewire.frame import rtp_timestamp
 from framewire.rtc.events import KeyframeWanted
 from framewire.rtc.repair.protection import PlayoutDelay
 from framewire.rtc.rtp.packets import HELD_AT_MOST, PLAYOUT_DELAY
-from framewire.rtc.rtp.rtcp import KeyframeRequest, Nack, Report, ntp
+from framewire.rtc.rtp.rtcp import KeyframeRequest, Nack, ReceptionReport, ntp
 from framewire.rtc.send.sender import KEYFRAME_REPEAT, NEVER, PROBES, SenderParameters
 from tests.rtc.rig import FEC, MEDIA, NOW, PARAMETERS, RTX, Rig
 
@@ -151,7 +151,7 @@ def test_a_nack_brings_the_packet_as_a_retransmission(live):
 
 
 def test_an_impatient_viewer_gets_a_packet_once_a_round_trip(live):
-    live.feed(Report(MEDIA, 0.0, 0, (ntp(NOW) >> 16) & 0xFFFFFFFF, 0), 0.2)
+    live.feed(ReceptionReport(MEDIA, 0.0, 0, (ntp(NOW) >> 16) & 0xFFFFFFFF, 0), 0.2)
     assert live.sender.stats.rtt_s == pytest.approx(0.2, abs=0.001)
     for step in range(50):
         live.feed(Nack(MEDIA, (0,)), 0.2 + step * 0.01)
@@ -204,7 +204,7 @@ def test_it_does_so_too_where_nothing_is_sent(live):
 
 
 def test_a_report_is_kept(live):
-    live.feed(Report(MEDIA, 0.125, 900, 0, 0), 0.1)
+    live.feed(ReceptionReport(MEDIA, 0.125, 900, 0, 0), 0.1)
     stats = live.sender.stats
     assert (stats.loss, stats.jitter_s, stats.rtt_s) == (0.125, 0.01, None)
 

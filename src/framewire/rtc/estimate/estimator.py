@@ -12,13 +12,13 @@ from itertools import pairwise
 
 from framewire.rtc.estimate.acked_bitrate import SHORT_WINDOW, SlidingRate
 from framewire.rtc.estimate.loss_control import LossControl
-from framewire.rtc.estimate.probing import Probe, Prober
+from framewire.rtc.estimate.probing import ProbeCluster, Prober
 from framewire.rtc.estimate.rate_control import RateControl, Signals
 from framewire.rtc.estimate.trendline import DelayDetector, Usage
-from framewire.rtc.rtp.twcc import Outcome
+from framewire.rtc.rtp.twcc import PacketResult
 
-START = 2_000_000
-FLOOR = 150_000
+START_BPS = 2_000_000
+MIN_BPS = 150_000
 """Bits a second. Below, no picture is worth the name; and it takes so much to hear that the link is back."""
 HEADROOM = 1.5
 """Times what the streams can use that the estimate looks for: room for frames to leave in one go."""
@@ -59,11 +59,11 @@ DRAIN_LONGEST = 3.0
 """Seconds after a decrease. A queue that stays is somebody else's, and would stay however little we send."""
 
 
-class Estimator:
+class BandwidthEstimator:
     """What is sent and what comes back, to bits a second."""
 
-    def __init__(self, start: float = START, floor: float = FLOOR) -> None:
-        self.wanted = 20_000_000.0
+    def __init__(self, start: float = START_BPS, floor: float = MIN_BPS) -> None:
+        self.useful_bps = 20_000_000.0
         """Bits a second that all streams together can use."""
         self._delay = DelayDetector()
         self._control = RateControl(start, floor)
@@ -93,21 +93,21 @@ class Estimator:
         return max(rate, self._floor)
 
     @property
-    def queue(self) -> float:
+    def queueing_delay_s(self) -> float:
         """Seconds that packets wait on the way."""
         return self._delay.queue
 
     @property
-    def loss(self) -> float:
+    def loss_fraction(self) -> float:
         """Fraction of packets lost of late."""
-        return self._loss.fraction
+        return self._loss.loss_fraction
 
-    def uncrowded(self, outcome: Outcome) -> bool:
+    def sent_uncongested(self, outcome: PacketResult) -> bool:
         """Whether a packet met no queue of ours that was full, as far as is known."""
         return self._quiet and outcome.sent_at > self._control.decreased_at
 
     @property
-    def was_crowded(self) -> bool:
+    def hidden_queue_revealed(self) -> bool:
         """Whether the newest feedback shows that the packets before it met a queue, though none was known of."""
         return self._delay.revealed
 
@@ -117,22 +117,22 @@ class Estimator:
         return self._rtt
 
     @property
-    def known_until(self) -> float:
+    def newest_acked_sent_at(self) -> float:
         """When the newest packet left that is known to have arrived."""
         return self._newest_sent_at
 
-    def target(self, now: float) -> float:
+    def target_bps(self, now: float) -> float:
         """What to send: the estimate, or less for as long as a queue of our own has to empty."""
         rate, queue = self.bits_per_second, self._delay.queue
         if queue <= DRAIN_ABOVE or now - self._control.decreased_at > DRAIN_LONGEST:
             return rate
         return max(rate * max(1 - (queue - DRAIN_ABOVE), DRAIN_LEAST), self._floor)
 
-    def backlog(self, octets: int, now: float) -> float:
+    def backlog_s(self, outstanding_bytes: int, now: float) -> float:
         """Seconds that a packet would wait on the way that leaves now, behind so many octets of which nothing is known:
         what the newest one known of waited, and those after it, less the time since. Where a queue was seen to
         overflow, the last one waits no longer than the queue is long."""
-        waits = self._newest_waited + octets * 8 / self.bits_per_second - (now - self._newest_sent_at)
+        waits = self._newest_waited + outstanding_bytes * 8 / self.bits_per_second - (now - self._newest_sent_at)
         if self._overflowed is not None:
             waits = min(waits, self._overflowed - (now - self._last_sent_at))
         return max(waits, 0.0)
@@ -145,7 +145,7 @@ class Estimator:
             self._unanswered_since = now
         self._unanswered += packets
 
-    def feed(self, outcomes: Sequence[Outcome], now: float) -> None:
+    def feed(self, outcomes: Sequence[PacketResult], now: float) -> None:
         """A feedback message came in."""
         self._heard, self._unanswered = True, 0
         self.collapsed = False
@@ -154,7 +154,7 @@ class Estimator:
         if not outcomes:
             return
         for outcome in outcomes:
-            if outcome.arrived_at is None and outcome.probe is not None:
+            if outcome.arrived_at is None and outcome.probe_id is not None:
                 self._prober.lost(outcome)
         self._rtt += (max(now - max(o.sent_at for o in outcomes), 0.0) - self._rtt) / 8
         sent = self._sent.bits_per_second(now)
@@ -172,22 +172,22 @@ class Estimator:
             self._overflowed = None
             # What was sent before it says nothing against what is sent from now on.
             self._sent = SlidingRate()
-        self._loss.look(self.bits_per_second, self._rtt, now, calm=self._quiet)
+        self._loss.update(self.bits_per_second, self._rtt, now, congested=not self._quiet)
         self._conclude(now)
 
-    def _measure(self, arrivals: Sequence[tuple[float, Outcome]], sent: float, now: float) -> None:
+    def _measure(self, arrivals: Sequence[tuple[float, PacketResult]], sent: float, now: float) -> None:
         media: list[tuple[float, float]] = []
         passed = [(arrived_at, outcome.size) for arrived_at, outcome in arrivals]
         self._arrived.add_all(passed)
         self._arriving.add_all(passed)
         for arrived_at, outcome in arrivals:
-            if outcome.probe is None:
+            if outcome.probe_id is None:
                 media.append((outcome.sent_at, arrived_at))
             else:
                 self._prober.arrived(outcome)
-                if outcome.probe != self._probing:
+                if outcome.probe_id != self._probing:
                     # From here on the queue holds what the probe put there.
-                    self._probing = outcome.probe
+                    self._probing = outcome.probe_id
                     self._delay.skip()
         self._delay.add(media, now)
         self._shrunk_to = self._shrunk(passed, sent)
@@ -205,7 +205,7 @@ class Estimator:
             self._flooded = True
         return rate if self._flooded else None
 
-    def _count(self, outcomes: Sequence[Outcome]) -> None:
+    def _count(self, outcomes: Sequence[PacketResult]) -> None:
         """Packets that left before the last decrease tell what was wrong before it, and that is known."""
         since = [o for o in outcomes if o.sent_at > self._control.decreased_at]
         arrived = sum(o.arrived_at is not None for o in since)
@@ -228,7 +228,7 @@ class Estimator:
     def _usage(self) -> Usage:
         queue = self._delay.queue
         noise = NOISE * self._delay.spread
-        if self._loss.fraction > OVERFLOW_LOSS and queue > OVERFLOW_QUEUE + 2 * noise:
+        if self._loss.loss_fraction > OVERFLOW_LOSS and queue > OVERFLOW_QUEUE + 2 * noise:
             # A short queue that is full loses packets and grows no more.
             return "overuse"
         if self._flooded:
@@ -239,7 +239,7 @@ class Estimator:
         return self._delay.usage
 
     def _calm(self, now: float) -> bool:
-        return self._quiet and now - self._control.decreased_at > CALM_TIME and self._loss.fraction < HOPELESS
+        return self._quiet and now - self._control.decreased_at > CALM_TIME and self._loss.loss_fraction < HOPELESS
 
     @property
     def _quiet(self) -> bool:
@@ -253,15 +253,15 @@ class Estimator:
         # The start came from nowhere, so that a full link holds either way.
         if found.bits_per_second > self._control.bits_per_second or (first and found.full):
             self._control.set(found.bits_per_second, full=found.full)
-            self._loss.lift(found.bits_per_second)
+            self._loss.raise_to(found.bits_per_second)
 
-    def probe(self, now: float) -> Probe | None:
+    def next_probe(self, now: float) -> ProbeCluster | None:
         """A probe to be sent now, if one is due."""
         if not self._heard:
             # Not before it is known that the first packets do not queue already.
             return None
         return self._prober.next(
-            self.bits_per_second, HEADROOM * self.wanted, now, self._delay.spread, calm=self._calm(now)
+            self.bits_per_second, HEADROOM * self.useful_bps, now, self._delay.spread, calm=self._calm(now)
         )
 
     def tick(self, now: float) -> None:

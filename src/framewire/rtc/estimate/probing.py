@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from framewire.rtc.rtp.twcc import Outcome
+from framewire.rtc.rtp.twcc import PacketResult
 
 DURATION = 0.02
 """Seconds that a probe lasts."""
@@ -45,12 +45,12 @@ BACK_OFF = 1.4
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class ProbeCluster:
     """What to send: ``octets`` at ``rate`` bits a second, in packets marked with ``number``."""
 
-    number: int
-    rate: float
-    octets: int
+    id: int
+    rate_bps: float
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +66,24 @@ class Found:
 class _Trace:
     """What has arrived of one probe."""
 
-    def __init__(self, probe: Probe, now: float) -> None:
+    def __init__(self, probe: ProbeCluster, now: float) -> None:
         self.probe = probe
         self.begun_at = now
-        self.arrived: list[Outcome] = []
+        self.arrived: list[PacketResult] = []
         self.lost = 0
         """Octets."""
 
     @property
     def torn(self) -> bool:
         """Whether so much of it is lost that it cannot tell anything any more."""
-        return self.lost > (1 - COMPLETE) * self.probe.octets
+        return self.lost > (1 - COMPLETE) * self.probe.size_bytes
 
     def rates(self, spread: float) -> tuple[float, float] | None:
         """Bits a second at which the probe left and at which it arrived; None as long as it cannot be told.
 
         Delays that vary by ``spread`` seconds stretch a probe by as much, which is not the link's pace."""
         octets = sum(packet.size for packet in self.arrived)
-        if len(self.arrived) < COMPLETE * PACKETS or octets < COMPLETE * self.probe.octets:
+        if len(self.arrived) < COMPLETE * PACKETS or octets < COMPLETE * self.probe.size_bytes:
             return None
         # What leaves or arrives last takes its own time after the moment that is known of it; on the way out,
         # a burst is one moment.
@@ -129,7 +129,7 @@ class Prober:
         """Whether nothing has been found yet."""
         return not self._found
 
-    def next(self, estimate: float, goal: float, now: float, spread: float, *, calm: bool) -> Probe | None:
+    def next(self, estimate: float, goal: float, now: float, spread: float, *, calm: bool) -> ProbeCluster | None:
         """The probe to send now, if one is due; ``goal`` bits a second would be enough for anything, and delays vary
         by ``spread`` seconds."""
         trace = self._trace
@@ -145,18 +145,18 @@ class Prober:
         self._number += 1
         rate = min(rate, STEP * goal)
         octets = max(PACKETS * PACKET, int(rate * max(DURATION, LONGER * spread) / 8))
-        probe = Probe(self._number, rate, octets)
+        probe = ProbeCluster(self._number, rate, octets)
         self._trace = _Trace(probe, now)
         return probe
 
-    def arrived(self, packet: Outcome) -> None:
+    def arrived(self, packet: PacketResult) -> None:
         """A packet of a probe arrived."""
-        if self._trace is not None and self._trace.probe.number == packet.probe:
+        if self._trace is not None and self._trace.probe.id == packet.probe_id:
             self._trace.arrived.append(packet)
 
-    def lost(self, packet: Outcome) -> None:
+    def lost(self, packet: PacketResult) -> None:
         """A packet of a probe is lost: on a way that loses much, another is sent at once instead of waiting for it."""
-        if self._trace is not None and self._trace.probe.number == packet.probe:
+        if self._trace is not None and self._trace.probe.id == packet.probe_id:
             self._trace.lost += packet.size
 
     def result(self, now: float, spread: float) -> Found | None:
@@ -166,26 +166,26 @@ class Prober:
             return None
         probe = self._trace.probe
         sent, arrived = rates
-        if arrived > 2 * sent or sent < GOOD * probe.rate:
+        if arrived > 2 * sent or sent < GOOD * probe.rate_bps:
             # Held back somewhere and let go at once, there or here: not the pace of any link.
             self._disturbed(probe, now)
             return None
         full = arrived < FULL * sent
         found = USABLE * arrived if full else min(sent, arrived)
         self._found, self._trials = True, 0
-        good = found >= GOOD * probe.rate
+        good = found >= GOOD * probe.rate_bps
         self._end(now, found=good)
         if good:
             self._next_rate, self.due_at = found * STEP, now
         return Found(found, full)
 
-    def _disturbed(self, probe: Probe, now: float) -> None:
+    def _disturbed(self, probe: ProbeCluster, now: float) -> None:
         self._trials += 1
         if self._trials >= TRIALS:
             self._trials = 0
             self._end(now, found=False)
         else:
-            self._trace, self._next_rate, self.due_at = None, probe.rate, now + AGAIN
+            self._trace, self._next_rate, self.due_at = None, probe.rate_bps, now + AGAIN
 
     def lost_ground(self, now: float) -> None:
         """The estimate fell: look again before long whether that was for good."""

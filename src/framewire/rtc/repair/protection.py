@@ -8,28 +8,9 @@ saves the round trip; where that is short, or little is lost, it does not pay.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
-from framewire.rtc.rtp.flexfec import TWICE_FROM, turns
-from framewire.rtc.rtp.twcc import Outcome
+from framewire.rtc.rtp.flexfec import SECOND_COVER_MIN_PARITIES, interleaving_depths
 
-MEMORY = 1200
-"""Packets that the averages speak of, about: at 1 % loss some ten losses."""
-RUSH = 200
-"""Likewise while loss is rising."""
-UNLIKELY, LONG_RUN = 4.0, 5.0
-"""Runs of losses that were to be expected since the last one, from which their share is taken to be less: by chance
-such silence comes twice in a hundred times. And packets in a run, at most, that this reckons with. What a link lost
-when it was flooded once would else be guarded against for as long as the averages reach back."""
-SURE = 3.0
-"""Standard deviations of chance that it must have risen by: what is lost in bursts comes and goes by itself."""
-BEGINNING = 100
-"""Packets, none of them lost, that the averages begin with."""
-FEARED, FEARED_BURST = 0.03, 2.0
-"""Fraction lost, and in runs of which length, that frames are protected from while little is known."""
-LITTLE_KNOWN, FEARED_FROM = 150, 0.1
-"""Packets, and seconds of round trip: so few are little, and where asking again takes so long it is worth the bits. The
-first picture is a large one and all others wait for it."""
 LITTLE = 0.001
 """Fraction lost below which nothing is done."""
 NEAR = 0.015
@@ -74,63 +55,6 @@ CEILING_AT, CEILING, STEEPNESS = 0.01, 10e6, 0.75
 frames arrive whole more often."""
 
 
-class LossModel:
-    """What share of packets is lost, and in runs of which length."""
-
-    def __init__(self) -> None:
-        self.fraction = 0.0
-        self._lost = self._runs = 0.0
-        """Packets lost and runs begun, of all; remembered alike, so that their ratio is right from the first on."""
-        self._last_lost = False
-        self._fast = 0.0
-        self._silence = 0
-        """Packets since the last loss."""
-        self._memory = BEGINNING
-        """Packets that the averages speak of, so far."""
-
-    def feared(self, rtt: float) -> tuple[float, float]:
-        """What share of packets frames are to be protected from losing, and in which runs."""
-        if self._memory < BEGINNING + LITTLE_KNOWN and rtt > FEARED_FROM:
-            return max(self.fraction, FEARED), max(self.burst, FEARED_BURST)
-        return self.fraction, self.burst
-
-    @property
-    def burst(self) -> float:
-        """Packets lost in a row, on average; 1 if each is lost on its own."""
-        return max(1.0, self._lost / self._runs) if self._runs > 1e-6 else 1.0
-
-    def feed(self, outcomes: Sequence[Outcome]) -> None:
-        """Outcomes in the order that the packets left in. What arrives late was not lost, but not in time either."""
-        for outcome in outcomes:
-            if outcome.late:
-                continue
-            lost = outcome.arrived_at is None
-            self._memory = min(self._memory + 1, MEMORY)
-            self._fast += (lost - self._fast) / RUSH
-            self.fraction += (lost - self.fraction) / self._memory
-            self._lost += (lost - self._lost) / MEMORY
-            self._runs += ((lost and not self._last_lost) - self._runs) / MEMORY
-            self._last_lost = lost
-            self._silence = 0 if lost else self._silence + 1
-        if self._fast > max(2 * self.fraction, self.fraction + SURE * self._chance):
-            # Known sooner than the long average would tell, and forgotten as soon if it was chance after all: frames
-            # that are small for that would make it last, as the average counts packets. How long runs are is not known
-            # sooner: one that has just begun would count as many times as much is made of it.
-            self.fraction, self._memory = self._fast, min(self._memory, RUSH)
-        self._disbelieve()
-
-    def _disbelieve(self) -> None:
-        """Less is lost than the averages say, if nothing was for so long."""
-        most = UNLIKELY * min(self.burst, LONG_RUN) / max(self._silence, 1)
-        self._fast = min(self._fast, most)
-        self.fraction = min(self.fraction, most)
-
-    @property
-    def _chance(self) -> float:
-        """Standard deviation of the fraction lost among the newest packets, if nothing has changed."""
-        return math.sqrt(self.fraction * (2 * self.burst - 1) / (2 * RUSH))
-
-
 def parity_count(packets: int, fraction: float, burst: float, rtt: float, interval: float) -> int:
     """Parities for a frame of so many packets.
 
@@ -139,7 +63,7 @@ def parity_count(packets: int, fraction: float, burst: float, rtt: float, interv
     if fraction < LITTLE or rtt < NEAR:
         return 0
     most = max(1, round(packets * (MOST if burst < BURSTS else MOST_BURSTS)))
-    if most < TWICE_FROM:
+    if most < SECOND_COVER_MIN_PARITIES:
         # One turn has no more than one for each packet.
         most = min(most, packets)
     allowed = STUTTER / (1 + rtt / interval)
@@ -194,7 +118,8 @@ def lateness(packets: int, count: int, fraction: float, burst: float, rtt: float
 
 
 def failing(packets: int, count: int, fraction: float, burst: float) -> float:
-    """About the fraction of frames that so many parities cannot restore, where they cover it as `fec.turns` says.
+    """About the fraction of frames that so many parities cannot restore, covering it as `flexfec.interleaving_depths`
+    says.
 
     Runs of losses begin at random and end with the same chance at each packet (Gilbert's model). A frame fails if one
     run is longer than there are parities, or if several meet in what the same parities cover.
@@ -204,7 +129,7 @@ def failing(packets: int, count: int, fraction: float, burst: float) -> float:
     if not count:
         return some
     several = some - runs * math.exp(-runs)
-    first, second = turns(count)
+    first, second = interleaving_depths(count)
     # Covered once, two that meet are lost. Twice, it takes more than two; the exponent is fitted to simulated losses.
     apart = first if not second else (first * second) ** TWICE
     meeting = 1 - math.exp(-runs * runs / 2 * min(1.0, burst * burst / apart))

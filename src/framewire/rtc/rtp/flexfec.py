@@ -18,10 +18,10 @@ from typing import NamedTuple
 
 HEADER = 32
 """Octets of the longest FEC header."""
-MOST_COVERED = 46
+MAX_COVERED_PACKETS = 46
 """Packets that one block spans: what a mask of two words can name."""
 
-TWICE_FROM = 5
+SECOND_COVER_MIN_PARITIES = 5
 """Parities from which some of them cover the packets in another order."""
 
 _FIXED = struct.Struct("!BBHLL")
@@ -51,7 +51,7 @@ class Parities(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Protected:
+class SourceHeader:
     """What the headers of the protected packets have in common."""
 
     payload_type: int
@@ -63,13 +63,13 @@ class Protected:
     """The extension block. A transport-wide number in it may be any: it is of no use in a restored packet."""
 
 
-def turns(count: int) -> tuple[int, int]:
+def interleaving_depths(count: int) -> tuple[int, int]:
     """How ``count`` parities cover a frame: so many that take every n-th packet each, and so many that do once more.
 
     The two share no divisor: two packets that meet in one turn are apart in the other, and what one parity restores
     lets the next restore more. Of few the second turn would be worth less than a longer first one.
     """
-    if count < TWICE_FROM:
+    if count < SECOND_COVER_MIN_PARITIES:
         return count, 0
     second = next(n for n in range(count // 2, 0, -1) if gcd(n, count - n) == 1)
     return count - second, second
@@ -78,13 +78,13 @@ def turns(count: int) -> tuple[int, int]:
 def parities(payloads: Sequence[bytes], count: int) -> Parities:
     """About ``count`` parities for a unit, in each turn at most one for each packet. Those of one turn of n cover
     every n-th packet of a block, so that a burst of n losses leaves each of them one to restore."""
-    blocks = -(-len(payloads) // MOST_COVERED)
+    blocks = -(-len(payloads) // MAX_COVERED_PACKETS)
     bounds = [len(payloads) * block // blocks for block in range(blocks + 1)]
     first, second = (
         tuple(
             parity for start, end in pairwise(bounds) for parity in _turn(payloads, start, end, min(ways, end - start))
         )
-        for ways in turns(-(-count // blocks))
+        for ways in interleaving_depths(-(-count // blocks))
     )
     return Parities(first, second)
 
@@ -109,7 +109,7 @@ def _parity(payloads: Sequence[bytes], indices: range) -> Parity:
     )
 
 
-def fec_payload(parity: Parity, of: Protected) -> bytes:
+def fec_payload(parity: Parity, of: SourceHeader) -> bytes:
     """The RTP payload of the parity packet: FEC header, then the XOR of what follows the first 12 octets of each."""
     odd = len(parity.offsets) & 1
     extension = of.extensions if odd else bytes(len(of.extensions))

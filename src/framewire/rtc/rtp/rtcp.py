@@ -16,7 +16,7 @@ SR, RR, SDES, BYE, RTPFB, PSFB = 200, 201, 202, 203, 205, 206
 NACK, TRANSPORT_CC = 1, 15
 PLI, FIR, APPLICATION = 1, 4, 15
 
-MOST_FEEDBACK = 4
+MAX_TRANSPORT_CC_PER_COMPOUND = 4
 """Messages about packets that are read of one compound; a viewer sends one. Each is work."""
 NTP_EPOCH = 2_208_988_800
 """Seconds from 1900 to 1970."""
@@ -46,7 +46,7 @@ class Remb:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ReceptionReport:
     """A reception report block (RFC 3550 §6.4.1)."""
 
     ssrc: int
@@ -65,19 +65,22 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class PacketFeedback:
+class TransportCcFeedback:
     """When which packet of the whole connection arrived, not yet read (`twcc`)."""
 
     fci: bytes
 
 
-Feedback = Nack | KeyframeRequest | Remb | Report | PacketFeedback
+Feedback = Nack | KeyframeRequest | Remb | ReceptionReport | TransportCcFeedback
 
 
 def parse(compound: bytes) -> list[Feedback]:
     """All feedback in an RTCP compound that can be understood. Never raises."""
     found = [item for kind, count, body in _packets(compound) for item in _feedback(kind, count, body)]
-    spare = {id(item) for item in [each for each in found if isinstance(each, PacketFeedback)][MOST_FEEDBACK:]}
+    spare = {
+        id(item)
+        for item in [each for each in found if isinstance(each, TransportCcFeedback)][MAX_TRANSPORT_CC_PER_COMPOUND:]
+    }
     return [item for item in found if id(item) not in spare]
 
 
@@ -108,7 +111,7 @@ def _feedback(kind: int, count: int, body: bytes) -> Iterator[Feedback]:
     elif (kind, count) == (RTPFB, NACK):
         yield from _nack(body)
     elif (kind, count) == (RTPFB, TRANSPORT_CC):
-        yield PacketFeedback(body[8:])
+        yield TransportCcFeedback(body[8:])
     elif (kind, count) == (PSFB, PLI):
         yield KeyframeRequest(_u32(body, 4))
     elif (kind, count) == (PSFB, FIR):
@@ -117,10 +120,10 @@ def _feedback(kind: int, count: int, body: bytes) -> Iterator[Feedback]:
         yield from _remb(body)
 
 
-def _reports(blocks: bytes, count: int) -> Iterator[Report]:
+def _reports(blocks: bytes, count: int) -> Iterator[ReceptionReport]:
     for at in range(0, min(24 * count, len(blocks) - 23), 24):
         ssrc, lost, _, jitter, last_sr, delay = struct.unpack_from("!LLLLLL", blocks, at)
-        yield Report(ssrc, (lost >> 24) / 256, jitter, last_sr, delay)
+        yield ReceptionReport(ssrc, (lost >> 24) / 256, jitter, last_sr, delay)
 
 
 def _nack(body: bytes) -> Iterator[Nack]:

@@ -1,8 +1,8 @@
-"""Transport-wide sequence numbers: what left when, and what the viewer says of its arrival. Must not know sockets,
-clocks or rates.
+"""Transport-wide sequence numbers: which packet left when, and which the viewer reports as arrived. Must not know
+sockets, clocks or rates.
 
-After draft-holmer-rmcat-transport-wide-cc-extensions-01. One numbering for all that a peer connection sends, media,
-retransmissions and padding alike: they share one way.
+After draft-holmer-rmcat-transport-wide-cc-extensions-01. One numbering counts all that a peer connection sends, media,
+retransmissions, parity and padding alike: they share one path.
 """
 
 from __future__ import annotations
@@ -10,18 +10,32 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-TICK = 0.00025
-"""Seconds of one step of an arrival delta."""
-REFERENCE = 0.064
-"""Seconds of one step of the reference time."""
-SPAN = 5.0
-"""Seconds for which a packet is remembered: several round trips to anywhere, and feedback that was held back."""
+DELTA_TICK_S: Final = 0.00025
+"""One step of an arrival delta.
 
-SLACK = 1000
-"""Packets that feedback may speak of beyond those remembered: forgotten by us, not yet by the viewer."""
+Source: draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1.5."""
 
-_LOST, _SMALL, _LARGE = 0, 1, 2
+REFERENCE_TICK_S: Final = 0.064
+"""One step of the reference time.
+
+Source: draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1."""
+
+HISTORY_S: Final = 5.0
+"""Sent packets are kept this long: several round trips to anywhere, and feedback that was held back.
+
+Source: chosen by hand, libwebrtc keeps 60 s (`kSendTimeHistoryWindow`); pinned by
+`tests/rtc/rtp/test_twcc.py::test_packets_are_kept_for_five_seconds`."""
+
+MAX_UNKNOWN_PACKETS: Final = 1000
+"""Feedback may cover this many packets more than are kept: some that are removed here, and not yet at the viewer.
+
+Source: chosen by hand; pinned by
+`tests/rtc/rtp/test_twcc.py::test_feedback_about_more_than_was_sent_is_refused_before_it_is_read`."""
+
+_NOT_RECEIVED, _SMALL_DELTA, _LARGE_DELTA = 0, 1, 2
+"""Packet status symbols (§3.1.1); 3 is reserved."""
 
 
 class MalformedFeedback(ValueError):
@@ -29,33 +43,35 @@ class MalformedFeedback(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Feedback:
+class TransportFeedback:
     """One feedback message as it is written: nothing in it is unwrapped."""
 
-    base: int
+    base_sequence: int
     """Sequence number of the first packet, 16 bits."""
-    reference: int
-    """In steps of `REFERENCE` on the viewer's clock, 24 bits."""
-    count: int
+    reference_time: int
+    """In steps of `REFERENCE_TICK_S` on the viewer's clock, 24 bits."""
+    feedback_count: int
     """Number of this message, 8 bits."""
     arrivals: tuple[float | None, ...]
-    """Seconds after the reference for each packet from ``base`` on; None where it has not arrived."""
+    """Seconds after the reference time for each packet from ``base_sequence`` on; None where it has not arrived."""
 
 
-def parse(fci: bytes, most: int = 0xFFFF) -> Feedback:
-    """Read feedback control information about ``most`` packets at most. Raises `MalformedFeedback`, and nothing else,
-    whatever it holds."""
+def parse(fci: bytes, max_packets: int = 0xFFFF) -> TransportFeedback:
+    """Read feedback control information about at most ``max_packets`` packets.
+
+    Raises `MalformedFeedback` for anything else, and no other error.
+    """
     if len(fci) < 8:
         raise MalformedFeedback(f"{len(fci)} bytes are no feedback")
     base, status_count, reference_and_count = struct.unpack_from("!HHL", fci)
     if not status_count:
         raise MalformedFeedback("feedback about no packet")
-    if status_count > most:
-        # Before it is looked at: a few bytes can speak of many packets.
+    if status_count > max_packets:
+        # Checked before the chunks are read: a few bytes can cover many packets.
         raise MalformedFeedback(f"feedback about {status_count} packets, more than were sent")
     symbols, at = _symbols(fci, status_count)
     arrivals = tuple(_arrivals(fci, at, symbols))
-    return Feedback(base, reference_and_count >> 8, reference_and_count & 0xFF, arrivals)
+    return TransportFeedback(base, reference_and_count >> 8, reference_and_count & 0xFF, arrivals)
 
 
 def _symbols(fci: bytes, status_count: int) -> tuple[list[int], int]:
@@ -82,125 +98,113 @@ def _symbols(fci: bytes, status_count: int) -> tuple[list[int], int]:
 def _arrivals(fci: bytes, at: int, symbols: Sequence[int]) -> Iterator[float | None]:
     ticks = 0
     for symbol in symbols:
-        if symbol == _LOST:
+        if symbol == _NOT_RECEIVED:
             yield None
             continue
-        size = 1 if symbol == _SMALL else 2
-        if symbol not in (_SMALL, _LARGE) or at + size > len(fci):
-            raise MalformedFeedback("a reserved status" if symbol > _LARGE else "deltas end too early")
+        size = 1 if symbol == _SMALL_DELTA else 2
+        if symbol not in (_SMALL_DELTA, _LARGE_DELTA) or at + size > len(fci):
+            raise MalformedFeedback("a reserved status" if symbol > _LARGE_DELTA else "deltas end too early")
         # Small deltas are unsigned; large ones are signed, as packets overtake each other.
-        ticks += int.from_bytes(fci[at : at + size], signed=symbol == _LARGE)
+        ticks += int.from_bytes(fci[at : at + size], signed=symbol == _LARGE_DELTA)
         at += size
-        yield ticks * TICK
+        yield ticks * DELTA_TICK_S
 
 
 @dataclass(slots=True)
-class Departure:
-    """A packet that left."""
+class SentPacket:
+    """A packet that left and of which no arrival is known."""
 
     size: int
     sent_at: float
-    probe: int | None
-    total: int
-    """Octets that had left, with this one."""
+    probe_id: int | None
+    total_bytes: int
+    """Bytes sent so far, this packet included."""
     reported_lost: bool = False
 
 
 @dataclass(slots=True)
-class Outcome:
-    """What became of one packet. Not to be changed; frozen, it would take three times as long to make."""
+class PacketResult:
+    """What became of one packet. Do not change it; a frozen dataclass would take three times as long to make."""
 
     sequence: int
-    """Without wrap: the number of the packet since the peer began, plus where it began."""
+    """Transport-wide number without wrap."""
     sent_at: float
     size: int
     arrived_at: float | None
     """Seconds on the viewer's clock, which has another zero; None if it is lost, as far as is known."""
-    probe: int | None
-    """The probe it was part of."""
+    probe_id: int | None
+    """The probe that it was part of."""
     late: bool
     """Whether it was reported lost before: packets overtake each other."""
 
 
-class Ledger:
-    """What left and is not yet accounted for."""
+class TransportFeedbackAdapter:
+    """Numbers packets as they leave, and turns feedback messages into a result for each packet."""
 
     def __init__(self, first: int = 1) -> None:
         self._next = self._oldest = first
-        self._departures: dict[int, Departure] = {}
-        self._octets = self._known_octets = 0
-        self._known = first - 1
-        self._reference: int | None = None
-        self._count: int | None = None
-        self.missed = 0
-        """Feedback messages that never came, by their numbering."""
+        self._packets: dict[int, SentPacket] = {}
+        self._sent_bytes = self._acked_bytes = 0
+        self._newest_acked = first - 1
+        self._reference_time: int | None = None
 
     def __len__(self) -> int:
-        return len(self._departures)
+        return len(self._packets)
 
     @property
-    def unknown(self) -> int:
-        """Octets that left after the newest packet of which anything is known."""
-        return self._octets - self._known_octets
+    def outstanding_bytes(self) -> int:
+        """Bytes that left after the newest packet that any feedback covers."""
+        return self._sent_bytes - self._acked_bytes
 
     @property
-    def next(self) -> int:
+    def next_sequence_number(self) -> int:
         """The sequence number of the next packet, as it is written into it."""
         return self._next & 0xFFFF
 
-    def sent(self, size: int, now: float, probe: int | None = None) -> int:
-        """The packet with the number `next` leaves now. Returns its number without wrap."""
+    def sent(self, size: int, now: float, probe_id: int | None = None) -> int:
+        """Record that the packet with `next_sequence_number` leaves now. Returns its number without wrap."""
         number = self._next
-        self._octets += size
-        self._departures[number] = Departure(size, now, probe, self._octets)
+        self._sent_bytes += size
+        self._packets[number] = SentPacket(size, now, probe_id, self._sent_bytes)
         self._next += 1
-        # Numbers are in order of age. To ask the dictionary for its first would be to walk over all that left it.
-        while (oldest := self._departures.get(self._oldest)) is None or oldest.sent_at < now - SPAN:
-            self._departures.pop(self._oldest, None)
+        # Numbers are in order of age. Asking the dictionary for its first key would walk over all that were removed.
+        while (oldest := self._packets.get(self._oldest)) is None or oldest.sent_at < now - HISTORY_S:
+            self._packets.pop(self._oldest, None)
             self._oldest += 1
         return number
 
-    def forget(self, number: int) -> None:
-        """Leave a packet out of account: its bytes leave a second time, and none can say which time arrived."""
-        self._departures.pop(number, None)
+    def exclude(self, number: int) -> None:
+        """Report no result for a packet: its bytes leave a second time, and feedback cannot say which time arrived."""
+        self._packets.pop(number, None)
 
-    def feed(self, fci: bytes) -> list[Outcome]:
-        """What a feedback message tells that was not known, in order of sequence. Raises `MalformedFeedback`."""
-        oldest = next(iter(self._departures), self._next)
-        feedback = parse(fci, self._next - oldest + SLACK)
-        self._count_missed(feedback.count)
-        origin = self._unwrapped_reference(feedback.reference) * REFERENCE
+    def feed(self, fci: bytes) -> list[PacketResult]:
+        """The results that a feedback message adds, in order of sequence. Raises `MalformedFeedback`."""
+        oldest = next(iter(self._packets), self._next)
+        feedback = parse(fci, self._next - oldest + MAX_UNKNOWN_PACKETS)
+        origin = self._unwrapped(feedback.reference_time) * REFERENCE_TICK_S
         # A number from the past: at most 65535 back from the next.
-        first = self._next - ((self._next - feedback.base) & 0xFFFF)
-        outcomes = []
+        first = self._next - ((self._next - feedback.base_sequence) & 0xFFFF)
+        results = []
         for number, arrival in enumerate(feedback.arrivals, first):
-            departure = self._departures.get(number)
-            if departure is None or (arrival is None and departure.reported_lost):
+            packet = self._packets.get(number)
+            if packet is None or (arrival is None and packet.reported_lost):
                 continue
-            if number > self._known:
-                self._known, self._known_octets = number, departure.total
-            late, arrived_at = departure.reported_lost, None
+            if number > self._newest_acked:
+                self._newest_acked, self._acked_bytes = number, packet.total_bytes
+            late, arrived_at = packet.reported_lost, None
             if arrival is None:
-                departure.reported_lost = True
+                packet.reported_lost = True
             else:
-                del self._departures[number]
+                del self._packets[number]
                 arrived_at = origin + arrival
-            outcomes.append(Outcome(number, departure.sent_at, departure.size, arrived_at, departure.probe, late))
-        return outcomes
+            results.append(PacketResult(number, packet.sent_at, packet.size, arrived_at, packet.probe_id, late))
+        return results
 
-    def _count_missed(self, count: int) -> None:
-        if self._count is not None:
-            # More than half the circle on is a message that was overtaken.
-            step = (count - self._count) & 0xFF
-            if step == 0 or step >= 128:
-                return
-            self.missed += step - 1
-        self._count = count
-
-    def _unwrapped_reference(self, reference: int) -> int:
-        if self._reference is None:
-            self._reference = reference
-        step = (reference - self._reference) & 0xFFFFFF
-        full = self._reference + (step - (1 << 24) if step >= 1 << 23 else step)
-        self._reference = max(self._reference, full)
+    def _unwrapped(self, reference_time: int) -> int:
+        """The reference time without wrap: at most half the circle from the newest one."""
+        if self._reference_time is None:
+            self._reference_time = reference_time
+        step = (reference_time - self._reference_time) & 0xFFFFFF
+        full = self._reference_time + (step - (1 << 24) if step >= 1 << 23 else step)
+        self._reference_time = max(self._reference_time, full)
         return full

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from framewire.rtc.estimate.estimator import START, Estimator
-from framewire.rtc.repair.protection import LossModel, ceiling, lateness, parity_count
-from framewire.rtc.rtp.twcc import Ledger, MalformedFeedback
+from framewire.rtc.estimate.estimator import START_BPS, BandwidthEstimator
+from framewire.rtc.estimate.loss import LossModel
+from framewire.rtc.repair.protection import ceiling, lateness, parity_count
+from framewire.rtc.rtp.twcc import MalformedFeedback, TransportFeedbackAdapter
 from framewire.rtc.send.pacer import NEVER, Pacer
 
 HEADERS = 28
@@ -86,9 +87,9 @@ class SendController:
         self._most = most
         self._outlet = outlet
         self._on_estimate = on_estimate
-        self._estimator = Estimator()
-        self._wanted = self._estimator.wanted
-        self._ledger = Ledger()
+        self._estimator = BandwidthEstimator()
+        self._wanted = self._estimator.useful_bps
+        self._adapter = TransportFeedbackAdapter()
         self._losses = LossModel()
         self._pacer: Pacer[Draft] = Pacer(self._estimator.bits_per_second)
         self._tails: dict[int, tuple[bytes, int | None]] = {}
@@ -116,15 +117,15 @@ class SendController:
 
     def want(self, bits_per_second: float) -> None:
         """So much is of use, all streams together: no need to look for more."""
-        self._wanted = self._estimator.wanted = bits_per_second
+        self._wanted = self._estimator.useful_bps = bits_per_second
 
     def control(self, now: float, speed: float | None = None) -> None:
         """From now on every packet is numbered, and feedback on them will come. ``speed``: bits a second that another
         connection on the same way takes, if that is known: no more is tried at first."""
         if not self.controlled:
-            if speed is not None and speed < START:
-                self._estimator = Estimator(max(speed * SHARE, SLOWEST_START))
-                self._estimator.wanted, self._pacer = self._wanted, Pacer(self._estimator.bits_per_second)
+            if speed is not None and speed < START_BPS:
+                self._estimator = BandwidthEstimator(max(speed * SHARE, SLOWEST_START))
+                self._estimator.useful_bps, self._pacer = self._wanted, Pacer(self._estimator.bits_per_second)
             self._tick_at = now + TICK
             self._tell(now)
 
@@ -136,17 +137,20 @@ class SendController:
 
     def _drains(self, now: float) -> bool:
         """Whether what was sent before the link shrank still fills it."""
-        if now < self._draining_until and self._estimator.backlog(self._ledger.unknown, now) < NEARLY_EMPTY:
+        if (
+            now < self._draining_until
+            and self._estimator.backlog_s(self._adapter.outstanding_bytes, now) < NEARLY_EMPTY
+        ):
             self._draining_until = -NEVER
         return now < self._draining_until
 
     def delay(self) -> float:
         """Seconds that a packet waits now, here and on the way."""
-        return self._pacer.waiting() + self._estimator.queue if self.controlled else 0.0
+        return self._pacer.waiting() + self._estimator.queueing_delay_s if self.controlled else 0.0
 
     def parity_count(self, packets: int, rtt: float, interval: float) -> int:
         """Parities for a frame of so many packets; see `protection.parity_count`."""
-        count = parity_count(packets, *self._losses.feared(rtt), rtt, interval)
+        count = parity_count(packets, *self._losses.assumed(rtt), rtt, interval)
         # A frame that is refused costs more than one that waits for a repair.
         return round(count * min(1.0, 2 * self._pacer.room))
 
@@ -161,7 +165,7 @@ class SendController:
         if not self.loses_repairs or self._pacer.room < 0.5:
             return None
         overdue = now - self._heard_at > DEAF * self._heard_every
-        return self._estimator.known_until if overdue else None
+        return self._estimator.newest_acked_sent_at if overdue else None
 
     def lateness(self, packets: int, count: int, rtt: float, interval: float) -> float:
         """Of frames of so many packets and parities; see `protection.lateness`."""
@@ -197,7 +201,7 @@ class SendController:
         if ssrc in self._tails:
             packet, number = self._tails[ssrc]
             if number is not None:
-                self._ledger.forget(number)
+                self._adapter.exclude(number)
             self._outlet.transmit([packet])
 
     def forget(self, ssrc: int) -> None:
@@ -223,7 +227,7 @@ class SendController:
             return
         # Write all, encrypt all, send all: in one burst, and with fewer handovers of the interpreter lock.
         if self.controlled:
-            first = self._ledger.next
+            first = self._adapter.next_sequence_number
             written = [draft.write(now, (first + index) & 0xFFFF) for index, (draft, _) in enumerate(drafts)]
             packets = self._outlet.protect(written)
             self._account(drafts, packets, now)
@@ -234,7 +238,7 @@ class SendController:
 
     def _account(self, drafts: Sequence[tuple[Draft, int | None]], packets: Sequence[bytes], now: float) -> None:
         self._estimator.sent(sum(map(len, packets)) + HEADERS * len(packets), now, len(packets))
-        sent, tails = self._ledger.sent, self._tails
+        sent, tails = self._adapter.sent, self._tails
         for (draft, probe), packet in zip(drafts, packets, strict=True):
             tails[draft.ssrc] = packet, sent(len(packet) + HEADERS, now, probe)
 
@@ -245,7 +249,7 @@ class SendController:
         if not self.controlled:
             return
         try:
-            outcomes = self._ledger.feed(fci)
+            outcomes = self._adapter.feed(fci)
         except MalformedFeedback:
             return
         if now > self._heard_at:
@@ -257,10 +261,10 @@ class SendController:
             self.robbed |= {draft.ssrc for draft in self._pacer.clear()}
             self._draining_until = now + LONGEST_DRAIN
         # What a full queue drops is no trait of the way.
-        if outcomes and self._estimator.was_crowded:
+        if outcomes and self._estimator.hidden_queue_revealed:
             self._losses = LossModel()
             self.forgiven += 1
-        self._losses.feed([o for o in outcomes if o.probe is None and self._estimator.uncrowded(o)])
+        self._losses.feed([o for o in outcomes if o.probe_id is None and self._estimator.sent_uncongested(o)])
         self._steer(now)
         self._release(now)
 
@@ -275,14 +279,14 @@ class SendController:
         self._release(now)
 
     def _steer(self, now: float) -> None:
-        self._pacer.set_rate(self._estimator.target(now), now, gentle=self._estimator.loss > GENTLE_LOSS)
-        probe = self._estimator.probe(now) if now - self._framed_at < REST else None
+        self._pacer.set_rate(self._estimator.target_bps(now), now, gentle=self._estimator.loss_fraction > GENTLE_LOSS)
+        probe = self._estimator.next_probe(now) if now - self._framed_at < REST else None
         if probe is not None:
             self._pacer.begin(probe, now)
         self._tell(now)
 
     def _tell(self, now: float) -> None:
-        usable = self._estimator.target(now) * self._payload / self._wire
+        usable = self._estimator.target_bps(now) * self._payload / self._wire
         repairs = self._losses.fraction * (2 if self.loses_repairs else 1)
         estimate = int(min(usable * (1 - min(repairs, MOST_LOSS)), self._most(self._losses.fraction)))
         since = now - self._told_at

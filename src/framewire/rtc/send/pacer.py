@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from framewire.rtc.estimate.probing import Probe
+from framewire.rtc.estimate.probing import ProbeCluster
 
 T = TypeVar("T")
 
@@ -56,7 +56,7 @@ class Pacer(Generic[T]):
         self._debt = 0.0
         self._debt_at = 0.0
         self._full = False
-        self._probe: Probe | None = None
+        self._probe: ProbeCluster | None = None
         self._probe_left = 0
 
     def __len__(self) -> int:
@@ -122,9 +122,9 @@ class Pacer(Generic[T]):
         paid = max(now - self._debt_at, 0.0) * DRAIN * self._estimate
         self._debt, self._debt_at = max(self._debt - paid, 0.0), now
 
-    def begin(self, probe: Probe, now: float) -> None:
+    def begin(self, probe: ProbeCluster, now: float) -> None:
         """From now on all that leaves is part of a probe, and leaves at its rate, until it is full."""
-        self._probe, self._probe_left = probe, probe.octets
+        self._probe, self._probe_left = probe, probe.size_bytes
         self._free_at = now
 
     def pop(self, now: float) -> list[tuple[T, int | None]]:
@@ -136,7 +136,7 @@ class Pacer(Generic[T]):
             rate = self._rate(now)
             first = waiting.popleft()
             self._octets -= first.octets
-            leaving.append((first.item, self._probe.number if self._probe else None))
+            leaving.append((first.item, self._probe.id if self._probe else None))
             self._charge(first.octets, rate, now)
         return leaving
 
@@ -145,8 +145,8 @@ class Pacer(Generic[T]):
         in its place. Whoever sends some says so by `padded`."""
         if self._probe is None or len(self) or not self._free(now):
             return None
-        room = (now + BURST - max(self._free_at, now - CATCH_UP)) * self._probe.rate / 8
-        return self._probe.number, min(self._probe_left, int(room) + 1)
+        room = (now + BURST - max(self._free_at, now - CATCH_UP)) * self._probe.rate_bps / 8
+        return self._probe.id, min(self._probe_left, int(room) + 1)
 
     def padded(self, octets: int, now: float) -> None:
         """So much padding left."""
@@ -185,7 +185,7 @@ class Pacer(Generic[T]):
 
     def _rate(self, now: float) -> float:
         if self._probe is not None:
-            return self._probe.rate
+            return self._probe.rate_bps
         if self._urgent:
             # Many at once were lost to a queue, and that would lose them again.
             return GENTLE_PACE * self._estimate

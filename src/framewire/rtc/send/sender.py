@@ -15,7 +15,7 @@ from framewire.rtc.events import KeyframeWanted, PeerStats
 from framewire.rtc.repair.protection import PlayoutDelay
 from framewire.rtc.repair.retransmission import Origin, Retransmitter
 from framewire.rtc.rtp import rtcp
-from framewire.rtc.rtp.flexfec import Protected, fec_payload
+from framewire.rtc.rtp.flexfec import SourceHeader, fec_payload
 from framewire.rtc.rtp.packets import Draft, Extensions, RtpUnit
 from framewire.rtc.send.controller import SendController
 
@@ -234,7 +234,7 @@ class UnitSender:
         self._patience.look(self._flow.lateness(packets, count, rtt, interval), rtt, self.stats.jitter_s or 0.0, now)
         if not count:
             return []
-        header = Protected(parameters.payload_type, self.ssrc, self._timestamp, first, self._extensions.block(0.0))
+        header = SourceHeader(parameters.payload_type, self.ssrc, self._timestamp, first, self._extensions.block(0.0))
         at_once, later = ([fec_payload(parity, header) for parity in turn] for turn in packed.parities(count))
         if self._held > interval * LATER:
             # There is time, and what is sent apart is not lost together.
@@ -334,7 +334,7 @@ class UnitSender:
             rests = REST < now - self._sent_at < NEVER
             if not rests or now - before < INSISTS:
                 self._on_event(KeyframeWanted(self.sub))
-        elif isinstance(feedback, rtcp.Report):
+        elif isinstance(feedback, rtcp.ReceptionReport):
             rtt = feedback.rtt(now)
             self.stats = replace(
                 self.stats,
