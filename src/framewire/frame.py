@@ -8,9 +8,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from framewire.codecs import CodecName
+
 Pixels = npt.NDArray[np.uint8]
 PixelFormat = Literal["gray", "rgb", "rgba"]
-CodedFormat = Literal["raw", "zstd", "h264", "vp8"]
 
 CHANNELS: dict[PixelFormat, int] = {"gray": 1, "rgb": 3, "rgba": 4}
 FORMAT_OF_CHANNELS: dict[int, PixelFormat] = {n: name for name, n in CHANNELS.items()}
@@ -47,7 +48,7 @@ class Frame:
 class AccessUnit:
     """One encoded frame, whole: what is encoded once and shared by every viewer. Immutable."""
 
-    codec: CodedFormat
+    codec: CodecName
     data: bytes
     number: int
     """Number of the frame it was made of."""

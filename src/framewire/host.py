@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from framewire.errors import ClosedError, EngineError
@@ -325,11 +325,7 @@ def _inline_engine(options: HostOptions, voice: _InlineVoice) -> tuple[Engine, W
         exposed=exposed(options.host),
         smooth=options.latency == "smooth",
         ice_servers=ice_servers(options.ice_servers),
-        codecs=_codecs(options.video_codecs),
+        codecs=options.video_codecs,
     )
     engine = Engine(config, voice)
     return engine, WebServer(engine)
-
-
-def _codecs(names: Sequence[str]) -> Any:
-    return tuple(names)

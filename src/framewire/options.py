@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from framewire.arrays import MAX_SIDE
-from framewire.codec.base import Chroma
+from framewire.codecs import Chroma, CodecName, full_chroma_codecs, selectable_codecs
 from framewire.engine.http.gate import MIN_TOKEN, is_loopback
 
 log = logging.getLogger("framewire")
@@ -29,24 +29,26 @@ class HostOptions:
     allow_origins: tuple[str, ...] = ()
     allow_hosts: tuple[str, ...] = ()
     ice_servers: tuple[dict[str, Any], ...] = ()
-    codecs: tuple[str, ...] = ("h264", "vp8")
+    codecs: tuple[CodecName, ...] = selectable_codecs()
     chroma: Chroma = "420"
     latency: Latency = "low"
 
     def __post_init__(self) -> None:
-        if unknown := set(self.codecs) - {"h264", "vp8"}:
-            raise ValueError(f"codecs {sorted(unknown)} are unknown: 'h264', 'vp8'")
+        if unknown := set(self.codecs) - set(selectable_codecs()):
+            known = ", ".join(map(repr, selectable_codecs()))
+            raise ValueError(f"codecs {sorted(unknown)} are unknown: {known}")
         if self.chroma not in ("420", "444"):
             raise ValueError(f"chroma={self.chroma!r:.40} is unknown: '420', '444'")
-        if self.chroma == "444" and "h264" not in self.codecs:
-            raise ValueError("chroma='444' needs 'h264' among the codecs: no other has it")
+        if self.chroma == "444" and not full_chroma_codecs(self.codecs):
+            able = " or ".join(repr(codec) for codec in selectable_codecs() if full_chroma_codecs([codec]))
+            raise ValueError(f"chroma='444' needs {able} among the codecs: no other has it")
         if self.latency not in ("low", "smooth"):
             raise ValueError(f"latency={self.latency!r:.40} is unknown: 'low', 'smooth'")
 
     @property
-    def video_codecs(self) -> tuple[str, ...]:
+    def video_codecs(self) -> tuple[CodecName, ...]:
         """What the engine is to offer, best first."""
-        return ("h264_444", *self.codecs) if self.chroma == "444" else self.codecs
+        return (*full_chroma_codecs(self.codecs), *self.codecs) if self.chroma == "444" else self.codecs
 
 
 @dataclass(frozen=True)

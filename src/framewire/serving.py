@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
 from typing import Any, Literal
 
-from framewire.codec.base import Chroma
+from framewire.codecs import Chroma, selectable_codecs
 from framewire.display import DEFAULT_STREAM, Display, _call
 from framewire.errors import ClosedError
 from framewire.host import EngineHost, InlineHost, ProcessHost
@@ -236,7 +236,7 @@ def serve(
     allow_origins: Iterable[str] = (),
     allow_hosts: Iterable[str] = (),
     ice_servers: Iterable[dict[str, Any]] = (),
-    codecs: Iterable[str] = ("h264", "vp8"),
+    codecs: Iterable[str] = selectable_codecs(),
     chroma: Chroma = "420",
     latency: Latency = "low",
     event_queue_size: int = 4096,
@@ -278,7 +278,7 @@ def serve_server(
     allow_origins: Iterable[str] = (),
     allow_hosts: Iterable[str] = (),
     ice_servers: Iterable[dict[str, Any]] = (),
-    codecs: Iterable[str] = ("h264", "vp8"),
+    codecs: Iterable[str] = selectable_codecs(),
     chroma: Chroma = "420",
     latency: Latency = "low",
     streams: Iterable[dict[str, Any]] = (),

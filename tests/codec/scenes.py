@@ -9,7 +9,7 @@ import numpy as np
 
 from framewire.frame import AccessUnit, Frame, Pixels
 
-DECODERS = {"h264": "h264", "vp8": "vp8"}
+DECODERS = {"h264_444": "h264", "h264": "h264", "vp8": "vp8"}
 
 
 def moving(count: int, *, fps: float = 30, width: int = 320, height: int = 240, start: int = 0) -> list[Frame]:

@@ -8,9 +8,12 @@ import pytest
 
 from framewire.codec.colour import FULL, LIMITED, SMPTE170M
 from framewire.codec.h264 import H264Encoder, preset_for, threads_for
+from framewire.codecs import CODECS
 from framewire.frame import Frame
-from framewire.rtc.rtp.packets import nal_units
+from framewire.rtc.rtp.h264 import nal_units
 from tests.codec.scenes import decoded, flat, moving
+
+SPECS = {"420": CODECS["h264"], "444": CODECS["h264_444"]}
 
 
 def kinds(data: bytes) -> list[int]:
@@ -19,7 +22,7 @@ def kinds(data: bytes) -> list[int]:
 
 @pytest.mark.parametrize("chroma", ["420", "444"])
 def test_every_keyframe_brings_its_parameter_sets_and_is_an_idr(chroma):
-    encoder = H264Encoder(fps=30, max_bitrate=1_000_000, threads=1, chroma=chroma)
+    encoder = H264Encoder(SPECS[chroma], fps=30, max_bitrate=1_000_000, threads=1)
     units = [encoder.encode(flat((5, 5, 5), n), keyframe=n in {0, 3}) for n in range(5)]
     for unit in units:
         assert ({7, 8, 5} <= set(kinds(unit.data))) == unit.keyframe
@@ -27,7 +30,7 @@ def test_every_keyframe_brings_its_parameter_sets_and_is_an_idr(chroma):
 
 
 def profile_of(chroma):
-    encoder = H264Encoder(fps=60, max_bitrate=20_000_000, threads=2, chroma=chroma)
+    encoder = H264Encoder(SPECS[chroma], fps=60, max_bitrate=20_000_000, threads=2)
     unit = encoder.encode(moving(1, width=1280, height=720)[0])
     profile, constraints, level = next(nal for nal in nal_units(unit.data) if nal[0] & 31 == 7)[1:4]
     assert level <= 52
@@ -46,7 +49,7 @@ def test_the_profile_of_whole_chroma_is_the_high_444_that_is_offered():
 
 @pytest.mark.parametrize(("chroma", "pixels", "span"), [("420", "yuv420p", LIMITED), ("444", "yuv444p", FULL)])
 def test_the_stream_says_which_colours_it_has(chroma, pixels, span):
-    unit = H264Encoder(fps=30, max_bitrate=1_000_000, threads=1, chroma=chroma).encode(flat((200, 10, 10)))
+    unit = H264Encoder(SPECS[chroma], fps=30, max_bitrate=1_000_000, threads=1).encode(flat((200, 10, 10)))
     context = av.CodecContext.create("h264", "r")
     frame = (context.decode(av.Packet(unit.data)) + context.decode(None))[0]
     assert frame.format.name.replace("yuvj", "yuv") == pixels
@@ -60,21 +63,21 @@ def test_whole_chroma_keeps_thin_coloured_lines():
     pixels[8::4] = (30, 60, 220)
     errors = {}
     for chroma in ("420", "444"):
-        encoder = H264Encoder(fps=30, max_bitrate=4_000_000, threads=1, chroma=chroma)
+        encoder = H264Encoder(SPECS[chroma], fps=30, max_bitrate=4_000_000, threads=1)
         picture = decoded([encoder.encode(Frame(pixels, n, 1_000_000 + n * 33_333)) for n in range(5)])[-1]
         errors[chroma] = float(np.mean((picture.astype(float) - pixels) ** 2))
     assert errors["444"] < errors["420"] / 30, "15 dB"
 
 
 def test_a_keyframe_is_not_much_larger_than_the_frames_around_it():
-    encoder = H264Encoder(fps=30, max_bitrate=1_500_000, threads=1)
+    encoder = H264Encoder(CODECS["h264"], fps=30, max_bitrate=1_500_000, threads=1)
     units = [encoder.encode(frame, keyframe=frame.number == 40) for frame in moving(60)]
     deltas = [len(unit.data) for unit in units[20:] if not unit.keyframe]
     assert len(units[40].data) < 3 * sum(deltas) / len(deltas)
 
 
 def test_what_follows_a_fall_of_the_rate_fits_it_from_the_keyframe_on():
-    encoder = H264Encoder(fps=30, max_bitrate=20_000_000, threads=1)
+    encoder = H264Encoder(CODECS["h264"], fps=30, max_bitrate=20_000_000, threads=1)
     frames = moving(60, width=640, height=480)
     for frame in frames[:30]:
         encoder.encode(frame)
@@ -86,7 +89,7 @@ def test_what_follows_a_fall_of_the_rate_fits_it_from_the_keyframe_on():
 
 
 def test_a_rate_that_rises_far_is_reached_at_the_price_of_a_keyframe_and_one_that_moves_costs_none():
-    encoder = H264Encoder(fps=30, max_bitrate=20_000_000, threads=1)
+    encoder = H264Encoder(CODECS["h264"], fps=30, max_bitrate=20_000_000, threads=1)
     encoder.set_rate(500_000)
     frames = moving(120, width=640, height=480)
     units = []
@@ -100,7 +103,7 @@ def test_a_rate_that_rises_far_is_reached_at_the_price_of_a_keyframe_and_one_tha
 
 
 def test_a_rate_that_rose_is_reached_with_a_keyframe_that_is_due():
-    encoder = H264Encoder(fps=30, max_bitrate=20_000_000, threads=1)
+    encoder = H264Encoder(CODECS["h264"], fps=30, max_bitrate=20_000_000, threads=1)
     encoder.set_rate(500_000)
     frames = moving(30, width=640, height=480)
     for frame in frames[:10]:
@@ -112,7 +115,7 @@ def test_a_rate_that_rose_is_reached_with_a_keyframe_that_is_due():
 
 @pytest.mark.parametrize("fps", [60, 20])
 def test_what_comes_slower_than_was_said_spends_its_target_all_the_same(fps):
-    encoder = H264Encoder(fps=60, max_bitrate=20_000_000, threads=1)
+    encoder = H264Encoder(CODECS["h264"], fps=60, max_bitrate=20_000_000, threads=1)
     encoder.set_rate(2_000_000)
     units = [encoder.encode(frame) for frame in moving(90, fps=fps, width=640, height=480)]
     spent = sum(len(unit.data) for unit in units[30:]) * 8 * fps / 60

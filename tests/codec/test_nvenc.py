@@ -11,6 +11,7 @@ import pytest
 
 from framewire.codec import nvenc
 from framewire.codec.h264 import H264Encoder
+from framewire.codecs import CODECS
 from framewire.errors import EncoderError
 from framewire.frame import Frame
 
@@ -39,7 +40,8 @@ class Card:
         self.opened += 1
         if not self.present:
             raise av.error.ExternalError(1, "Cannot load libcuda.so.1")
-        inner = H264Encoder(fps=fps, max_bitrate=bits_per_second, threads=1)._open_x264(width, height, buffer)
+        x264 = H264Encoder(CODECS["h264"], fps=fps, max_bitrate=bits_per_second, threads=1)
+        inner = x264._open_x264(width, height, buffer)
         return Held(inner) if self.holds else inner
 
 
@@ -59,7 +61,7 @@ def card(monkeypatch):
 
 
 def encoder():
-    return H264Encoder(fps=30, max_bitrate=2_000_000)
+    return H264Encoder(CODECS["h264"], fps=30, max_bitrate=2_000_000)
 
 
 def test_a_card_that_is_there_encodes(card):
@@ -86,7 +88,7 @@ def test_a_card_that_is_full_is_asked_again(card):
 
 def test_small_pictures_and_whole_chroma_are_not_for_the_card(card):
     assert encoder().encode(frame(side=64)).keyframe
-    assert H264Encoder(fps=30, max_bitrate=2_000_000, chroma="444").encode(frame()).keyframe
+    assert H264Encoder(CODECS["h264_444"], fps=30, max_bitrate=2_000_000).encode(frame()).keyframe
     assert card.opened == 0
 
 

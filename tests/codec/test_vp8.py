@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from framewire.codec.vp8 import Vp8Encoder, speed_for, threads_for
+from framewire.codecs import CODECS
 from tests.codec.scenes import moving
 
 
@@ -20,7 +21,7 @@ def test_large_pictures_are_encoded_faster():
 
 
 def test_a_keyframe_takes_a_few_frames_share_and_not_a_second():
-    encoder = Vp8Encoder(fps=30, max_bitrate=1_500_000, threads=1)
+    encoder = Vp8Encoder(CODECS["vp8"], fps=30, max_bitrate=1_500_000, threads=1)
     units = [encoder.encode(frame, keyframe=frame.number == 40) for frame in moving(60)]
     assert units[40].keyframe
     assert len(units[40].data) < 8 * 1_500_000 / 30 / 8
@@ -28,7 +29,7 @@ def test_a_keyframe_takes_a_few_frames_share_and_not_a_second():
 
 def test_the_first_byte_says_what_the_unit_says():
     # RFC 6386 §9.1: bit 0 of the frame tag is 0 in a keyframe.
-    encoder = Vp8Encoder(fps=30, max_bitrate=1_000_000, threads=1)
+    encoder = Vp8Encoder(CODECS["vp8"], fps=30, max_bitrate=1_000_000, threads=1)
     for frame in moving(4):
         unit = encoder.encode(frame, keyframe=frame.number == 2)
         assert unit.keyframe == (unit.data[0] & 1 == 0) == (frame.number in {0, 2})

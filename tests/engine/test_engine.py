@@ -19,7 +19,7 @@ from framewire.engine.stream.stream import StreamConfig
 from framewire.link.listen import bind
 from framewire.link.ring import LocalSlot
 from framewire.rtc.peer import IceServer
-from framewire.rtc.rtp.packets import nal_units
+from framewire.rtc.rtp.h264 import nal_units
 from tests.rtc.viewers import Viewer as Browser
 from tests.viewer import connected, eventually, flat, noise, same
 

@@ -317,7 +317,7 @@ export class Plan {
 
   private badCodec(now: number): void {
     const codec = this.able.codecs[this.tried];
-    const name = codec === undefined ? "video" : NAMES[codec];
+    const name = codec === undefined ? "video" : (NAMES[codec] ?? codec);
     const why = `WebRTC connects, but ${name} does not decode here`;
     if (!this.nextCodec(why, now)) this.fallBack(`${why} → WebSocket`, false, now);
   }
@@ -327,7 +327,7 @@ export class Plan {
     const next = this.able.codecs[at];
     if (next === undefined) return false;
     this.codec_at = at;
-    this.beginRace(now, `${why} → ${NAMES[next]}`);
+    this.beginRace(now, `${why} → ${NAMES[next] ?? next}`);
     return true;
   }
 

@@ -18,6 +18,7 @@ export interface Shape {
   readonly maximum?: number;
   readonly minLength?: number;
   readonly maxLength?: number;
+  readonly pattern?: string;
 }
 
 export type Shapes = Readonly<Record<string, Shape>>;
@@ -100,6 +101,7 @@ function checkArray(shapes: Shapes, shape: Shape, value: unknown, at: string): s
 
 function checkString(shape: Shape, value: unknown, at: string): string | undefined {
   if (typeof value !== "string") return `${at} is no string`;
+  if (shape.pattern !== undefined && !new RegExp(shape.pattern, "u").test(value)) return `${at} does not match ${shape.pattern}`;
   if (shape.minLength === undefined && value.length <= (shape.maxLength ?? Infinity)) return undefined;
   // JSON Schema counts code points (RFC 8259 characters), `length` counts UTF-16 units.
   const length = [...value].length;

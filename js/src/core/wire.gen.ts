@@ -14,10 +14,10 @@ export interface Hello {
   readonly type: "hello";
   readonly version: number;
   readonly token: string;
-  /** Codecs this viewer decodes over WebRTC, best first; empty where it has no RTCPeerConnection. */
-  readonly codecs: readonly ("h264_444" | "h264" | "vp8")[];
-  /** Codecs this viewer decodes with a VideoDecoder, best first. */
-  readonly webcodecs?: readonly ("h264_444" | "h264" | "vp8")[];
+  /** Names of the codecs that this viewer decodes over WebRTC, best first; empty where it has no RTCPeerConnection. The server skips names that it does not know. */
+  readonly codecs: readonly string[];
+  /** Names of the codecs that this viewer decodes with a VideoDecoder, best first. The server skips names that it does not know. */
+  readonly webcodecs?: readonly string[];
   /** Forward error correction that this viewer's WebRTC understands; offers then hold it. */
   readonly repair?: readonly ("flexfec-03")[];
   /** Free text for logs. */
@@ -32,8 +32,8 @@ export interface Subscribe {
   /** The stream's name. */
   readonly stream: string;
   readonly mode: "webrtc" | "webcodecs" | "lossless";
-  /** Ask for this codec; without it the server takes the first it shares with `hello`. */
-  readonly codec?: "h264_444" | "h264" | "vp8";
+  /** Ask for this codec; without it the server takes the first of `hello` that it has. */
+  readonly codec?: string;
 }
 
 /** The viewer's SDP answer to the offer of the same number. */
@@ -152,7 +152,7 @@ export interface Stats {
   /** Bits a second asked of the encoder; 0 where there is none. */
   readonly target_bitrate: number;
   readonly viewers: number;
-  readonly codec?: "h264_444" | "h264" | "vp8";
+  readonly codec?: string;
   /** How long ago the newest frame was published. Units say less: a scene at rest is encoded again, one in motion perhaps not. */
   readonly rested_ms?: number;
   /** The newest units sent, oldest first. */
@@ -215,7 +215,7 @@ export interface StreamInfo {
 export interface Track {
   readonly sub: number;
   readonly mid: string;
-  readonly codec: "h264_444" | "h264" | "vp8";
+  readonly codec: string;
 }
 
 /** Which RTP timestamp a frame was sent under, and when it was published. */
@@ -230,8 +230,8 @@ export interface FrameMark {
 export const SHAPES: Readonly<Record<string, Shape>> = {
   ViewerMessage: {"oneOf":[{"$ref":"#/$defs/Hello"},{"$ref":"#/$defs/Subscribe"},{"$ref":"#/$defs/Answer"},{"$ref":"#/$defs/Candidate"},{"$ref":"#/$defs/Unsubscribe"},{"$ref":"#/$defs/Input"},{"$ref":"#/$defs/Ack"},{"$ref":"#/$defs/Report"}]},
   ServerMessage: {"oneOf":[{"$ref":"#/$defs/Welcome"},{"$ref":"#/$defs/Streams"},{"$ref":"#/$defs/Offer"},{"$ref":"#/$defs/Ended"},{"$ref":"#/$defs/Stats"}]},
-  Hello: {"type":"object","additionalProperties":false,"required":["type","version","token","codecs"],"properties":{"type":{"const":"hello"},"version":{"type":"integer","minimum":1,"maximum":255},"token":{"type":"string","maxLength":256},"codecs":{"type":"array","maxItems":8,"items":{"enum":["h264_444","h264","vp8"]}},"webcodecs":{"type":"array","maxItems":8,"items":{"enum":["h264_444","h264","vp8"]}},"repair":{"type":"array","maxItems":8,"items":{"enum":["flexfec-03"]}},"agent":{"type":"string","maxLength":256}}},
-  Subscribe: {"type":"object","additionalProperties":false,"required":["type","sub","stream","mode"],"properties":{"type":{"const":"subscribe"},"sub":{"type":"integer","minimum":1,"maximum":4294967295},"stream":{"type":"string","minLength":1,"maxLength":128},"mode":{"enum":["webrtc","webcodecs","lossless"]},"codec":{"enum":["h264_444","h264","vp8"]}}},
+  Hello: {"type":"object","additionalProperties":false,"required":["type","version","token","codecs"],"properties":{"type":{"const":"hello"},"version":{"type":"integer","minimum":1,"maximum":255},"token":{"type":"string","maxLength":256},"codecs":{"type":"array","maxItems":8,"items":{"type":"string","minLength":1,"maxLength":16,"pattern":"^[a-z0-9_]+(?!\\n)$"}},"webcodecs":{"type":"array","maxItems":8,"items":{"type":"string","minLength":1,"maxLength":16,"pattern":"^[a-z0-9_]+(?!\\n)$"}},"repair":{"type":"array","maxItems":8,"items":{"enum":["flexfec-03"]}},"agent":{"type":"string","maxLength":256}}},
+  Subscribe: {"type":"object","additionalProperties":false,"required":["type","sub","stream","mode"],"properties":{"type":{"const":"subscribe"},"sub":{"type":"integer","minimum":1,"maximum":4294967295},"stream":{"type":"string","minLength":1,"maxLength":128},"mode":{"enum":["webrtc","webcodecs","lossless"]},"codec":{"type":"string","minLength":1,"maxLength":16,"pattern":"^[a-z0-9_]+(?!\\n)$"}}},
   Answer: {"type":"object","additionalProperties":false,"required":["type","peer","offer","sdp"],"properties":{"type":{"const":"answer"},"peer":{"type":"integer","minimum":1,"maximum":4294967295},"offer":{"type":"integer","minimum":1,"maximum":4294967295},"sdp":{"type":"string","maxLength":65536}}},
   Candidate: {"type":"object","additionalProperties":false,"required":["type","peer","candidate","sdp_mid"],"properties":{"type":{"const":"candidate"},"peer":{"type":"integer","minimum":1,"maximum":4294967295},"candidate":{"type":"string","maxLength":512},"sdp_mid":{"type":"string","maxLength":16}}},
   Unsubscribe: {"type":"object","additionalProperties":false,"required":["type","sub"],"properties":{"type":{"const":"unsubscribe"},"sub":{"type":"integer","minimum":1,"maximum":4294967295}}},
@@ -242,11 +242,11 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   Streams: {"type":"object","additionalProperties":false,"required":["type","streams"],"properties":{"type":{"const":"streams"},"streams":{"type":"array","items":{"$ref":"#/$defs/StreamInfo"}}}},
   Offer: {"type":"object","additionalProperties":false,"required":["type","peer","offer","sdp","tracks"],"properties":{"type":{"const":"offer"},"peer":{"type":"integer","minimum":1,"maximum":4294967295},"offer":{"type":"integer","minimum":1,"maximum":4294967295},"sdp":{"type":"string","maxLength":262144},"tracks":{"type":"array","items":{"$ref":"#/$defs/Track"}}}},
   Ended: {"type":"object","additionalProperties":false,"required":["type","sub","reason"],"properties":{"type":{"const":"ended"},"sub":{"type":"integer","minimum":1,"maximum":4294967295},"reason":{"enum":["no_such_stream","stream_closed","no_codec","peer_failed","limits","internal"]},"detail":{"type":"string","maxLength":512}}},
-  Stats: {"type":"object","additionalProperties":false,"required":["type","sub","time","echo","published_fps","sent_fps","encode_ms","bitrate","target_bitrate","viewers","frames"],"properties":{"type":{"const":"stats"},"sub":{"type":"integer","minimum":1,"maximum":4294967295},"time":{"type":"number"},"echo":{"type":"number"},"published_fps":{"type":"number"},"sent_fps":{"type":"number"},"encode_ms":{"type":"number"},"bitrate":{"type":"number"},"target_bitrate":{"type":"number"},"viewers":{"type":"integer","minimum":0,"maximum":4294967295},"codec":{"enum":["h264_444","h264","vp8"]},"rested_ms":{"type":"number"},"frames":{"type":"array","maxItems":256,"items":{"$ref":"#/$defs/FrameMark"}}}},
+  Stats: {"type":"object","additionalProperties":false,"required":["type","sub","time","echo","published_fps","sent_fps","encode_ms","bitrate","target_bitrate","viewers","frames"],"properties":{"type":{"const":"stats"},"sub":{"type":"integer","minimum":1,"maximum":4294967295},"time":{"type":"number"},"echo":{"type":"number"},"published_fps":{"type":"number"},"sent_fps":{"type":"number"},"encode_ms":{"type":"number"},"bitrate":{"type":"number"},"target_bitrate":{"type":"number"},"viewers":{"type":"integer","minimum":0,"maximum":4294967295},"codec":{"type":"string","minLength":1,"maxLength":16,"pattern":"^[a-z0-9_]+(?!\\n)$"},"rested_ms":{"type":"number"},"frames":{"type":"array","maxItems":256,"items":{"$ref":"#/$defs/FrameMark"}}}},
   InputEvent: {"type":"object","additionalProperties":false,"required":["type","timestamp"],"properties":{"type":{"enum":["pointer_down","pointer_up","pointer_move","pointer_enter","pointer_leave","double_click","wheel","key_down","key_up","char","resize","close","show","hide"]},"timestamp":{"type":"number"},"x":{"type":"number"},"y":{"type":"number"},"button":{"type":"integer","minimum":0,"maximum":32},"buttons":{"type":"array","maxItems":32,"items":{"type":"integer","minimum":0,"maximum":32}},"modifiers":{"type":"array","maxItems":8,"items":{"enum":["Shift","Control","Alt","Meta"]}},"ntouches":{"type":"integer","minimum":0,"maximum":32},"touches":{"type":"object","additionalProperties":{"$ref":"#/$defs/Touch"}},"inside":{"type":"boolean"},"dx":{"type":"number"},"dy":{"type":"number"},"key":{"type":"string","maxLength":64},"code":{"type":"string","maxLength":64},"char_str":{"type":"string","maxLength":64},"width":{"type":"number"},"height":{"type":"number"},"pwidth":{"type":"integer","minimum":0,"maximum":65535},"pheight":{"type":"integer","minimum":0,"maximum":65535},"ratio":{"type":"number"}}},
   Touch: {"type":"object","additionalProperties":false,"required":["x","y","pressure"],"properties":{"x":{"type":"number"},"y":{"type":"number"},"pressure":{"type":"number"}}},
   IceServer: {"type":"object","additionalProperties":false,"required":["urls"],"properties":{"urls":{"type":"array","maxItems":8,"items":{"type":"string","maxLength":512}},"username":{"type":"string","maxLength":512},"credential":{"type":"string","maxLength":512}}},
   StreamInfo: {"type":"object","additionalProperties":false,"required":["id","name","width","height","fps"],"properties":{"id":{"type":"integer","minimum":0,"maximum":4294967295},"name":{"type":"string","minLength":1,"maxLength":128},"width":{"type":"integer","minimum":1,"maximum":65535},"height":{"type":"integer","minimum":1,"maximum":65535},"fps":{"type":"number"}}},
-  Track: {"type":"object","additionalProperties":false,"required":["sub","mid","codec"],"properties":{"sub":{"type":"integer","minimum":1,"maximum":4294967295},"mid":{"type":"string","maxLength":16},"codec":{"enum":["h264_444","h264","vp8"]}}},
+  Track: {"type":"object","additionalProperties":false,"required":["sub","mid","codec"],"properties":{"sub":{"type":"integer","minimum":1,"maximum":4294967295},"mid":{"type":"string","maxLength":16},"codec":{"type":"string","minLength":1,"maxLength":16,"pattern":"^[a-z0-9_]+(?!\\n)$"}}},
   FrameMark: {"type":"object","additionalProperties":false,"required":["frame","rtp_timestamp","time"],"properties":{"frame":{"type":"integer","minimum":0,"maximum":4294967295},"rtp_timestamp":{"type":"integer","minimum":0,"maximum":4294967295},"time":{"type":"number"}}},
 };

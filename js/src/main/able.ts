@@ -37,7 +37,7 @@ async function webcodecsCodecs(): Promise<readonly Codec[]> {
 
 async function supports(codec: Codec): Promise<boolean> {
   try {
-    return (await VideoDecoder.isConfigSupported({ codec: PROBES[codec] })).supported === true;
+    return (await VideoDecoder.isConfigSupported({ codec: PROBES[codec] ?? codec })).supported === true;
   } catch {
     return false;
   }

@@ -126,7 +126,7 @@ function pillText({ state, showing, codec }: ViewStatus): string {
   if (state === "connecting") return "Connecting";
   if (state === "open") return "Waiting";
   const name = SHOWING[showing];
-  return codec === undefined || showing === "lossless" ? name : `${name} · ${CODECS[codec]}`;
+  return codec === undefined || showing === "lossless" ? name : `${name} · ${CODECS[codec] ?? codec}`;
 }
 
 type Row = readonly [name: string, value: string];
@@ -137,7 +137,7 @@ function statusRows(status: ViewStatus): readonly Row[] {
     ["stream", stream],
     ["mode", showing === "none" || showing === status.mode ? status.mode : `${status.mode} → ${showing}`],
     ["why", reason],
-    ["codec", showing === "lossless" ? "bit-exact" : codec === undefined ? "–" : CODECS[codec]],
+    ["codec", showing === "lossless" ? "bit-exact" : codec === undefined ? "–" : (CODECS[codec] ?? codec)],
     ["size", size === undefined ? "–" : `${size.width} × ${size.height}`],
   ];
 }

@@ -11,11 +11,12 @@ from itertools import count
 import numpy as np
 
 from framewire.bench.figures import Row, Spread
-from framewire.codec.base import Chroma, VideoEncoder
+from framewire.codec.base import VideoEncoder
 from framewire.codec.colour import to_video_frame
 from framewire.codec.encoders import available_codecs, open_encoder
 from framewire.codec.lossless import checksum_of, pack, pack_delta
 from framewire.codec.tiles import Tiles
+from framewire.codecs import Chroma
 from framewire.errors import EncoderError
 from framewire.frame import Frame, Pixels
 

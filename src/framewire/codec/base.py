@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Protocol
 
+from framewire.codecs import CodecName
 from framewire.frame import AccessUnit, Frame
-
-VideoCodec = Literal["h264_444", "h264", "vp8"]
-"""``h264_444`` is H.264 whose chroma is as sharp as its luma."""
-
-
-Chroma = Literal["420", "444"]
-"""Whether colour is halved both ways or as sharp as light."""
 
 
 class VideoEncoder(Protocol):
@@ -22,7 +16,7 @@ class VideoEncoder(Protocol):
     """
 
     @property
-    def codec(self) -> VideoCodec: ...
+    def codec(self) -> CodecName: ...
 
     def encode(self, frame: Frame, *, keyframe: bool = False) -> AccessUnit:
         """One frame, one access unit, with no delay between them.

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
-from framewire.codec.base import Chroma
+from framewire.codecs import Chroma
 from framewire.frame import Pixels
 
 try:

@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import av
 
-from framewire.codec.base import Chroma, VideoCodec, VideoEncoder
+from framewire.codec.base import VideoEncoder
+from framewire.codecs import CODECS, Chroma, CodecName, CodecSpec, load
 from framewire.errors import EncoderError
 
-LIBRARIES: dict[VideoCodec, tuple[str, str]] = {
-    "h264_444": ("libx264", "yuv444p"),
-    "h264": ("libx264", "yuv420p"),
-    "vp8": ("libvpx", "yuv420p"),
-}
-"""FFmpeg's name of each codec's encoder and of the pixels it is given, best codec first.
-
-VP9 is not among them. At 720p30 libvpx's fastest (``cpu-used`` 8) takes twice x264's time and more for pictures that
-are, at 2 to 8 Mbps, from 3 dB worse (plots) to 2 dB better (text); with whole chroma two to four times, for worse plots
-and better text.
-"""
+PIXEL_FORMATS: Final[dict[Chroma, str]] = {"420": "yuv420p", "444": "yuv444p"}
+"""FFmpeg's name of the pixels that an encoder is given."""
 
 
-def available_codecs() -> tuple[VideoCodec, ...]:
+def available_codecs() -> tuple[CodecName, ...]:
     """The codecs that this build of FFmpeg can encode, best first."""
-    return tuple(codec for codec, (library, pixels) in LIBRARIES.items() if _takes(library, pixels))
+    return tuple(spec.name for spec in CODECS.values() if _is_available(spec))
 
 
-def _takes(library: str, pixels: str) -> bool:
-    # x264 may be built for halved chroma alone.
-    if library not in av.codecs_available:
+def _is_available(spec: CodecSpec) -> bool:
+    if not spec.library:
+        return True
+    if spec.library not in av.codecs_available:
         return False
-    return any(each.name == pixels for each in av.Codec(library, "w").video_formats or ())
+    # x264 may have been built for halved chroma alone.
+    formats = av.Codec(spec.library, "w").video_formats or ()
+    return any(each.name == PIXEL_FORMATS[spec.chroma] for each in formats)
 
 
-def open_encoder(codec: str, *, fps: float, max_bitrate: int, threads: int | None = None) -> VideoEncoder:
+def open_encoder(codec: CodecName, *, fps: float, max_bitrate: int, threads: int | None = None) -> VideoEncoder:
     """An encoder for frames that come at up to ``fps`` a second.
 
     ``max_bitrate`` (bits per second) is where it starts and the most that `VideoEncoder.set_rate` can ask
@@ -41,11 +38,6 @@ def open_encoder(codec: str, *, fps: float, max_bitrate: int, threads: int | Non
     """
     if codec not in available_codecs():
         raise EncoderError(f"no encoder for {codec!r}; this FFmpeg has {', '.join(available_codecs())}")
-    if codec != "vp8":
-        from framewire.codec.h264 import H264Encoder
-
-        chroma: Chroma = "444" if codec == "h264_444" else "420"
-        return H264Encoder(fps=fps, max_bitrate=max_bitrate, threads=threads, chroma=chroma)
-    from framewire.codec.vp8 import Vp8Encoder
-
-    return Vp8Encoder(fps=fps, max_bitrate=max_bitrate, threads=threads)
+    spec = CODECS[codec]
+    encoder: VideoEncoder = load(spec.encoder)(spec, fps=fps, max_bitrate=max_bitrate, threads=threads)
+    return encoder

@@ -12,9 +12,9 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
 from framewire.codec import nvenc
-from framewire.codec.base import Chroma, VideoCodec
 from framewire.codec.colour import FULL, LIMITED, SMPTE170M, to_video_frame
 from framewire.codec.pace import Pace
+from framewire.codecs import Chroma, CodecName, CodecSpec
 from framewire.errors import EncoderError
 from framewire.frame import AccessUnit, Frame
 
@@ -42,11 +42,9 @@ HEADROOM = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """What differs between the two."""
+class _Variant:
+    """What differs between the two kinds of chroma."""
 
-    codec: VideoCodec
-    chroma: Chroma
     pixels: str
     range: int
     profile: str
@@ -56,10 +54,10 @@ class Kind:
     """How much more there is to a pixel: three samples are twice one and a half."""
 
 
-KINDS: dict[Chroma, Kind] = {
-    "420": Kind("h264", "420", "yuv420p", LIMITED, "baseline", f"qpmin={FINEST}", 1),
+VARIANTS: Final[dict[Chroma, _Variant]] = {
+    "420": _Variant("yuv420p", LIMITED, "baseline", f"qpmin={FINEST}", 1),
     # CABAC, which the baseline has not, is worth 6 dB of a plot at 2 Mbps, for about a millisecond.
-    "444": Kind("h264_444", "444", "yuv444p", FULL, "high444", f"cabac=1:qpmin={FINEST_WHOLE}", 2),
+    "444": _Variant("yuv444p", FULL, "high444", f"cabac=1:qpmin={FINEST_WHOLE}", 2),
 }
 
 
@@ -67,8 +65,9 @@ class H264Encoder:
     """H.264 as Annex B, with the parameter sets before each keyframe: constrained baseline, which everybody decodes, or
     with whole chroma High 4:4:4 Predictive."""
 
-    def __init__(self, *, fps: float, max_bitrate: int, threads: int | None = None, chroma: Chroma = "420") -> None:
-        self._kind = KINDS[chroma]
+    def __init__(self, spec: CodecSpec, *, fps: float, max_bitrate: int, threads: int | None = None) -> None:
+        self._spec = spec
+        self._variant = VARIANTS[spec.chroma]
         self._fps = fps
         self._max_bitrate = max_bitrate
         self._opened_for = max_bitrate
@@ -84,14 +83,14 @@ class H264Encoder:
         self._steered_at = 0.0
 
     @property
-    def codec(self) -> VideoCodec:
-        return self._kind.codec
+    def codec(self) -> CodecName:
+        return self._spec.name
 
     def set_rate(self, bits_per_second: int) -> None:
         self._target = max(MIN_RATE, min(bits_per_second, self._max_bitrate))
 
     def encode(self, frame: Frame, *, keyframe: bool = False) -> AccessUnit:
-        picture = to_video_frame(frame.pixels, self._kind.chroma)
+        picture = to_video_frame(frame.pixels, self._spec.chroma)
         try:
             packets = self._encode(picture, frame.time_us, keyframe)
         except av.error.FFmpegError as error:
@@ -106,7 +105,7 @@ class H264Encoder:
         assert len(packets) == 1, "tune=zerolatency: one packet for each frame, at once"
         packet = packets[0]
         return AccessUnit(
-            codec="h264",
+            codec=self._spec.name,
             data=bytes(packet),
             number=frame.number,
             time_us=frame.time_us,
@@ -154,7 +153,7 @@ class H264Encoder:
         self._ceiling = round(min(HEADROOM * self._max_bitrate, reach))
         buffer = round(min(BUFFER_FRAMES * self._max_bitrate, reach) / self._fps)
         card = None
-        if self._kind.chroma == "420":
+        if self._spec.chroma == "420":
             card = nvenc.open_nvenc(width, height, self._fps, self._ceiling, buffer)
         self._by_card = card is not None
         return card or self._open_x264(width, height, buffer)
@@ -165,27 +164,27 @@ class H264Encoder:
 
     def _open_x264(self, width: int, height: int, buffer: int) -> VideoCodecContext:
         context = av.CodecContext.create("libx264", "w")
-        kind = self._kind
-        context.width, context.height, context.pix_fmt = width, height, kind.pixels
+        variant = self._variant
+        context.width, context.height, context.pix_fmt = width, height, variant.pixels
         context.framerate = Fraction(self._fps).limit_denominator(1001)
         context.time_base = 1 / context.framerate
         context.bit_rate = self._ceiling
         threads = threads_for(width, height, os.cpu_count() or 1) if self._threads is None else self._threads
-        preset = preset_for(width * height * self._fps * kind.effort, threads, self._opened_for)
+        preset = preset_for(width * height * self._fps * variant.effort, threads, self._opened_for)
         context.thread_count = threads
-        context.color_range = kind.range
+        context.color_range = variant.range
         context.colorspace = context.color_primaries = context.color_trc = SMPTE170M
         context.options = {
             "preset": preset,
             "tune": "zerolatency",
-            "profile": kind.profile,
+            "profile": variant.profile,
             # Opened at the ceiling and with a buffer: only so does x264 follow a live bit_rate, and never
             # above where it was opened.
             "maxrate": str(self._ceiling),
             "bufsize": str(buffer),
             "forced-idr": "1",
             # The hexagonal search saves ultrafast a twentieth of its bits, and takes no time worth naming.
-            "x264-params": f"keyint=infinite:scenecut=0:repeat-headers=1:me=hex:{kind.coding}",
+            "x264-params": f"keyint=infinite:scenecut=0:repeat-headers=1:me=hex:{variant.coding}",
         }
         try:
             context.open()

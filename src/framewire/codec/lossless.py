@@ -15,8 +15,9 @@ import xxhash
 import zstandard
 
 from framewire.codec import tiles
+from framewire.codecs import LOSSLESS_CODINGS, CodecName, named_by, wire_number
 from framewire.errors import CloseCode, RemoteProtocolError
-from framewire.frame import CHANNELS, AccessUnit, CodedFormat, Frame, PixelFormat, Pixels
+from framewire.frame import CHANNELS, AccessUnit, Frame, PixelFormat, Pixels
 
 VERSION: Final = 1
 MAX_MESSAGE: Final = 256 * 1024
@@ -24,9 +25,7 @@ MAX_MESSAGE: Final = 256 * 1024
 what a link must carry before anything else gets through."""
 LEVEL: Final = 1
 
-CODECS: dict[CodedFormat, int] = {"raw": 0, "zstd": 1, "h264": 16, "vp8": 17}
 PIXEL_FORMATS: dict[PixelFormat | None, int] = {None: 0, "gray": 1, "rgb": 3, "rgba": 4}
-_CODEC_OF = {number: name for name, number in CODECS.items()}
 _FORMAT_OF = {number: name for name, number in PIXEL_FORMATS.items()}
 _KEYFRAME = 1
 
@@ -39,7 +38,7 @@ _BASE = struct.Struct("<L")
 class Header:
     """What stands before each chunk of a unit."""
 
-    codec: CodedFormat
+    codec: CodecName
     pixel_format: PixelFormat | None
     keyframe: bool
     stream: int
@@ -56,7 +55,7 @@ class Header:
     def pack(self) -> bytes:
         return _STRUCT.pack(
             VERSION,
-            CODECS[self.codec],
+            wire_number(self.codec),
             PIXEL_FORMATS[self.pixel_format],
             _KEYFRAME if self.keyframe else 0,
             self.stream,
@@ -75,15 +74,16 @@ class Header:
         not lie in its unit."""
         if not HEADER_SIZE < len(message) <= MAX_MESSAGE:
             raise _bad(f"binary message of {len(message)} bytes")
-        version, codec, pixel_format, flags, *fields = _STRUCT.unpack_from(message)
-        if version != VERSION or codec not in _CODEC_OF or pixel_format not in _FORMAT_OF or flags > _KEYFRAME:
+        version, number, pixel_format, flags, *fields = _STRUCT.unpack_from(message)
+        codec = named_by(number)
+        if version != VERSION or codec is None or pixel_format not in _FORMAT_OF or flags > _KEYFRAME:
             raise _bad(f"binary header {message[:4].hex()}")
-        header = cls(_CODEC_OF[codec], _FORMAT_OF[pixel_format], flags == _KEYFRAME, *fields)
+        header = cls(codec, _FORMAT_OF[pixel_format], flags == _KEYFRAME, *fields)
         header._check(len(message) - HEADER_SIZE)
         return header
 
     def _check(self, chunk: int) -> None:
-        if (self.codec in ("raw", "zstd")) != (self.pixel_format is not None):
+        if (self.codec in LOSSLESS_CODINGS) != (self.pixel_format is not None):
             raise _bad(f"{self.codec} unit with pixel format {self.pixel_format}")
         if not (self.width and self.height):
             raise _bad(f"unit of {self.width}x{self.height} pixels")
@@ -124,12 +124,12 @@ def checksum_of(pixels: Pixels) -> int:
     return xxhash.xxh32_intdigest(pixels.reshape(-1).data)
 
 
-def _packed(data: npt.NDArray[np.uint8], *, compress: bool) -> tuple[CodedFormat, bytes]:
+def _packed(data: npt.NDArray[np.uint8], *, compress: bool) -> tuple[CodecName, bytes]:
     packed = zstandard.ZstdCompressor(level=LEVEL).compress(data.data) if compress else b""
     return ("zstd", packed) if 0 < len(packed) < data.nbytes else ("raw", data.tobytes())
 
 
-def _unit(frame: Frame, checksum: int, codec: CodedFormat, data: bytes, *, keyframe: bool) -> AccessUnit:
+def _unit(frame: Frame, checksum: int, codec: CodecName, data: bytes, *, keyframe: bool) -> AccessUnit:
     return AccessUnit(
         codec=codec,
         data=data,
@@ -179,7 +179,7 @@ def _changed(unit: AccessUnit, shape: tuple[int, int, int], base: Pixels | None)
     return tiles.apply(base, _unpacked(unit.codec, unit.data[_BASE.size :], most))
 
 
-def _unpacked(codec: CodedFormat, data: bytes, most: int) -> bytes:
+def _unpacked(codec: CodecName, data: bytes, most: int) -> bytes:
     """At most so many bytes, whatever the packed ones say."""
     if codec == "raw":
         return data

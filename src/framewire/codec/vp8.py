@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from fractions import Fraction
-from typing import Final
 
 import av
 from av.video.codeccontext import VideoCodecContext
@@ -12,6 +11,7 @@ from av.video.frame import PictureType
 
 from framewire.codec.colour import to_video_frame
 from framewire.codec.pace import Pace
+from framewire.codecs import CodecName, CodecSpec
 from framewire.errors import EncoderError
 from framewire.frame import AccessUnit, Frame
 
@@ -28,9 +28,8 @@ class Vp8Encoder:
     *timestamps*. So it is opened at the ceiling, and its clock runs at target / ceiling of the real speed.
     """
 
-    codec: Final = "vp8"
-
-    def __init__(self, *, fps: float, max_bitrate: int, threads: int | None = None) -> None:
+    def __init__(self, spec: CodecSpec, *, fps: float, max_bitrate: int, threads: int | None = None) -> None:
+        self._spec = spec
         self._fps = fps
         self._max_bitrate = max_bitrate
         # Half the cores: libvpx's threads wait by spinning, and two of them on two cores with a viewer beside
@@ -40,6 +39,10 @@ class Vp8Encoder:
         self._context: VideoCodecContext | None = None
         self._pace = Pace(fps)
         self._clock = 0.0
+
+    @property
+    def codec(self) -> CodecName:
+        return self._spec.name
 
     def set_rate(self, bits_per_second: int) -> None:
         self._target = max(MIN_RATE, min(bits_per_second, self._max_bitrate))
@@ -55,7 +58,7 @@ class Vp8Encoder:
             raise EncoderError("libvpx dropped a frame")
         packet = packets[0]
         return AccessUnit(
-            codec="vp8",
+            codec=self._spec.name,
             data=bytes(packet),
             number=frame.number,
             time_us=frame.time_us,

@@ -16,6 +16,7 @@ from msgspec import UNSET
 from framewire import wire
 from framewire._version import __version__
 from framewire.codec.encoders import available_codecs
+from framewire.codecs import CodecName, selectable_codecs
 from framewire.engine.http.gate import MAX_CONNECTIONS, MAX_UNKNOWN, Gate
 from framewire.engine.stream.encoding import FrameSource
 from framewire.engine.stream.stream import Stream, StreamConfig
@@ -40,7 +41,7 @@ class EngineConfig:
     exposed: bool = False
     """Whether it listens beyond loopback."""
     ice_servers: tuple[IceServer, ...] = ()
-    codecs: tuple[wire.Codec, ...] = ("h264", "vp8")
+    codecs: tuple[CodecName, ...] = selectable_codecs()
     """Video codecs it may use, best first; those this machine cannot encode are left out."""
     smooth: bool = False
     """Whether viewers are asked to hold frames back a little, for an even rhythm."""

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from framewire.codecs import CodecName
+
 
 @dataclass(frozen=True, slots=True)
 class IceServer:
@@ -25,7 +27,7 @@ class PeerTrack:
     """One subscription that the next offer must carry."""
 
     sub: int
-    codec: Literal["h264_444", "h264", "vp8"]
+    codec: CodecName
     stream: str
 
 

@@ -98,7 +98,7 @@ async def test_encodes_are_counted_over_all_lives_of_an_encoding(bench: Bench) -
 
 async def test_viewers_are_connections_not_subscriptions(bench: Bench) -> None:
     for key, name in ((A, "lossless"), (A2, "h264"), (B, "lossless")):
-        bench.stream.attach(key, name, bench.sink(key), packets=False)  # type: ignore[arg-type]
+        bench.stream.attach(key, name, bench.sink(key), packets=False)
     assert bench.stream.viewers == 2
     bench.stream.detach(A)
     assert bench.stream.viewers == 2

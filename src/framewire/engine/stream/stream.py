@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from framewire import wire
 from framewire.codec.encoders import open_encoder
@@ -21,7 +21,8 @@ from framewire.engine.stream.lossless import LosslessEncoding
 from framewire.engine.stream.rate import Meter
 from framewire.engine.stream.video import VideoLayer
 
-EncodingName = Literal["lossless", "h264_444", "h264", "vp8"]
+EncodingName = str
+"""``lossless``, or the name of a video codec."""
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from framewire.codecs import CODECS, load
 from framewire.frame import AccessUnit
 from framewire.rtc.rtp.flexfec import Parities, parities
 
@@ -22,8 +23,6 @@ TRANSPORT_CC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-exte
 HELD_AT_MOST = 30
 """Hundredths of a second that a viewer may hold frames beyond the least: jitter adds to it."""
 
-_STAP_A, _FU_A = 24, 28
-_AUD, _FILLER = 9, 12
 _HEADER = struct.Struct("!BBHLL")
 
 
@@ -48,71 +47,10 @@ def pack(unit: AccessUnit) -> RtpUnit:
 
 
 def packetise(unit: AccessUnit, max_payload: int = MAX_PAYLOAD) -> tuple[bytes, ...]:
-    """The RTP payloads of an ``h264`` (RFC 6184, packetization-mode 1) or ``vp8`` (RFC 7741) unit."""
-    if unit.codec == "h264":
-        return tuple(_h264(unit.data, max_payload))
-    assert unit.codec == "vp8", "lossless units travel over the WebSocket"
-    return tuple(_vp8(unit.data, max_payload))
-
-
-def _h264(data: bytes, limit: int) -> Iterator[bytes]:
-    """NAL units that fit together go into one STAP-A, one that fits alone as it is, a longer one as FU-A."""
-    group: list[bytes] = []
-    size = 1
-    for nal in nal_units(data):
-        if group and size + 2 + len(nal) > limit:
-            yield _stap_a(group)
-            group, size = [], 1
-        if len(nal) > limit:
-            yield from _fu_a(nal, limit)
-        else:
-            group.append(nal)
-            size += 2 + len(nal)
-    if group:
-        yield _stap_a(group)
-
-
-def nal_units(data: bytes) -> Iterator[bytes]:
-    """The NAL units of an Annex B byte stream, without those that only delimit or fill."""
-    start = data.find(b"\0\0\1")
-    while start >= 0:
-        end = data.find(b"\0\0\1", start + 3)
-        nal = data[start + 3 : end if end >= 0 else len(data)].rstrip(b"\0")
-        if nal and nal[0] & 31 not in (_AUD, _FILLER):
-            yield nal
-        start = end
-
-
-def _stap_a(nals: list[bytes]) -> bytes:
-    if len(nals) == 1:
-        return nals[0]
-    # RFC 6184 §5.7.1: F is the OR and NRI the maximum of those inside.
-    header = _STAP_A | max(nal[0] & 0x60 for nal in nals)
-    return b"".join([bytes([header]), *(part for nal in nals for part in (len(nal).to_bytes(2), nal))])
-
-
-def _fu_a(nal: bytes, limit: int) -> Iterator[bytes]:
-    indicator, kind = nal[0] & 0xE0 | _FU_A, nal[0] & 31
-    spans = list(_even_spans(1, len(nal), limit - 2))
-    for start, end in spans:
-        flags = (0x80 if start == 1 else 0) | (0x40 if end == len(nal) else 0)
-        yield bytes([indicator, flags | kind]) + nal[start:end]
-
-
-def _vp8(data: bytes, limit: int) -> Iterator[bytes]:
-    # The one-byte descriptor, S bit on the first. No picture id: receivers take its gaps for lost frames, and
-    # one unit, packed once, goes to viewers that were sent different frames before it.
-    for start, end in _even_spans(0, len(data), limit - 1):
-        yield (b"\x10" if start == 0 else b"\0") + data[start:end]
-
-
-def _even_spans(start: int, end: int, limit: int) -> Iterator[tuple[int, int]]:
-    """Cut ``[start, end)`` into the fewest spans of at most ``limit``: all of one length, so that they can be sent
-    with one system call, but for the last, which is shorter by less than one octet for each of them."""
-    count = -(-(end - start) // limit)
-    length = -(-(end - start) // count) if count else 0
-    for at in range(start, end, length or 1):
-        yield at, min(at + length, end)
+    """The RTP payloads of a video unit, made by its codec's packetiser."""
+    spec = CODECS.get(unit.codec)
+    assert spec is not None, "lossless units travel over the WebSocket"
+    return tuple(load(spec.packetiser)(unit.data, max_payload))
 
 
 class Extensions:

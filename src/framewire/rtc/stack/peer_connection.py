@@ -12,6 +12,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
+from functools import cache
 from types import ModuleType
 from typing import Literal, get_args
 
@@ -31,6 +32,7 @@ from aiortc.rtcrtpparameters import (
 from aiortc.sdp import GroupDescription, MediaDescription, SsrcDescription, candidate_from_sdp
 from aiortc.stats import RTCStatsReport
 
+from framewire.codecs import CODECS, CodecName
 from framewire.errors import PeerError
 from framewire.rtc.events import IceServer
 from framewire.rtc.rtp import rtcp
@@ -41,19 +43,8 @@ from framewire.rtc.stack.srtp import SrtpProtector
 
 logger = logging.getLogger(__name__)
 
-VideoCodec = Literal["h264_444", "h264", "vp8"]
 State = Literal["new", "connecting", "connected", "failed", "closed"]
 
-MIME: dict[VideoCodec, str] = {"h264_444": "video/H264", "h264": "video/H264", "vp8": "video/VP8"}
-H264 = {
-    "level-asymmetry-allowed": "1",
-    "packetization-mode": "1",
-    # Constrained baseline, which every WebRTC browser decodes (RFC 7742 §6.2), level 5.2: 4096x2304 at 60.
-    "profile-level-id": "42e034",
-}
-# High 4:4:4 Predictive, which Chromium decodes, if its planes are YUV: it has no picture for H.264's RGB.
-H264_444 = {**H264, "profile-level-id": "f40034"}
-FMTP: dict[VideoCodec, dict[str, str]] = {"h264_444": H264_444, "h264": H264, "vp8": {}}
 FEC = "video/flexfec-03"
 FEC_PAYLOAD_TYPE = 101
 AGAIN = (0.04, 0.12, 0.25, 0.45, 0.7)
@@ -72,7 +63,7 @@ nobody knows how much parity pays."""
 
 def _codecs(protocol: Protocol) -> list[RTCRtpCodecParameters]:
     codecs = []
-    for payload_type, mime, fmtp in ((97, MIME["vp8"], {}), (99, MIME["h264"], H264), (103, MIME["h264"], H264_444)):
+    for spec in CODECS.values():
         feedback = [
             RTCRtcpFeedback("nack"),
             RTCRtcpFeedback("nack", "pli"),
@@ -80,9 +71,10 @@ def _codecs(protocol: Protocol) -> list[RTCRtpCodecParameters]:
             RTCRtcpFeedback("goog-remb"),
             *([PACKET_FEEDBACK] if protocol != "plain" else []),
         ]
-        codecs.append(RTCRtpCodecParameters(mime, 90_000, None, payload_type, feedback, dict(fmtp)))
-        apt: ParametersDict = {"apt": payload_type}
-        codecs.append(RTCRtpCodecParameters("video/rtx", 90_000, None, payload_type + 1, [], apt))
+        fmtp: ParametersDict = dict(spec.fmtp)
+        codecs.append(RTCRtpCodecParameters(spec.mime, 90_000, None, spec.payload_type, feedback, fmtp))
+        apt: ParametersDict = {"apt": spec.payload_type}
+        codecs.append(RTCRtpCodecParameters("video/rtx", 90_000, None, spec.payload_type + 1, [], apt))
     if protocol == "parity":
         codecs.append(RTCRtpCodecParameters(FEC, 90_000, None, FEC_PAYLOAD_TYPE, [], dict(REPAIR_WINDOW)))
     return codecs
@@ -182,7 +174,7 @@ class Slot:
 
     kind = "video"
     track = None
-    codec: VideoCodec
+    codec: CodecName
     unit_sender: UnitSender | None = None
     negotiated = False
     """Whether the viewer has answered the offer that holds the present subscription."""
@@ -276,9 +268,16 @@ def _private_copy(protocol: Protocol) -> ModuleType:
     )
 
 
-_PEER_CONNECTION: dict[Protocol, type[aiortc.RTCPeerConnection]] = {
-    protocol: _private_copy(protocol).RTCPeerConnection for protocol in get_args(Protocol)
-}
+@cache
+def _peer_connection_class(protocol: Protocol, codecs: tuple[CodecName, ...]) -> type[aiortc.RTCPeerConnection]:
+    """The class whose connections offer these codecs, the whole of `CODECS`."""
+    made: type[aiortc.RTCPeerConnection] = _private_copy(protocol).RTCPeerConnection
+    return made
+
+
+for _protocol in get_args(Protocol):
+    # Made here, so that the first viewer does not wait for it.
+    _peer_connection_class(_protocol, tuple(CODECS))
 
 
 class Connection:
@@ -295,7 +294,8 @@ class Connection:
     ) -> None:
         # An empty list, never None: the default of aiortc asks a public STUN server.
         servers = [RTCIceServer(list(s.urls), s.username, s.credential) for s in ice_servers]
-        self._pc = _PEER_CONNECTION[protocol](RTCConfiguration(servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        peer_connection = _peer_connection_class(protocol, tuple(CODECS))
+        self._pc = peer_connection(RTCConfiguration(servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._on_ready = on_ready
         self._on_feedback = on_feedback
         self._pc.on("connectionstatechange", lambda: on_state(self.state))
@@ -310,15 +310,16 @@ class Connection:
     def transport(self) -> _Transport:
         return self.slots[0].transport
 
-    def add_slot(self, codec: VideoCodec) -> Slot:
+    def add_slot(self, codec: CodecName) -> Slot:
         """One more slot. Raises ``PeerError`` if an ICE server's URL is none."""
         try:
             transceiver = self._pc.addTransceiver("video", "sendonly")
         except ValueError as error:
             raise PeerError(f"ICE servers: {error}") from error
+        spec = CODECS[codec]
         # The public setCodecPreferences compares with the process-wide tables, which are not ours.
         transceiver._preferred_codecs = [
-            RTCRtpCodecCapability(MIME[codec], 90_000, None, dict(FMTP[codec])),
+            RTCRtpCodecCapability(spec.mime, 90_000, None, dict(spec.fmtp)),
             RTCRtpCodecCapability("video/rtx", 90_000),
             RTCRtpCodecCapability(FEC, 90_000, None, dict(REPAIR_WINDOW)),
         ]
