@@ -57,7 +57,7 @@ class Touch(_Value, frozen=True):
     pressure: float
 
 
-class InputEvent(_Value, frozen=True):
+class RenderviewEvent(_Value, frozen=True):
     """A renderview event; ``x``, ``y`` are frame pixels."""
 
     type: EventType
@@ -148,7 +148,7 @@ class Unsubscribe(_Message, frozen=True, tag="unsubscribe"):
 
 class Input(_Message, frozen=True, tag="input"):
     sub: Id
-    event: InputEvent
+    event: RenderviewEvent
 
 
 class Ack(_Message, frozen=True, tag="ack"):
@@ -235,7 +235,7 @@ def decode_server(text: str | bytes) -> ServerMessage:
     return _decode(_server, text)
 
 
-def event_dict(event: InputEvent) -> dict[str, Any]:
+def event_dict(event: RenderviewEvent) -> dict[str, Any]:
     """The event as the plain dict that user code gets: only the fields that were sent."""
     fields: dict[str, Any] = msgspec.to_builtins(event)
     return fields

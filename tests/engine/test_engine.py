@@ -298,7 +298,7 @@ async def test_input_and_viewers_are_told_to_the_host(engine: ServedEngine) -> N
     async with connected(engine.url, TOKEN) as one, connected(engine.url, TOKEN) as two:
         for viewer, key in ((one, "a"), (two, "b")):
             sub = await viewer.subscribe("second")
-            await viewer.say(wire.Input(sub, wire.InputEvent("key_down", 1.0, key=key)))
+            await viewer.say(wire.Input(sub, wire.RenderviewEvent("key_down", 1.0, key=key)))
         await eventually(lambda: len(engine.ear.inputs) == 2)
         assert sorted((stream, event["key"]) for stream, _, event in engine.ear.inputs) == [(1, "a"), (1, "b")]
         assert len({client for _, client, _ in engine.ear.inputs}) == 2, "viewers are told apart"

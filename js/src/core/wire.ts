@@ -5,6 +5,8 @@ import { fault } from "./validate";
 import { SHAPES, type ServerMessage, type StreamInfo, type Subscribe, type Track, type ViewerMessage } from "./wire.gen";
 
 export type * from "./wire.gen";
+/** What a viewer sends of one action on a picture. */
+export type { RenderviewEvent as InputEvent } from "./wire.gen";
 export type Codec = Track["codec"];
 /** How one subscription carries its frames. */
 export type Mode = Subscribe["mode"];

@@ -117,7 +117,7 @@ def test_messages_for_a_subscription_that_is_over_are_ignored() -> None:
     session = ready()
     session.feed(wire.Subscribe(5, "default", "lossless"), 2.0)
     session.feed(wire.Unsubscribe(5), 2.0)
-    event = wire.InputEvent("close", 1.0)
+    event = wire.RenderviewEvent("close", 1.0)
     for message in (wire.Ack(5, 1), wire.Input(5, event), wire.Unsubscribe(5), wire.Ack(3, 1)):
         assert session.feed(message, 3.0) == []
 
@@ -158,7 +158,7 @@ def test_subscriptions_are_counted() -> None:
 def test_input_and_reports_are_handed_on() -> None:
     session = ready()
     session.feed(wire.Subscribe(1, "other", "lossless"), 2.0)
-    event = wire.InputEvent("wheel", 1.0, dy=3.0)
+    event = wire.RenderviewEvent("wheel", 1.0, dy=3.0)
     assert session.feed(wire.Input(1, event), 2.0) == [s.Deliver(1, event)]
     report = wire.Report(1, 5.0, True, 3, 3)
     assert session.feed(report, 2.0) == [s.Heard(report)]

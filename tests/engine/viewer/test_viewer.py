@@ -94,7 +94,7 @@ async def test_pictures_wait_for_an_offer_that_is_being_made_but_not_for_long(
 
 
 async def test_input_reaches_the_publisher_with_the_viewers_name(bench: Bench) -> None:
-    bench.say(wire.Subscribe(1, "two", "lossless"), wire.Input(1, wire.InputEvent("key_down", 5.0, key="a")))
+    bench.say(wire.Subscribe(1, "two", "lossless"), wire.Input(1, wire.RenderviewEvent("key_down", 5.0, key="a")))
     assert bench.inputs == [(1, bench.connection.client_id, {"type": "key_down", "timestamp": 5.0, "key": "a"})]
 
 

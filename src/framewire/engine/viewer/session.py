@@ -86,7 +86,7 @@ class Deliver:
     """Hand an input event to whoever publishes the stream."""
 
     stream: int
-    event: wire.InputEvent
+    event: wire.RenderviewEvent
 
 
 @dataclass(frozen=True, slots=True)
