@@ -23,7 +23,7 @@ async def display() -> AsyncIterator[fw.Display]:
 
 
 async def key(viewer: object, sub: int, name: str) -> None:
-    await viewer.say(wire.Input(sub, wire.RenderviewEvent("key_down", 1.0, key=name)))  # type: ignore[attr-defined]
+    await viewer.send(wire.Input(sub, wire.RenderviewEvent("key_down", 1.0, key=name)))  # type: ignore[attr-defined]
 
 
 # Publishing

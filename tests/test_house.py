@@ -61,7 +61,7 @@ UNMIRRORED = {
     "benchmarks/test_numbers.py": "mirrors benchmarks/, beside the package",
 }
 
-MAX_FILE_LINES = 400
+MAX_FILE_LINES = 500
 MAX_FUNCTION_LINES = 60
 
 # What `import framewire` may not load: each costs start-up time, and none is needed to say a name.

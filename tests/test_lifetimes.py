@@ -75,7 +75,7 @@ async def test_input_comes_back_to_a_loop_and_to_callbacks(display: fw.Display) 
         sub = await viewer.subscribe("default")
         waiting = asyncio.ensure_future(anext(display.events()))
         await asyncio.sleep(0)
-        await viewer.say(wire.Input(sub, wire.RenderviewEvent("pointer_down", 1.0, x=3.0, y=4.0, button=1)))
+        await viewer.send(wire.Input(sub, wire.RenderviewEvent("pointer_down", 1.0, x=3.0, y=4.0, button=1)))
         event = (await asyncio.wait_for(waiting, PATIENCE)).event
         assert event == {"type": "pointer_down", "timestamp": 1.0, "x": 3.0, "y": 4.0, "button": 1}
         assert called == ["framewire-engine"]

@@ -1,4 +1,4 @@
-"""The server's column of every transcript, played against the session machine."""
+"""The server's column of every transcript, played against the session."""
 
 from __future__ import annotations
 
@@ -11,36 +11,38 @@ import pytest
 
 from framewire import wire
 from framewire.engine.viewer import session as s
-from framewire.errors import RemoteProtocolError
+from framewire.engine.viewer.admission import Admission, Admitted, ConnectionRequest, Refused
+from framewire.errors import CloseCode, RemoteProtocolError
 
 TRANSCRIPTS = sorted((Path(__file__).parent.parent / "signaling" / "transcripts").glob("*.json"))
 CODECS: tuple[wire.Codec, ...] = ("h264", "vp8")
 
 
 class Player:
-    """Feeds what comes in, and compares what goes out; what the shell does by itself is checked for its cause."""
+    """Feeds what comes in, and compares what goes out. What the viewer sends by itself is checked for its cause."""
 
     def __init__(self, transcript: dict[str, Any]) -> None:
         self.column: list[dict[str, Any]] = transcript["server"]
         self.codecs: tuple[wire.Codec, ...] = tuple(transcript.get("codecs", CODECS))
         self.session: s.Session | None = None
+        self.admission: Admission = Admitted()
         self.now = 0.0
-        self.owed: list[Any] = []
-        """Said by the machine, not yet found in the column."""
+        self.sent: list[Any] = []
+        """Sent by the session, not found in the column yet."""
         self.attached: list[s.Attach] = []
-        """Also those that are over: what was under way still arrives."""
+        """Those that have ended included: units on their way still arrive."""
 
     def play(self) -> None:
         for index, entry in enumerate(self.column):
             self.now += 0.01
             if "in" in entry:
-                assert not self.owed, f"the machine said {self.owed}, the transcript goes on with {entry}"
-                self.hear(entry["in"], self.column[index + 1 :])
+                assert not self.sent, f"the session sent {self.sent}, the transcript goes on with {entry}"
+                self.receive(entry["in"], self.column[index + 1 :])
             else:
                 self.expect(entry["out"])
-        assert not self.owed
+        assert not self.sent
 
-    def hear(self, what: dict[str, Any], rest: list[dict[str, Any]]) -> None:
+    def receive(self, what: dict[str, Any], rest: list[dict[str, Any]]) -> None:
         if "type" in what:
             self.feed(wire.decode_viewer(json.dumps(what)))
             return
@@ -48,7 +50,7 @@ class Player:
             case "socket_opened":
                 self.open(rest)
             case "socket_closed":
-                self.do(self.machine.close())
+                self.do(self.opened.close())
             case "peer_offered":
                 mids = {int(sub): mid for sub, mid in what["mids"].items()}
                 self.feed(s.PeerOffered(what["peer"], what["offer"], what["sdp"], mids))
@@ -58,73 +60,77 @@ class Player:
                 raise AssertionError(f"no server knows the event {other}")
 
     def open(self, rest: list[dict[str, Any]]) -> None:
-        said = [entry["out"] for entry in rest if "out" in entry]
+        outgoing = [entry["out"] for entry in rest if "out" in entry]
         silent: dict[str, Any] = {"time": 0, "server": "", "epoch": ""}
-        welcome: dict[str, Any] = next((m for m in said if m.get("type") == "welcome"), silent)
-        streams: list[Any] = next((m["streams"] for m in said if m.get("type") == "streams"), [])
-        terms = s.Terms(
-            admits=lambda token: {"event": "close", "code": 4401} not in said,
+        welcome: dict[str, Any] = next((m for m in outgoing if m.get("type") == "welcome"), silent)
+        streams: list[Any] = next((m["streams"] for m in outgoing if m.get("type") == "streams"), [])
+        refused = {"event": "close", "code": 4401} in outgoing
+        self.admission = Refused(CloseCode.UNAUTHORIZED, "wrong token") if refused else Admitted()
+        server = s.ServerInfo(
             codecs=self.codecs,
-            server=welcome["server"],
+            software=welcome["server"],
             epoch=welcome["epoch"],
             ice_servers=msgspec.convert(welcome.get("ice_servers", []), list[wire.IceServer]),
         )
         self.welcome_time = welcome["time"]
-        self.session = s.Session(terms, msgspec.convert(streams, tuple[wire.StreamInfo, ...]), self.now)
+        infos = msgspec.convert(streams, tuple[wire.StreamInfo, ...])
+        self.session = s.Session(server, ConnectionRequest(), infos, self.now)
 
     @property
-    def machine(self) -> s.Session:
+    def opened(self) -> s.Session:
         assert self.session, "a transcript begins with socket_opened"
         return self.session
 
     def feed(self, event: s.Event) -> None:
         try:
-            effects = self.machine.feed(event, self.now)
+            effects = self.opened.feed(event, self.now)
         except RemoteProtocolError as error:
-            effects = [s.Close(error.code, error.reason), *self.machine.close()]
+            effects = [s.Close(error.code, error.reason), *self.opened.close()]
         self.do(effects)
 
     def do(self, effects: list[s.Effect]) -> None:
         for effect in effects:
             match effect:
                 case s.Send(message):
-                    self.owed.append(msgspec.to_builtins(message))
+                    self.sent.append(msgspec.to_builtins(message))
                 case s.Close(code, _):
-                    self.owed.append({"event": "close", "code": int(code)})
+                    self.sent.append({"event": "close", "code": int(code)})
                 case s.Attach():
                     self.attached.append(effect)
+                case s.Admit():
+                    self.feed(self.admission)
 
     def expect(self, what: dict[str, Any]) -> None:
         if what.get("event") == "unit":
             modes = {a.mode for a in self.attached if a.stream == what["stream"]}
             assert modes & ({"lossless"} if what["lossless"] else {"webcodecs"}), "units go to subscriptions only"
         elif what.get("type") == "stats":
-            # The shell's answer to a report, which a transcript may leave out where it is of no matter.
+            # The viewer's answer to a report, which a transcript may leave out.
             assert what["sub"] in {entry["in"].get("sub") for entry in self.column if "in" in entry}
         else:
-            self.expect_of_machine(what)
+            self.expect_of_session(what)
 
-    def expect_of_machine(self, what: dict[str, Any]) -> None:
-        causes_itself = what.get("type") in ("streams", "ended") and not self.owed
+    def expect_of_session(self, what: dict[str, Any]) -> None:
+        causes_itself = what.get("type") in ("streams", "ended") and not self.sent
         if causes_itself:
             self.streams_change(what)
-        assert self.owed, f"the machine says nothing where the transcript has {what}"
-        said = self.owed.pop(0)
-        if said.get("type") == "welcome":
-            said["time"] = self.welcome_time
-        if said.get("event") == "close":
+        assert self.sent, f"the session sends nothing where the transcript has {what}"
+        sent = self.sent.pop(0)
+        if sent.get("type") == "welcome":
+            sent["time"] = self.welcome_time
+        if sent.get("event") == "close":
             what = {key: what[key] for key in ("event", "code")}
-        assert said == what
+        assert sent == what
 
     def streams_change(self, what: dict[str, Any]) -> None:
-        """The publisher did something: the column tells what by the list that follows."""
+        """The publisher added or removed a stream: the list that follows in the column shows which."""
         rest = self.column[[id(entry.get("out")) for entry in self.column].index(id(what)) :]
         following = next(e["out"] for e in rest if e.get("out", {}).get("type") == "streams")
         self.feed(s.StreamsChanged(msgspec.convert(following["streams"], tuple[wire.StreamInfo, ...])))
 
 
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
-def test_the_server_says_what_the_transcript_says(path: Path) -> None:
+def test_the_server_sends_what_the_transcript_contains(path: Path) -> None:
     Player(json.loads(path.read_text())).play()
 
 

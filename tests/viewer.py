@@ -51,11 +51,11 @@ class Viewer:
         self._reading.set()
         self._pump = asyncio.create_task(self._read())
 
-    async def say(self, message: wire.ViewerMessage) -> None:
+    async def send(self, message: wire.ViewerMessage) -> None:
         await self.ws.send_str(wire.encode(message))
 
     async def hello(self, token: str, codecs: Sequence[wire.Codec] = ("h264", "vp8")) -> wire.Welcome:
-        await self.say(wire.Hello(wire.VERSION, token, list(codecs), webcodecs=list(codecs)))
+        await self.send(wire.Hello(wire.VERSION, token, list(codecs), webcodecs=list(codecs)))
         welcome = await self.message(wire.Welcome)
         await self.message(wire.Streams)
         return welcome
@@ -65,16 +65,16 @@ class Viewer:
         self._highest += 1
         if stream in self.streams and mode != "webrtc":
             self._subs[self.streams[stream].id, mode == "lossless"] = self._highest
-        await self.say(wire.Subscribe(self._highest, stream, mode, codec or msgspec.UNSET))
+        await self.send(wire.Subscribe(self._highest, stream, mode, codec or msgspec.UNSET))
         return self._highest
 
     async def report(self, sub: int, *, visible: bool = True, keyframe: bool = False) -> wire.Stats:
-        await self.say(wire.Report(sub, time.time() * 1000, visible, 0, 0, keyframe=keyframe))
+        await self.send(wire.Report(sub, time.time() * 1000, visible, 0, 0, keyframe=keyframe))
         return await self.message(wire.Stats, lambda stats: stats.sub == sub)
 
     async def acknowledge(self, unit: AccessUnit, sub: int) -> None:
         self.under_way[sub] = self.under_way.get(sub, 0) - 1
-        await self.say(wire.Ack(sub, unit.number))
+        await self.send(wire.Ack(sub, unit.number))
 
     def pause(self) -> None:
         """Stop reading, as a program that hangs."""
@@ -121,14 +121,14 @@ class Viewer:
             received = await self.ws.receive()
             async with self._news:
                 if received.type is aiohttp.WSMsgType.TEXT:
-                    self._heard(wire.decode_server(received.data))
+                    self._on_message(wire.decode_server(received.data))
                 elif received.type is aiohttp.WSMsgType.BINARY:
                     await self._received(received.data)
                 self._news.notify_all()
             if received.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
                 return
 
-    def _heard(self, message: wire.ServerMessage) -> None:
+    def _on_message(self, message: wire.ServerMessage) -> None:
         if isinstance(message, wire.Streams):
             self.streams = {info.name: info for info in message.streams}
         self._messages.append(message)

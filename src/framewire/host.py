@@ -262,8 +262,8 @@ class _InlineVoice:
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
 
-    def on_input(self, stream: int, client_id: str, event: dict[str, Any]) -> None:
-        self._listener.on_input(stream, client_id, None, event)
+    def on_input(self, stream: int, client_id: str, principal: str | None, event: dict[str, Any]) -> None:
+        self._listener.on_input(stream, client_id, principal, event)
 
     def on_viewers(self, stream: int, count: int) -> None:
         self._listener.on_viewers(stream, count)
@@ -328,4 +328,4 @@ def _inline_engine(options: HostOptions, voice: _InlineVoice) -> tuple[Engine, W
         codecs=options.video_codecs,
     )
     engine = Engine(config, voice)
-    return engine, WebServer(engine)
+    return engine, WebServer(engine, config)

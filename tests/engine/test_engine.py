@@ -16,6 +16,8 @@ from framewire.engine.engine import Engine, EngineConfig, ice_servers
 from framewire.engine.http.server import WebServer
 from framewire.engine.stream import rate
 from framewire.engine.stream.stream import StreamConfig
+from framewire.engine.viewer.viewer import Viewer
+from framewire.engine.viewer.websocket import WebSocketTransport
 from framewire.link.listen import bind
 from framewire.link.ring import LocalSlot
 from framewire.rtc.peer import IceServer
@@ -26,15 +28,15 @@ from tests.viewer import connected, eventually, flat, noise, same
 TOKEN = "only-those-who-know-it-come-in"
 
 
-class Ear:
-    """A `Listener` that keeps what it hears."""
+class Recorder:
+    """A `Listener` that keeps what is reported to it."""
 
     def __init__(self) -> None:
-        self.inputs: list[tuple[int, str, dict[str, Any]]] = []
+        self.inputs: list[tuple[int, str, str | None, dict[str, Any]]] = []
         self.counts: list[tuple[int, int]] = []
 
-    def on_input(self, stream: int, client_id: str, event: dict[str, Any]) -> None:
-        self.inputs.append((stream, client_id, event))
+    def on_input(self, stream: int, client_id: str, principal: str | None, event: dict[str, Any]) -> None:
+        self.inputs.append((stream, client_id, principal, event))
 
     def on_viewers(self, stream: int, count: int) -> None:
         self.counts.append((stream, count))
@@ -44,9 +46,10 @@ class ServedEngine:
     """A engine behind a real port."""
 
     def __init__(self) -> None:
-        self.ear = Ear()
-        self.engine = Engine(EngineConfig(TOKEN), self.ear)
-        self.server = WebServer(self.engine)
+        self.listener = Recorder()
+        config = EngineConfig(TOKEN)
+        self.engine = Engine(config, self.listener)
+        self.server = WebServer(self.engine, config)
         self.sockets = bind("127.0.0.1", 0)
         self.slots: dict[int, LocalSlot] = {}
         self.numbers = dict.fromkeys(range(10), 0)
@@ -58,6 +61,10 @@ class ServedEngine:
     def add(self, id_: int, name: str, width: int = 64, height: int = 48) -> None:
         self.slots[id_] = LocalSlot()
         self.engine.add_stream(StreamConfig(id_, name, width, height), self.slots[id_])
+
+    def queued_chunks(self, viewer: Viewer) -> int:
+        assert isinstance(viewer.transport, WebSocketTransport)
+        return viewer.transport.queued_chunks
 
     def publish(self, id_: int, pixels: np.ndarray) -> int:
         self.numbers[id_] += 1
@@ -196,7 +203,7 @@ async def test_a_viewer_that_stops_reading_slows_no_other(engine: ServedEngine) 
             picture = noise(512, 512, seed=count)
             number = engine.publish(0, picture)
             assert same(await quick.unit(lambda unit, n=number: unit.number == n), picture)  # type: ignore[misc]
-        waiting = [len(connection._chunks) for connection in engine.engine._connections]
+        waiting = [engine.queued_chunks(viewer) for viewer in engine.engine._viewers]
         assert max(waiting) <= 2 * 4, "what waits for the stuck one is two units, not thirty"
 
 
@@ -207,7 +214,7 @@ async def test_subscribing_again_in_mid_unit_confuses_no_reader(engine: ServedEn
             engine.publish(0, noise(512, 512, seed=count))
             if count % 3:
                 await viewer.unit()
-            await viewer.say(wire.Unsubscribe(sub))
+            await viewer.send(wire.Unsubscribe(sub))
         await viewer.subscribe("default")
         picture = noise(512, 512, seed=99)
         number = engine.publish(0, picture)
@@ -277,7 +284,7 @@ async def test_a_peer_gets_the_picture_and_takes_everything_with_it_when_it_goes
         sub = await viewer.subscribe("default", "webrtc")
         offer = await viewer.message(wire.Offer)
         assert [(track.sub, track.mid) for track in offer.tracks] == [(sub, "0")]
-        await viewer.say(wire.Answer(offer.peer, offer.offer, await browser.answer(offer.sdp)))
+        await viewer.send(wire.Answer(offer.peer, offer.offer, await browser.answer(offer.sdp)))
         engine.publish(0, flat(64, 48, 200))
         await eventually(lambda: browser.pictures.get("0"), "a still picture, published once, arrives")
         picture = browser.pictures["0"][-1]
@@ -286,7 +293,7 @@ async def test_a_peer_gets_the_picture_and_takes_everything_with_it_when_it_goes
         assert stats.codec == offer.tracks[0].codec and stats.sent_fps >= 0 and stats.frames[0].frame == 1
         assert engine.engine.stats()[0]["viewers"] == 1
     await browser.close()
-    await eventually(lambda: not engine.engine._connections and engine.engine.stats()[0]["encodings"] == [])
+    await eventually(lambda: not engine.engine._viewers and engine.engine.stats()[0]["encodings"] == [])
     await eventually(lambda: len(os.listdir("/proc/self/fd")) <= descriptors, "no socket stays open")
 
 
@@ -298,12 +305,12 @@ async def test_input_and_viewers_are_told_to_the_host(engine: ServedEngine) -> N
     async with connected(engine.url, TOKEN) as one, connected(engine.url, TOKEN) as two:
         for viewer, key in ((one, "a"), (two, "b")):
             sub = await viewer.subscribe("second")
-            await viewer.say(wire.Input(sub, wire.RenderviewEvent("key_down", 1.0, key=key)))
-        await eventually(lambda: len(engine.ear.inputs) == 2)
-        assert sorted((stream, event["key"]) for stream, _, event in engine.ear.inputs) == [(1, "a"), (1, "b")]
-        assert len({client for _, client, _ in engine.ear.inputs}) == 2, "viewers are told apart"
-    await eventually(lambda: engine.ear.counts[-1] == (1, 0))
-    assert max(count for _, count in engine.ear.counts) == 2
+            await viewer.send(wire.Input(sub, wire.RenderviewEvent("key_down", 1.0, key=key)))
+        await eventually(lambda: len(engine.listener.inputs) == 2)
+        assert sorted((stream, event["key"]) for stream, _, _, event in engine.listener.inputs) == [(1, "a"), (1, "b")]
+        assert len({client for _, client, _, _ in engine.listener.inputs}) == 2, "viewers are told apart"
+    await eventually(lambda: engine.listener.counts[-1] == (1, 0))
+    assert max(count for _, count in engine.listener.counts) == 2
 
 
 async def test_a_flood_of_subscriptions_leaves_memory_and_tasks_flat(engine: ServedEngine) -> None:
@@ -312,14 +319,14 @@ async def test_a_flood_of_subscriptions_leaves_memory_and_tasks_flat(engine: Ser
         tasks = len(asyncio.all_tasks())
         for _ in range(1000):
             sub = await viewer.subscribe("default")
-            await viewer.say(wire.Unsubscribe(sub))
+            await viewer.send(wire.Unsubscribe(sub))
         for _ in range(100):
             await viewer.subscribe("nowhere", "webrtc")
         limits = [await viewer.message(wire.Ended) for _ in range(100)]
         assert {ended.reason for ended in limits} == {"no_such_stream"}
         await eventually(lambda: len(asyncio.all_tasks()) <= tasks)
-        (connection,) = engine.engine._connections
-        assert not connection._subs and len(connection._chunks) <= 2 and not engine.engine._streams[0]._lane_of
+        (ours,) = engine.engine._viewers
+        assert not ours._subs and engine.queued_chunks(ours) <= 2 and not engine.engine._streams[0]._lane_of
 
 
 async def test_a_65th_subscription_is_refused(engine: ServedEngine) -> None:
@@ -349,7 +356,7 @@ async def test_after_the_end_nobody_is_let_in(engine: ServedEngine, monkeypatch:
 
 async def test_what_this_machine_cannot_encode_is_not_offered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module, "available_codecs", lambda: ("vp8",))
-    engine = Engine(EngineConfig(TOKEN, codecs=("h264", "vp8")), Ear())
+    engine = Engine(EngineConfig(TOKEN, codecs=("h264", "vp8")), Recorder())
     assert engine._codecs == ("vp8",)
     await engine.close()
 

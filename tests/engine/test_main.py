@@ -92,7 +92,7 @@ async def test_a_run_of_the_engine_from_its_first_word_to_its_last(parent: Paren
         parent.publish(5, 2, picture)
         assert same(await viewer.unit(lambda unit: unit.number == 2), picture)
 
-        await viewer.say(wire.Input(sub, wire.RenderviewEvent("wheel", 1.0, dy=2.5)))
+        await viewer.send(wire.Input(sub, wire.RenderviewEvent("wheel", 1.0, dy=2.5)))
         await eventually(lambda: parent.all(InputArrived))
         assert parent.all(InputArrived)[0].event == {"type": "wheel", "timestamp": 1.0, "dy": 2.5}
         await eventually(

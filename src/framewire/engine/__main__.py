@@ -22,7 +22,6 @@ from framewire.link.control import (
     AddStream,
     Configure,
     EngineStats,
-    FromEngine,
     Handles,
     InputArrived,
     Log,
@@ -37,20 +36,17 @@ from framewire.link.ring import RingReader
 STATS_EVERY = 1.0
 
 
-class _Voice:
-    """`engine.Listener` that tells the parent."""
+class _LinkListener:
+    """`engine.Listener` that sends to the parent."""
 
     def __init__(self, link: EngineLink) -> None:
         self._link = link
 
-    def on_input(self, stream: int, client_id: str, event: dict[str, Any]) -> None:
-        self._say(InputArrived(stream=stream, client_id=client_id, event=event))
+    def on_input(self, stream: int, client_id: str, principal: str | None, event: dict[str, Any]) -> None:
+        self._link.send(InputArrived(stream=stream, client_id=client_id, principal=principal, event=event))
 
     def on_viewers(self, stream: int, count: int) -> None:
-        self._say(Viewers(stream=stream, count=count))
-
-    def _say(self, message: FromEngine) -> None:
-        self._link.send(message)
+        self._link.send(Viewers(stream=stream, count=count))
 
 
 class _ToParent(logging.Handler):
@@ -123,8 +119,8 @@ class EngineRun:
             ice_servers=ice_servers(message.ice_servers),
             **message.options,
         )
-        self._engine = Engine(config, _Voice(self._link))
-        self._server = WebServer(self._engine)
+        self._engine = Engine(config, _LinkListener(self._link))
+        self._server = WebServer(self._engine, config)
         await self._server.start(_listener(fd) for fd in self._handles.listeners)
         self._link.send(Ready(pid=os.getpid(), epoch=self._engine.epoch))
 

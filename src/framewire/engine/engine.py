@@ -1,5 +1,5 @@
-"""The engine: streams, viewers, and the one server in front of them. Must not know who hosts it, a process
-of its own or somebody's event loop: it takes commands as calls and says what happens through `Listener`."""
+"""The engine: streams, and the viewers that watch them. Must not know transports, nor whether a process of its own or
+the caller's event loop hosts it: it takes commands as calls, and reports what happens through `Listener`."""
 
 from __future__ import annotations
 
@@ -17,18 +17,36 @@ from framewire import wire
 from framewire._version import __version__
 from framewire.codec.encoders import available_codecs
 from framewire.codecs import CodecName, selectable_codecs
-from framewire.engine.http.gate import MAX_CONNECTIONS, MAX_UNKNOWN, Gate
 from framewire.engine.stream.encoding import FrameSource
 from framewire.engine.stream.stream import Stream, StreamConfig
-from framewire.engine.viewer.session import Terms
-from framewire.engine.viewer.viewer import Connection, Socket
+from framewire.engine.viewer.admission import Authorizer, ConnectionRequest, token_authorizer
+from framewire.engine.viewer.session import ServerInfo
+from framewire.engine.viewer.transport import Transport
+from framewire.engine.viewer.viewer import Viewer
 from framewire.errors import CloseCode
 from framewire.rtc.peer import IceServer, PeerOptions
 
-WORKERS: Final = 4
-"""Threads that encode and pack; each encoding uses one at a time."""
-GOODBYE: Final = 1.5
-"""Seconds that viewers have to take their goodbye when the engine ends."""
+ENCODER_THREAD_COUNT: Final = 4
+"""Threads that encode and pack; each encoding uses one at a time.
+
+Source: chosen by hand"""
+
+GOODBYE_TIMEOUT_S: Final = 1.5
+"""Time for all viewers to read their close code when the engine ends. Then they are cut off.
+
+Source: chosen by hand; pinned by
+`tests/engine/http/test_server.py::test_a_viewer_that_does_not_read_cannot_hold_up_the_end`"""
+
+MAX_UNADMITTED_VIEWERS: Final = 32
+"""Viewers that have connected and are not admitted yet; one more is closed with 4429.
+
+Source: chosen by hand (SECURITY.md S12); pinned by
+`tests/engine/http/test_server.py::test_the_33rd_socket_without_hello_is_closed_with_4429`"""
+
+MAX_VIEWERS: Final = 256
+"""Viewers of one engine; one more is closed with 4429.
+
+Source: chosen by hand (SECURITY.md S12); pinned by `tests/engine/http/test_server.py::test_all_sockets_are_counted`"""
 
 
 @dataclass(frozen=True)
@@ -48,24 +66,30 @@ class EngineConfig:
 
 
 class Listener(Protocol):
-    """What the engine tells its host. Called on the event loop; must return at once."""
+    """What the engine reports to its host. Called on the event loop; must return at once."""
 
-    def on_input(self, stream: int, client_id: str, event: dict[str, Any]) -> None: ...
-    def on_viewers(self, stream: int, count: int) -> None: ...
+    def on_input(self, stream: int, client_id: str, principal: str | None, event: dict[str, Any]) -> None:
+        """A viewer sent an input event. ``principal`` is who it was admitted as."""
+
+    def on_viewers(self, stream: int, count: int) -> None:
+        """So many viewers watch the stream now."""
 
 
 class Engine:
-    """All that one engine holds. Made on a running loop and used from it alone."""
+    """Streams and viewers. Made on a running loop and used from it alone.
 
-    def __init__(self, config: EngineConfig, listener: Listener) -> None:
+    ``authorize`` decides which viewers are let in; without it, those that have the token of ``config``.
+    """
+
+    def __init__(self, config: EngineConfig, listener: Listener, authorize: Authorizer | None = None) -> None:
         self.epoch = secrets.token_hex(8)
-        self.gate = Gate(config.token, frozenset(config.hosts), frozenset(config.origins), config.exposed)
+        self.authorize = authorize or token_authorizer(config.token)
         self._config = config
         self._listener = listener
         self._streams: dict[int, Stream] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._connections: set[Connection] = set()
-        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="framewire-encode")
+        self._viewers: set[Viewer] = set()
+        self._pool = ThreadPoolExecutor(ENCODER_THREAD_COUNT, thread_name_prefix="framewire-encode")
         usable = available_codecs()
         self._codecs = tuple(codec for codec in config.codecs if codec in usable)
         self._closed = False
@@ -104,59 +128,70 @@ class Engine:
         task.add_done_callback(self._tasks.discard)
 
     def _announce(self) -> None:
-        for connection in list(self._connections):
-            connection.streams_changed(self._infos)
-
-    @property
-    def _infos(self) -> tuple[wire.StreamInfo, ...]:
-        return tuple(stream.info for stream in self._streams.values())
+        infos = self.stream_infos
+        for viewer in list(self._viewers):
+            viewer.streams_changed(infos)
 
     # Viewers
 
-    def accept(self, socket: Socket) -> Connection:
-        """A viewer's socket was opened. Too many: it is closed at once with 4429."""
-        terms = Terms(
-            admits=self.gate.admits_token,
-            codecs=self._codecs,
-            server=f"framewire {__version__}",
-            epoch=self.epoch,
-            ice_servers=[_ice(server) for server in self._config.ice_servers],
-            unix=time.time() - time.monotonic(),
-        )
-        unknown = sum(not (each.greeted or each.ended) for each in self._connections)
-        crowded = unknown >= MAX_UNKNOWN or len(self._connections) >= MAX_CONNECTIONS
-        connection = Connection(socket, self, terms, self._infos)
-        self._connections.add(connection)
-        if self._closed:
-            connection.close(CloseCode.GOING_AWAY, "the server is closing")
-        elif crowded:
-            connection.close(CloseCode.LIMITS, "too many connections")
-        return connection
+    @property
+    def viewers(self) -> int:
+        """Viewers that are connected, whether admitted or not."""
+        return len(self._viewers)
 
-    async def left(self, connection: Connection) -> None:
-        """A viewer's socket is closed."""
-        await connection.wait_closed()
-        self._connections.discard(connection)
+    def accept(self, transport: Transport, request: ConnectionRequest | None = None) -> Viewer:
+        """Serve the viewer behind this transport, which is open. One too many is closed at once with 4429.
+
+        Hand its messages to `Viewer.receive`; call `leave` when the transport is closed.
+        """
+        unadmitted = sum(not (each.admitted or each.closed) for each in self._viewers)
+        full = unadmitted >= MAX_UNADMITTED_VIEWERS or len(self._viewers) >= MAX_VIEWERS
+        viewer = Viewer(transport, self, request or ConnectionRequest())
+        self._viewers.add(viewer)
+        if self._closed:
+            viewer.close(CloseCode.GOING_AWAY, "the server is closing")
+        elif full:
+            viewer.close(CloseCode.LIMITS, "too many connections")
+        return viewer
+
+    async def leave(self, viewer: Viewer) -> None:
+        """The viewer's transport is closed: wait until everything of it is."""
+        await viewer.wait_closed()
+        self._viewers.discard(viewer)
 
     async def close(self) -> None:
-        """Say goodbye to every viewer, stop every encoder. Takes no more viewers."""
+        """Send every viewer its close code, stop every encoder. Takes no more viewers."""
         self._closed = True
-        for connection in self._connections:
-            connection.close(CloseCode.GOING_AWAY, "the server is closing")
-        await self._all_left(GOODBYE)
-        for connection in self._connections:
-            connection.cut_off()
-        await self._all_left(GOODBYE)
+        for viewer in self._viewers:
+            viewer.close(CloseCode.GOING_AWAY, "the server is closing")
+        await self._wait_until_left(GOODBYE_TIMEOUT_S)
+        for viewer in self._viewers:
+            viewer.abort()
+        await self._wait_until_left(GOODBYE_TIMEOUT_S)
         await asyncio.gather(*(stream.close() for stream in self._streams.values()), *self._tasks)
         self._streams.clear()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _all_left(self, within: float) -> None:
-        leaving = [asyncio.ensure_future(self.left(connection)) for connection in self._connections]
+    async def _wait_until_left(self, timeout_s: float) -> None:
+        leaving = [asyncio.ensure_future(self.leave(viewer)) for viewer in self._viewers]
         if leaving:
-            await asyncio.wait(leaving, timeout=within)
+            await asyncio.wait(leaving, timeout=timeout_s)
 
-    # What connections ask (`connection.Host`)
+    # What viewers need (`viewer.ViewerContext`)
+
+    @property
+    def server_info(self) -> ServerInfo:
+        return ServerInfo(
+            software=f"framewire {__version__}",
+            epoch=self.epoch,
+            codecs=self._codecs,
+            ice_servers=[_ice(server) for server in self._config.ice_servers],
+            unix_offset_s=time.time() - time.monotonic(),
+        )
+
+    @property
+    def stream_infos(self) -> tuple[wire.StreamInfo, ...]:
+        return tuple(stream.info for stream in self._streams.values())
 
     @property
     def peer_options(self) -> PeerOptions:
@@ -165,10 +200,10 @@ class Engine:
     def stream(self, id_: int) -> Stream | None:
         return self._streams.get(id_)
 
-    def arrived(self, stream: int, client_id: str, event: dict[str, Any]) -> None:
-        self._listener.on_input(stream, client_id, event)
+    def input_arrived(self, stream: int, client_id: str, principal: str | None, event: dict[str, Any]) -> None:
+        self._listener.on_input(stream, client_id, principal, event)
 
-    def watched(self, stream: int) -> None:
+    def viewers_changed(self, stream: int) -> None:
         if known := self._streams.get(stream):
             self._listener.on_viewers(stream, known.viewers)
 

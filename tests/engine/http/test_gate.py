@@ -1,4 +1,4 @@
-"""Token, Host and Origin: who may come in."""
+"""Host and Origin: which requests are answered."""
 
 from __future__ import annotations
 
@@ -8,23 +8,16 @@ from hypothesis import strategies as st
 
 from framewire.engine.http.gate import Gate, host_of, is_loopback
 
-TOKEN = "A" * 22
-GATE = Gate(TOKEN, hosts=frozenset({"viewer.example"}), origins=frozenset({"https://lab.example"}))
-OPEN = Gate(TOKEN, exposed=True)
+GATE = Gate(hosts=frozenset({"viewer.example"}), origins=frozenset({"https://lab.example"}))
+OPEN = Gate(exposed=True)
 LOCAL = "127.0.0.1:8765"
-
-
-def test_only_the_very_token_is_right() -> None:
-    assert GATE.admits_token(TOKEN)
-    for wrong in ("", "A" * 21, "A" * 23, "a" * 22, "Ä" * 22, "\ud800", TOKEN + "\0"):
-        assert not GATE.admits_token(wrong)
 
 
 @pytest.mark.parametrize(
     "header", ["127.0.0.1", "127.0.0.1:1", "127.9.9.9:80", "localhost:9", "LOCALHOST", "[::1]:5", "viewer.example:80"]
 )
 def test_hosts_that_mean_this_machine_or_were_allowed(header: str) -> None:
-    assert GATE.admits_host(header)
+    assert GATE.allows_host(header)
 
 
 @pytest.mark.parametrize(
@@ -34,12 +27,12 @@ def test_hosts_that_mean_this_machine_or_were_allowed(header: str) -> None:
      "a@127.0.0.1", "127.0.0.1/evil", "127.0.0.1, evil.com", "127.0.0.1 ", "2130706433", "0x7f.1", "l\u043ecalhost"],
 )  # fmt: skip
 def test_hosts_that_a_rebinding_page_would_bring(header: str | None) -> None:
-    assert not GATE.admits_host(header)
+    assert not GATE.allows_host(header)
 
 
 def test_an_exposed_server_answers_to_any_address_but_to_no_name() -> None:
-    assert OPEN.admits_host("192.0.2.7:8765") and OPEN.admits_host("[2001:db8::1]")
-    assert not OPEN.admits_host("evil.com")
+    assert OPEN.allows_host("192.0.2.7:8765") and OPEN.allows_host("[2001:db8::1]")
+    assert not OPEN.allows_host("evil.com")
 
 
 @pytest.mark.parametrize(
@@ -48,7 +41,7 @@ def test_an_exposed_server_answers_to_any_address_but_to_no_name() -> None:
      "https://lab.example", "vscode-webview://0abc", "https://x1.vscode-cdn.net"],
 )  # fmt: skip
 def test_origins_that_may_connect(origin: str | None) -> None:
-    assert GATE.admits_origin(origin, LOCAL)
+    assert GATE.allows_origin(origin, LOCAL)
 
 
 @pytest.mark.parametrize(
@@ -60,25 +53,21 @@ def test_origins_that_may_connect(origin: str | None) -> None:
      "http://x.vscode-cdn.net", "http://localhost:x", "chrome-extension://abc", "http://[::1"],
 )  # fmt: skip
 def test_origins_of_other_peoples_pages(origin: str) -> None:
-    assert not GATE.admits_origin(origin, LOCAL)
+    assert not GATE.allows_origin(origin, LOCAL)
 
 
 def test_the_page_this_server_gave_out_may_come_back_to_it() -> None:
-    assert OPEN.admits_origin("http://192.0.2.7:8765", "192.0.2.7:8765")
-    assert not OPEN.admits_origin("http://192.0.2.7:8766", "192.0.2.7:8765")
-    assert not OPEN.admits_origin("http://192.0.2.8:8765", "192.0.2.7:8765")
+    assert OPEN.allows_origin("http://192.0.2.7:8765", "192.0.2.7:8765")
+    assert not OPEN.allows_origin("http://192.0.2.7:8766", "192.0.2.7:8765")
+    assert not OPEN.allows_origin("http://192.0.2.8:8765", "192.0.2.7:8765")
 
 
 @given(st.text(max_size=60), st.text(max_size=60) | st.none())
 def test_headers_of_any_text_get_an_answer(header: str, origin: str | None) -> None:
-    assert GATE.admits_host(header) in (True, False)
-    assert GATE.admits_origin(origin, header) in (True, False)
+    assert GATE.allows_host(header) in (True, False)
+    assert GATE.allows_origin(origin, header) in (True, False)
 
 
 def test_names_and_addresses() -> None:
     assert host_of("Example.COM:80") == "example.com"
     assert is_loopback("::1") and is_loopback("LocalHost") and not is_loopback("10.0.0.1")
-
-
-def test_the_token_is_in_no_repr() -> None:
-    assert TOKEN not in repr(GATE)

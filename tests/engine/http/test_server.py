@@ -20,24 +20,25 @@ import pytest
 
 from framewire import wire
 from framewire.engine import engine as engine_module
-from framewire.engine.engine import Engine, EngineConfig
+from framewire.engine.engine import MAX_UNADMITTED_VIEWERS, Engine, EngineConfig
 from framewire.engine.http import server as server_module
-from framewire.engine.http.gate import MAX_UNKNOWN
-from framewire.engine.http.server import PERSISTENT, PUBLIC, WebServer
+from framewire.engine.http.server import PUBLIC, RETRANSMISSION_OPTIONS, WebServer
 from framewire.engine.stream.stream import StreamConfig
-from framewire.engine.viewer import session
-from framewire.engine.viewer import viewer as connection
+from framewire.engine.viewer import session, websocket
+from framewire.engine.viewer.admission import Admitted, ConnectionRequest, Refused
+from framewire.errors import CloseCode
 from framewire.link.listen import bind
 from framewire.link.ring import LocalSlot
 from tests.viewer import PATIENCE, connected, eventually, noise
 
 TOKEN = "only-those-who-know-it-come-in"
+CONFIG = EngineConfig(TOKEN, hosts=("viewer.example",), origins=("https://lab.example",))
 
 
-class Deaf:
-    """A listener that nobody asks."""
+class NullListener:
+    """A listener that ignores everything."""
 
-    def on_input(self, stream: int, client_id: str, event: dict[str, Any]) -> None: ...
+    def on_input(self, stream: int, client_id: str, principal: str | None, event: dict[str, Any]) -> None: ...
     def on_viewers(self, stream: int, count: int) -> None: ...
 
 
@@ -65,8 +66,8 @@ class Port:
 
 @pytest.fixture
 async def port() -> AsyncIterator[Port]:
-    engine = Engine(EngineConfig(TOKEN, hosts=("viewer.example",), origins=("https://lab.example",)), Deaf())
-    server = WebServer(engine)
+    engine = Engine(CONFIG, NullListener())
+    server = WebServer(engine, CONFIG)
     sockets = bind("127.0.0.1", 0)
     await server.start(sockets)
     yield Port(engine, server, sockets[0].getsockname()[1])
@@ -120,12 +121,30 @@ async def test_the_page_is_packed_for_those_who_can_unpack_it(port: Port) -> Non
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="options of Linux")
-async def test_sockets_are_told_not_to_wait_ever_longer(port: Port) -> None:
-    another, (listening,) = WebServer(port.engine), bind("127.0.0.1", 0)
+async def test_lost_packets_are_repeated_at_short_intervals(port: Port) -> None:
+    another, (listening,) = WebServer(port.engine, CONFIG), bind("127.0.0.1", 0)
     await another.start([listening])
-    option, value = PERSISTENT[-1]
+    option, value = RETRANSMISSION_OPTIONS[-1]
     assert listening.getsockopt(socket.IPPROTO_TCP, option) == value
     await another.close()
+
+
+async def test_an_accepted_socket_holds_little_unsent(port: Port) -> None:
+    accepted: list[asyncio.BaseTransport] = []
+    original = server_module._send_at_once
+
+    def keep(transport: asyncio.BaseTransport | None) -> None:
+        original(transport)
+        assert transport
+        accepted.append(transport)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server_module, "_send_at_once", keep)
+        async with connected(port.ws, TOKEN):
+            sock = accepted[0].get_extra_info("socket")
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            unsent = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
+            assert 1 << 15 <= unsent <= 1 << 19, "below, pixels stutter; above, offers wait"
 
 
 async def test_without_the_built_client_the_page_says_what_to_do(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,27 +218,56 @@ async def test_pages_that_were_allowed_get_in_with_the_token(port: Port, origin:
 async def test_a_wrong_token_is_closed_with_4401(port: Port, token: str) -> None:
     port.stream()
     async with connected(port.ws) as viewer:
-        await viewer.say(wire.Hello(wire.VERSION, token, []))
+        await viewer.send(wire.Hello(wire.VERSION, token, []))
         assert await viewer.closed() == 4401
         assert not viewer.streams, "nothing is said to a stranger"
 
 
 async def test_a_token_in_the_address_opens_nothing(port: Port) -> None:
     async with connected(f"{port.ws}?token={TOKEN}", headers={"Authorization": f"Bearer {TOKEN}"}) as viewer:
-        await viewer.say(wire.Subscribe(1, "default", "lossless"))
+        await viewer.send(wire.Subscribe(1, "default", "lossless"))
         assert await viewer.closed() == 4400
 
 
 async def test_another_version_is_closed_with_4426(port: Port) -> None:
     async with connected(port.ws) as viewer:
-        await viewer.say(wire.Hello(wire.VERSION + 1, TOKEN, []))
+        await viewer.send(wire.Hello(wire.VERSION + 1, TOKEN, []))
         assert await viewer.closed() == 4426
 
 
 async def test_a_socket_that_says_nothing_is_closed_with_4408(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "HELLO_TIMEOUT", 0.05)
+    monkeypatch.setattr(session, "HELLO_TIMEOUT_S", 0.05)
     async with connected(port.ws) as viewer:
         assert await viewer.closed() == 4408
+
+
+async def test_an_auth_hook_gets_the_request_and_its_principal_reaches_the_listener() -> None:
+    inputs: list[tuple[str | None, str]] = []
+
+    class Inputs(NullListener):
+        def on_input(self, stream: int, client_id: str, principal: str | None, event: dict[str, Any]) -> None:
+            inputs.append((principal, event["key"]))
+
+    async def authorize(token: str, request: ConnectionRequest) -> Admitted | Refused:
+        await asyncio.sleep(0.01)
+        assert request.remote == "127.0.0.1" and request.query == {"room": "a b"} and "host" in request.headers
+        user = request.cookies.get("user")
+        return Admitted(user) if token == "any" and user else Refused(CloseCode.UNAUTHORIZED, "log in first")
+
+    engine = Engine(CONFIG, Inputs(), authorize)
+    engine.add_stream(StreamConfig(0, "default", 64, 48), LocalSlot())
+    server, sockets = WebServer(engine, CONFIG), bind("127.0.0.1", 0)
+    await server.start(sockets)
+    url = f"ws://127.0.0.1:{sockets[0].getsockname()[1]}/ws?room=a%20b"
+    async with connected(url, "any", headers={"Cookie": "user=ada"}) as viewer:
+        sub = await viewer.subscribe("default")
+        await viewer.send(wire.Input(sub, wire.RenderviewEvent("key_down", 1.0, key="x")))
+        await eventually(lambda: inputs == [("ada", "x")])
+    async with connected(url) as viewer:
+        await viewer.send(wire.Hello(wire.VERSION, "any", []))
+        assert await viewer.closed() == 4401
+    await engine.close()
+    await server.close()
 
 
 RUBBISH = ["", "{", "null", "[]", '{"type":"hello"}', '{"type":"nothing"}', '{"type":"ack","sub":1,"frame":-1}',
@@ -264,17 +312,17 @@ async def test_rubbish_from_one_viewer_is_no_matter_to_another(port: Port) -> No
 
 async def test_the_33rd_socket_without_hello_is_closed_with_4429(port: Port) -> None:
     async with aiohttp.ClientSession() as client:
-        silent = [await client.ws_connect(port.ws) for _ in range(MAX_UNKNOWN)]
+        silent = [await client.ws_connect(port.ws) for _ in range(MAX_UNADMITTED_VIEWERS)]
         async with connected(port.ws) as viewer:
             assert await viewer.closed() == 4429
         await silent.pop().close()
-        await eventually(lambda: len(port.engine._connections) < MAX_UNKNOWN)
+        await eventually(lambda: port.engine.viewers < MAX_UNADMITTED_VIEWERS)
         async with connected(port.ws, TOKEN), connected(port.ws, TOKEN):
             """Whoever has said hello takes no place from those who have not."""
 
 
 async def test_all_sockets_are_counted(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "MAX_CONNECTIONS", 2)
+    monkeypatch.setattr(engine_module, "MAX_VIEWERS", 2)
     async with connected(port.ws, TOKEN), connected(port.ws, TOKEN), connected(port.ws) as third:
         assert await third.closed() == 4429
 
@@ -332,7 +380,7 @@ async def test_closing_says_goodbye(port: Port) -> None:
 
 
 async def test_a_viewer_that_does_not_read_cannot_hold_up_the_end(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "GOODBYE", 0.2)
+    monkeypatch.setattr(engine_module, "GOODBYE_TIMEOUT_S", 0.2)
     slot = port.stream(width=2048, height=2048)
     async with connected(port.ws, TOKEN, compress=0) as viewer:
         viewer.pause()
@@ -344,11 +392,11 @@ async def test_a_viewer_that_does_not_read_cannot_hold_up_the_end(port: Port, mo
         async with asyncio.timeout(PATIENCE):
             await port.engine.close()
             await port.server.close()
-        assert not port.engine._connections
+        assert not port.engine.viewers
 
 
 async def test_a_viewer_that_does_not_take_its_goodbye_is_cut_off(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "GOODBYE", 0.2)
+    monkeypatch.setattr(websocket, "GOODBYE_TIMEOUT_S", 0.2)
     slot = port.stream(width=2048, height=2048)
     async with connected(port.ws, TOKEN) as viewer:
         viewer.pause()
@@ -357,7 +405,7 @@ async def test_a_viewer_that_does_not_take_its_goodbye_is_cut_off(port: Port, mo
         port.engine.published(0)
         await eventually(lambda: port.engine.stats()[0]["encodes"].get("lossless"))
         await viewer.ws.send_str("rubbish")
-        await eventually(lambda: not port.engine._connections)
+        await eventually(lambda: not port.engine.viewers)
         http = port.server._runner and port.server._runner.server
         assert http
         await eventually(lambda: not http.connections, "its socket is closed as well")
@@ -367,10 +415,10 @@ async def test_a_viewer_that_vanishes_is_forgotten(port: Port) -> None:
     port.stream()
     sock = socket.create_connection(("127.0.0.1", port.number))
     sock.sendall(upgrade(port))
-    await eventually(lambda: port.engine._connections)
+    await eventually(lambda: port.engine.viewers)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
-    await eventually(lambda: not port.engine._connections)
+    await eventually(lambda: not port.engine.viewers)
 
 
 async def test_a_viewer_that_left_before_it_was_let_in_is_no_error(

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from framewire.engine.http.tcp_info import delivery_rate, speed_of
+from framewire.engine.http.tcp_info import delivery_rate_bps, parse_delivery_rate
 
 
 def tcp_info(*, limited: bool = False, acked: int = 100_000, rate: int = 125_000) -> bytes:
@@ -20,26 +20,26 @@ def tcp_info(*, limited: bool = False, acked: int = 100_000, rate: int = 125_000
     return bytes(info)
 
 
-def test_how_fast_a_socket_delivers_is_said_only_where_that_was_measured() -> None:
-    assert delivery_rate(tcp_info()) == 1e6
-    assert delivery_rate(tcp_info(limited=True)) is None, "it had no more to send"
-    assert delivery_rate(tcp_info(acked=14_000)) is None, "that is what any connection begins with"
-    assert delivery_rate(tcp_info()[:104]) is None, "an old kernel"
-    assert delivery_rate(b"") is None
+def test_the_delivery_rate_is_known_only_when_it_was_measured() -> None:
+    assert parse_delivery_rate(tcp_info()) == 1e6
+    assert parse_delivery_rate(tcp_info(limited=True)) is None, "it had no more to send"
+    assert parse_delivery_rate(tcp_info(acked=14_000)) is None, "that is what any connection begins with"
+    assert parse_delivery_rate(tcp_info()[:104]) is None, "an old kernel"
+    assert parse_delivery_rate(b"") is None
 
 
-def test_what_is_no_tcp_has_no_speed() -> None:
-    assert speed_of(None) is None
+def test_a_socket_that_is_not_tcp_has_no_delivery_rate() -> None:
+    assert delivery_rate_bps(None) is None
     here, there = socket.socketpair()
     with here, there:
-        assert speed_of(here) is None
+        assert delivery_rate_bps(here) is None
     with socket.socket() as closed:
         pass
-    assert speed_of(closed) is None
+    assert delivery_rate_bps(closed) is None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the places of the fields are Linux's")
-def test_a_real_connection_that_has_more_to_send_tells_its_speed() -> None:
+def test_a_real_connection_with_more_to_send_has_a_delivery_rate() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_connection(listening.getsockname()) as ours:
         theirs, _ = listening.accept()
         with theirs:
@@ -52,5 +52,5 @@ def test_a_real_connection_that_has_more_to_send_tells_its_speed() -> None:
                     if taken > 1_000_000:
                         break
                     theirs.recv(1 << 20)
-            speed = speed_of(ours)
+            speed = delivery_rate_bps(ours)
     assert speed is None or speed > 1e6

@@ -1,4 +1,4 @@
-"""One viewer's conversation, seen from the server, step by step."""
+"""One viewer's session at the server, step by step."""
 
 from __future__ import annotations
 
@@ -11,21 +11,29 @@ from hypothesis import strategies as st
 
 from framewire import wire
 from framewire.engine.viewer import session as s
+from framewire.engine.viewer.admission import Admitted, ConnectionRequest, Refused
 from framewire.errors import CloseCode, RemoteProtocolError
 
 INFO = wire.StreamInfo(0, "default", 1280, 720, 30.0)
 OTHER = wire.StreamInfo(1, "other", 64, 64, 30.0)
-TERMS = s.Terms(admits=lambda token: token == "right", codecs=("h264", "vp8"), server="x", epoch="e", unix=1000.0)
+ICE = wire.IceServer(["stun:stun.example"])
+SERVER = s.ServerInfo(software="x", epoch="e", codecs=("h264", "vp8"), ice_servers=[ICE], unix_offset_s=1000.0)
+REQUEST = ConnectionRequest(remote="192.0.2.1")
 HELLO = wire.Hello(1, "right", ["vp8", "h264"], webcodecs=["vp8"])
 
 
 def fresh(now: float = 0.0) -> s.Session:
-    return s.Session(TERMS, (INFO, OTHER), now)
+    return s.Session(SERVER, REQUEST, (INFO, OTHER), now)
 
 
-def ready() -> s.Session:
+def admit(session: s.Session, now: float = 1.0, hello: wire.Hello = HELLO) -> list[s.Effect]:
+    session.feed(hello, now)
+    return session.feed(Admitted("ada"), now)
+
+
+def ready(hello: wire.Hello = HELLO) -> s.Session:
     session = fresh()
-    session.feed(HELLO, 1.0)
+    admit(session, hello=hello)
     return session
 
 
@@ -48,42 +56,91 @@ def live(session: s.Session, sub: int = 1, stream: str = "default") -> None:
 # Opening
 
 
-def test_hello_is_answered_with_welcome_and_the_streams() -> None:
+def test_hello_asks_for_admission_with_what_the_transport_knows() -> None:
     session = fresh()
-    welcome, streams = sent(session.feed(HELLO, 2.0))
-    assert isinstance(welcome, wire.Welcome) and welcome.time == 1_002_000.0 and welcome.epoch == "e"
+    assert session.feed(HELLO, 1.0) == [s.Admit("right", REQUEST)]
+    assert session.state is s.State.ADMITTING
+
+
+def test_an_admitted_viewer_is_sent_welcome_and_the_streams() -> None:
+    session = fresh()
+    welcome, streams = sent(admit(session, 2.0))
+    assert welcome == wire.Welcome(wire.VERSION, "x", "e", 1_002_000.0, [ICE])
     assert streams == wire.Streams([INFO, OTHER])
     assert session.state is s.State.READY and session.deadline is None
 
 
+def test_a_refused_viewer_is_closed_with_the_code_of_the_refusal() -> None:
+    session = fresh()
+    session.feed(HELLO, 1.0)
+    with pytest.raises(RemoteProtocolError) as caught:
+        session.feed(Refused(CloseCode.UNAUTHORIZED, "wrong token"), 1.0)
+    assert (caught.value.code, caught.value.reason) == (CloseCode.UNAUTHORIZED, "wrong token")
+
+
 @pytest.mark.parametrize(
-    "message, code",
+    ("message", "code"),
     [
-        (wire.Hello(1, "wrong", []), CloseCode.UNAUTHORIZED),
         (wire.Hello(2, "right", []), CloseCode.VERSION),
+        (wire.Hello(3, "wrong", []), CloseCode.VERSION),
         (wire.Subscribe(1, "default", "lossless"), CloseCode.BAD_MESSAGE),
     ],
 )
-def test_whoever_opens_wrongly_is_closed_with_the_code_that_says_why(message: Any, code: CloseCode) -> None:
+def test_a_wrong_first_message_is_closed_with_the_code_for_it(message: Any, code: CloseCode) -> None:
     with pytest.raises(RemoteProtocolError) as caught:
         fresh().feed(message, 1.0)
     assert caught.value.code == code
 
 
-def test_a_silent_socket_is_closed_after_the_deadline() -> None:
+def test_a_silent_viewer_is_closed_at_the_deadline() -> None:
     session = fresh(now=10.0)
-    assert session.deadline == 10.0 + s.HELLO_TIMEOUT
-    assert session.feed(s.Expired(), 10.0) == []
-    assert session.feed(s.Expired(), session.deadline) == [s.Close(CloseCode.HELLO_TIMEOUT, "no hello in 5 s")]
+    assert session.deadline == 15.0
+    assert session.feed(s.DeadlinePassed(), 14.9) == []
+    assert session.feed(s.DeadlinePassed(), 15.0) == [s.Close(CloseCode.HELLO_TIMEOUT, "no hello in 5 s")]
+
+
+def test_the_deadline_for_hello_holds_for_the_admission_as_well() -> None:
+    session = fresh(now=10.0)
+    session.feed(HELLO, 11.0)
+    assert session.deadline == 15.0
+    assert session.feed(s.DeadlinePassed(), 14.9) == []
+    assert session.feed(s.DeadlinePassed(), 15.0) == [s.Close(CloseCode.HELLO_TIMEOUT, "not admitted in 5 s")]
+
+
+def test_messages_before_admission_wait_for_it_in_order() -> None:
+    session = fresh()
+    session.feed(HELLO, 1.0)
+    assert session.feed(wire.Subscribe(1, "default", "lossless"), 1.1) == []
+    assert session.feed(wire.Ack(1, 7), 1.2) == []
+    effects = session.feed(Admitted(), 1.3)
+    assert kinds(effects) == ["Send", "Send", "Attach", "Acknowledge"]
+    assert session.feed(wire.Ack(1, 8), 1.4) == [s.Acknowledge(1, 8)], "and those after it do not"
+
+
+def test_the_17th_message_before_admission_is_refused() -> None:
+    session = fresh()
+    session.feed(HELLO, 1.0)
+    for sub in range(1, 17):
+        session.feed(wire.Subscribe(sub, "default", "webrtc"), 1.1)
+    with pytest.raises(RemoteProtocolError) as caught:
+        session.feed(wire.Unsubscribe(1), 1.2)
+    assert caught.value.code == CloseCode.LIMITS
+
+
+def test_an_admission_that_comes_after_the_end_does_nothing() -> None:
+    session = fresh()
+    session.feed(HELLO, 1.0)
+    session.close()
+    assert session.feed(Admitted(), 2.0) == []
 
 
 # Subscriptions over the WebSocket
 
 
-def test_lossless_is_attached_at_once_and_credits_come_back() -> None:
+def test_lossless_is_attached_at_once_and_acknowledged() -> None:
     session = ready()
     assert session.feed(wire.Subscribe(1, "other", "lossless"), 2.0) == [s.Attach(1, 1, "lossless", None)]
-    assert session.feed(wire.Ack(1, 77), 2.1) == [s.ReturnCredit(1, 77)]
+    assert session.feed(wire.Ack(1, 77), 2.1) == [s.Acknowledge(1, 77)]
     assert session.feed(wire.Unsubscribe(1), 2.2) == [s.Detach(1)]
 
 
@@ -103,11 +160,11 @@ def test_webcodecs_uses_the_decoders_of_its_own_list() -> None:
         (["h264", "vp8"], ["h264_444", "h264", "vp8"], "h264"),
     ],
 )
-def test_whole_chroma_is_for_those_who_can_and_nobody_is_turned_away(
+def test_the_first_codec_of_the_viewer_that_the_server_has_is_chosen(
     mode: wire.Mode, server: list[wire.Codec], viewer: list[wire.Codec], codec: wire.Codec
 ) -> None:
-    session = s.Session(replace(TERMS, codecs=tuple(server)), (INFO, OTHER), 0.0)
-    session.feed(wire.Hello(1, "right", viewer, webcodecs=viewer), 1.0)
+    session = s.Session(replace(SERVER, codecs=tuple(server)), REQUEST, (INFO, OTHER), 0.0)
+    admit(session, hello=wire.Hello(1, "right", viewer, webcodecs=viewer))
     effects = session.feed(wire.Subscribe(1, "default", mode), 2.0)
     wanted = s.MakeOffer(1, 1, ((1, codec, 0),)) if mode == "webrtc" else s.Attach(1, 0, mode, codec)
     assert wanted in effects
@@ -134,7 +191,7 @@ def test_messages_for_a_subscription_that_is_over_are_ignored() -> None:
         [wire.Candidate(1, "", "0")],
     ],
 )
-def test_what_no_honest_viewer_says_is_a_bad_message(messages: list[Any]) -> None:
+def test_a_message_that_no_correct_viewer_sends_is_a_bad_message(messages: list[Any]) -> None:
     session = ready()
     with pytest.raises(RemoteProtocolError) as caught:
         for message in messages:
@@ -142,36 +199,47 @@ def test_what_no_honest_viewer_says_is_a_bad_message(messages: list[Any]) -> Non
     assert caught.value.code == CloseCode.BAD_MESSAGE
 
 
-def test_a_stream_that_is_not_there() -> None:
+def test_a_subscription_to_an_unknown_stream_is_ended() -> None:
     (ended,) = sent(ready().feed(wire.Subscribe(1, "nope", "lossless"), 2.0))
     assert isinstance(ended, wire.Ended) and ended.reason == "no_such_stream" and "nope" in str(ended.detail)
 
 
-def test_subscriptions_are_counted() -> None:
+def test_the_65th_subscription_is_refused() -> None:
     session = ready()
-    for sub in range(1, s.MAX_SUBSCRIPTIONS + 1):
-        session.feed(wire.Subscribe(sub, "default", "webrtc"), 2.0)
+    for sub in range(1, 65):
+        assert not [m for m in sent(session.feed(wire.Subscribe(sub, "default", "webrtc"), 2.0))]
     (ended,) = sent(session.feed(wire.Subscribe(10_000, "other", "lossless"), 2.0))
-    assert isinstance(ended, wire.Ended) and ended.reason == "limits"
+    assert ended == wire.Ended(10_000, "limits", "at most 64 subscriptions on one socket")
+    session.feed(wire.Unsubscribe(1), 2.1)
+    assert kinds(session.feed(wire.Subscribe(10_001, "other", "lossless"), 2.2)) == ["Attach"]
 
 
-def test_input_and_reports_are_handed_on() -> None:
+def test_a_detail_is_cut_to_what_the_contract_allows() -> None:
+    (ended,) = sent(ready().feed(wire.Subscribe(1, "\x00" * 128, "lossless"), 2.0))
+    assert isinstance(ended, wire.Ended) and ended.detail == ("there is no stream " + repr("\x00" * 128))[:512]
+    session = ready()
+    live(session, 1)
+    (ended,) = sent(session.feed(s.PeerFailed(1, "x" * 600), 3.0))
+    assert ended == wire.Ended(1, "peer_failed", "x" * 512)
+
+
+def test_input_is_delivered_with_its_principal_and_reports_are_answered() -> None:
     session = ready()
     session.feed(wire.Subscribe(1, "other", "lossless"), 2.0)
     event = wire.RenderviewEvent("wheel", 1.0, dy=3.0)
-    assert session.feed(wire.Input(1, event), 2.0) == [s.Deliver(1, event)]
+    assert session.feed(wire.Input(1, event), 2.0) == [s.DeliverInput(1, "ada", event)]
     report = wire.Report(1, 5.0, True, 3, 3)
-    assert session.feed(report, 2.0) == [s.Heard(report)]
+    assert session.feed(report, 2.0) == [s.AnswerReport(report)]
 
 
 # The peer connection
 
 
-def test_parity_is_for_viewers_that_say_they_understand_it() -> None:
-    session = fresh()
-    session.feed(wire.Hello(1, "right", ["vp8"], repair=["flexfec-03"]), 0.1)
+@pytest.mark.parametrize(("repair", "parity"), [(["flexfec-03"], True), ([], False)])
+def test_parity_packets_are_for_viewers_that_understand_them(repair: list[Any], parity: bool) -> None:
+    session = ready(wire.Hello(1, "right", ["vp8"], repair=repair))
     opened, _ = session.feed(wire.Subscribe(1, "default", "webrtc"), 2.0)
-    assert opened == s.OpenPeer(1, parity=True)
+    assert opened == s.OpenPeer(1, parity)
 
 
 def test_a_webrtc_subscription_is_offered_answered_and_attached() -> None:
@@ -190,15 +258,15 @@ def test_a_webrtc_subscription_is_offered_answered_and_attached() -> None:
     assert session.deadline is None
 
 
-def test_the_viewer_may_ask_for_a_codec() -> None:
+def test_a_viewer_may_ask_for_a_codec() -> None:
     effects = ready().feed(wire.Subscribe(1, "default", "webrtc", codec="h264"), 2.0)
     assert s.MakeOffer(1, 1, ((1, "h264", 0),)) in effects
 
 
-def test_one_peer_for_all_and_one_offer_at_a_time() -> None:
+def test_all_subscriptions_share_one_peer_and_one_offer_at_a_time() -> None:
     session = ready()
     session.feed(wire.Subscribe(1, "default", "webrtc"), 2.0)
-    assert session.feed(wire.Subscribe(2, "other", "webrtc"), 2.0) == [], "the offer that is out comes first"
+    assert session.feed(wire.Subscribe(2, "other", "webrtc"), 2.0) == [], "one offer at a time"
     session.feed(s.PeerOffered(1, 1, "sdp", {1: "0"}), 2.0)
     effects = session.feed(wire.Answer(1, 1, "sdp"), 2.1)
     assert effects[-1] == s.MakeOffer(1, 2, ((1, "vp8", 0), (2, "vp8", 1)))
@@ -210,12 +278,12 @@ def test_a_subscription_that_ended_while_it_was_offered_is_not_attached() -> Non
     session = ready()
     live(session, 1)
     session.feed(wire.Subscribe(2, "other", "webrtc"), 3.0)
-    assert session.feed(wire.Unsubscribe(2), 3.0) == [], "never attached; renegotiated once the offer is answered"
+    assert session.feed(wire.Unsubscribe(2), 3.0) == [], "never attached; negotiated again once the offer is answered"
     session.feed(s.PeerOffered(1, 2, "sdp", {1: "0", 2: "1"}), 3.0)
     assert kinds(session.feed(wire.Answer(1, 2, "sdp"), 3.1)) == ["SetAnswer", "MakeOffer"]
 
 
-def test_the_last_webrtc_subscription_takes_the_peer_with_it_and_the_next_opens_another() -> None:
+def test_the_peer_closes_with_its_last_subscription_and_the_next_opens_another() -> None:
     session = ready()
     live(session, 1)
     assert session.feed(wire.Unsubscribe(1), 3.0) == [s.Detach(1), s.ClosePeer(1)]
@@ -231,37 +299,112 @@ def test_a_failed_peer_ends_its_subscriptions_and_no_others() -> None:
     effects = session.feed(s.PeerFailed(1, "gone"), 4.0)
     assert effects == [s.Detach(2), s.Send(wire.Ended(2, "peer_failed", "gone")), s.ClosePeer(1)]
     assert session.feed(s.PeerFailed(1, "again"), 4.0) == []
-    assert session.feed(wire.Ack(1, 1), 4.0) == [s.ReturnCredit(1, 1)]
+    assert session.feed(wire.Ack(1, 1), 4.0) == [s.Acknowledge(1, 1)]
 
 
-def test_an_offer_nobody_answers_fails_the_peer() -> None:
+def test_an_unanswered_offer_fails_the_peer() -> None:
     session = ready()
     session.feed(wire.Subscribe(1, "default", "webrtc"), 2.0)
-    assert session.deadline == 2.0 + s.ANSWER_TIMEOUT
-    effects = session.feed(s.Expired(), 2.0 + s.ANSWER_TIMEOUT)
-    assert kinds(effects) == ["Send", "ClosePeer"] and session.deadline is None
+    assert session.deadline == 12.0
+    assert session.feed(s.DeadlinePassed(), 11.9) == []
+    assert session.feed(s.DeadlinePassed(), 12.0) == [
+        s.Send(wire.Ended(1, "peer_failed", "no answer in 10 s")),
+        s.ClosePeer(1),
+    ]
+    assert session.deadline is None
+    assert session.feed(s.DeadlinePassed(), 99.0) == []
 
 
-def test_offers_of_a_peer_that_is_gone_go_nowhere() -> None:
+def test_an_offer_of_a_closed_peer_is_not_sent() -> None:
     session = ready()
     session.feed(wire.Subscribe(1, "default", "webrtc"), 2.0)
     session.feed(wire.Unsubscribe(1), 2.0)
     assert session.feed(s.PeerOffered(1, 1, "sdp", {1: "0"}), 2.1) == []
+    session.feed(wire.Subscribe(2, "default", "webrtc"), 2.2)
+    assert session.feed(s.PeerOffered(1, 2, "sdp", {2: "0"}), 2.3) == [], "nor by way of the next peer"
+    assert kinds(session.feed(s.PeerOffered(2, 2, "sdp", {2: "0"}), 2.3)) == ["Send"]
 
 
-def test_candidates_are_counted() -> None:
+def test_an_offer_that_is_not_the_newest_is_not_sent() -> None:
+    session = ready()
+    live(session, 1)
+    session.feed(wire.Subscribe(2, "other", "webrtc"), 3.0)
+    assert session.feed(s.PeerOffered(1, 1, "stale", {1: "0"}), 3.1) == []
+
+
+def test_an_answer_to_an_older_offer_is_ignored() -> None:
+    session = ready()
+    live(session, 1)
+    session.feed(wire.Subscribe(2, "other", "webrtc"), 3.0)
+    session.feed(s.PeerOffered(1, 2, "sdp", {1: "0", 2: "1"}), 3.0)
+    assert session.feed(wire.Answer(1, 1, "late"), 3.1) == []
+    assert session.deadline == 13.0, "the newest offer still waits for its answer"
+    assert kinds(session.feed(wire.Answer(1, 2, "sdp"), 3.2)) == ["SetAnswer", "Attach"]
+    assert session.feed(wire.Answer(1, 2, "again"), 3.3) == []
+
+
+@pytest.mark.parametrize("answer", [wire.Answer(2, 1, "sdp"), wire.Answer(1, 2, "sdp")])
+def test_an_answer_to_an_offer_that_was_never_made_is_a_bad_message(answer: wire.Answer) -> None:
     session = ready()
     session.feed(wire.Subscribe(1, "default", "webrtc"), 2.0)
     with pytest.raises(RemoteProtocolError) as caught:
-        for _ in range(s.MAX_CANDIDATES + 1):
-            session.feed(wire.Candidate(1, "c", "0"), 2.0)
+        session.feed(answer, 2.0)
+    assert caught.value.code == CloseCode.BAD_MESSAGE
+
+
+def test_an_offer_names_no_track_of_a_subscription_that_has_ended() -> None:
+    session = ready()
+    session.feed(wire.Subscribe(1, "default", "webrtc"), 2.0)
+    session.feed(wire.Subscribe(2, "other", "webrtc"), 2.0)
+    session.feed(wire.Unsubscribe(1), 2.0)
+    (offer,) = sent(session.feed(s.PeerOffered(1, 1, "sdp", {1: "0"}), 2.1))
+    assert isinstance(offer, wire.Offer) and offer.tracks == []
+
+
+def test_a_peer_that_was_closed_while_its_offer_waited_leaves_nothing_to_the_next() -> None:
+    session = ready()
+    session.feed(wire.Subscribe(1, "default", "webrtc"), 2.0)
+    session.feed(wire.Subscribe(2, "other", "webrtc"), 2.0)
+    session.feed(s.PeerFailed(1, "gone"), 2.1)
+    assert session.deadline is None
+    _, offer = session.feed(wire.Subscribe(3, "default", "webrtc"), 3.0)
+    assert offer == s.MakeOffer(2, 2, ((3, "vp8", 0),))
+    session.feed(s.PeerOffered(2, 2, "sdp", {3: "0"}), 3.1)
+    assert kinds(session.feed(wire.Answer(2, 2, "sdp"), 3.2)) == ["SetAnswer", "Attach"]
+    assert session.deadline is None, "the answered offer was not outdated"
+
+
+def candidates(session: s.Session, peer: int, count: int) -> None:
+    for _ in range(count):
+        assert kinds(session.feed(wire.Candidate(peer, "c", "0"), 2.0)) == ["AddCandidate"]
+
+
+def test_the_65th_candidate_of_a_peer_is_refused() -> None:
+    session = ready()
+    session.feed(wire.Subscribe(1, "default", "webrtc"), 2.0)
+    candidates(session, 1, 64)
+    with pytest.raises(RemoteProtocolError) as caught:
+        session.feed(wire.Candidate(1, "c", "0"), 2.0)
     assert caught.value.code == CloseCode.LIMITS
+
+
+def test_each_peer_may_have_as_many_candidates() -> None:
+    session = ready()
+    live(session, 1)
+    candidates(session, 1, 64)
+    session.feed(wire.Unsubscribe(1), 3.0)
+    session.feed(wire.Subscribe(2, "default", "webrtc"), 3.0)
+    candidates(session, 2, 64)
+    assert session.feed(wire.Candidate(1, "late", "0"), 3.0) == []
+    with pytest.raises(RemoteProtocolError) as caught:
+        session.feed(wire.Candidate(3, "c", "0"), 3.0)
+    assert caught.value.code == CloseCode.BAD_MESSAGE
 
 
 # Streams that come and go
 
 
-def test_a_stream_that_is_closed_ends_its_subscriptions_before_the_new_list() -> None:
+def test_a_closed_stream_ends_its_subscriptions_before_the_new_list_is_sent() -> None:
     session = ready()
     session.feed(wire.Subscribe(1, "default", "lossless"), 2.0)
     session.feed(wire.Subscribe(2, "other", "lossless"), 2.0)
@@ -272,13 +415,15 @@ def test_a_stream_that_is_closed_ends_its_subscriptions_before_the_new_list() ->
     assert streams == wire.Streams([OTHER])
 
 
-def test_nobody_hears_of_streams_before_hello() -> None:
+def test_streams_are_not_listed_before_admission() -> None:
     session = fresh()
     assert session.feed(s.StreamsChanged((OTHER,)), 1.0) == []
-    assert sent(session.feed(HELLO, 1.5))[1] == wire.Streams([OTHER])
+    session.feed(HELLO, 1.2)
+    assert session.feed(s.StreamsChanged((INFO,)), 1.3) == []
+    assert sent(session.feed(Admitted(), 1.5))[1] == wire.Streams([INFO])
 
 
-def test_the_end_lets_go_of_everything_once() -> None:
+def test_closing_releases_everything_once() -> None:
     session = ready()
     session.feed(wire.Subscribe(1, "other", "lossless"), 2.0)
     live(session, 2)
@@ -286,7 +431,7 @@ def test_the_end_lets_go_of_everything_once() -> None:
     assert session.close() == [] and session.feed(wire.Ack(1, 1), 9.0) == []
 
 
-# Whatever order things come in
+# Any order of events
 
 small = st.integers(1, 4)
 moves = st.one_of(
@@ -300,12 +445,12 @@ moves = st.one_of(
     st.builds(s.PeerFailed, small, st.just("x")),
     st.builds(s.PeerOffered, small, small, st.just("sdp"), st.dictionaries(small, st.just("0"), max_size=3)),
     st.builds(s.StreamsChanged, st.sampled_from([(INFO, OTHER), (INFO,), ()])),
-    st.just(s.Expired()),
+    st.just(s.DeadlinePassed()),
 )
 
 
 @given(st.lists(moves, max_size=30))
-def test_attached_and_detached_balance_and_peers_are_opened_and_closed_in_turn(inputs: list[Any]) -> None:
+def test_in_any_order_attach_and_detach_balance_and_peers_open_and_close_in_turn(inputs: list[Any]) -> None:
     session = ready()
     attached: set[int] = set()
     peers: list[int] = []

@@ -1,20 +1,25 @@
-"""One viewer's socket: what is sent in which order, what is let go of when, and what a slow or greedy one gets."""
+"""A viewer carries out its session: what is attached and released when, and what a greedy or broken viewer gets."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 import pytest
 
 from framewire import wire
-from framewire.codec.lossless import MAX_MESSAGE
-from framewire.engine.viewer import viewer as connection_module
-from framewire.engine.viewer.viewer import MAX_CONTROL, MAX_HANGING_UP
+from framewire.engine.viewer import session as session_module
+from framewire.engine.viewer import viewer as viewer_module
+from framewire.engine.viewer import websocket as websocket_module
+from framewire.engine.viewer.admission import Admission, Admitted, ConnectionRequest, Refused
+from framewire.engine.viewer.viewer import MAX_CLOSING_PEERS, Viewer
+from framewire.engine.viewer.websocket import MAX_QUEUED_MESSAGES
+from framewire.errors import CloseCode
+from framewire.frame import AccessUnit
 from framewire.rtc.peer import BitrateEstimate, KeyframeWanted, PeerEvent, PeerOffer, PeerState
-from tests.engine.hands import HELLO, Bench, FakePeer, units
+from tests.engine.fakes import HELLO, TOKEN, Bench, FakeContext, FakePeer, MemoryTransport, units
 from tests.engine.stills import Encoder
 from tests.viewer import eventually, noise
 
@@ -22,52 +27,121 @@ from tests.viewer import eventually, noise
 @pytest.fixture
 async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
     FakePeer.made = []
-    monkeypatch.setattr(connection_module, "Peer", FakePeer)
+    monkeypatch.setattr(viewer_module, "Peer", FakePeer)
     bench = Bench()
-    bench.add("one")
-    bench.add("two")
-    bench.connect()
-    bench.connection.received(HELLO)
+    bench.send(HELLO)
     yield bench
-    bench.wire.open.set()
+    bench.socket.open.set()
     for peer in FakePeer.made:
         peer.closing.set()
-    await bench.connection.wait_closed()
+    await bench.viewer.wait_closed()
     for stream in bench.streams.values():
-        assert stream.viewers == 0, "whoever has left watches nothing"
-        await stream.close()
-    bench.pool.shutdown()
+        assert stream.viewers == 0, "a viewer that has left subscribes to nothing"
+    await bench.close()
 
 
-# In and out
+# Transports
 
 
-async def test_a_picture_travels_in_chunks_that_proxies_take(bench: Bench) -> None:
-    picture = noise(640, 480)
-    bench.say(wire.Subscribe(1, "one", "lossless"))
-    bench.publish(picture)
-    await eventually(lambda: units(bench.wire.sent))
-    chunks = [each for each in bench.wire.sent if isinstance(each, bytes)]
-    assert len(chunks) == 4 and max(map(len, chunks)) == MAX_MESSAGE
-    offsets = [header.offset for header in bench.wire.headers()]
-    assert offsets == sorted(offsets) and offsets[0] == 0
+async def test_a_viewer_needs_nothing_of_its_transport_but_the_protocol() -> None:
+    context, transport = FakeContext(), MemoryTransport()
+    context.add("one")
+    viewer = context.connect(transport)
+    for message in (HELLO, wire.Subscribe(1, "one", "lossless"), wire.Input(1, wire.RenderviewEvent("show", 1.0))):
+        viewer.receive(wire.encode(message))
+    number = context.publish()
+    await eventually(lambda: len(transport.sent) == 3)
+    assert isinstance(transport.sent[0], wire.Welcome) and isinstance(transport.sent[1], wire.Streams)
+    assert isinstance(unit := transport.sent[2], AccessUnit) and unit.number == number
+    assert context.inputs == [(0, viewer.client_id, None, {"type": "show", "timestamp": 1.0})]
+    transport.lost()
+    assert viewer.closed and context.streams[0].viewers == 0
+    await context.close()
 
 
-async def test_control_goes_before_pixels(bench: Bench) -> None:
-    bench.say(wire.Subscribe(1, "one", "lossless"))
-    bench.wire.open.clear()
-    bench.publish(noise(640, 480))
-    await eventually(lambda: bench.connection._chunks)
-    bench.say(wire.Subscribe(2, "nowhere", "lossless"))
-    bench.wire.open.set()
-    await eventually(lambda: units(bench.wire.sent))
-    ended = next(index for index, each in enumerate(bench.wire.sent) if isinstance(each, str) and '"ended"' in each)
-    binary = [index for index, each in enumerate(bench.wire.sent) if isinstance(each, bytes)]
-    assert ended < binary[1], "no message waits for more than the chunk that is being sent"
+# Admission
+
+
+def hook(bench: Bench, answer: Admission | Exception | asyncio.Future[Admission]) -> Viewer:
+    """A viewer that has sent its hello, at a server whose auth hook gives this answer."""
+
+    async def later(future: asyncio.Future[Admission]) -> Admission:
+        return await future
+
+    def authorize(token: str, request: ConnectionRequest) -> Admission | Awaitable[Admission]:
+        asked.append((token, request))
+        if isinstance(answer, Exception):
+            raise answer
+        return later(answer) if isinstance(answer, asyncio.Future) else answer
+
+    asked: list[tuple[str, ConnectionRequest]] = []
+    bench.authorize = authorize
+    request = ConnectionRequest(cookies={"session": "7"})
+    viewer = bench.connect(MemoryTransport(), request)
+    viewer.receive(wire.encode(HELLO))
+    assert asked == [(TOKEN, request)]
+    return viewer
+
+
+def goodbye(viewer: Viewer) -> int | None:
+    assert isinstance(viewer.transport, MemoryTransport)
+    return viewer.transport.goodbye[0] if viewer.transport.goodbye else None
+
+
+INPUT = (wire.Subscribe(1, "two", "lossless"), wire.Input(1, wire.RenderviewEvent("key_down", 5.0, key="a")))
+
+
+async def test_input_reaches_the_publisher_with_the_viewer_and_its_principal(bench: Bench) -> None:
+    viewer = hook(bench, Admitted("ada"))
+    for message in INPUT:
+        viewer.receive(wire.encode(message))
+    event = {"type": "key_down", "timestamp": 5.0, "key": "a"}
+    assert bench.inputs == [(1, viewer.client_id, "ada", event)]
+    viewer.close(1001, "")
+
+
+async def test_a_viewer_that_the_hook_refuses_is_closed_with_its_code(bench: Bench) -> None:
+    assert goodbye(hook(bench, Refused(CloseCode.LIMITS, "one viewer each"))) == 4429
+
+
+async def test_messages_wait_for_a_hook_that_takes_its_time(bench: Bench) -> None:
+    answer: asyncio.Future[Admission] = asyncio.get_running_loop().create_future()
+    viewer = hook(bench, answer)
+    for message in INPUT:
+        viewer.receive(wire.encode(message))
+    await asyncio.sleep(0.01)
+    assert not viewer.admitted and not bench.inputs
+    answer.set_result(Admitted("ada"))
+    await eventually(lambda: viewer.admitted)
+    assert [principal for _, _, principal, _ in bench.inputs] == ["ada"]
+    viewer.close(1001, "")
+
+
+async def test_a_hook_that_never_answers_meets_the_deadline_for_hello(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_module, "HELLO_TIMEOUT_S", 0.02)
+    answer: asyncio.Future[Admission] = asyncio.get_running_loop().create_future()
+    viewer = hook(bench, answer)
+    await eventually(lambda: goodbye(viewer) == 4408)
+    await eventually(answer.cancelled, "and is cancelled")
+
+
+async def test_a_hook_that_fails_lets_nobody_in(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    answer: asyncio.Future[Admission] = asyncio.get_running_loop().create_future()
+    for viewer in (hook(bench, OSError("no database")), hook(bench, answer)):
+        if viewer.closed is False:
+            answer.set_exception(OSError("no database"))
+        await eventually(lambda v=viewer: goodbye(v) == 1001)  # type: ignore[misc]
+        assert not viewer.admitted
+    assert caplog.text.count("no database") == 2
+
+
+# Subscriptions
 
 
 @pytest.mark.parametrize("made", [True, False], ids=["made", "never made"])
-async def test_pictures_wait_for_an_offer_that_is_being_made_but_not_for_long(
+async def test_units_wait_for_an_offer_that_is_being_made_but_not_for_long(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, made: bool
 ) -> None:
     gathered, negotiate = asyncio.Event(), FakePeer.offer
@@ -77,40 +151,35 @@ async def test_pictures_wait_for_an_offer_that_is_being_made_but_not_for_long(
         return await negotiate(self, tracks)
 
     monkeypatch.setattr(FakePeer, "offer", offer)
-    monkeypatch.setattr(connection_module, "OFFER_FIRST", 60 if made else 0.01)
-    bench.say(wire.Subscribe(1, "one", "lossless"), wire.Subscribe(2, "one", "webrtc"))
+    monkeypatch.setattr(websocket_module, "MAX_UNIT_HOLD_S", 60 if made else 0.01)
+    bench.send(wire.Subscribe(1, "one", "lossless"), wire.Subscribe(2, "one", "webrtc"))
     bench.publish()
-    await eventually(lambda: bench.connection._chunks or units(bench.wire.sent))
+    await eventually(lambda: bench.transport._chunks or units(bench.socket.sent))
     if made:
         gathered.set()
-    await eventually(lambda: units(bench.wire.sent))
+    await eventually(lambda: units(bench.socket.sent))
     kinds = [
         "picture" if isinstance(each, bytes) else "offer"
-        for each in bench.wire.sent
+        for each in bench.socket.sent
         if '"offer"' in str(each) or isinstance(each, bytes)
     ]
     assert kinds[0] == ("offer" if made else "picture")
     gathered.set()
 
 
-async def test_input_reaches_the_publisher_with_the_viewers_name(bench: Bench) -> None:
-    bench.say(wire.Subscribe(1, "two", "lossless"), wire.Input(1, wire.RenderviewEvent("key_down", 5.0, key="a")))
-    assert bench.inputs == [(1, bench.connection.client_id, {"type": "key_down", "timestamp": 5.0, "key": "a"})]
-
-
-async def test_viewers_are_counted_as_they_come_and_go(bench: Bench) -> None:
-    bench.say(wire.Subscribe(1, "one", "lossless"), wire.Subscribe(2, "one", "webcodecs"), wire.Unsubscribe(1))
-    bench.connection.close(1001, "")
+async def test_viewers_are_counted_as_they_subscribe_and_leave(bench: Bench) -> None:
+    bench.send(wire.Subscribe(1, "one", "lossless"), wire.Subscribe(2, "one", "webcodecs"), wire.Unsubscribe(1))
+    bench.viewer.close(1001, "")
     assert bench.counts == [(0, 1), (0, 1), (0, 1), (0, 0)]
 
 
-async def test_a_report_is_answered_with_its_echo_and_what_is_known(bench: Bench) -> None:
-    bench.say(wire.Subscribe(1, "one", "lossless"))
+async def test_a_report_is_answered_with_stats_and_its_echo(bench: Bench) -> None:
+    bench.send(wire.Subscribe(1, "one", "lossless"))
     number = bench.publish()
-    await eventually(lambda: units(bench.wire.sent))
-    bench.say(wire.Report(1, 12.5, True, 1, 1))
-    await eventually(lambda: bench.wire.messages(wire.Stats))
-    (stats,) = bench.wire.messages(wire.Stats)
+    await eventually(lambda: units(bench.socket.sent))
+    bench.send(wire.Report(1, 12.5, True, 1, 1))
+    await eventually(lambda: bench.socket.messages(wire.Stats))
+    (stats,) = bench.socket.messages(wire.Stats)
     assert (stats.sub, stats.echo, stats.viewers) == (1, 12.5, 1)
     assert abs(stats.time / 1000 - time.time()) < 60
     assert [mark.frame for mark in stats.frames] == [number]
@@ -120,104 +189,84 @@ async def test_a_report_is_answered_with_its_echo_and_what_is_known(bench: Bench
 # The end of a subscription
 
 
-async def test_a_unit_that_was_begun_is_finished_and_none_is_begun_any_more(bench: Bench) -> None:
-    bench.say(wire.Subscribe(1, "one", "lossless"))
-    bench.wire.open.clear()
+async def test_after_unsubscribe_a_partly_sent_unit_is_finished_and_no_other_is_begun(bench: Bench) -> None:
+    bench.send(wire.Subscribe(1, "one", "lossless"))
+    bench.socket.open.clear()
     first = bench.publish(noise(640, 480, seed=1))
-    await eventually(lambda: bench.connection._chunks)
+    await eventually(lambda: bench.transport._chunks)
     bench.publish(noise(640, 480, seed=2))
-    await eventually(lambda: len({message[8:12] for *_, message in bench.connection._chunks}) == 2)
+    await eventually(lambda: len({message[8:12] for *_, message in bench.transport._chunks}) == 2)
     # The viewer hangs with the first chunk of the first unit half sent; the second unit is all here.
-    bench.say(wire.Unsubscribe(1), wire.Subscribe(2, "one", "lossless"))
-    assert {message[8:12] for sub, _, message in bench.connection._chunks if sub == 1} == {first.to_bytes(4, "little")}
+    bench.send(wire.Unsubscribe(1), wire.Subscribe(2, "one", "lossless"))
+    assert {message[8:12] for sub, _, message in bench.transport._chunks if sub == 1} == {first.to_bytes(4, "little")}
     newest = bench.publish(noise(640, 480, seed=3))
-    await eventually(lambda: any(sub == 2 for sub, *_ in bench.connection._chunks))
-    bench.wire.open.set()
-    await eventually(lambda: [unit.number for unit in units(bench.wire.sent)][-1:] == [newest])
-    numbers = [unit.number for unit in units(bench.wire.sent)]
+    await eventually(lambda: any(sub == 2 for sub, *_ in bench.transport._chunks))
+    bench.socket.open.set()
+    await eventually(lambda: [unit.number for unit in units(bench.socket.sent)][-1:] == [newest])
+    numbers = [unit.number for unit in units(bench.socket.sent)]
     assert numbers[0] == first and numbers == sorted(set(numbers))
-    assert {header.number for header in bench.wire.headers()} == set(numbers), "no unit was left half sent"
+    assert {header.number for header in bench.socket.headers()} == set(numbers), "no unit was left half sent"
 
 
-async def test_a_unit_that_was_not_begun_is_not_sent_after_the_end(bench: Bench) -> None:
-    bench.say(wire.Subscribe(1, "two", "lossless"), wire.Subscribe(2, "one", "lossless"))
-    bench.wire.open.clear()
-    bench.publish(noise(640, 480), stream=1)
-    await eventually(lambda: bench.connection._chunks)
-    bench.publish()
-    await eventually(lambda: any(sub == 2 for sub, *_ in bench.connection._chunks))
-    bench.say(wire.Unsubscribe(2))
-    bench.wire.open.set()
-    await eventually(lambda: units(bench.wire.sent))
-    assert {header.stream for header in bench.wire.headers()} == {1}
+# The end of a viewer
 
 
-# The end of a socket
-
-
-async def test_a_closed_connection_says_its_code_last_and_hears_nothing_more(bench: Bench) -> None:
-    bench.say(wire.Subscribe(1, "one", "lossless"), wire.Subscribe(2, "nowhere", "lossless"))
-    bench.connection.received("rubbish")
-    bench.say(wire.Subscribe(3, "two", "lossless"))
-    bench.connection.streams_changed(())
-    await bench.connection.wait_closed()
-    assert bench.wire.goodbye and bench.wire.goodbye[0] == 4400
-    assert len(bench.wire.messages(wire.Ended)) == 1, "what was said before is still said"
+async def test_a_closed_viewer_is_sent_its_code_last_and_is_not_listened_to(bench: Bench) -> None:
+    bench.send(wire.Subscribe(1, "one", "lossless"), wire.Subscribe(2, "nowhere", "lossless"))
+    bench.viewer.receive("rubbish")
+    bench.send(wire.Subscribe(3, "two", "lossless"))
+    bench.viewer.streams_changed(())
+    await bench.viewer.wait_closed()
+    assert bench.socket.goodbye and bench.socket.goodbye[0] == 4400
+    assert len(bench.socket.messages(wire.Ended)) == 1, "messages that were queued before are still sent"
     assert bench.counts == [(0, 1), (0, 0)]
 
 
-async def test_a_viewer_that_is_gone_is_let_go_of(bench: Bench) -> None:
-    bench.say(wire.Subscribe(1, "one", "lossless"))
-    bench.wire.gone = True
+async def test_a_lost_viewer_is_released(bench: Bench) -> None:
+    bench.send(wire.Subscribe(1, "one", "lossless"))
+    bench.socket.gone = True
     bench.publish()
-    await eventually(lambda: bench.connection.ended)
+    await eventually(lambda: bench.viewer.closed)
     assert bench.streams[0].viewers == 0
 
 
-async def test_whoever_reads_nothing_is_closed_when_its_queue_is_full(bench: Bench) -> None:
-    await eventually(lambda: len(bench.wire.sent) == 2)
-    bench.wire.open.clear()
-    bench.say(wire.Subscribe(1, "one", "lossless"))
-    for time_ms in range(MAX_CONTROL + 5):
-        bench.say(wire.Report(1, float(time_ms), True, 0, 0))
-    assert bench.connection.ended and len(bench.connection._control) <= MAX_CONTROL
-    bench.wire.open.set()
-    await eventually(lambda: bench.wire.goodbye)
-    assert bench.wire.goodbye and bench.wire.goodbye[0] == 4429
+async def test_a_viewer_that_reads_nothing_is_closed_when_its_queue_is_full(bench: Bench) -> None:
+    await eventually(lambda: len(bench.socket.sent) == 2)
+    bench.socket.open.clear()
+    bench.send(wire.Subscribe(1, "one", "lossless"))
+    for time_ms in range(MAX_QUEUED_MESSAGES + 5):
+        bench.send(wire.Report(1, float(time_ms), True, 0, 0))
+    assert bench.viewer.closed and len(bench.transport._messages) <= MAX_QUEUED_MESSAGES
+    bench.socket.open.set()
+    await eventually(lambda: bench.socket.goodbye)
+    assert bench.socket.goodbye and bench.socket.goodbye[0] == 4429
 
 
-async def test_a_queue_that_fills_in_the_midst_of_effects_leaves_nothing_attached(bench: Bench) -> None:
-    bench.say(wire.Subscribe(1, "one", "lossless"), wire.Subscribe(2, "two", "lossless"))
-    bench.wire.open.clear()
-    bench.connection._control.extend(["x"] * MAX_CONTROL)
+async def test_a_queue_that_fills_between_effects_leaves_nothing_attached(bench: Bench) -> None:
+    bench.send(wire.Subscribe(1, "one", "lossless"), wire.Subscribe(2, "two", "lossless"))
+    bench.socket.open.clear()
+    bench.transport._messages.extend(["x"] * MAX_QUEUED_MESSAGES)
     streams = dict(bench.streams)
-    bench.connection.streams_changed(())
-    assert bench.connection.ended
+    bench.viewer.streams_changed(())
+    assert bench.viewer.closed
     assert [stream.viewers for stream in streams.values()] == [0, 0]
 
 
-async def test_the_goodbye_has_a_deadline(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_module, "GOODBYE", 0.01)
-    bench.wire.open.clear()
-    await bench.connection.wait_closed()
-    assert bench.wire.gone and bench.wire.goodbye is None
-
-
-async def test_a_bug_ends_the_connection_it_is_met_in(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_bug_ends_the_viewer_that_it_happens_in(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench.streams[0], "attach", lambda *_, **__: 1 / 0)
-    bench.say(wire.Subscribe(1, "one", "lossless"))
-    assert bench.connection.ended, "and nothing was raised to whoever fed it"
+    bench.send(wire.Subscribe(1, "one", "lossless"))
+    assert bench.viewer.closed, "and nothing was raised to the caller"
 
 
 # Peers
 
 
 async def negotiated(bench: Bench, sub: int = 1) -> FakePeer:
-    offers = len(bench.wire.messages(wire.Offer))
-    bench.say(wire.Subscribe(sub, "one", "webrtc"))
-    await eventually(lambda: len(bench.wire.messages(wire.Offer)) > offers)
-    offer = bench.wire.messages(wire.Offer)[-1]
-    bench.say(wire.Answer(offer.peer, offer.offer, "an answer"))
+    offers = len(bench.socket.messages(wire.Offer))
+    bench.send(wire.Subscribe(sub, "one", "webrtc"))
+    await eventually(lambda: len(bench.socket.messages(wire.Offer)) > offers)
+    offer = bench.socket.messages(wire.Offer)[-1]
+    bench.send(wire.Answer(offer.peer, offer.offer, "an answer"))
     peer = FakePeer.made[-1]
     await eventually(lambda: peer.answers)
     return peer
@@ -240,7 +289,7 @@ async def test_nothing_is_encoded_before_the_peer_is_connected(bench: Bench, enc
     assert encoder.asked[0] == (number, True)
 
 
-async def test_the_viewers_feedback_reaches_the_encoder(bench: Bench, encoder: Encoder) -> None:
+async def test_feedback_of_the_peer_reaches_the_encoder(bench: Bench, encoder: Encoder) -> None:
     peer = await negotiated(bench)
     peer.on_event(PeerState("connected"))
     bench.publish()
@@ -252,60 +301,60 @@ async def test_the_viewers_feedback_reaches_the_encoder(bench: Bench, encoder: E
     assert encoder.asked[1][1] and encoder.rates
 
 
-async def test_a_peer_that_fails_ends_its_subscriptions_and_is_hung_up(bench: Bench, encoder: Encoder) -> None:
+async def test_a_peer_that_fails_ends_its_subscriptions_and_is_closed(bench: Bench, encoder: Encoder) -> None:
     peer = await negotiated(bench)
     peer.on_event(PeerState("connected"))
     peer.on_event(PeerState("failed"))
-    await eventually(lambda: bench.wire.messages(wire.Ended))
-    assert bench.wire.messages(wire.Ended)[0].reason == "peer_failed"
+    await eventually(lambda: bench.socket.messages(wire.Ended))
+    assert bench.socket.messages(wire.Ended)[0].reason == "peer_failed"
     await eventually(lambda: peer.closed)
-    assert not bench.connection.ended
+    assert not bench.viewer.closed
     peer.on_event(PeerState("connected"))
-    assert bench.streams[0].viewers == 0, "an old peer's words are nothing to the next one"
+    assert bench.streams[0].viewers == 0, "events of a closed peer are ignored"
 
 
-async def test_an_answer_that_cannot_be_used_is_a_failed_peer(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    bench.say(wire.Subscribe(1, "one", "webrtc"))
-    await eventually(lambda: bench.wire.messages(wire.Offer))
-    bench.say(wire.Answer(1, 1, "bad"))
-    await eventually(lambda: bench.wire.messages(wire.Ended))
-    assert bench.wire.messages(wire.Ended)[0].reason == "peer_failed"
+async def test_an_answer_that_cannot_be_used_fails_the_peer(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    bench.send(wire.Subscribe(1, "one", "webrtc"))
+    await eventually(lambda: bench.socket.messages(wire.Offer))
+    bench.send(wire.Answer(1, 1, "bad"))
+    await eventually(lambda: bench.socket.messages(wire.Ended))
+    assert bench.socket.messages(wire.Ended)[0].reason == "peer_failed"
     assert "negotiation failed" in caplog.text
     await eventually(lambda: FakePeer.made[0].closed)
 
 
 async def test_unsubscribing_before_the_peer_connects_leaves_nothing_waiting(bench: Bench, encoder: Encoder) -> None:
     peer = await negotiated(bench)
-    bench.say(wire.Unsubscribe(1))
+    bench.send(wire.Unsubscribe(1))
     peer.on_event(PeerState("connected"))
     bench.publish()
     await eventually(lambda: peer.closed)
     assert not encoder.asked and bench.streams[0].viewers == 0
 
 
-async def test_an_estimate_of_the_peer_is_shared_among_what_goes_through_the_peer(
+async def test_an_estimate_of_the_peer_is_shared_among_the_streams_that_it_carries(
     bench: Bench, encoder: Encoder
 ) -> None:
     peer = await negotiated(bench)
-    bench.say(wire.Subscribe(2, "two", "webcodecs"))
+    bench.send(wire.Subscribe(2, "two", "webcodecs"))
     peer.on_event(PeerState("connected"))
     bench.publish()
     bench.publish(stream=1)
-    await eventually(lambda: peer.sent and units(bench.wire.sent))
+    await eventually(lambda: peer.sent and units(bench.socket.sent))
     assert peer.wanted == 20_000_000
     peer.on_event(BitrateEstimate(1))
     assert target(bench, 1) < 1_000_000
-    assert target(bench, 2) == 20_000_000, "what goes through the socket is not slowed down"
+    assert target(bench, 2) == 20_000_000, "a stream over the WebSocket is not slowed down"
 
 
 def target(bench: Bench, sub: int) -> int:
-    key = bench.connection._key(sub)
-    encoding = bench.streams[bench.connection._subs[sub].stream].encoding(key)
+    key = bench.viewer._key(sub)
+    encoding = bench.streams[bench.viewer._subs[sub].stream].encoding(key)
     assert encoding is not None
     return encoding.report(key, time.monotonic()).target_bps
 
 
-async def test_a_subscription_begins_with_what_is_known_of_the_way(bench: Bench, encoder: Encoder) -> None:
+async def test_a_subscription_starts_with_the_estimate_of_its_peer(bench: Bench, encoder: Encoder) -> None:
     peer = await negotiated(bench)
     peer.on_event(BitrateEstimate(2_000_000, measured=True))
     peer.on_event(PeerState("connected"))
@@ -318,32 +367,32 @@ async def test_a_subscription_begins_with_what_is_known_of_the_way(bench: Bench,
 async def test_peers_are_not_opened_faster_than_they_close(bench: Bench) -> None:
     real, FakePeer.made = FakePeer.made, []
     for sub in range(1, 100):
-        bench.say(wire.Subscribe(sub, "one", "webrtc"))
+        bench.send(wire.Subscribe(sub, "one", "webrtc"))
         if FakePeer.made:
             FakePeer.made[-1].closing.clear()
-        bench.say(wire.Unsubscribe(sub))
-    assert len(FakePeer.made) <= MAX_HANGING_UP + 1
+        bench.send(wire.Unsubscribe(sub))
+    assert len(FakePeer.made) <= MAX_CLOSING_PEERS + 1
     for peer in FakePeer.made:
         peer.closing.set()
-    await bench.connection.wait_closed()
-    assert bench.wire.goodbye and bench.wire.goodbye[0] == 4429
+    await bench.viewer.wait_closed()
+    assert bench.socket.goodbye and bench.socket.goodbye[0] == 4429
     assert all(peer.closed for peer in FakePeer.made)
     FakePeer.made = real
 
 
-# Greed
+# Limits
 
 
 async def test_a_flood_of_subscriptions_leaves_nothing_behind(bench: Bench) -> None:
     async def drain() -> None:
-        await eventually(lambda: not bench.connection._control)
+        await eventually(lambda: not bench.transport._messages)
 
     tasks = len(asyncio.all_tasks())
     for round_ in range(30):
         for sub in range(round_ * 100 + 1, round_ * 100 + 100, 2):
-            bench.say(wire.Subscribe(sub, "one", "lossless"), wire.Unsubscribe(sub))
-            bench.say(wire.Subscribe(sub + 1, "nowhere", "lossless"))
+            bench.send(wire.Subscribe(sub, "one", "lossless"), wire.Unsubscribe(sub))
+            bench.send(wire.Subscribe(sub + 1, "nowhere", "lossless"))
         await drain()
-    assert not bench.connection.ended and not bench.connection._subs and not bench.connection._chunks
+    assert not bench.viewer.closed and not bench.viewer._subs and not bench.transport._chunks
     await eventually(lambda: len(asyncio.all_tasks()) <= tasks)
     assert bench.streams[0].viewers == 0 and not bench.streams[0]._lane_of

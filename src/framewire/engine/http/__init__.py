@@ -1,1 +1,1 @@
-"""The one port: page, WebSocket, and who may come in. The only room that knows aiohttp."""
+"""One port: the page, the WebSocket, and which requests are answered. The only room that knows aiohttp."""

@@ -1,21 +1,16 @@
-"""Who may come in: token, Host, Origin, and how many. Pure; must not know requests or sockets.
+"""Which requests may be answered: the Host and Origin rules of a web server. Pure; must not know requests or sockets.
 
-Three walls, each enough against its own attacker: the token against everybody, the Host check against
-DNS rebinding, the Origin check against other web pages in the user's browser.
+The Host check is against DNS rebinding, the Origin check against other web pages in the user's browser. The token,
+which every transport asks for, is checked by `framewire.engine.viewer.admission`.
 """
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-MAX_UNKNOWN: Final = 32
-"""Sockets that have not said `hello` yet, at most."""
-MAX_CONNECTIONS: Final = 256
-"""Sockets in all, at most."""
 MIN_TOKEN: Final = 22
 """Characters of the shortest token taken: 128 bits in base64."""
 
@@ -24,26 +19,21 @@ _LOCAL_NAMES: Final = frozenset({"localhost"})
 
 @dataclass(frozen=True)
 class Gate:
-    """The rules of one engine.
+    """The rules of one server.
 
-    ``hosts`` are further names this server answers to (a reverse proxy's, say); ``origins`` are further
-    exact origins whose pages may connect. ``exposed`` says that the server listens beyond loopback.
+    ``hosts`` are further names that it answers to (a reverse proxy's, for example). ``origins`` are further
+    origins whose pages may connect, compared exactly. ``exposed``: whether it listens beyond loopback.
     """
 
-    token: str = field(repr=False)
     hosts: frozenset[str] = frozenset()
     origins: frozenset[str] = frozenset()
     exposed: bool = False
 
-    def admits_token(self, token: str) -> bool:
-        """Compare in constant time, in bytes: `compare_digest` refuses non-ASCII text."""
-        return hmac.compare_digest(token.encode("utf-8", "replace"), self.token.encode())
-
-    def admits_host(self, header: str | None) -> bool:
+    def allows_host(self, header: str | None) -> bool:
         """Whether a request with this ``Host`` header may be answered.
 
-        DNS rebinding needs a *name* the attacker owns, so when the server is exposed any IP address is
-        taken; otherwise only loopback's names and addresses, and the names in ``hosts``.
+        DNS rebinding needs a name that the attacker owns. So an exposed server answers to any IP address; any other
+        one answers to loopback names and addresses only. Both answer to ``hosts``.
         """
         host = host_of(header)
         if host is None:
@@ -56,8 +46,9 @@ class Gate:
             return False
         return _is_loopback(address) or self.exposed
 
-    def admits_origin(self, origin: str | None, host_header: str | None) -> bool:
-        """Whether a page of this ``Origin`` may open a socket. No Origin is no browser: the token decides."""
+    def allows_origin(self, origin: str | None, host_header: str | None) -> bool:
+        """Whether a page of this ``Origin`` may open a WebSocket. Browsers always send one; programs without it are
+        judged by the token alone."""
         if origin is None:
             return True
         if origin in self.origins:
@@ -75,12 +66,12 @@ class Gate:
             return False
         if parts.scheme == "https" and port is None and name.endswith(".vscode-cdn.net"):
             return True
-        # Same origin is judged by Host alone: behind TLS the server cannot know the scheme it is seen under.
+        # Same origin means the same Host: behind a TLS proxy the server does not know the scheme that the page has.
         return is_loopback(name) or parts.netloc.lower() == (host_header or "").lower()
 
 
 def host_of(header: str | None) -> str | None:
-    """The host in a ``Host`` header, lower case, without port and brackets; None where it is malformed."""
+    """The host in a ``Host`` header, lower case, without port and brackets; None for a malformed header."""
     if not header or any(c in header for c in "/@\\?# \t,") or not header.isascii():
         return None
     try:
@@ -102,5 +93,5 @@ def is_loopback(host: str) -> bool:
 
 
 def _is_loopback(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    # An IPv4 address in IPv6's clothes counts as loopback from Python 3.13 on; no browser asks for this machine so.
+    # Python 3.13 calls IPv4-mapped IPv6 addresses loopback, older ones do not. No browser uses them for this machine.
     return address.is_loopback and getattr(address, "ipv4_mapped", None) is None

@@ -1,5 +1,7 @@
-"""One port: the page, the WebSocket, health. The only file that knows aiohttp; must not know the contract's
-messages: it lets a socket in or not, and carries text and bytes between it and its `Connection`."""
+"""One port: the page, the WebSocket, the health check. The only file of the engine that knows aiohttp.
+
+Must not know the contract's messages: it refuses requests or accepts them, and connects each WebSocket to a viewer.
+"""
 
 from __future__ import annotations
 
@@ -16,44 +18,80 @@ from typing import Final
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from framewire.engine.engine import Engine
-from framewire.engine.http.tcp_info import speed_of
+from framewire.engine.engine import Engine, EngineConfig
+from framewire.engine.http.gate import Gate
+from framewire.engine.http.tcp_info import delivery_rate_bps
+from framewire.engine.viewer.admission import ConnectionRequest
+from framewire.engine.viewer.websocket import WebSocketTransport
 from framewire.errors import CloseCode
 from framewire.wire import MAX_TEXT
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT: Final = 20.0
-"""Seconds between pings; a viewer that answers none for half of it more is gone."""
-UNSENT: Final = 128 * 1024
-"""Bytes that the kernel may hold unsent (``TCP_NOTSENT_LOWAT``): what lies there is old when it arrives, and an
-offer waits behind it."""
-PERSISTENT: Final = (
-    # The first two are known to Linux from 6.15 on, and ignored before. TCP_RTO_MIN_US, TCP_RTO_MAX_MS,
-    (45, 80_000),
-    (44, 1000),
-    # TCP_THIN_LINEAR_TIMEOUTS.
-    (16, 1),
+PING_INTERVAL_S: Final = 20.0
+"""Time between WebSocket pings. A viewer that answers none within half of it is gone.
+
+Source: aiohttp's ``heartbeat``; below the 60 s after which reverse proxies close an idle connection"""
+
+MAX_UNSENT_BYTES: Final = 128 * 1024
+"""Bytes that the kernel may hold unsent (``TCP_NOTSENT_LOWAT``). They are old when they arrive, and an offer waits
+behind them.
+
+Source: chosen by hand; pinned by
+`tests/engine/http/test_server.py::test_an_accepted_socket_holds_little_unsent`"""
+
+TCP_RTO_MIN_US_OPTION: Final = 45
+"""Source: linux/tcp.h, ``TCP_RTO_MIN_US`` (Linux 6.15 and later; older ones ignore it)"""
+
+TCP_RTO_MIN_US: Final = 80_000
+"""Shortest time until TCP sends a lost packet again.
+
+Source: benchmark `lossy-150ms-10%-bursts`"""
+
+TCP_RTO_MAX_MS_OPTION: Final = 44
+"""Source: linux/tcp.h, ``TCP_RTO_MAX_MS`` (Linux 6.15 and later; older ones ignore it)"""
+
+TCP_RTO_MAX_MS: Final = 1000
+"""Longest time until TCP sends a lost packet again. By default it doubles up to two minutes: when packets are lost in
+bursts, half a page or an offer can hang for fifteen seconds.
+
+Source: benchmark `lossy-150ms-10%-bursts`"""
+
+TCP_THIN_LINEAR_TIMEOUTS_OPTION: Final = 16
+"""Repeat at constant intervals when few packets are unacknowledged.
+
+Source: linux/tcp.h, ``TCP_THIN_LINEAR_TIMEOUTS``; pinned by
+`tests/engine/http/test_server.py::test_lost_packets_are_repeated_at_short_intervals`"""
+
+RETRANSMISSION_OPTIONS: Final = (
+    (TCP_RTO_MIN_US_OPTION, TCP_RTO_MIN_US),
+    (TCP_RTO_MAX_MS_OPTION, TCP_RTO_MAX_MS),
+    (TCP_THIN_LINEAR_TIMEOUTS_OPTION, 1),
 )
-"""TCP waits longer and longer before it sends again what was lost: where packets are lost in bursts, half a page or an
-offer can hang for a quarter of a minute. Options and values that keep it to a second at most; sockets that are accepted
-have them from the one that listens."""
-BACKLOG: Final = 128
-GOODBYE: Final = 2.0
-"""Seconds a viewer has to answer a close."""
+# Accepted sockets inherit these from the listening one.
+
+LISTEN_BACKLOG_CONNECTIONS: Final = 128
+"""Connections that wait in the kernel until they are accepted: viewers that reconnect while the engine restarts.
+
+Source: asyncio's default is 100, aiohttp's 128"""
+
+CLOSE_TIMEOUT_S: Final = 2.0
+"""Time for a viewer to answer a close frame.
+
+Source: chosen by hand"""
 
 PAGES: Final = {
     "/": ("page.html", "text/html"),
     "/page.js": ("page.js", "text/javascript"),
 }
-"""What anybody may read who reaches the port: code and nothing of the user's."""
+"""Files that every client of the port may read: code, and nothing of the user's."""
 
 PUBLIC: Final = frozenset({*PAGES, "/health", "/ws"})
-"""Routes answered without a token. `/ws` asks for it in its first message; everything else is refused."""
+"""Routes that need no token. `/ws` asks for it in its first message. All other paths are refused."""
 
 HEADERS: Final = {
     "Content-Security-Policy": (
-        # WebAssembly: the page's own decoder. It comes with the script and is no more than that may do.
+        # WebAssembly is for the page's zstd decoder, which is part of the script.
         "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; "
         "style-src 'self' 'unsafe-inline'; connect-src 'self'; "
         "worker-src 'self' blob:; img-src 'self' data: blob:; media-src 'self' blob: mediastream:; "
@@ -70,10 +108,11 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class WebServer:
-    """The port of one engine."""
+    """The web server of one engine."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, config: EngineConfig) -> None:
         self._engine = engine
+        self._gate = Gate(frozenset(config.hosts), frozenset(config.origins), config.exposed)
         self.app = web.Application(middlewares=[self._guard], client_max_size=1024)
         for path in PAGES:
             self.app.router.add_get(path, self._page)
@@ -82,27 +121,27 @@ class WebServer:
         self._runner: web.AppRunner | None = None
 
     async def start(self, sockets: Iterable[socket.socket]) -> None:
-        """Serve on sockets that listen already."""
-        # No access log: nothing of a request may reach a log, and it costs time.
+        """Serve on these listening sockets."""
+        # No access log: a request may hold secrets, and a log costs time.
         self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
         await self._runner.setup()
         for sock in sockets:
-            _persist(sock)
-            await web.SockSite(self._runner, sock, backlog=BACKLOG).start()
+            _repeat_sooner(sock)
+            await web.SockSite(self._runner, sock, backlog=LISTEN_BACKLOG_CONNECTIONS).start()
 
     async def close(self) -> None:
-        """Stop listening; sockets still open are closed."""
+        """Stop listening, and close the connections that are open."""
         if self._runner:
             await self._runner.cleanup()
             self._runner = None
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Deny by default, on every route and for every method."""
-        if not self._engine.gate.admits_host(request.headers.get("Host")):
-            return web.Response(status=403, text="This server does not answer to that host name (allow_hosts=).\n")
+        """Refuse everything that is not explicitly allowed, for every method."""
+        if not self._gate.allows_host(request.headers.get("Host")):
+            return web.Response(status=403, text="This server does not answer to this host name (allow_hosts=).\n")
         if request.path not in PUBLIC:
-            return web.Response(status=403, text="Nothing here.\n")
+            return web.Response(status=403, text="There is nothing here.\n")
         try:
             response = await handler(request)
         except web.HTTPException as refusal:
@@ -122,49 +161,56 @@ class WebServer:
             )
         if "gzip" not in request.headers.get("Accept-Encoding", ""):
             return web.Response(body=body, content_type=kind, charset="utf-8")
-        packed = web.Response(body=_packed(body), content_type=kind, charset="utf-8")
-        packed.headers["Content-Encoding"] = "gzip"
-        return packed
+        compressed = web.Response(body=_compressed(body), content_type=kind, charset="utf-8")
+        compressed.headers["Content-Encoding"] = "gzip"
+        return compressed
 
     async def _health(self, request: web.Request) -> web.StreamResponse:
         return web.Response(text="ok\n")
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("Upgrade", "").lower() != "websocket":
-            return web.Response(status=426, text="This is a WebSocket.\n", headers={"Upgrade": "websocket"})
+            return web.Response(
+                status=426, text="Only WebSocket connections are served here.\n", headers={"Upgrade": "websocket"}
+            )
         # Frames are compressed already: permessage-deflate costs 21 ms for 400 KB, and opens zip bombs.
         ws = web.WebSocketResponse(
-            compress=False, max_msg_size=MAX_TEXT, heartbeat=HEARTBEAT, writer_limit=UNSENT, timeout=GOODBYE
+            compress=False,
+            max_msg_size=MAX_TEXT,
+            heartbeat=PING_INTERVAL_S,
+            writer_limit=MAX_UNSENT_BYTES,
+            timeout=CLOSE_TIMEOUT_S,
         )
         try:
             await ws.prepare(request)
         except ConnectionError:
-            # It had waited in the backlog of an engine that was being started, and gave up before it was let in.
+            # It waited in the backlog while the engine started, and went away before it was accepted.
             return web.Response()
-        if not self._engine.gate.admits_origin(request.headers.get("Origin"), request.headers.get("Host")):
-            # Accepted and closed: of a refused upgrade a page learns nothing but 1006.
+        if not self._gate.allows_origin(request.headers.get("Origin"), request.headers.get("Host")):
+            # Accepted and then closed: a page learns only 1006 of a refused upgrade, and cannot say what is wrong.
             await ws.close(code=CloseCode.FORBIDDEN, message=b"origin not allowed (allow_origins=)")
             return ws
-        _hurry(request.transport)
-        await self._converse(ws, request.transport)
+        _send_at_once(request.transport)
+        await self._serve_viewer(ws, request)
         return ws
 
-    async def _converse(self, ws: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
-        connection = self._engine.accept(_AiohttpSocket(ws, transport))
+    async def _serve_viewer(self, ws: web.WebSocketResponse, request: web.Request) -> None:
+        transport = WebSocketTransport(_AiohttpSocket(ws, request.transport))
+        viewer = self._engine.accept(transport, _connection_request(request))
         try:
             async for message in ws:
                 if message.type is WSMsgType.TEXT:
-                    connection.received(message.data)
+                    viewer.receive(message.data)
                 elif message.type is WSMsgType.BINARY:
-                    connection.close(CloseCode.BAD_MESSAGE, "viewers send text only")
-                if connection.ended:
+                    viewer.close(CloseCode.BAD_MESSAGE, "viewers send text only")
+                if viewer.closed:
                     break
         finally:
-            await asyncio.shield(self._engine.left(connection))
+            await asyncio.shield(self._engine.leave(viewer))
 
 
 class _AiohttpSocket:
-    """`connection.Socket` over aiohttp."""
+    """`websocket.Socket` over aiohttp."""
 
     def __init__(self, ws: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
         self._ws = ws
@@ -185,29 +231,40 @@ class _AiohttpSocket:
         if self._transport:
             self._transport.abort()
 
-    def speed(self) -> float | None:
-        return speed_of(self._transport.get_extra_info("socket") if self._transport else None)
+    def delivery_rate_bps(self) -> float | None:
+        return delivery_rate_bps(self._transport.get_extra_info("socket") if self._transport else None)
+
+
+def _connection_request(request: web.Request) -> ConnectionRequest:
+    return ConnectionRequest(
+        headers={name.lower(): value for name, value in request.headers.items()},
+        cookies=dict(request.cookies),
+        query=dict(request.query),
+        remote=request.remote,
+    )
 
 
 @lru_cache(maxsize=8)
-def _packed(body: bytes) -> bytes:
-    """A third of it: on a way that loses much, the script alone takes a second."""
+def _compressed(body: bytes) -> bytes:
+    """A third of the size. On a lossy link, the script alone takes a second."""
     return gzip.compress(body, mtime=0)
 
 
-def _persist(sock: socket.socket) -> None:
+def _repeat_sooner(sock: socket.socket) -> None:
+    """Bound the time until TCP sends lost packets again."""
     if sock.family not in (socket.AF_INET, socket.AF_INET6) or not sys.platform.startswith("linux"):
         return
-    for option, value in PERSISTENT:
+    for option, value in RETRANSMISSION_OPTIONS:
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-def _hurry(transport: asyncio.BaseTransport | None) -> None:
+def _send_at_once(transport: asyncio.BaseTransport | None) -> None:
+    """Send small messages without delay, and keep little in the kernel."""
     sock = transport.get_extra_info("socket") if transport else None
     if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
         return
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         option = getattr(socket, "TCP_NOTSENT_LOWAT", 25)
-        sock.setsockopt(socket.IPPROTO_TCP, option, UNSENT)
+        sock.setsockopt(socket.IPPROTO_TCP, option, MAX_UNSENT_BYTES)

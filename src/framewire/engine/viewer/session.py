@@ -1,24 +1,65 @@
-"""One viewer's signalling machine: `feed(input, now)` returns effects. The server's half of `signaling/README.md`.
+"""One viewer's signalling state machine: `feed(event, now)` returns effects.
 
-Pure: must not know sockets, peers, encoders or clocks. It decides; `connection.py` does.
+It is the server's half of `signaling/README.md`; `viewer.py` carries out what it decides.
+Pure: must not know transports, peers, encoders or clocks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
 from framewire import wire
+from framewire.engine.viewer.admission import Admitted, ConnectionRequest, Refused
 from framewire.errors import CloseCode, RemoteProtocolError
 
-HELLO_TIMEOUT: Final = 5.0
-ANSWER_TIMEOUT: Final = 10.0
-MAX_SUBSCRIPTIONS: Final = 64
-MAX_CANDIDATES: Final = 64
+HELLO_TIMEOUT_S: Final = 5.0
+"""Time from the opening of a connection until the viewer is admitted: its `hello` and the answer to `Admit`.
 
-# Effects: what the machine asks its shell to do, in order.
+Source: chosen by hand (signaling/README.md, `hello`); pinned by
+`tests/engine/viewer/test_session.py::test_a_silent_viewer_is_closed_at_the_deadline`"""
+
+ANSWER_TIMEOUT_S: Final = 10.0
+"""Time from an offer until its answer. Then the peer has failed.
+
+Source: chosen by hand; pinned by `tests/engine/viewer/test_session.py::test_an_unanswered_offer_fails_the_peer`"""
+
+MAX_SUBSCRIPTIONS: Final = 64
+"""Subscriptions of one viewer at a time; further ones get `ended{limits}`.
+
+Source: chosen by hand (SECURITY.md S12); pinned by
+`tests/engine/viewer/test_session.py::test_the_65th_subscription_is_refused`"""
+
+MAX_CANDIDATES: Final = 64
+"""ICE candidates that a viewer may send for one peer; one more closes it with 4429. A browser sends about ten.
+
+Source: chosen by hand (SECURITY.md S14); pinned by
+`tests/engine/viewer/test_session.py::test_the_65th_candidate_of_a_peer_is_refused`"""
+
+MAX_WAITING_MESSAGES: Final = 16
+"""Messages of a viewer that wait until it is admitted; one more closes it with 4429. At 64 KiB each, 32 viewers that
+are not admitted yet hold 32 MiB at most.
+
+Source: chosen by hand; pinned by
+`tests/engine/viewer/test_session.py::test_the_17th_message_before_admission_is_refused`"""
+
+MAX_DETAIL_CHARACTERS: Final = 512
+"""Length of `ended.detail`.
+
+Source: signaling/schema.json; pinned by
+`tests/engine/viewer/test_session.py::test_a_detail_is_cut_to_what_the_contract_allows`"""
+
+# Effects: what the session asks its viewer to carry out, in order.
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """Decide whether this viewer may come in; answer with `Admitted` or `Refused`."""
+
+    token: str = field(repr=False)
+    request: ConnectionRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +77,7 @@ class Close:
 class OpenPeer:
     peer: int
     parity: bool
+    """Whether the viewer understands FlexFEC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,36 +120,41 @@ class Attach:
 
 @dataclass(frozen=True, slots=True)
 class Detach:
+    """Stop sending to this subscription."""
+
     sub: int
 
 
 @dataclass(frozen=True, slots=True)
-class Deliver:
-    """Hand an input event to whoever publishes the stream."""
+class DeliverInput:
+    """Hand an input event to the publisher of the stream."""
 
     stream: int
+    principal: str | None
     event: wire.RenderviewEvent
 
 
 @dataclass(frozen=True, slots=True)
-class ReturnCredit:
+class Acknowledge:
+    """The subscription has received this frame whole."""
+
     sub: int
     frame: int
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """The viewer reported on a subscription; it is owed `stats`."""
+class AnswerReport:
+    """The viewer reported on a subscription; answer with `stats`."""
 
     report: wire.Report
 
 
 Effect = (
-    Send | Close | OpenPeer | MakeOffer | SetAnswer | AddCandidate | ClosePeer | Attach | Detach | Deliver
-    | ReturnCredit | Heard
+    Admit | Send | Close | OpenPeer | MakeOffer | SetAnswer | AddCandidate | ClosePeer | Attach | Detach | DeliverInput
+    | Acknowledge | AnswerReport
 )  # fmt: skip
 
-# Inputs: a viewer's message, or one of these.
+# Events: a viewer's message, `Admitted` or `Refused`, or one of these.
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +168,7 @@ class PeerOffered:
     offer: int
     sdp: str
     mids: dict[int, str]
+    """The SDP mid of each subscription."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,15 +179,18 @@ class PeerFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class Expired:
-    """`Session.deadline` has passed."""
+class DeadlinePassed:
+    """It is later than `Session.deadline`."""
 
 
-Event = wire.ViewerMessage | StreamsChanged | PeerOffered | PeerFailed | Expired
+Event = wire.ViewerMessage | Admitted | Refused | StreamsChanged | PeerOffered | PeerFailed | DeadlinePassed
 
 
 class State(Enum):
     OPENING = "opening"
+    """No `hello` yet."""
+    ADMITTING = "admitting"
+    """`Admit` is not answered yet."""
     READY = "ready"
     CLOSED = "closed"
 
@@ -149,71 +200,84 @@ class _Subscription:
     stream: int
     mode: wire.Mode
     codec: wire.Codec | None
-    live: bool = False
-    """Attached: false between `subscribe` and the answer that carries it."""
+    attached: bool = False
+    """False between `subscribe` and the answer to the offer that carries it."""
 
 
 @dataclass(frozen=True)
-class Terms:
-    """What the server brings to a conversation."""
+class ServerInfo:
+    """What a session says of its server, and which codecs it may choose from."""
 
-    admits: Callable[[str], bool]
-    """Whether a token is right."""
+    software: str
+    epoch: str
     codecs: tuple[wire.Codec, ...]
     """What the engine can encode, best first."""
-    server: str
-    epoch: str
     ice_servers: Sequence[wire.IceServer] = ()
-    unix: float = 0.0
-    """Seconds to add to the machine's time to get Unix time."""
+    unix_offset_s: float = 0.0
+    """Added to the time that `feed` gets, this is the Unix time."""
 
 
 class Session:
-    """One socket's state. `feed` raises `RemoteProtocolError` when the viewer breaks the contract:
-    the shell closes with its code, then feeds nothing more but `close`."""
+    """The state of one viewer's connection. `feed` raises `RemoteProtocolError` when the viewer breaks the contract:
+    the caller then closes the connection with its code, and calls nothing but `close`."""
 
-    def __init__(self, terms: Terms, streams: tuple[wire.StreamInfo, ...], now: float) -> None:
-        self._terms = terms
+    def __init__(
+        self, server: ServerInfo, request: ConnectionRequest, streams: tuple[wire.StreamInfo, ...], now: float
+    ) -> None:
+        self._server = server
+        self._request = request
         self._streams = streams
-        self.state = State.OPENING
-        """Read it, leave it."""
+        self._state = State.OPENING
+        self._principal: str | None = None
         self._hello: wire.Hello | None = None
-        self._hello_by = now + HELLO_TIMEOUT
+        self._hello_by = now + HELLO_TIMEOUT_S
+        self._waiting: list[wire.ViewerMessage] = []
+        """Messages that came before the viewer was admitted."""
         self._subs: dict[int, _Subscription] = {}
-        self._highest = self._peer = self._offer = self._candidates = 0
+        self._highest_sub = self._peer = self._offer = self._candidates = 0
         self._peer_open = False
         self._offered: tuple[int, ...] = ()
         self._answer_by: float | None = None
-        self._stale = False
-        """The live subscriptions changed since the offer that is out."""
+        self._offer_outdated = False
+        """The subscriptions have changed since the offer that waits for its answer."""
+
+    @property
+    def state(self) -> State:
+        return self._state
 
     @property
     def deadline(self) -> float | None:
-        """When to feed `Expired`; None for never."""
-        return self._hello_by if self.state is State.OPENING else self._answer_by
+        """When to feed `DeadlinePassed`; None for never."""
+        return self._hello_by if self._state in (State.OPENING, State.ADMITTING) else self._answer_by
 
     def feed(self, event: Event, now: float) -> list[Effect]:
-        """What happened, at ``now`` seconds; returns what to do, in order."""
-        if self.state is State.CLOSED:
-            return []
-        if isinstance(event, StreamsChanged):
-            return self._streams_changed(event, now)
-        if isinstance(event, PeerOffered):
-            return self._peer_offered(event)
-        if isinstance(event, PeerFailed):
-            return self._peer_failed(event) if event.peer == self._peer and self._peer_open else []
-        if isinstance(event, Expired):
-            return self._expired(now)
-        if self.state is State.OPENING:
-            return self._on_hello(event, now)
+        """Take an event that happened at ``now`` seconds; returns what to do, in order."""
+        match event:
+            case _ if self._state is State.CLOSED:
+                return []
+            case StreamsChanged():
+                return self._streams_changed(event, now)
+            case PeerOffered():
+                return self._peer_offered(event)
+            case PeerFailed():
+                return self._peer_failed(event) if event.peer == self._peer and self._peer_open else []
+            case DeadlinePassed():
+                return self._deadline_passed(now)
+            case Admitted() | Refused():
+                return self._admission(event, now)
+        match self._state:
+            case State.OPENING:
+                return self._on_hello(event)
+            case State.ADMITTING:
+                return self._wait(event)
         return self._on_message(event, now)
 
     def close(self) -> list[Effect]:
-        """The socket is gone: lets go of everything. Idempotent."""
-        if self.state is State.CLOSED:
+        """The connection is over: releases everything. Idempotent."""
+        if self._state is State.CLOSED:
             return []
-        self.state = State.CLOSED
-        effects: list[Effect] = [Detach(sub) for sub, s in self._subs.items() if s.live]
+        self._state = State.CLOSED
+        effects: list[Effect] = [Detach(sub) for sub, s in self._subs.items() if s.attached]
         if self._peer_open:
             effects.append(ClosePeer(self._peer))
         self._subs.clear()
@@ -221,24 +285,42 @@ class Session:
 
     # Opening
 
-    def _on_hello(self, event: wire.ViewerMessage, now: float) -> list[Effect]:
+    def _on_hello(self, event: wire.ViewerMessage) -> list[Effect]:
         if not isinstance(event, wire.Hello):
-            raise RemoteProtocolError(CloseCode.BAD_MESSAGE, "the first message is hello")
+            raise RemoteProtocolError(CloseCode.BAD_MESSAGE, "the first message must be hello")
         if event.version != wire.VERSION:
             raise RemoteProtocolError(CloseCode.VERSION, f"this server speaks version {wire.VERSION}")
-        if not self._terms.admits(event.token):
-            raise RemoteProtocolError(CloseCode.UNAUTHORIZED, "wrong token")
         self._hello = event
-        self.state = State.READY
-        terms, time = self._terms, (now + self._terms.unix) * 1000
-        welcome = wire.Welcome(wire.VERSION, terms.server, terms.epoch, time, list(terms.ice_servers))
-        return [Send(welcome), Send(wire.Streams(list(self._streams)))]
+        self._state = State.ADMITTING
+        return [Admit(event.token, self._request)]
 
-    def _expired(self, now: float) -> list[Effect]:
-        if self.state is State.OPENING and now >= self._hello_by:
-            return [Close(CloseCode.HELLO_TIMEOUT, f"no hello in {HELLO_TIMEOUT:.0f} s")]
+    def _wait(self, event: wire.ViewerMessage) -> list[Effect]:
+        if len(self._waiting) >= MAX_WAITING_MESSAGES:
+            raise RemoteProtocolError(CloseCode.LIMITS, "too many messages before welcome")
+        self._waiting.append(event)
+        return []
+
+    def _admission(self, event: Admitted | Refused, now: float) -> list[Effect]:
+        assert self._state is State.ADMITTING, "Admit is answered once"
+        if isinstance(event, Refused):
+            raise RemoteProtocolError(event.code, event.reason)
+        self._state = State.READY
+        self._principal = event.principal
+        server, unix_ms = self._server, (now + self._server.unix_offset_s) * 1000
+        welcome = wire.Welcome(wire.VERSION, server.software, server.epoch, unix_ms, list(server.ice_servers))
+        effects: list[Effect] = [Send(welcome), Send(wire.Streams(list(self._streams)))]
+        waiting, self._waiting = self._waiting, []
+        for message in waiting:
+            effects += self._on_message(message, now)
+        return effects
+
+    def _deadline_passed(self, now: float) -> list[Effect]:
+        if self._state is State.OPENING and now >= self._hello_by:
+            return [Close(CloseCode.HELLO_TIMEOUT, f"no hello in {HELLO_TIMEOUT_S:.0f} s")]
+        if self._state is State.ADMITTING and now >= self._hello_by:
+            return [Close(CloseCode.HELLO_TIMEOUT, f"not admitted in {HELLO_TIMEOUT_S:.0f} s")]
         if self._answer_by is not None and now >= self._answer_by:
-            return self._peer_failed(PeerFailed(self._peer, f"no answer in {ANSWER_TIMEOUT:.0f} s"))
+            return self._peer_failed(PeerFailed(self._peer, f"no answer in {ANSWER_TIMEOUT_S:.0f} s"))
         return []
 
     # Ready
@@ -253,63 +335,64 @@ class Session:
                 return self._candidate(event)
             case wire.Hello():
                 raise RemoteProtocolError(CloseCode.BAD_MESSAGE, "a second hello")
-        sub = self._known(event.sub)
+        sub = self._subscription(event.sub)
         if sub is None:
             return []
         match event:
             case wire.Unsubscribe():
                 return self._unsubscribe(event.sub, now)
             case wire.Input():
-                return [Deliver(sub.stream, event.event)]
+                return [DeliverInput(sub.stream, self._principal, event.event)]
             case wire.Ack():
-                return [ReturnCredit(event.sub, event.frame)]
+                return [Acknowledge(event.sub, event.frame)]
             case wire.Report():
-                return [Heard(event)]
+                return [AnswerReport(event)]
 
-    def _known(self, number: int) -> _Subscription | None:
-        """The live subscription; None for one that is over: its messages crossed the ending."""
-        if number > self._highest:
+    def _subscription(self, number: int) -> _Subscription | None:
+        """The subscription; None for one that has ended: its messages and the ending crossed."""
+        if number > self._highest_sub:
             raise RemoteProtocolError(CloseCode.BAD_MESSAGE, f"subscription {number} was never made")
         return self._subs.get(number)
 
     def _subscribe(self, event: wire.Subscribe, now: float) -> list[Effect]:
-        if event.sub <= self._highest:
-            raise RemoteProtocolError(CloseCode.BAD_MESSAGE, f"subscription {event.sub} is not above {self._highest}")
-        self._highest = event.sub
+        if event.sub <= self._highest_sub:
+            raise RemoteProtocolError(CloseCode.BAD_MESSAGE, f"sub {event.sub} is not above {self._highest_sub}")
+        self._highest_sub = event.sub
         if len(self._subs) >= MAX_SUBSCRIPTIONS:
             return [_ended(event.sub, "limits", f"at most {MAX_SUBSCRIPTIONS} subscriptions on one socket")]
         info = next((s for s in self._streams if s.name == event.stream), None)
         if info is None:
-            return [_ended(event.sub, "no_such_stream", f"there is no stream {event.stream!r}"[:512])]
+            return [_ended(event.sub, "no_such_stream", f"there is no stream {event.stream!r}")]
         if event.mode != "webrtc" and any((s.stream, s.mode) == (info.id, event.mode) for s in self._subs.values()):
             raise RemoteProtocolError(CloseCode.BAD_MESSAGE, f"{event.mode} of this stream is subscribed already")
-        codec = self._choose(event)
+        codec = self._choose_codec(event)
         if codec is None and event.mode != "lossless":
             return [_ended(event.sub, "no_codec", "viewer and server share no video codec")]
         self._subs[event.sub] = _Subscription(info.id, event.mode, codec)
         if event.mode == "webrtc":
             return self._open_peer(now)
-        self._subs[event.sub].live = True
+        self._subs[event.sub].attached = True
         return [Attach(event.sub, info.id, event.mode, codec)]
 
-    def _choose(self, event: wire.Subscribe) -> wire.Codec | None:
+    def _choose_codec(self, event: wire.Subscribe) -> wire.Codec | None:
+        """The first codec of the viewer's list that the server has as well."""
         assert self._hello is not None, "nothing is subscribed before hello"
         if event.mode == "lossless":
             return None
-        theirs = self._hello.codecs if event.mode == "webrtc" else (self._hello.webcodecs or [])
-        wanted = [event.codec] if event.codec else theirs
-        return next((codec for codec in wanted if codec in theirs and codec in self._terms.codecs), None)
+        decodable = self._hello.codecs if event.mode == "webrtc" else (self._hello.webcodecs or [])
+        wanted = [event.codec] if event.codec else decodable
+        return next((codec for codec in wanted if codec in decodable and codec in self._server.codecs), None)
 
     def _unsubscribe(self, number: int, now: float) -> list[Effect]:
         sub = self._subs.pop(number)
-        effects: list[Effect] = [Detach(number)] if sub.live else []
+        effects: list[Effect] = [Detach(number)] if sub.attached else []
         if sub.mode == "webrtc":
-            effects += self._fewer(now)
+            effects += self._webrtc_ended(now)
         return effects
 
     def _streams_changed(self, event: StreamsChanged, now: float) -> list[Effect]:
         self._streams = event.streams
-        if self.state is not State.READY:
+        if self._state is not State.READY:
             return []
         ids = {info.id for info in event.streams}
         gone = [number for number, sub in self._subs.items() if sub.stream not in ids]
@@ -330,18 +413,19 @@ class Session:
         return effects + self._negotiate(now)
 
     def _negotiate(self, now: float) -> list[Effect]:
-        """Offer what is live; while an offer is out, only remember that another must follow."""
+        """Offer all WebRTC subscriptions. While an offer waits for its answer, only note that another must follow."""
         if self._answer_by is not None:
-            self._stale = True
+            self._offer_outdated = True
             return []
-        self._stale = False
+        self._offer_outdated = False
         self._offer += 1
-        self._answer_by = now + ANSWER_TIMEOUT
+        self._answer_by = now + ANSWER_TIMEOUT_S
         tracks = tuple((n, s.codec, s.stream) for n, s in self._subs.items() if s.mode == "webrtc" and s.codec)
         self._offered = tuple(number for number, _, _ in tracks)
         return [MakeOffer(self._peer, self._offer, tracks)]
 
-    def _fewer(self, now: float) -> list[Effect]:
+    def _webrtc_ended(self, now: float) -> list[Effect]:
+        """A WebRTC subscription has ended: negotiate those that remain, or close the peer."""
         if any(sub.mode == "webrtc" for sub in self._subs.values()):
             return self._negotiate(now)
         return self._close_peer()
@@ -350,7 +434,7 @@ class Session:
         if not self._peer_open:
             return []
         self._peer_open = False
-        self._answer_by, self._offered, self._stale = None, (), False
+        self._answer_by, self._offered, self._offer_outdated = None, (), False
         return [ClosePeer(self._peer)]
 
     def _peer_offered(self, event: PeerOffered) -> list[Effect]:
@@ -359,7 +443,7 @@ class Session:
         tracks = [
             wire.Track(sub, mid, codec)
             for sub, mid in event.mids.items()
-            if (live := self._subs.get(sub)) and (codec := live.codec)
+            if (known := self._subs.get(sub)) and (codec := known.codec)
         ]
         return [Send(wire.Offer(event.peer, event.offer, event.sdp, tracks))]
 
@@ -372,10 +456,10 @@ class Session:
         effects: list[Effect] = [SetAnswer(event.peer, event.sdp)]
         for number in self._offered:
             sub = self._subs.get(number)
-            if sub and not sub.live:
-                sub.live = True
+            if sub and not sub.attached:
+                sub.attached = True
                 effects.append(Attach(number, sub.stream, sub.mode, sub.codec))
-        return effects + (self._negotiate(now) if self._stale else [])
+        return effects + (self._negotiate(now) if self._offer_outdated else [])
 
     def _candidate(self, event: wire.Candidate) -> list[Effect]:
         if event.peer > self._peer:
@@ -390,11 +474,11 @@ class Session:
     def _peer_failed(self, event: PeerFailed) -> list[Effect]:
         effects: list[Effect] = []
         for number in [n for n, s in self._subs.items() if s.mode == "webrtc"]:
-            if self._subs.pop(number).live:
+            if self._subs.pop(number).attached:
                 effects.append(Detach(number))
             effects.append(_ended(number, event.reason, event.detail))
         return effects + self._close_peer()
 
 
 def _ended(sub: int, reason: wire.EndReason, detail: str) -> Send:
-    return Send(wire.Ended(sub, reason, detail[:512]))
+    return Send(wire.Ended(sub, reason, detail[:MAX_DETAIL_CHARACTERS]))

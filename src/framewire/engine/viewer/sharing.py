@@ -18,7 +18,7 @@ pinned by `tests/engine/viewer/test_sharing.py::test_a_quiet_stream_leaves_the_r
 """
 
 
-def shares(total_bps: float, sent_bps: dict[K, float], max_bps: dict[K, int]) -> dict[K, float]:
+def share_bandwidth(total_bps: float, sent_bps: dict[K, float], max_bps: dict[K, int]) -> dict[K, float]:
     """Bits a second for each stream, out of ``total_bps`` for all of them (max-min fairness).
 
     A stream's demand is `GROWTH_FACTOR` times what it was sent, at most its maximum. Streams that demand little get

@@ -1,14 +1,16 @@
-"""The shell around one session: carries out its effects. Owns the peers, the outgoing messages and the timers
-of one WebSocket; must not know which library the WebSocket comes from, nor decide anything about signalling."""
+"""One viewer: carries out what its session decides. Owns its subscriptions, its peer and its timers.
+
+Must not know which transport carries its messages, nor decide anything about signalling.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import secrets
 import time
-from collections import deque
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Awaitable
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -18,80 +20,74 @@ from framewire import wire
 from framewire.engine.stream.encoding import Encoding, EncodingReport, Key, PackedUnit, Sink
 from framewire.engine.stream.stream import EncodingName, Stream
 from framewire.engine.viewer import session as s
-from framewire.engine.viewer.peer_runner import PeerRunner
-from framewire.engine.viewer.sharing import shares
-from framewire.errors import CloseCode, CodecRefusedError, PeerError, RemoteProtocolError
-from framewire.rtc.peer import BitrateEstimate, KeyframeWanted, Peer, PeerEvent, PeerOptions, PeerState, PeerTrack
+from framewire.engine.viewer.admission import Admission, Authorizer, ConnectionRequest
+from framewire.engine.viewer.sharing import share_bandwidth
+from framewire.engine.viewer.transport import Transport
+from framewire.engine.viewer.viewer_peer import ViewerPeer
+from framewire.errors import CloseCode, RemoteProtocolError
+from framewire.rtc.peer import BitrateEstimate, KeyframeWanted, Peer, PeerEvent, PeerOptions, PeerState
 
 log = logging.getLogger(__name__)
 
-MAX_CONTROL: Final = 512
-"""Text messages waiting for a viewer that does not read, at most."""
-MAX_HANGING_UP: Final = 8
-"""Peers of one viewer that are being closed at the same time, at most."""
-OFFER_FIRST: Final = 0.15
-"""Seconds, at most, that pictures wait for an offer: where TCP crawls, one behind a picture comes a second later."""
-GOODBYE: Final = 5.0
-"""Seconds a viewer has to take its goodbye; then it is cut off."""
+MAX_CLOSING_PEERS: Final = 8
+"""Peer connections of one viewer that may be closing at a time. A viewer that opens more is closed with 4429.
+
+Source: chosen by hand (SECURITY.md S12); pinned by
+`tests/engine/viewer/test_viewer.py::test_peers_are_not_opened_faster_than_they_close`"""
+
+TIMER_MARGIN_S: Final = 0.001
+"""Added to the session's deadline, so that a timer which fires early by its resolution does not miss it.
+
+Source: asyncio's clock resolution; chosen by hand"""
 
 
-class Socket(Protocol):
-    """One accepted WebSocket. Sending waits while the viewer is slow; a closed one raises `ConnectionError`.
-    ``abort`` cuts it off without a word, and lets go whoever waits in a send; ``speed`` is the bits a second that it
-    takes, if that is known."""
-
-    async def send_text(self, text: str) -> None: ...
-    async def send_bytes(self, data: bytes) -> None: ...
-    async def close(self, code: int, reason: str) -> None: ...
-    def abort(self) -> None: ...
-    def speed(self) -> float | None: ...
-
-
-class Host(Protocol):
-    """What a connection needs of the engine around it."""
+class ViewerContext(Protocol):
+    """What viewers need of the engine that serves them."""
 
     @property
+    def server_info(self) -> s.ServerInfo: ...
+    @property
+    def stream_infos(self) -> tuple[wire.StreamInfo, ...]: ...
+    @property
     def peer_options(self) -> PeerOptions: ...
+    @property
+    def authorize(self) -> Authorizer: ...
     def stream(self, id_: int) -> Stream | None: ...
-    def arrived(self, stream: int, client_id: str, event: dict[str, Any]) -> None: ...
-    def watched(self, stream: int) -> None: ...
+    def input_arrived(self, stream: int, client_id: str, principal: str | None, event: dict[str, Any]) -> None: ...
+    def viewers_changed(self, stream: int) -> None:
+        """A subscription to the stream has begun or ended."""
 
 
-class Connection:
-    """One viewer's socket, from its acceptance to its end."""
+class Viewer:
+    """One viewer, from the opening of its transport to its end. Made on a running loop and used from it alone."""
 
-    def __init__(self, socket: Socket, host: Host, terms: s.Terms, streams: tuple[wire.StreamInfo, ...]) -> None:
+    def __init__(self, transport: Transport, context: ViewerContext, request: ConnectionRequest) -> None:
         self.client_id = secrets.token_hex(6)
-        self._socket = socket
-        self._host = host
-        self._session = s.Session(terms, streams, time.monotonic())
+        self.transport = transport
+        self._context = context
+        self._session = s.Session(context.server_info, request, context.stream_infos, time.monotonic())
         self._subs: dict[int, s.Attach] = {}
-        self._runner: PeerRunner | None = None
-        self._control: deque[str] = deque()
-        self._chunks: deque[tuple[int, int, bytes]] = deque()
-        """(subscription, index in its unit, message)"""
-        self._ready = asyncio.Event()
-        self._offering: asyncio.TimerHandle | None = None
-        """While it is set, pictures wait."""
+        self._peer: ViewerPeer | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._closing: tuple[int, str] | None = None
-        self._writer = asyncio.create_task(self._write())
+        self._admission: asyncio.Task[None] | None = None
+        self._closing_peers: set[asyncio.Task[None]] = set()
+        self._closed = False
+        transport.start(on_lost=partial(self.close, CloseCode.GOING_AWAY, ""))
         self._set_timer()
 
     @property
-    def greeted(self) -> bool:
-        """Whether the viewer has shown a right token."""
+    def admitted(self) -> bool:
+        """Whether the viewer has been let in."""
         return self._session.state is s.State.READY
 
     @property
-    def ended(self) -> bool:
-        return self._closing is not None
+    def closed(self) -> bool:
+        return self._closed
 
-    # In
+    # What the transport and the engine call
 
-    def received(self, text: str | bytes) -> None:
-        """A text message came in."""
+    def receive(self, text: str | bytes) -> None:
+        """Take a text message of the viewer."""
         try:
             message = wire.decode_viewer(text)
         except RemoteProtocolError as error:
@@ -103,50 +99,54 @@ class Connection:
         self._feed(s.StreamsChanged(streams))
 
     def close(self, code: int, reason: str) -> None:
-        """Say goodbye with this code and let go of everything. Idempotent."""
-        if self._closing is None:
-            self._closing = (int(code), reason)
-            self._let_go()
-            self._ready.set()
-            self._timer = asyncio.get_running_loop().call_later(GOODBYE, self.cut_off)
+        """Release everything and close the transport with this code. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        self._session.close()
+        # By this viewer's own table: when an effect closes the viewer, the effects after it are not carried out.
+        for sub in list(self._subs):
+            self._detach(sub)
+        self._close_peer()
+        if self._timer:
+            self._timer.cancel()
+        if self._admission:
+            self._admission.cancel()
+        self.transport.close(code, reason)
 
-    def cut_off(self) -> None:
-        """End the socket without waiting for a viewer that does not take its goodbye."""
-        self._socket.abort()
-        # Or it waits for the rest of the goodbye, which nobody will say.
-        self._writer.cancel()
+    def abort(self) -> None:
+        """Cut the transport off without waiting for the viewer."""
+        self.transport.abort()
 
     async def wait_closed(self) -> None:
-        """Let go of everything and wait until it is gone; the socket is closed by then."""
+        """Close, and wait until the transport and the peers are closed as well."""
         self.close(CloseCode.GOING_AWAY, "")
-        await asyncio.gather(self._writer, *self._tasks, return_exceptions=True)
+        await asyncio.gather(self.transport.wait_closed(), *self._closing_peers, return_exceptions=True)
 
     def _feed(self, event: s.Event) -> None:
-        if self._closing is not None:
+        if self._closed:
             return
         try:
             for effect in self._session.feed(event, time.monotonic()):
-                if self._closing is not None:
-                    return  # an effect closed the socket, which let go of everything
+                if self._closed:
+                    return  # An effect closed the viewer, which released everything.
                 self._execute(effect)
             self._set_timer()
         except RemoteProtocolError as error:
             self.close(error.code, error.reason)
         except Exception:
-            # A bug, and this viewer's alone: whoever fed us has others to serve.
-            log.exception("a connection failed")
+            # A bug ends this viewer alone: what called us serves others as well.
+            log.exception("a viewer failed")
             self.close(CloseCode.GOING_AWAY, "internal error")
 
-    def _let_go(self) -> None:
-        self._session.close()
-        # By our own books: effects that were cut short by the end are not in the session's any more.
-        for sub in list(self._subs):
-            self._detach(sub)
-        self._hang_up()
-        self._chunks.clear()
-        for timer in (self._timer, self._offering):
-            if timer:
-                timer.cancel()
+    def _set_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        deadline = self._session.deadline
+        if deadline is not None and not self._closed:
+            delay = max(0.0, deadline - time.monotonic()) + TIMER_MARGIN_S
+            self._timer = asyncio.get_running_loop().call_later(delay, self._feed, s.DeadlinePassed())
 
     # Effects
 
@@ -154,82 +154,105 @@ class Connection:
         log.debug("%s > %s", self.client_id, type(effect).__name__)
         match effect:
             case s.Send(message):
-                self._post(wire.encode(message))
-            case s.Close(code, reason):
-                self.close(code, reason)
-            case s.Deliver(stream, event):
-                self._host.arrived(stream, self.client_id, wire.event_dict(event))
+                self._send(message)
+            case s.DeliverInput(stream, principal, event):
+                self._context.input_arrived(stream, self.client_id, principal, wire.event_dict(event))
+            case s.Acknowledge(sub, frame):
+                self._acknowledge(sub, frame)
+            case s.AnswerReport(report):
+                self._answer_report(report)
             case s.Attach():
                 self._attach(effect)
             case s.Detach(sub):
                 self._detach(sub)
-            case s.ReturnCredit(sub, frame):
-                self._return_credit(sub, frame)
-            case s.Heard(report):
-                self._answer_report(report)
+            case s.Admit(token, request):
+                self._admit(token, request)
+            case s.Close(code, reason):
+                self.close(code, reason)
             case _:
-                self._execute_peer(effect)
+                self._execute_for_peer(effect)
 
-    def _execute_peer(self, effect: s.Effect) -> None:
+    def _execute_for_peer(self, effect: s.Effect) -> None:
         match effect:
-            case s.OpenPeer():
-                self._open_peer(effect)
+            case s.OpenPeer(number, parity):
+                self._open_peer(number, parity)
             case s.ClosePeer():
-                self._hang_up()
+                self._close_peer()
             case s.MakeOffer() | s.SetAnswer() | s.AddCandidate():
-                if runner := self._runner:
+                if self._peer:
                     if isinstance(effect, s.MakeOffer):
-                        self._hold_pictures()
-                    runner.do(self._negotiate(runner, effect))
+                        self.transport.hold_units()
+                    self._peer.negotiate(effect)
+
+    def _send(self, message: wire.ServerMessage) -> None:
+        if not self.transport.send(message):
+            self.close(CloseCode.LIMITS, "the viewer does not read")
+
+    # Admission
+
+    def _admit(self, token: str, request: ConnectionRequest) -> None:
+        answer = self._context.authorize(token, request)
+        if inspect.isawaitable(answer):
+            self._admission = asyncio.create_task(self._await_admission(answer))
+        else:
+            self._feed(answer)
+
+    async def _await_admission(self, answer: Awaitable[Admission]) -> None:
+        try:
+            admission = await answer
+        except Exception:
+            log.exception("a viewer could not be authorized")
+            self.close(CloseCode.GOING_AWAY, "internal error")
+        else:
+            self._feed(admission)
+
+    # Subscriptions
 
     def _attach(self, effect: s.Attach) -> None:
         self._subs[effect.sub] = effect
-        if effect.mode == "webrtc" and self._runner and not self._runner.connected:
-            self._runner.waiting.append(effect)
+        over_rtp = effect.mode == "webrtc"
+        if over_rtp and self._peer and not self._peer.connected:
+            self._peer.pending.append(effect)
             return
-        stream = self._host.stream(effect.stream)
+        stream = self._context.stream(effect.stream)
         if stream is None:
             return
         name: EncodingName = "lossless" if effect.codec is None else effect.codec
-        packets = effect.mode == "webrtc"
-        stream.attach(self._key(effect.sub), name, self._sink(effect.sub, packets), packets=packets)
-        self._host.watched(effect.stream)
-        if packets and self._runner:
-            self._share(self._runner)
-
-    def _return_credit(self, sub: int, frame: int) -> None:
-        # While the video comes up, so that what is sent then is the newest frame and not one that waited.
-        if self._runner and self._runner.later(partial(self._return_credit, sub, frame)):
-            return
-        if encoding := self._encoding(sub):
-            encoding.acknowledge(self._key(sub), frame)
+        sink: Sink = partial(self._send_over_rtp if over_rtp else self._send_over_transport, effect.sub)
+        stream.attach(self._key(effect.sub), name, sink, packets=over_rtp)
+        self._context.viewers_changed(effect.stream)
+        if over_rtp and self._peer:
+            self._share_bandwidth(self._peer)
 
     def _detach(self, sub: int) -> None:
         effect = self._subs.pop(sub, None)
         if effect is None:
             return
-        if self._runner and effect in self._runner.waiting:
-            self._runner.waiting.remove(effect)
-        self._chunks = deque(_without(sub, self._chunks))
-        if stream := self._host.stream(effect.stream):
+        if self._peer and effect in self._peer.pending:
+            self._peer.pending.remove(effect)
+        self.transport.drop_units(sub)
+        if stream := self._context.stream(effect.stream):
             stream.detach(self._key(sub))
-            self._host.watched(effect.stream)
+            self._context.viewers_changed(effect.stream)
 
-    def _sink(self, sub: int, packets: bool) -> Sink:
-        def to_peer(packed: PackedUnit) -> bool:
-            runner = self._runner
-            return runner is not None and packed.rtp is not None and runner.peer.send(sub, packed.rtp)
+    def _send_over_rtp(self, sub: int, packed: PackedUnit) -> bool:
+        peer = self._peer
+        return peer is not None and packed.rtp is not None and peer.peer.send(sub, packed.rtp)
 
-        def to_socket(packed: PackedUnit) -> bool:
-            self._chunks.extend((sub, index, message) for index, message in enumerate(packed.messages))
-            self._ready.set()
-            return True
+    def _send_over_transport(self, sub: int, packed: PackedUnit) -> bool:
+        self.transport.send_unit(sub, packed)
+        return True
 
-        return to_peer if packets else to_socket
+    def _acknowledge(self, sub: int, frame: int) -> None:
+        # Deferred, the credit fetches the frame that is newest then, and not one that waited.
+        if self._peer and self._peer.defer(partial(self._acknowledge, sub, frame)):
+            return
+        if encoding := self._encoding(sub):
+            encoding.acknowledge(self._key(sub), frame)
 
     def _answer_report(self, report: wire.Report) -> None:
         effect, encoding = self._subs.get(report.sub), self._encoding(report.sub)
-        stream = self._host.stream(effect.stream) if effect else None
+        stream = self._context.stream(effect.stream) if effect else None
         if stream is None or effect is None:
             return
         now, key = time.monotonic(), self._key(report.sub)
@@ -249,151 +272,71 @@ class Connection:
             frames=[wire.FrameMark(mark.number, mark.rtp, mark.time_us / 1000) for mark in numbers.marks],
             codec=effect.codec or UNSET, rested_ms=stream.rested_ms(),
         )  # fmt: skip
-        self._post(wire.encode(message))
-
-    # The peer
-
-    def _open_peer(self, effect: s.OpenPeer) -> None:
-        if len(self._tasks) >= MAX_HANGING_UP:
-            return self.close(CloseCode.LIMITS, "peers are opened faster than they close")
-        on_event, options = partial(self._on_peer, effect.peer), self._host.peer_options
-        peer = Peer(**options, parity=effect.parity, on_event=on_event, speed=self._socket.speed)
-        self._runner = PeerRunner(effect.peer, peer)
-
-    def _hang_up(self) -> None:
-        if self._runner:
-            self._spawn(self._runner.close())
-            self._runner = None
-
-    def _hold_pictures(self) -> None:
-        if self._offering is None:
-            self._offering = asyncio.get_running_loop().call_later(OFFER_FIRST, self._release_pictures)
-
-    def _release_pictures(self) -> None:
-        if self._offering is not None:
-            self._offering.cancel()
-            self._offering = None
-            self._ready.set()
-
-    async def _negotiate(self, runner: PeerRunner, effect: s.Effect) -> None:
-        try:
-            match effect:
-                case s.MakeOffer(number, offer, tracks):
-                    made = await runner.peer.offer([PeerTrack(sub, codec, f"s{id_}") for sub, codec, id_ in tracks])
-                    self._feed(s.PeerOffered(number, offer, made.sdp, made.mids))
-                case s.SetAnswer(_, sdp):
-                    await runner.peer.answer(sdp)
-                case s.AddCandidate(_, candidate, sdp_mid):
-                    await runner.peer.add_candidate(candidate, sdp_mid)
-        except CodecRefusedError as error:
-            self._feed(s.PeerFailed(runner.number, str(error), "no_codec"))
-        except PeerError as error:
-            self._feed(s.PeerFailed(runner.number, str(error)))
-        except Exception:
-            # aiortc meets whatever a browser may say; the viewer gets another way, the log gets the trace.
-            log.exception("negotiation failed")
-            self._feed(s.PeerFailed(runner.number, "negotiation failed at the server"))
-        finally:
-            if isinstance(effect, s.MakeOffer):
-                self._release_pictures()
-
-    def _on_peer(self, number: int, event: PeerEvent) -> None:
-        runner = self._runner
-        if runner is None or runner.number != number:
-            return
-        match event:
-            case KeyframeWanted(sub):
-                if encoding := self._encoding(sub):
-                    encoding.request_keyframe(self._key(sub))
-            case BitrateEstimate():
-                runner.estimate = event
-                self._share(runner)
-            case PeerState("connected"):
-                runner.begin()
-                waiting, runner.waiting = runner.waiting, []
-                for effect in waiting:
-                    self._attach(effect)
-            case PeerState(state):
-                self._feed(s.PeerFailed(number, f"the peer connection {state}"))
-
-    def _share(self, runner: PeerRunner) -> None:
-        """One estimate for all that goes through the peer: each stream gets the part it can use."""
-        now = time.monotonic()
-        peers = [sub for sub, effect in self._subs.items() if effect.mode == "webrtc"]
-        encodings = {self._key(sub): encoding for sub in peers if (encoding := self._encoding(sub))}
-        runner.peer.want(sum(encoding.max_bps for encoding in encodings.values()))
-        if runner.estimate is None or not encodings:
-            return
-        sent_bps = {key: encoding.sent_bps(key, now) for key, encoding in encodings.items()}
-        max_bps = {key: encoding.max_bps for key, encoding in encodings.items()}
-        parts = shares(runner.estimate.bits_per_second, sent_bps, max_bps)
-        for key, encoding in encodings.items():
-            encoding.estimate(key, parts[key], sent_bps[key], measured=runner.estimate.measured)
-
-    # Out
-
-    async def _write(self) -> None:
-        """The only writer. Control goes before pixels: an offer must not wait for a picture."""
-        try:
-            while await self._ready.wait():
-                self._ready.clear()
-                while self._control or (self._chunks and not self._offering):
-                    if self._control:
-                        await self._socket.send_text(self._control.popleft())
-                    else:
-                        await self._socket.send_bytes(self._chunks.popleft()[2])
-                if self._closing:
-                    await self._socket.close(*self._closing)
-                    return
-        except (ConnectionError, RuntimeError):
-            pass  # the viewer is gone; whoever reads from it finds out as well
-        except Exception:
-            log.exception("a viewer cannot be written to")
-            self._socket.abort()
-        finally:
-            self._closing = self._closing or (int(CloseCode.GOING_AWAY), "")
-            self._let_go()
-
-    def _post(self, text: str) -> None:
-        if len(self._control) >= MAX_CONTROL:
-            self.close(CloseCode.LIMITS, "the viewer does not read")
-            return
-        self._control.append(text)
-        self._ready.set()
-
-    # Small things
+        self._send(message)
 
     def _key(self, sub: int) -> Key:
         return (self.client_id, sub)
 
     def _encoding(self, sub: int) -> Encoding | None:
         effect = self._subs.get(sub)
-        stream = self._host.stream(effect.stream) if effect else None
+        stream = self._context.stream(effect.stream) if effect else None
         return stream.encoding(self._key(sub)) if stream else None
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    # The peer connection
 
-    def _set_timer(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
-        deadline = self._session.deadline
-        if deadline is not None and self._closing is None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(max(0.0, deadline - time.monotonic()) + 0.001, self._feed, s.Expired())
+    def _open_peer(self, number: int, parity: bool) -> None:
+        if len(self._closing_peers) >= MAX_CLOSING_PEERS:
+            return self.close(CloseCode.LIMITS, "peer connections are opened faster than they close")
+        peer = Peer(
+            **self._context.peer_options,
+            parity=parity,
+            on_event=partial(self._on_peer_event, number),
+            speed=self.transport.delivery_rate_bps,
+        )
+        self._peer = ViewerPeer(number, peer, self._on_negotiated)
 
+    def _close_peer(self) -> None:
+        if self._peer is None:
+            return
+        task = asyncio.create_task(self._peer.close())
+        self._peer = None
+        self.transport.release_units()
+        self._closing_peers.add(task)
+        task.add_done_callback(self._closing_peers.discard)
 
-def _without(sub: int, chunks: Iterable[tuple[int, int, bytes]]) -> Iterator[tuple[int, int, bytes]]:
-    """The chunks still to send when a subscription is over. A unit that was begun is finished: the next
-    subscription to the same stream would seem to begin in its middle."""
-    begun = True
-    for chunk in chunks:
-        if chunk[0] != sub:
-            yield chunk
-            continue
-        begun = begun and chunk[1] > 0
-        if begun:
-            yield chunk
+    def _on_negotiated(self, event: s.PeerOffered | s.PeerFailed) -> None:
+        self._feed(event)
+        self.transport.release_units()
+
+    def _on_peer_event(self, number: int, event: PeerEvent) -> None:
+        peer = self._peer
+        if peer is None or peer.number != number:
+            return
+        match event:
+            case KeyframeWanted(sub):
+                if encoding := self._encoding(sub):
+                    encoding.request_keyframe(self._key(sub))
+            case BitrateEstimate():
+                peer.estimate = event
+                self._share_bandwidth(peer)
+            case PeerState("connected"):
+                peer.mark_connected()
+                pending, peer.pending = peer.pending, []
+                for effect in pending:
+                    self._attach(effect)
+            case PeerState(state):
+                self._feed(s.PeerFailed(number, f"the peer connection {state}"))
+
+    def _share_bandwidth(self, peer: ViewerPeer) -> None:
+        """Give each encoding that goes through the peer its part of the peer's one estimate."""
+        now = time.monotonic()
+        subs = [sub for sub, effect in self._subs.items() if effect.mode == "webrtc"]
+        encodings = {self._key(sub): encoding for sub in subs if (encoding := self._encoding(sub))}
+        peer.peer.want(sum(encoding.max_bps for encoding in encodings.values()))
+        if peer.estimate is None or not encodings:
+            return
+        sent_bps = {key: encoding.sent_bps(key, now) for key, encoding in encodings.items()}
+        max_bps = {key: encoding.max_bps for key, encoding in encodings.items()}
+        parts = share_bandwidth(peer.estimate.bits_per_second, sent_bps, max_bps)
+        for key, encoding in encodings.items():
+            encoding.estimate(key, parts[key], sent_bps[key], measured=peer.estimate.measured)

@@ -1,0 +1,103 @@
+"""One viewer's peer connection: its negotiation, and what waits until it is connected. Must not know the session's
+rules, encodings or transports."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from framewire.engine.viewer import session as s
+from framewire.errors import CodecRefusedError, PeerError
+from framewire.rtc.peer import BitrateEstimate, Peer, PeerTrack
+
+log = logging.getLogger(__name__)
+
+VIDEO_FIRST_S: Final = 1.0
+"""After connecting, hold lossless frames back this long: on a slow link they delay the first, largest video frames, and
+the estimator sees only half of the link.
+
+Source: benchmark `1mbps-80ms`; pinned by
+`tests/engine/viewer/test_viewer_peer.py::test_deferred_calls_run_when_the_video_had_its_time`"""
+
+Command = s.MakeOffer | s.SetAnswer | s.AddCandidate
+
+
+class ViewerPeer:
+    """A peer connection that carries out negotiation commands in order, one at a time. Made on a running loop.
+
+    ``on_result`` gets the session's event for each offer, and for whatever fails.
+    """
+
+    def __init__(self, number: int, peer: Peer, on_result: Callable[[s.PeerOffered | s.PeerFailed], None]) -> None:
+        self.number = number
+        self.peer = peer
+        self.connected = False
+        self.estimate: BitrateEstimate | None = None
+        """The newest one; a subscription that is attached later starts with it."""
+        self.pending: list[s.Attach] = []
+        """Negotiated subscriptions that are attached once the peer is connected."""
+        self._on_result = on_result
+        self._deferred: list[Callable[[], None]] = []
+        self._video_first: asyncio.TimerHandle | None = None
+        """Set during the first `VIDEO_FIRST_S` of the connection."""
+        self._commands: asyncio.Queue[Command] = asyncio.Queue()
+        self._task = asyncio.create_task(self._run())
+
+    def negotiate(self, command: Command) -> None:
+        """Carry this out after the commands before it."""
+        self._commands.put_nowait(command)
+
+    def mark_connected(self) -> None:
+        self.connected = True
+        self._video_first = asyncio.get_running_loop().call_later(VIDEO_FIRST_S, self._run_deferred)
+
+    def defer(self, call: Callable[[], None]) -> bool:
+        """Whether the call is deferred, since the first video frames are on their way. False: nothing is done."""
+        if self._video_first is None:
+            return False
+        self._deferred.append(call)
+        return True
+
+    async def close(self) -> None:
+        """Make the deferred calls, drop the commands that are left, and close the connection."""
+        self._run_deferred()
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        await self.peer.close()
+
+    def _run_deferred(self) -> None:
+        if self._video_first is not None:
+            self._video_first.cancel()
+            self._video_first = None
+        deferred, self._deferred = self._deferred, []
+        for call in deferred:
+            call()
+
+    async def _run(self) -> None:
+        while True:
+            command = await self._commands.get()
+            try:
+                await self._carry_out(command)
+            except CodecRefusedError as error:
+                self._on_result(s.PeerFailed(self.number, str(error), "no_codec"))
+            except PeerError as error:
+                self._on_result(s.PeerFailed(self.number, str(error)))
+            except Exception:
+                # aiortc raises all kinds of errors for odd SDP. The viewer falls back, the log gets the traceback.
+                log.exception("negotiation failed")
+                self._on_result(s.PeerFailed(self.number, "negotiation failed at the server"))
+
+    async def _carry_out(self, command: Command) -> None:
+        match command:
+            case s.MakeOffer():
+                tracks = [PeerTrack(sub, codec, f"s{stream}") for sub, codec, stream in command.tracks]
+                made = await self.peer.offer(tracks)
+                self._on_result(s.PeerOffered(self.number, command.offer, made.sdp, made.mids))
+            case s.SetAnswer():
+                await self.peer.answer(command.sdp)
+            case s.AddCandidate():
+                await self.peer.add_candidate(command.candidate, command.sdp_mid)

@@ -1,0 +1,125 @@
+"""One viewer's peer: its commands in order, one at a time, none after its end; and what is deferred."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import cast
+
+import pytest
+
+from framewire.engine.viewer import session as s
+from framewire.engine.viewer import viewer_peer as module
+from framewire.engine.viewer.viewer_peer import ViewerPeer
+from framewire.errors import CodecRefusedError, PeerError
+from framewire.rtc.peer import Peer, PeerOffer, PeerTrack
+from tests.viewer import eventually
+
+OFFER = s.MakeOffer(1, 4, ((2, "vp8", 9),))
+
+
+class SlowPeer:
+    """A peer whose commands end when a test lets them. A command may be told to fail."""
+
+    def __init__(self) -> None:
+        self.log: list[object] = []
+        self.go = asyncio.Event()
+        self.go.set()
+        self.error: Exception | None = None
+        self.closed = False
+
+    async def offer(self, tracks: list[PeerTrack]) -> PeerOffer:
+        await self._do("offer", *tracks)
+        return PeerOffer("sdp", {2: "0"})
+
+    async def answer(self, sdp: str) -> None:
+        await self._do("answer", sdp)
+
+    async def add_candidate(self, candidate: str, sdp_mid: str) -> None:
+        await self._do("candidate", candidate, sdp_mid)
+
+    async def close(self) -> None:
+        self.closed = True
+
+    async def _do(self, *what: object) -> None:
+        self.log.append(what)
+        await self.go.wait()
+        if self.error:
+            raise self.error
+        self.log.append(f"{what[0]} done")
+
+
+class Made:
+    def __init__(self) -> None:
+        self.slow = SlowPeer()
+        self.results: list[s.PeerOffered | s.PeerFailed] = []
+        self.peer = ViewerPeer(1, cast("Peer", self.slow), self.results.append)
+
+
+@pytest.fixture
+async def made() -> AsyncIterator[Made]:
+    made = Made()
+    yield made
+    await made.peer.close()
+
+
+async def test_commands_are_carried_out_one_by_one_in_order(made: Made) -> None:
+    made.slow.go.clear()
+    for command in (OFFER, s.SetAnswer(1, "answer"), s.AddCandidate(1, "c", "0")):
+        made.peer.negotiate(command)
+    await eventually(lambda: made.slow.log)
+    assert made.slow.log == [("offer", PeerTrack(2, "vp8", "s9"))]
+    made.slow.go.set()
+    await eventually(lambda: "candidate done" in made.slow.log)
+    assert made.slow.log[1:] == [
+        "offer done", ("answer", "answer"), "answer done", ("candidate", "c", "0"), "candidate done"
+    ]  # fmt: skip
+    assert made.results == [s.PeerOffered(1, 4, "sdp", {2: "0"})]
+
+
+async def test_after_the_end_a_command_is_cut_short_and_the_others_never_begin(made: Made) -> None:
+    made.slow.go.clear()
+    made.peer.negotiate(OFFER)
+    made.peer.negotiate(s.SetAnswer(1, "answer"))
+    await eventually(lambda: made.slow.log)
+    await made.peer.close()
+    assert len(made.slow.log) == 1 and made.slow.closed and made.results == []
+
+
+@pytest.mark.parametrize(
+    ("error", "result"),
+    [
+        (CodecRefusedError("no h264"), s.PeerFailed(1, "no h264", "no_codec")),
+        (PeerError("bad SDP"), s.PeerFailed(1, "bad SDP")),
+        (ValueError("secret"), s.PeerFailed(1, "negotiation failed at the server")),
+    ],
+)
+async def test_a_command_that_fails_is_reported_with_its_reason(
+    made: Made, error: Exception, result: s.PeerFailed
+) -> None:
+    made.slow.error = error
+    made.peer.negotiate(s.SetAnswer(1, "answer"))
+    await eventually(lambda: made.results)
+    assert made.results == [result]
+
+
+async def test_calls_are_deferred_only_while_the_first_video_frames_are_sent(made: Made) -> None:
+    calls: list[int] = []
+    assert not made.peer.defer(lambda: calls.append(0)), "not connected yet"
+    made.peer.mark_connected()
+    assert made.peer.connected
+    assert made.peer.defer(lambda: calls.append(1)) and made.peer.defer(lambda: calls.append(2))
+    assert not calls
+    await made.peer.close()
+    assert calls == [1, 2]
+    assert not made.peer.defer(lambda: calls.append(3))
+
+
+async def test_deferred_calls_run_when_the_video_had_its_time(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 0.5 <= module.VIDEO_FIRST_S <= 2, "two round trips of a slow link; a still picture must not wait longer"
+    monkeypatch.setattr(module, "VIDEO_FIRST_S", 0.02)
+    calls: list[int] = []
+    made.peer.mark_connected()
+    made.peer.defer(lambda: calls.append(1))
+    await eventually(lambda: calls == [1])
+    assert not made.peer.defer(lambda: calls.append(2)), "the time is over"
