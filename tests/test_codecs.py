@@ -12,7 +12,7 @@ import pytest
 import framewire as fw
 from framewire import wire
 from framewire.codec.encoders import available_codecs, open_encoder
-from framewire.codec.lossless import Assembler, messages
+from framewire.codec.messages import Assembler, messages
 from framewire.codecs import (
     CODECS,
     LOSSLESS_CODINGS,

@@ -18,7 +18,8 @@ import numpy as np
 import xxhash
 
 from framewire import wire
-from framewire.codec.lossless import MAX_MESSAGE, Assembler, Header, base_of, unpack
+from framewire.codec.lossless import base_of, unpack
+from framewire.codec.messages import MAX_BINARY_MESSAGE_BYTES, Assembler, Header
 from framewire.frame import AccessUnit, Pixels
 
 PATIENCE = 30.0
@@ -134,7 +135,7 @@ class Viewer:
         self._messages.append(message)
 
     async def _received(self, data: bytes) -> None:
-        assert len(data) <= MAX_MESSAGE
+        assert len(data) <= MAX_BINARY_MESSAGE_BYTES
         header = Header.parse(data)
         self.binary.append(header)
         kind = header.stream, header.pixel_format is not None

@@ -6,7 +6,9 @@ import av
 import numpy as np
 import pytest
 
+from framewire.codec import h264
 from framewire.codec.colour import FULL, LIMITED, SMPTE170M
+from framewire.codec.ffmpeg import open_context
 from framewire.codec.h264 import H264Encoder, preset_for, threads_for
 from framewire.codecs import CODECS
 from framewire.frame import Frame
@@ -43,12 +45,12 @@ def test_the_profile_is_the_constrained_baseline_that_is_offered():
     assert constraints & 0x40, "constraint_set1: the baseline that is also main"
 
 
-def test_the_profile_of_whole_chroma_is_the_high_444_that_is_offered():
+def test_the_profile_of_444_is_the_high_444_that_is_offered():
     assert profile_of("444") == (0xF4, 0)
 
 
 @pytest.mark.parametrize(("chroma", "pixels", "span"), [("420", "yuv420p", LIMITED), ("444", "yuv444p", FULL)])
-def test_the_stream_says_which_colours_it_has(chroma, pixels, span):
+def test_the_stream_is_tagged_with_its_colours(chroma, pixels, span):
     unit = H264Encoder(SPECS[chroma], fps=30, max_bitrate=1_000_000, threads=1).encode(flat((200, 10, 10)))
     context = av.CodecContext.create("h264", "r")
     frame = (context.decode(av.Packet(unit.data)) + context.decode(None))[0]
@@ -57,7 +59,7 @@ def test_the_stream_says_which_colours_it_has(chroma, pixels, span):
     assert (frame.color_primaries, frame.color_trc) == (SMPTE170M, SMPTE170M)
 
 
-def test_whole_chroma_keeps_thin_coloured_lines():
+def test_444_keeps_thin_coloured_lines():
     pixels = np.full((96, 96, 3), 255, np.uint8)
     pixels[:, 8::4] = (220, 30, 30)
     pixels[8::4] = (30, 60, 220)
@@ -76,7 +78,7 @@ def test_a_keyframe_is_not_much_larger_than_the_frames_around_it():
     assert len(units[40].data) < 3 * sum(deltas) / len(deltas)
 
 
-def test_what_follows_a_fall_of_the_rate_fits_it_from_the_keyframe_on():
+def test_after_a_fall_of_the_bitrate_the_keyframe_fits_it():
     encoder = H264Encoder(CODECS["h264"], fps=30, max_bitrate=20_000_000, threads=1)
     frames = moving(60, width=640, height=480)
     for frame in frames[:30]:
@@ -88,7 +90,7 @@ def test_what_follows_a_fall_of_the_rate_fits_it_from_the_keyframe_on():
     assert sum(sizes[1:11]) < 15 * share
 
 
-def test_a_rate_that_rises_far_is_reached_at_the_price_of_a_keyframe_and_one_that_moves_costs_none():
+def test_a_bitrate_that_rises_far_is_reached_within_a_second_with_a_keyframe():
     encoder = H264Encoder(CODECS["h264"], fps=30, max_bitrate=20_000_000, threads=1)
     encoder.set_rate(500_000)
     frames = moving(120, width=640, height=480)
@@ -102,7 +104,31 @@ def test_a_rate_that_rises_far_is_reached_at_the_price_of_a_keyframe_and_one_tha
     assert spent > 4 * sum(len(unit.data) for unit in units[30:55]) * 8
 
 
-def test_a_rate_that_rose_is_reached_with_a_keyframe_that_is_due():
+@pytest.mark.parametrize(
+    ("fps", "target", "bitrate", "buffer_bits"),
+    [
+        # 0.15 s of the target, or 4.5 frames where those are longer.
+        (60, 1_000_000, 9_000_000, 150_000),
+        (20, 1_000_000, 4_500_000, 225_000),
+        # Two frames at the highest bitrate, and three times that bitrate.
+        (60, 20_000_000, 60_000_000, 666_667),
+    ],
+)
+def test_the_buffer_holds_a_time_or_a_number_of_frames_of_the_target(monkeypatch, fps, target, bitrate, buffer_bits):
+    options = {}
+
+    def recording(context):
+        options.update(context.options)
+        return open_context(context)
+
+    monkeypatch.setattr(h264, "open_context", recording)
+    encoder = H264Encoder(CODECS["h264"], fps=fps, max_bitrate=20_000_000, threads=1)
+    encoder.set_rate(target)
+    encoder.encode(flat((1, 2, 3)))
+    assert (int(options["maxrate"]), int(options["bufsize"])) == (bitrate, buffer_bits)
+
+
+def test_a_keyframe_that_is_due_reaches_a_bitrate_that_rose():
     encoder = H264Encoder(CODECS["h264"], fps=30, max_bitrate=20_000_000, threads=1)
     encoder.set_rate(500_000)
     frames = moving(30, width=640, height=480)
@@ -114,7 +140,7 @@ def test_a_rate_that_rose_is_reached_with_a_keyframe_that_is_due():
 
 
 @pytest.mark.parametrize("fps", [60, 20])
-def test_what_comes_slower_than_was_said_spends_its_target_all_the_same(fps):
+def test_frames_that_come_slower_than_announced_still_spend_the_target(fps):
     encoder = H264Encoder(CODECS["h264"], fps=60, max_bitrate=20_000_000, threads=1)
     encoder.set_rate(2_000_000)
     units = [encoder.encode(frame) for frame in moving(90, fps=fps, width=640, height=480)]
@@ -126,7 +152,7 @@ def test_what_comes_slower_than_was_said_spends_its_target_all_the_same(fps):
     ("size", "cores", "threads"),
     [((1, 1), 8, 1), ((640, 480), 8, 1), ((854, 480), 2, 1), ((854, 480), 4, 1), ((1120, 720), 16, 3)],
 )
-def test_small_pictures_are_not_cut_into_slices_and_half_of_the_cores_is_left(size, cores, threads):
+def test_small_pictures_have_few_slices_and_half_the_cores(size, cores, threads):
     assert threads_for(size[0], size[1], cores) == threads
 
 
@@ -137,7 +163,7 @@ def test_a_large_picture_has_all_cores(height, cores, threads):
     assert threads_for(height * 16 // 9, height, cores) == threads
 
 
-def test_the_better_preset_only_where_it_pays_and_there_is_time_for_it():
+def test_the_better_preset_where_bits_are_scarce():
     assert preset_for(1280 * 720 * 30, 2, 1_000_000) == "superfast"
     assert preset_for(1280 * 720 * 30, 2, 8_000_000) == "ultrafast"
     assert preset_for(1920 * 1080 * 60, 2, 1_000_000) == "ultrafast"

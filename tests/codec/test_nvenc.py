@@ -1,4 +1,4 @@
-"""A card's encoder, played by x264: when it is taken, and that whatever goes wrong with it ends with x264."""
+"""A card's encoder, with x264 as the stand-in: when it is used, and that x264 replaces it when it fails."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def frame(number=0, side=256):
 
 
 class Card:
-    """What ``av.CodecContext.create`` gives, with ``h264_nvenc`` made of x264 and its options noted."""
+    """What ``av.CodecContext.create`` gives, with ``h264_nvenc`` made of x264 and the calls counted."""
 
     def __init__(self, monkeypatch):
         self.opened = 0
@@ -64,21 +64,21 @@ def encoder():
     return H264Encoder(CODECS["h264"], fps=30, max_bitrate=2_000_000)
 
 
-def test_a_card_that_is_there_encodes(card):
+def test_a_card_encodes(card):
     made = encoder()
     units = [made.encode(frame(number)) for number in range(3)]
     assert card.opened == 1
     assert [unit.keyframe for unit in units] == [True, False, False]
 
 
-def test_a_machine_without_a_card_is_asked_once_and_encodes_all_the_same(card):
+def test_a_machine_without_a_card_is_tried_once_and_x264_encodes(card):
     card.present = False
     for _ in range(2):
         assert encoder().encode(frame()).keyframe
     assert card.opened == 1
 
 
-def test_a_card_that_is_full_is_asked_again(card):
+def test_a_busy_card_is_tried_again(card):
     assert encoder().encode(frame()).keyframe
     card.present = False
     for _ in range(2):
@@ -86,13 +86,13 @@ def test_a_card_that_is_full_is_asked_again(card):
     assert card.opened == 3
 
 
-def test_small_pictures_and_whole_chroma_are_not_for_the_card(card):
+def test_small_pictures_and_full_chroma_are_not_for_the_card(card):
     assert encoder().encode(frame(side=64)).keyframe
     assert H264Encoder(CODECS["h264_444"], fps=30, max_bitrate=2_000_000).encode(frame()).keyframe
     assert card.opened == 0
 
 
-def test_a_card_that_holds_frames_back_costs_one_frame_and_is_left(card):
+def test_a_card_that_holds_frames_back_costs_one_frame_and_x264_takes_over(card):
     card.holds = True
     made = encoder()
     with pytest.raises(EncoderError, match="without it"):
@@ -101,7 +101,7 @@ def test_a_card_that_holds_frames_back_costs_one_frame_and_is_left(card):
     assert card.opened == 1
 
 
-def test_a_bitrate_may_change_on_the_card(card):
+def test_the_cards_bitrate_can_change(card):
     made = encoder()
     sizes = []
     for number in range(60):
@@ -110,7 +110,7 @@ def test_a_bitrate_may_change_on_the_card(card):
     assert sum(sizes[45:]) < sum(sizes[15:30]) / 2
 
 
-def test_the_cards_bitrate_changes_seldom_as_each_time_is_a_keyframe(card):
+def test_the_cards_bitrate_changes_rarely(card):
     made = encoder()
     rates = []
     for number in range(120):
@@ -120,7 +120,7 @@ def test_the_cards_bitrate_changes_seldom_as_each_time_is_a_keyframe(card):
     assert sum(a != b for a, b in itertools.pairwise(rates)) <= 2
 
 
-def test_this_machine_finds_out_by_itself(monkeypatch):
+def test_on_this_machine_a_card_opens_or_is_not_used(monkeypatch):
     monkeypatch.setattr(nvenc, "_absent", False)
     context = nvenc.open_nvenc(320, 320, 30.0, 1_000_000, 60_000)
     assert context is None or context.is_open

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from framewire.codec.tiles import SIDE, Tiles, apply, bitmap_size, grid
+from framewire.codec.tiles import SIDE_PX, Tiles, apply, bitmap_size, grid
 from framewire.errors import RemoteProtocolError
 from framewire.frame import Frame, Pixels
 
@@ -39,19 +39,19 @@ def test_from_any_picture_to_the_newest_in_one_step(
 
 
 def test_only_the_tile_that_changed_travels_and_at_the_edge_only_the_rows_that_there_are():
-    tiles, shape = Tiles(), (SIDE + 4, 2 * SIDE + 5, 3)
+    tiles, shape = Tiles(), (SIDE_PX + 4, 2 * SIDE_PX + 5, 3)
     pixels = picture(shape)
     turn = tiles.update(Frame(pixels, 0, 0))
     pixels = pixels.copy()
-    pixels[SIDE + 1, -1] ^= 0xFF
+    pixels[SIDE_PX + 1, -1] ^= 0xFF
     tiles.update(Frame(pixels, 1, 0))
     mask = tiles.changed(turn)
     assert mask.tolist() == [[False, False, False], [False, False, True]]
-    assert tiles.body(mask).size == bitmap_size(6) + 4 * SIDE * 3
+    assert tiles.body(mask).size == bitmap_size(6) + 4 * SIDE_PX * 3
 
 
 def test_a_tile_that_changed_and_changed_back_is_sent_to_whom_saw_neither():
-    tiles, pixels = Tiles(), picture((SIDE, SIDE, 3))
+    tiles, pixels = Tiles(), picture((SIDE_PX, SIDE_PX, 3))
     first = tiles.update(Frame(pixels, 0, 0))
     second = tiles.update(Frame(255 - pixels, 1, 0))
     third = tiles.update(Frame(pixels, 2, 0))

@@ -15,7 +15,7 @@ import pytest
 import xxhash
 
 import framewire as fw
-from framewire.codec.lossless import Header
+from framewire.codec.messages import Header
 from framewire.engine.http import server
 from tests.e2e.conftest import NewPage
 from tests.e2e.stage import CHANNELS, address, debug, say, showing, until

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from framewire import wire
-from framewire.codec.lossless import Assembler, Header
+from framewire.codec.messages import Assembler, Header
 from framewire.engine.stream.encoding import PackedUnit
 from framewire.engine.stream.stream import Stream, StreamConfig
 from framewire.engine.viewer.admission import Authorizer, ConnectionRequest, token_authorizer

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from framewire import wire
-from framewire.codec.lossless import Assembler
+from framewire.codec.messages import Assembler
 from framewire.errors import EngineError
 
 PATIENCE = 20.0

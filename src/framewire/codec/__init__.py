@@ -1,1 +1,1 @@
-"""Frames to access units and back. Knows pixels and encoders; knows no network."""
+"""Pixels to coded units and back. Must not know networks, streams or viewers."""

@@ -11,17 +11,17 @@ from framewire.frame import AccessUnit, Frame
 class VideoEncoder(Protocol):
     """Frames in, access units out. Used from one worker thread at a time, never from an event loop.
 
-    An encoder follows its frames: any size and any pixel format may come next. A new size starts over
-    with a keyframe. A failed `encode` leaves the encoder usable.
+    Frames may be of any size and any pixel format, each unlike the one before. A new size starts over with a
+    keyframe. After a failed `encode` the encoder can still be used.
     """
 
     @property
     def codec(self) -> CodecName: ...
 
     def encode(self, frame: Frame, *, keyframe: bool = False) -> AccessUnit:
-        """One frame, one access unit, with no delay between them.
+        """Encode one frame as one access unit, without delay.
 
-        The unit is a keyframe if one is asked for, on the first frame, and after a change of size.
+        The unit is a keyframe if one is asked for, for the first frame, and after a change of size.
         Raises ``EncoderError`` if the encoder cannot be opened or refuses the frame.
         """
         ...
@@ -31,5 +31,5 @@ class VideoEncoder(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of the encoder. May be called twice."""
+        """Release the encoder. May be called twice."""
         ...

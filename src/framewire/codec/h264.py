@@ -1,226 +1,278 @@
-"""Frames to H.264 with libx264 or a card, one slice-threaded picture at a time. Must not know viewers or packets."""
+"""Frames to H.264 with libx264 or an NVIDIA card, without delay. Must not know viewers or packets."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Final
 
 import av
 from av.video.codeccontext import VideoCodecContext
-from av.video.frame import PictureType
 
 from framewire.codec import nvenc
-from framewire.codec.colour import FULL, LIMITED, SMPTE170M, to_video_frame
-from framewire.codec.pace import Pace
+from framewire.codec.colour import FULL, LIMITED, to_video_frame
+from framewire.codec.ffmpeg import access_unit, clamped_bitrate, new_context, open_context, set_picture_type
+from framewire.codec.frame_interval import FrameInterval
 from framewire.codecs import Chroma, CodecName, CodecSpec
 from framewire.errors import EncoderError
 from framewire.frame import AccessUnit, Frame
 
-MIN_RATE = 100_000
-BUFFER_FRAMES = 2
-"""Size of the rate control's buffer, in frames at the highest bitrate, at most. So small a buffer makes a keyframe
-little larger than the frames around it: one viewer's join costs the others no burst."""
-REACH, REACH_TIME = 4.5, 0.15
-"""The same, in frames at the target that the encoder is opened for or in seconds, whichever is more: so long does a
-keyframe take to arrive. And times that target up to which it can be steered, as x264 needs a buffer of a frame at its
-highest rate."""
-FELL, ROSE, STOOD = 0.5, 1.5, 1.0
-"""Of that target: where a keyframe is due anyway below the first, the encoder is opened anew; and above the second,
-with a keyframe or once it has stood there for so many seconds. A buffer for eight megabits lets the first second after
-a fall to one take three."""
-FINEST = 16
-"""The finest quantiser: beyond it bits are spent that nobody sees. Half of a plot's at the same PSNR (31.6 dB), and
-seven eighths of a smooth field's for 1 dB (45 to 44)."""
-FINEST_WHOLE = 12
-"""The same with whole chroma: above 45 dB for plots, text and fields. Two finer is twice the bits of a field."""
-CARD_STEP, CARD_PAUSE = 0.25, 3.0
-"""Of the bitrate, and seconds between: what a card's changes of it are bounded by, but for a fall by half."""
-HEADROOM = 3
-"""How much more than its share a frame may spend that came after a pause."""
+# Rate control
+
+MAX_BUFFER_FRAMES: Final = 2
+"""The rate control's buffer holds at most this many frames at the highest bitrate.
+
+With so small a buffer a keyframe is little larger than the frames around it, so one viewer's join costs the others no
+burst.
+Source: chosen by hand; pinned by
+`tests/codec/test_h264.py::test_a_keyframe_is_not_much_larger_than_the_frames_around_it`."""
+TARGET_BUFFER_FRAMES: Final = 4.5
+"""The buffer also holds at most this many frames at the target that the encoder is opened for, or `TARGET_BUFFER_S`
+of it where that is more: a keyframe takes this long to arrive.
+
+It is the limit of steering, too: x264 needs a buffer of one frame at its highest bitrate, so the bitrate can be set to
+at most this many times the target.
+Source: chosen by hand; pinned by `tests/codec/test_h264.py::test_after_a_fall_of_the_bitrate_the_keyframe_fits_it`."""
+TARGET_BUFFER_S: Final = 0.15
+"""See `TARGET_BUFFER_FRAMES`. It matters above 30 frames a second.
+
+Source: chosen by hand; pinned by
+`tests/codec/test_h264.py::test_the_buffer_holds_a_time_or_a_number_of_frames_of_the_target`."""
+REOPEN_BELOW_FRACTION: Final = 0.5
+"""Once the target is below this fraction of the one that the encoder was opened for, the next keyframe opens it anew.
+
+The buffer of an encoder for 8 Mbps lets the first second after a fall to 1 Mbps take three seconds to arrive.
+Source: chosen by hand; pinned by `tests/codec/test_h264.py::test_after_a_fall_of_the_bitrate_the_keyframe_fits_it`."""
+REOPEN_ABOVE_FACTOR: Final = 1.5
+"""Once the target is above this multiple of the one that the encoder was opened for, the next keyframe opens it anew;
+without a keyframe it is opened after `REOPEN_AFTER_S`.
+
+Source: chosen by hand; pinned by
+`tests/codec/test_h264.py::test_a_bitrate_that_rises_far_is_reached_within_a_second_with_a_keyframe`."""
+REOPEN_AFTER_S: Final = 1.0
+"""See `REOPEN_ABOVE_FACTOR`."""
+PAUSE_FACTOR: Final = 3
+"""A frame after a pause may spend this many times its share of the highest bitrate.
+
+Source: chosen by hand; pinned by
+`tests/codec/test_h264.py::test_frames_that_come_slower_than_announced_still_spend_the_target`."""
+MIN_BITRATE_CHANGE_FRACTION: Final = 1 / 32
+"""Smaller changes of the bitrate are not passed on: each reconfigures x264.
+
+Source: chosen by hand."""
+INTERVAL_GAIN: Final = 1 / 8
+"""The weight of the newest frame in the smoothed frame interval.
+
+Source: chosen by hand."""
+
+# The card, where each change of the bitrate makes a keyframe
+
+NVENC_MIN_BITRATE_CHANGE_FRACTION: Final = 0.25
+"""Smaller changes of the bitrate are not passed on to a card.
+
+Source: chosen by hand; pinned by `tests/codec/test_nvenc.py::test_the_cards_bitrate_changes_rarely`."""
+NVENC_MIN_BITRATE_INTERVAL_S: Final = 3.0
+"""A card's bitrate changes this rarely, unless it falls by half.
+
+Source: chosen by hand; pinned by `tests/codec/test_nvenc.py::test_the_cards_bitrate_changes_rarely`."""
+
+# Quality
+
+MIN_QUANTISER: Final = 16
+"""A finer quantiser spends bits on what nobody sees: with this limit a plot takes half the bits at the same PSNR
+(31.6 dB), and a smooth field seven eighths for 1 dB less (44 instead of 45).
+
+Source: measured."""
+MIN_QUANTISER_444: Final = 12
+"""The same with 4:4:4 chroma, where plots, text and fields are all above 45 dB. Two steps finer doubles a field's bits.
+
+Source: measured."""
+
+# Speed
+
+ALL_CORES_MIN_PX: Final = 900_000
+"""Pictures of at least this many pixels, so from 720p on, are encoded by all cores.
+
+Source: measured on two cores: 8 ms instead of 10 for 1080p, 1 ms less for 720p, and no frame fewer is shown."""
+MAX_THREADS: Final = 8
+"""More slices than this cost more bits than they save time.
+
+Source: chosen by hand; pinned by `tests/codec/test_h264.py::test_a_large_picture_has_all_cores`."""
+MIN_SLICE_PX: Final = 230_000
+"""Each thread encodes a slice of at least this many pixels: slices cost bits.
+
+Source: chosen by hand; pinned by `tests/codec/test_h264.py::test_small_pictures_have_few_slices_and_half_the_cores`."""
+SUPERFAST_MAX_PX_PER_S: Final = 28_000_000
+"""Up to this many pixels a second for each core, x264's preset ``superfast`` keeps up with time to spare.
+
+Source: measured; pinned by `tests/codec/test_h264.py::test_the_better_preset_where_bits_are_scarce`."""
+SCARCE_BITS_PER_PX: Final = 0.1
+"""Below this many bits a pixel, ``superfast`` is visibly better than ``ultrafast``: 2.8 Mbps at 720p30.
+
+Source: measured; pinned by `tests/codec/test_h264.py::test_the_better_preset_where_bits_are_scarce`."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Variant:
-    """What differs between the two kinds of chroma."""
+class _Profile:
+    """What differs with the chroma."""
 
-    pixels: str
-    range: int
-    profile: str
-    coding: str
-    """Further parameters of x264."""
-    effort: int
-    """How much more there is to a pixel: three samples are twice one and a half."""
+    name: str
+    pixel_format: str
+    color_range: int
+    x264_params: str
+    load_factor: int
+    """How many times the work of a 4:2:0 pixel: three samples instead of one and a half."""
 
 
-VARIANTS: Final[dict[Chroma, _Variant]] = {
-    "420": _Variant("yuv420p", LIMITED, "baseline", f"qpmin={FINEST}", 1),
-    # CABAC, which the baseline has not, is worth 6 dB of a plot at 2 Mbps, for about a millisecond.
-    "444": _Variant("yuv444p", FULL, "high444", f"cabac=1:qpmin={FINEST_WHOLE}", 2),
+PROFILES: Final[dict[Chroma, _Profile]] = {
+    # Constrained baseline, which every browser decodes.
+    "420": _Profile("baseline", "yuv420p", LIMITED, f"qpmin={MIN_QUANTISER}", 1),
+    # High 4:4:4 Predictive has CABAC: 6 dB more for a plot at 2 Mbps, in about a millisecond.
+    "444": _Profile("high444", "yuv444p", FULL, f"cabac=1:qpmin={MIN_QUANTISER_444}", 2),
 }
 
 
 class H264Encoder:
-    """H.264 as Annex B, with the parameter sets before each keyframe: constrained baseline, which everybody decodes, or
-    with whole chroma High 4:4:4 Predictive."""
+    """H.264 as Annex B, with the parameter sets before each keyframe."""
 
     def __init__(self, spec: CodecSpec, *, fps: float, max_bitrate: int, threads: int | None = None) -> None:
         self._spec = spec
-        self._variant = VARIANTS[spec.chroma]
+        self._profile = PROFILES[spec.chroma]
         self._fps = fps
         self._max_bitrate = max_bitrate
+        self._target = max_bitrate
         self._opened_for = max_bitrate
         self._high_since_us: int | None = None
-        self._ceiling = HEADROOM * max_bitrate
+        self._ceiling = PAUSE_FACTOR * max_bitrate
         self._threads = threads
-        self._target = max_bitrate
         self._context: VideoCodecContext | None = None
-        self._pace = Pace(fps)
-        self._interval = 1 / fps
+        self._frame_interval = FrameInterval(fps)
+        self._interval_s = 1 / fps
         self._count = 0
         self._by_card = False
-        self._steered_at = 0.0
+        self._bitrate_set_at_s = 0.0
 
     @property
     def codec(self) -> CodecName:
         return self._spec.name
 
     def set_rate(self, bits_per_second: int) -> None:
-        self._target = max(MIN_RATE, min(bits_per_second, self._max_bitrate))
+        self._target = clamped_bitrate(bits_per_second, self._max_bitrate)
 
     def encode(self, frame: Frame, *, keyframe: bool = False) -> AccessUnit:
         picture = to_video_frame(frame.pixels, self._spec.chroma)
+        set_picture_type(picture, keyframe=keyframe)
         try:
             packets = self._encode(picture, frame.time_us, keyframe)
         except av.error.FFmpegError as error:
             self._context = None
             if self._by_card:
                 nvenc.give_up(str(error))
-            raise EncoderError(f"{self._name} refused a {frame.width}x{frame.height} frame: {error}") from error
+            raise EncoderError(f"{self._library} refused a {frame.width}x{frame.height} frame: {error}") from error
         if len(packets) != 1 and self._by_card:
             self._context = None
             nvenc.give_up("it holds frames back")
-            raise EncoderError("the card's encoder was left; the next frame is encoded without it")
+            raise EncoderError("the card's encoder held a frame back; the next frame is encoded without it")
         assert len(packets) == 1, "tune=zerolatency: one packet for each frame, at once"
-        packet = packets[0]
-        return AccessUnit(
-            codec=self._spec.name,
-            data=bytes(packet),
-            number=frame.number,
-            time_us=frame.time_us,
-            width=frame.width,
-            height=frame.height,
-            keyframe=packet.is_keyframe,
-        )
+        return access_unit(self._spec, packets[0], frame)
 
     def _encode(self, picture: av.VideoFrame, time_us: int, keyframe: bool) -> list[av.Packet[av.VideoStream]]:
         context = self._context
         size = picture.width, picture.height
-        if context is None or (context.width, context.height) != size or self._outgrown(keyframe, time_us):
-            # Given back first: cards have few.
+        if context is None or (context.width, context.height) != size or self._must_reopen(keyframe, time_us):
+            # Closed first: a card encodes few streams at once.
             context = self._context = None
             context = self._context = self._open(*size)
-        self._steer(context, time_us)
+        self._set_bitrate(context, time_us)
         picture.pts = self._count
         picture.time_base = context.time_base
         self._count += 1
-        picture.pict_type = PictureType.I if keyframe else PictureType.NONE
         return context.encode(picture)
 
-    def _outgrown(self, keyframe: bool, time_us: int) -> bool:
-        """Whether the target is out of the reach of the encoder that is open, and a keyframe is due or worth it."""
-        if self._target <= ROSE * self._opened_for:
+    def _must_reopen(self, keyframe: bool, time_us: int) -> bool:
+        """Whether the target has left what the open encoder is good for, and a keyframe is due or worth its price."""
+        if self._target <= REOPEN_ABOVE_FACTOR * self._opened_for:
             self._high_since_us = None
-            return keyframe and self._target < FELL * self._opened_for
+            return keyframe and self._target < REOPEN_BELOW_FRACTION * self._opened_for
         since_us = self._high_since_us = time_us if self._high_since_us is None else self._high_since_us
-        return keyframe or time_us - since_us > STOOD * 1e6
+        return keyframe or time_us - since_us > REOPEN_AFTER_S * 1e6
 
-    def _steer(self, context: VideoCodecContext, time_us: int) -> None:
-        """x264 without delay counts frames, not time, so its bitrate is what makes the frame rate it was told
-        spend the target at the rate that frames really come."""
-        self._interval += (self._pace.step(time_us) - self._interval) / 8
-        rate = min(self._ceiling, round(self._target * self._interval * self._fps))
-        # Each change reconfigures the encoder: not for a few percent; on a card it costs a keyframe.
-        now, least = time_us / 1e6, CARD_STEP if self._by_card else 1 / 32
-        rare = not self._by_card or now - self._steered_at > CARD_PAUSE or rate < (context.bit_rate or 0) / 2
-        if abs(rate - (context.bit_rate or 0)) > rate * least and rare:
-            context.bit_rate, self._steered_at = rate, now
+    def _set_bitrate(self, context: VideoCodecContext, time_us: int) -> None:
+        """Scale the bitrate from the announced frame rate to the real one: x264 without delay counts frames, not
+        time."""
+        self._interval_s += (self._frame_interval.since_last(time_us) - self._interval_s) * INTERVAL_GAIN
+        bitrate = min(self._ceiling, round(self._target * self._interval_s * self._fps))
+        current = context.bit_rate or 0
+        now_s = time_us / 1e6
+        min_change = NVENC_MIN_BITRATE_CHANGE_FRACTION if self._by_card else MIN_BITRATE_CHANGE_FRACTION
+        may_change = (
+            not self._by_card
+            or now_s - self._bitrate_set_at_s > NVENC_MIN_BITRATE_INTERVAL_S
+            or bitrate < current / 2
+        )  # fmt: skip
+        if abs(bitrate - current) > bitrate * min_change and may_change:
+            context.bit_rate, self._bitrate_set_at_s = bitrate, now_s
 
     def _open(self, width: int, height: int) -> VideoCodecContext:
         self._opened_for, self._high_since_us = self._target, None
-        reach = max(REACH, REACH_TIME * self._fps) * self._target
-        self._ceiling = round(min(HEADROOM * self._max_bitrate, reach))
-        buffer = round(min(BUFFER_FRAMES * self._max_bitrate, reach) / self._fps)
-        card = None
+        reach = max(TARGET_BUFFER_FRAMES, TARGET_BUFFER_S * self._fps) * self._target
+        self._ceiling = round(min(PAUSE_FACTOR * self._max_bitrate, reach))
+        buffer_bits = round(min(MAX_BUFFER_FRAMES * self._max_bitrate, reach) / self._fps)
+        context = None
         if self._spec.chroma == "420":
-            card = nvenc.open_nvenc(width, height, self._fps, self._ceiling, buffer)
-        self._by_card = card is not None
-        return card or self._open_x264(width, height, buffer)
+            context = nvenc.open_nvenc(width, height, self._fps, self._ceiling, buffer_bits)
+        self._by_card = context is not None
+        return context or self._open_x264(width, height, buffer_bits)
 
     @property
-    def _name(self) -> str:
-        return nvenc.LIBRARY if self._by_card else "libx264"
+    def _library(self) -> str:
+        return nvenc.LIBRARY if self._by_card else self._spec.library
 
-    def _open_x264(self, width: int, height: int, buffer: int) -> VideoCodecContext:
-        context = av.CodecContext.create("libx264", "w")
-        variant = self._variant
-        context.width, context.height, context.pix_fmt = width, height, variant.pixels
-        context.framerate = Fraction(self._fps).limit_denominator(1001)
-        context.time_base = 1 / context.framerate
-        context.bit_rate = self._ceiling
+    def _open_x264(self, width: int, height: int, buffer_bits: int) -> VideoCodecContext:
+        profile = self._profile
+        context = new_context(
+            self._spec.library,
+            width,
+            height,
+            pixel_format=profile.pixel_format,
+            fps=self._fps,
+            bits_per_second=self._ceiling,
+            color_range=profile.color_range,
+        )
         threads = threads_for(width, height, os.cpu_count() or 1) if self._threads is None else self._threads
-        preset = preset_for(width * height * self._fps * variant.effort, threads, self._opened_for)
         context.thread_count = threads
-        context.color_range = variant.range
-        context.colorspace = context.color_primaries = context.color_trc = SMPTE170M
         context.options = {
-            "preset": preset,
+            "preset": preset_for(width * height * self._fps * profile.load_factor, threads, self._opened_for),
             "tune": "zerolatency",
-            "profile": variant.profile,
-            # Opened at the ceiling and with a buffer: only so does x264 follow a live bit_rate, and never
-            # above where it was opened.
+            "profile": profile.name,
+            # x264 follows a live bit_rate only with a buffer, and never above the rate that it was opened at.
             "maxrate": str(self._ceiling),
-            "bufsize": str(buffer),
+            "bufsize": str(buffer_bits),
             "forced-idr": "1",
-            # The hexagonal search saves ultrafast a twentieth of its bits, and takes no time worth naming.
-            "x264-params": f"keyint=infinite:scenecut=0:repeat-headers=1:me=hex:{variant.coding}",
+            # The hexagonal search saves ultrafast a twentieth of its bits and takes no measurable time.
+            "x264-params": f"keyint=infinite:scenecut=0:repeat-headers=1:me=hex:{profile.x264_params}",
         }
-        try:
-            context.open()
-        except (av.error.FFmpegError, ValueError) as error:
-            raise EncoderError(f"libx264 cannot be opened for {width}x{height}: {error}") from error
-        return context
+        return open_context(context)
 
     def close(self) -> None:
         self._context = None
 
 
 def threads_for(width: int, height: int, cores: int) -> int:
-    """Threads for a picture: each encodes a slice, and slices cost bits, so none of less than 230k pixels.
+    """The number of threads, and so of slices, that encode a picture.
 
-    Half the cores: the picture has to be sent, received, decoded and painted too, and that may be done on this machine.
-    But all of them for a large one, which is on its way for long (8 ms instead of 10 of 1080p on two cores, and a
-    millisecond of 720p, with no frame fewer).
+    Half the cores: the others send, receive, decode and paint, perhaps on this machine. A large picture has all of
+    them, as its time to encode is the larger part of its delay.
     """
-    share = cores if width * height >= LARGE else cores // 2
-    return max(1, min(share, MOST_THREADS, width * height // 230_000))
+    share = cores if width * height >= ALL_CORES_MIN_PX else cores // 2
+    return max(1, min(share, MAX_THREADS, width * height // MIN_SLICE_PX))
 
 
 def preset_for(pixels_per_second: float, threads: int, bits_per_second: float) -> str:
-    """The better preset where bits are scarce and a core has time for it.
+    """x264's preset: the better one where bits are scarce and a core has time for it.
 
-    Where they are not, it shows nothing (42.7 and 42.8 dB of a field, 34.3 and 34.1 of a plot) and takes a third longer
-    here, and longer in the browser, whose decoder has its deblocking filter to apply.
+    Where bits are not scarce the better one shows nothing (42.7 and 42.8 dB of a field, 34.3 and 34.1 dB of a plot).
+    It takes a third longer here, and longer in the browser, which then applies the deblocking filter.
     """
-    scarce = bits_per_second < SCARCE * pixels_per_second
-    return "superfast" if scarce and pixels_per_second / threads <= SUPERFAST_PIXELS else "ultrafast"
-
-
-LARGE: Final = 900_000
-"""Pixels of a picture that all cores are for."""
-MOST_THREADS: Final = 8
-SUPERFAST_PIXELS: Final = 28_000_000
-"""Pixels a second and core up to which superfast keeps up with room to spare."""
-SCARCE: Final = 0.1
-"""Bits a pixel; 2.8 Mbit/s for 720p at 30 frames a second."""
+    scarce = bits_per_second < SCARCE_BITS_PER_PX * pixels_per_second
+    return "superfast" if scarce and pixels_per_second / threads <= SUPERFAST_MAX_PX_PER_S else "ultrafast"

@@ -1,4 +1,4 @@
-"""A frame at half its width and height, for ways too thin for all of it. Must not know encoders or streams."""
+"""A frame at half its width and height, for links too slow for all of it. Must not know encoders or streams."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from framewire.frame import Frame, Pixels
 
 
 def halved(frame: Frame) -> Frame:
-    """Each pixel is the mean of two by two; of an odd side, the last counts twice. The frame's own memory is not
-    kept."""
+    """The frame with each two by two pixels replaced by their mean.
+
+    An odd side is padded first: its last row or column counts twice. The result owns its memory.
+    """
     return replace(frame, pixels=_halved(pad(frame.pixels)))
 
 
 def _halved(pixels: Pixels) -> Pixels:
     height, width, channels = pixels.shape
     if cv2 is not None:
-        made: Pixels = cv2.resize(pixels, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-        return made.reshape(height // 2, width // 2, channels)
+        half: Pixels = cv2.resize(pixels, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+        return half.reshape(height // 2, width // 2, channels)
     total = np.add(pixels[::2, ::2], pixels[::2, 1::2], dtype=np.uint16)
     total += pixels[1::2, ::2]
     total += pixels[1::2, 1::2]

@@ -1,42 +1,49 @@
 """H.264 by an NVIDIA card, where there is one that encodes. Must not know frames, streams or viewers.
 
-Written after FFmpeg's documentation of ``h264_nvenc`` and tried with a stand-in alone: whoever has such a card is the
-first. What goes wrong ends with x264, which is always there.
+This file was written after FFmpeg's documentation of ``h264_nvenc`` and has only been tested with a stand-in. Whatever
+goes wrong with the card, x264 takes over.
 """
 
 from __future__ import annotations
 
 import logging
-from fractions import Fraction
+from typing import Final
 
 import av
 from av.video.codeccontext import VideoCodecContext
 
-from framewire.codec.colour import LIMITED, SMPTE170M
+from framewire.codec.colour import LIMITED
+from framewire.codec.ffmpeg import new_context, open_context
+from framewire.errors import EncoderError
 
 log = logging.getLogger(__name__)
 
-LIBRARY = "h264_nvenc"
-LEAST = 256
-"""Pixels a side below which nothing is tried: some cards refuse small pictures, and x264 has those in no time."""
+LIBRARY: Final = "h264_nvenc"
+MIN_SIDE_PX: Final = 256
+"""Smaller pictures are left to x264: some cards refuse them, and x264 encodes them in no time.
+
+Source: chosen by hand; pinned by
+`tests/codec/test_nvenc.py::test_small_pictures_and_full_chroma_are_not_for_the_card`."""
+_ENDLESS_GOP: Final = 1 << 30
+"""Frames from one keyframe to the next, unless one is asked for."""
 
 _absent = _present = False
 
 
-def open_nvenc(width: int, height: int, fps: float, bits_per_second: int, buffer: int) -> VideoCodecContext | None:
-    """An open encoder without delay; None if there is no card that takes this.
+def open_nvenc(width: int, height: int, fps: float, bits_per_second: int, buffer_bits: int) -> VideoCodecContext | None:
+    """An open encoder without delay; None where no card takes this.
 
-    ``buffer`` is the rate control's, in bits. Its ``bit_rate`` may change, but each change is a keyframe. A machine
-    without a card is asked once.
+    ``buffer_bits`` is the size of the rate control's buffer. The context's ``bit_rate`` may change, but each change
+    makes a keyframe. A machine without a card is tried once.
     """
-    global _absent, _present  # noqa: PLW0603  # they hold for the process
-    if _absent or min(width, height) < LEAST or LIBRARY not in av.codecs_available:
+    global _absent, _present  # noqa: PLW0603  # both hold for the whole process
+    if _absent or min(width, height) < MIN_SIDE_PX or LIBRARY not in av.codecs_available:
         return None
     try:
-        context = _open(width, height, fps, bits_per_second, buffer)
-    except (av.error.FFmpegError, ValueError) as error:
-        log.debug("no %s: %s", LIBRARY, error)
-        # A card that has encoded before may be full, or refuse this size alone.
+        context = _open(width, height, fps, bits_per_second, buffer_bits)
+    except (EncoderError, av.error.FFmpegError, ValueError) as error:
+        log.debug("%s is not used: %s", LIBRARY, error)
+        # A card that has encoded before may be busy, or refuse only this size.
         _absent = not _present
         return None
     _present = True
@@ -44,34 +51,34 @@ def open_nvenc(width: int, height: int, fps: float, bits_per_second: int, buffer
     return context
 
 
-def give_up(why: str) -> None:
-    """It took a picture and did badly: never again in this process."""
+def give_up(reason: str) -> None:
+    """The card took a picture and failed: this process does not use it again."""
     global _absent  # noqa: PLW0603
     _absent = True
-    log.warning("%s is left for x264: %s", LIBRARY, why)
+    log.warning("%s is replaced by x264: %s", LIBRARY, reason)
 
 
-def _open(width: int, height: int, fps: float, bits_per_second: int, buffer: int) -> VideoCodecContext:
-    context = av.CodecContext.create(LIBRARY, "w")
-    assert isinstance(context, VideoCodecContext), "a video encoder"
-    context.width, context.height, context.pix_fmt = width, height, "yuv420p"
-    context.framerate = Fraction(fps).limit_denominator(1001)
-    context.time_base = 1 / context.framerate
-    context.bit_rate = bits_per_second
-    context.gop_size = 1 << 30
-    context.color_range = LIMITED
-    context.colorspace = context.color_primaries = context.color_trc = SMPTE170M
+def _open(width: int, height: int, fps: float, bits_per_second: int, buffer_bits: int) -> VideoCodecContext:
+    context = new_context(
+        LIBRARY,
+        width,
+        height,
+        pixel_format="yuv420p",
+        fps=fps,
+        bits_per_second=bits_per_second,
+        color_range=LIMITED,
+    )
+    context.gop_size = _ENDLESS_GOP
     context.options = {
         "preset": "p2",
         "tune": "ull",
         "profile": "baseline",
         "rc": "cbr",
         "maxrate": str(bits_per_second),
-        "bufsize": str(buffer),
+        "bufsize": str(buffer_bits),
         "zerolatency": "1",
         "delay": "0",
         "bf": "0",
         "forced-idr": "1",
     }
-    context.open()
-    return context
+    return open_context(context)

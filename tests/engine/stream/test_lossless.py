@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from framewire.codec.lossless import Assembler, base_of, checksum_of, unpack
+from framewire.codec.lossless import base_of, checksum_of, unpack
+from framewire.codec.messages import Assembler
 from framewire.engine.stream import rate
 from framewire.engine.stream.encoding import Key, PackedUnit
 from framewire.engine.stream.fanout import CREDITS

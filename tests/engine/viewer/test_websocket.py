@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from framewire import wire
-from framewire.codec.lossless import MAX_MESSAGE, messages
+from framewire.codec.messages import MAX_BINARY_MESSAGE_BYTES, messages
 from framewire.engine.stream.encoding import PackedUnit
 from framewire.engine.viewer import websocket as module
 from framewire.engine.viewer.websocket import MAX_QUEUED_MESSAGES, WebSocketTransport
@@ -47,14 +47,14 @@ async def link() -> AsyncIterator[Link]:
 
 
 def unit(number: int, chunks: int = 1, stream: int = 0) -> PackedUnit:
-    made = AccessUnit("h264", bytes(MAX_MESSAGE * (chunks - 1) + 1), number, number, 8, 8, True)
+    made = AccessUnit("h264", bytes(MAX_BINARY_MESSAGE_BYTES * (chunks - 1) + 1), number, number, 8, 8, True)
     return PackedUnit(made, None, tuple(messages(made, stream)))
 
 
 async def test_a_unit_is_sent_in_messages_that_proxies_accept(link: Link) -> None:
     link.transport.send_unit(1, unit(7, chunks=3))
     await eventually(lambda: [each.number for each in units(link.socket.sent)] == [7])
-    assert max(map(len, link.socket.chunks)) == MAX_MESSAGE
+    assert max(map(len, link.socket.chunks)) == MAX_BINARY_MESSAGE_BYTES
 
 
 async def test_messages_overtake_units(link: Link) -> None:

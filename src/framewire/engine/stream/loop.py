@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Final
 
-from framewire.codec.lossless import messages
+from framewire.codec.messages import messages
 from framewire.engine.stream.encoding import EncodingReport, FrameSource, Key, Mark, PackedUnit, Sink
 from framewire.engine.stream.fanout import Fanout
 from framewire.engine.stream.rate import Meter

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from concurrent.futures import Executor
 from typing import Final
 
-from framewire.codec.lossless import checksum_of, messages, pack, pack_delta
+from framewire.codec.lossless import checksum_of, pack, pack_delta
+from framewire.codec.messages import messages
 from framewire.codec.tiles import Tiles
 from framewire.engine.stream.encoding import FrameSource, Key, Mark, PackedUnit
 from framewire.engine.stream.loop import EncodingLoop
