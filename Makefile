@@ -5,6 +5,7 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+MUTANTS_ARGS ?=
 
 ifeq ($(PYTHON),python3)
 VENV ?= .venv
@@ -20,7 +21,7 @@ SETUP := $(CLIENT) $(VENV)/.package
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-py test-js upstream tools check format bench notebook screenshot dist lock floors clean
+.PHONY: help setup demo test test-py test-js mutants upstream tools check format bench notebook screenshot dist lock floors clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -39,6 +40,9 @@ test-js: $(CLIENT)
 
 test-py: $(SETUP)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+mutants: $(SETUP) ## changes the pure files a little, over and over: does a test notice? (MUTANTS_ARGS='--file ...')
+	$(BIN)/python scripts/mutants.py $(MUTANTS_ARGS)
 
 upstream: $(SETUP) ## aiortc's and aioice's own tests, with our classes in the place of theirs
 	$(BIN)/python scripts/upstream.py

@@ -55,6 +55,8 @@ UNMIRRORED = {
     "test_transcripts.py": "plays signaling/transcripts against engine/session.py",
     "test_contract.py": "plays signaling/ against wire.py and engine/session.py together",
     "test_hatch_build.py": "mirrors hatch_build.py, beside the package",
+    "test_mutants.py": "mirrors scripts/mutants.py, beside the package",
+    "test_mutations.py": "mirrors scripts/mutations.py, beside the package",
     "test_upstream.py": "mirrors scripts/upstream.py, beside the package",
     "benchmarks/test_link.py": "mirrors benchmarks/, beside the package",
     "benchmarks/test_link_model.py": "mirrors benchmarks/, beside the package",
