@@ -1,63 +1,250 @@
-"""What may be asked for, and that the rest is refused in words."""
+"""What an engine and a stream may be asked to be; the rest is refused in words; and what a new option costs."""
 
 from __future__ import annotations
 
+import inspect
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_type_hints
+
+import numpy as np
 import pytest
 
-from framewire.options import HostOptions, exposed, host_options, stream_options
+import framewire
+from framewire import serving
+from framewire.link.control import AddStream, Configure, ToEngine, encode, engine_decoder
+from framewire.options import (
+    EngineKeywords,
+    EngineOptions,
+    IceServer,
+    ServeKeywords,
+    StreamKeywords,
+    StreamOptions,
+    is_loopback,
+)
 
 TOKEN = "t" * 22
+PACKAGE = Path(framewire.__file__).parent
 
 
-def options(**changes):
-    asked = {
-        "host": "127.0.0.1", "port": 0, "token": TOKEN, "allow_origins": (), "allow_hosts": ("Lab.Example",),
-        "ice_servers": (), "codecs": ("h264", "vp8"), "chroma": "420", "latency": "low",
-    }  # fmt: skip
-    return host_options(**{**asked, **changes})
+def engine(**options):
+    return EngineOptions(**options)
 
 
-def test_what_is_asked_for_is_what_the_engine_gets():
-    made = options(codecs=["vp8"], latency="smooth")
-    assert (made.codecs, made.latency, made.allow_hosts) == (("vp8",), "smooth", ("lab.example",))
-    assert TOKEN not in repr(made)
+def stream(**changes):
+    return StreamOptions(**{"id": 3, "name": "cam", "width": 640, "height": 480, **changes})
 
 
-def test_a_token_is_made_up_where_none_is_given():
-    first, second = options(token=None).token, options(token=None).token
-    assert first != second and len(first) >= 22
+# Engine
+
+
+def test_what_is_given_is_kept_as_the_types_of_the_link():
+    made = engine(codecs=["vp8"], allow_hosts=(name for name in ("Lab.Example",)), port=np.int64(9))
+    assert (made.codecs, made.allow_hosts, made.port) == (("vp8",), ("lab.example",), 9)
+    assert type(made.port) is int
+
+
+def test_the_defaults_of_an_engine_listen_on_loopback_alone():
+    made = EngineOptions()
+    assert (made.host, made.port, made.ice_servers) == ("127.0.0.1", None, ())
+    assert (made.allow_hosts, made.allow_origins, made.exposed) == ((), (), False)
+    assert (made.codecs, made.chroma, made.latency) == (("h264", "vp8"), "420", "low")
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"token": "short"}, "5 characters; 22 at least"),
         ({"latency": "lowest"}, "latency='lowest' is unknown: 'low', 'smooth'"),
-        ({"chroma": "422"}, "chroma='422' is unknown"),
-        ({"codecs": ("av1",)}, "codecs .'av1'. are unknown"),
+        ({"latency": ["low"]}, "latency=.'low'. is unknown"),
+        ({"chroma": "422"}, "chroma='422' is unknown: '420', '444'"),
+        ({"codecs": ("av1",)}, "codecs .'av1'. are unknown: 'h264', 'vp8'"),
+        ({"codecs": (1,)}, "a value of codecs is a string, not 1"),
         ({"chroma": "444", "codecs": ("vp8",)}, "needs 'h264'"),
-        ({"allow_origins": "https://one.example"}, "lists of strings"),
+        ({"allow_origins": "https://one.example"}, "allow_origins is a list of values, not 'https://one.example'"),
+        ({"allow_hosts": 7}, "allow_hosts is a list of values, not 7"),
+        ({"host": None}, "host is a string, not None"),
+        ({"port": "8765"}, "port='8765' is not a number"),
+        ({"port": float("inf")}, "port=inf is not a number"),
+        ({"ice_servers": {"urls": "stun:a"}}, "a value of ice_servers is of type IceServer, not 'urls'"),
+        ({"ice_servers": "stun:a"}, "ice_servers is a list of values"),
+        ({"ice_servers": 1}, "ice_servers is a list of values"),
+        ({"ice_servers": [{"username": "u"}]}, "urls=None cannot be used: .*missing required field `urls`"),
+        ({"ice_servers": [{"urls": ["stun:a"] * 9}]}, "length <= 8"),
     ],
-)
-def test_what_makes_no_sense_is_refused_and_named(changes, words):
+)  # fmt: skip
+def test_what_cannot_be_used_is_refused_and_named(changes, words):
     with pytest.raises(ValueError, match=words):
-        options(**changes)
+        EngineOptions(**changes)
 
 
-def test_whole_colour_is_offered_before_the_rest():
-    assert HostOptions(TOKEN, chroma="444").video_codecs == ("h264_444", "h264", "vp8")
-    assert HostOptions(TOKEN).video_codecs == ("h264", "vp8")
+def test_a_short_token_is_refused():
+    with pytest.raises(ValueError, match="21 characters; 22 at least") as caught:
+        EngineOptions(token=TOKEN[1:])
+    assert TOKEN[1:] not in str(caught.value)
+    assert EngineOptions(token=TOKEN).token == TOKEN
+
+
+def test_no_secret_is_in_a_repr():
+    ice = IceServer(["turn:turn.example"], username="user", credential="c0nfidential")
+    shown = repr(engine(token=TOKEN, ice_servers=[ice], port=9)) + repr(ice)
+    assert "turn.example" in shown and "port=9" in shown
+    assert not [secret for secret in (TOKEN, "user", "c0nfidential") if secret in shown]
+
+
+def test_ice_servers_as_users_write_them():
+    turn = {"urls": ["turn:t.example", "turns:t.example"], "username": "u", "credential": "c", "credentialType": "x"}
+    stun = {"urls": "stun:s.example", "username": None}
+    assert engine(ice_servers=[stun, turn]).ice_servers == (
+        IceServer(["stun:s.example"]),
+        IceServer(["turn:t.example", "turns:t.example"], "u", "c"),
+    )
+
+
+def test_whole_chroma_is_offered_before_the_rest():
+    assert EngineOptions(chroma="444").video_codecs == ("h264_444", "h264", "vp8")
+    assert EngineOptions().video_codecs == ("h264", "vp8")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "LocalHost", "127.0.0.2"])
+def test_loopback_is_not_exposed(host):
+    assert is_loopback(host) and not EngineOptions(host=host).exposed
+
+
+@pytest.mark.parametrize("host", ["", "0.0.0.0", "::", "*", "192.0.2.1", "example.com", "::ffff:127.0.0.1"])
+def test_everything_else_is(host):
+    assert not is_loopback(host) and EngineOptions(host=host).exposed
+
+
+# Stream
+
+
+def test_the_defaults_of_a_stream():
+    made = stream()
+    assert (made.fps, made.max_bitrate, made.event_queue_size) == (60.0, 20_000_000, 4096)
 
 
 def test_sizes_of_any_number_type_are_whole_numbers_afterwards():
-    made = stream_options(3, "cam", 640.0, 480, 30, 1_000_000)
-    assert (made.width, made.height, made.fps) == (640, 480, 30.0)
-    assert type(made.width) is int
-    for width in (0, 640.5, "640", None, float("nan")):
-        with pytest.raises(ValueError, match="no frame size"):
-            stream_options(0, "cam", width, 480, 30, 1_000_000)
+    made = stream(width=640.0, height=np.uint16(480), fps=np.float32(30), max_bitrate=1e6 + 0.5)
+    assert (made.width, made.height, made.fps, made.max_bitrate) == (640, 480, 30.0, 1_000_000)
+    assert [type(each) for each in (made.width, made.height, made.fps, made.max_bitrate)] == [int, int, float, int]
 
 
-@pytest.mark.parametrize(("host", "is_exposed"), [("127.0.0.1", False), ("0.0.0.0", True), ("::1", False)])
-def test_only_loopback_is_private(host, is_exposed):
-    assert exposed(host) is is_exposed
+@pytest.mark.parametrize("width", [0, 16_385, 640.5, "640", None, float("nan"), float("inf"), [640]])
+def test_a_size_that_no_frame_has_is_refused(width):
+    for size in ({"width": width}, {"height": width}):
+        with pytest.raises(ValueError, match="not a frame size: 1 to 16384"):
+            stream(**size)
+
+
+@pytest.mark.parametrize(
+    "edge",
+    [{"width": 1, "height": 16_384}, {"fps": 1000}, {"fps": 0.01}, {"name": "x" * 128}, {"max_bitrate": 10_000},
+     {"max_bitrate": 1_000_000_000}, {"event_queue_size": 0}],
+)  # fmt: skip
+def test_the_outermost_values_are_taken(edge):
+    assert {name: getattr(stream(**edge), name) for name in edge} == edge
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"fps": 0}, "fps=0 is out of range: above 0, at most 1000"),
+        ({"fps": 1000.1}, "fps=1000.1 is out of range"),
+        ({"fps": float("nan")}, "fps=nan is out of range"),
+        ({"fps": "30"}, "fps='30' is not a number"),
+        ({"max_bitrate": 9_999}, "max_bitrate=9999 is out of range: at least 10000, at most 1000000000"),
+        ({"max_bitrate": 1_000_000_001}, "out of range"),
+        ({"event_queue_size": -1}, "event_queue_size=-1 is out of range: at least 0$"),
+        ({"name": ""}, "name is a string of 1 to 128 characters, not ''"),
+        ({"name": "x" * 129}, "name is a string of 1 to 128 characters"),
+        ({"name": 7}, "name is a string of 1 to 128 characters, not 7"),
+    ],
+)
+def test_what_a_stream_cannot_be_is_refused_and_named(changes, words):
+    with pytest.raises(ValueError, match=words):
+        stream(**changes)
+
+
+# Travel, and what a new option costs
+
+
+def test_options_travel_as_they_are():
+    said: list[ToEngine] = [
+        Configure(options=engine(token=TOKEN, ice_servers=[{"urls": "stun:s"}], latency="smooth")),
+        AddStream(options=stream(fps=29.97)),
+    ]
+    assert engine_decoder().feed(b"".join(map(encode, said))) == said
+
+
+def test_every_option_is_a_keyword_and_every_keyword_an_option():
+    engine, each = (
+        {name for name, field in inspect.signature(struct).parameters.items() if field.default is not field.empty}
+        for struct in (EngineOptions, StreamOptions)
+    )
+    assert engine == set(get_type_hints(EngineKeywords))
+    assert each == set(get_type_hints(StreamKeywords))
+    assert engine | each == set(get_type_hints(ServeKeywords))
+
+
+PROGRAM = """
+import asyncio, inspect, sys
+import framewire as fw
+from tests.viewer import connected
+
+assert inspect.signature(fw.serve).parameters["shade"].default == 3
+assert "``shade=3``: How dark." in fw.serve.__doc__
+try:
+    fw.serve(4, 4, shade=10)
+except ValueError as error:
+    print(error)
+
+async def main():
+    with fw.serve(4, 4, port=0, shade=7) as display:
+        display.wait_ready()
+        async with connected(display.ws_url) as viewer:
+            print((await viewer.hello(display.server.token)).server)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.slow
+def test_a_new_option_is_three_lines_in_two_files(tmp_path):
+    """In a copy of the package: a field and its keyword in options.py, and whoever reads it in the engine."""
+    shutil.copytree(PACKAGE, tmp_path / "framewire", ignore=shutil.ignore_patterns("static", "__pycache__"))
+
+    def insert(file, after, line):
+        path = tmp_path / "framewire" / file
+        text = path.read_text()
+        assert text.count(after) == 1, f"{after!r} in {file}"
+        path.write_text(text.replace(after, after + line))
+
+    insert(
+        "options.py",
+        'omit_defaults=True):\n    """What holds for a whole engine. Raises ``ValueError``, in a user\'s words, '
+        'for what cannot be asked for."""\n',
+        '\n    shade: Annotated[int, Meta(ge=0, le=9, description="How dark.")] = 3\n',
+    )
+    insert(
+        "options.py", 'as keywords, with the types that are taken."""\n\n    token: str | None\n', "    shade: int\n"
+    )
+    insert("engine/engine.py", 'server=f"framewire {__version__}', " in shade {self._options.shade}")
+    run = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        env={"PYTHONPATH": f"{tmp_path}:{PACKAGE.parent.parent}"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    refused, welcome = run.stdout.splitlines()
+    assert refused == "shade=10 is out of range: at least 0, at most 9"
+    assert welcome == f"framewire {framewire.__version__} in shade 7"
+
+
+def test_an_option_nobody_knows_is_named():
+    with pytest.raises(TypeError, match=r"'fpss' is not an option; the options are token, host, .*fps"):
+        serving.serve(4, 4, fpss=30)  # type: ignore[call-arg]

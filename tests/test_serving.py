@@ -16,7 +16,7 @@ import pytest
 import framewire as fw
 from framewire import serving
 from framewire.link import listen
-from framewire.options import HostOptions, StreamOptions
+from framewire.options import EngineOptions, StreamOptions
 from tests.viewer import connected, flat
 
 
@@ -39,7 +39,7 @@ class Host:
     living: list[Host]
     pid = None
 
-    def __init__(self, options: HostOptions, listener: Any) -> None:
+    def __init__(self, options: EngineOptions, listener: Any) -> None:
         self.port = options.port or 10_000 + len(Host.living)
         self.listener = listener
         self.streams: list[StreamOptions] = []
@@ -172,7 +172,7 @@ def test_a_server_of_many_streams(hosts: list[Host]) -> None:
 
 
 def test_a_server_whose_streams_make_no_sense_leaves_nothing(hosts: list[Host]) -> None:
-    with pytest.raises(ValueError, match="no frame size"):
+    with pytest.raises(ValueError, match="not a frame size"):
         fw.serve_server(streams=[{"name": "a", "width": 4, "height": 4}, {"name": "b", "width": 0, "height": 4}])
     assert not hosts
 
@@ -202,12 +202,12 @@ def test_nobody_watches_an_engine_that_was_started_again(hosts: list[Host]) -> N
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        ({"width": 0}, "no frame size"),
-        ({"height": 16_385}, "no frame size"),
-        ({"width": 4.5}, "no frame size"),
-        ({"width": "640"}, "no frame size"),
-        ({"height": None}, "no frame size"),
-        ({"height": float("nan")}, "no frame size"),
+        ({"width": 0}, "not a frame size"),
+        ({"height": 16_385}, "not a frame size"),
+        ({"width": 4.5}, "not a frame size"),
+        ({"width": "640"}, "not a frame size"),
+        ({"height": None}, "not a frame size"),
+        ({"height": float("nan")}, "not a frame size"),
         ({"fps": 0}, "fps"),
         ({"fps": 1001}, "fps"),
         ({"fps": float("nan")}, "fps"),
@@ -217,10 +217,11 @@ def test_nobody_watches_an_engine_that_was_started_again(hosts: list[Host]) -> N
         ({"name": 7}, "name"),
         ({"token": "short"}, "22 at least"),
         ({"codecs": ["h264", "h265"]}, "h265"),
+        ({"engine": "thread"}, "'process', 'inline'"),
         ({"chroma": "422"}, "'420', '444'"),
         ({"chroma": "444", "codecs": ["vp8"]}, "needs 'h264'"),
-        ({"allow_origins": "https://a.example"}, "lists of strings"),
-        ({"allow_hosts": "a.example"}, "lists of strings"),
+        ({"allow_origins": "https://a.example"}, "is a list of values"),
+        ({"allow_hosts": "a.example"}, "is a list of values"),
     ],
     ids=str,
 )

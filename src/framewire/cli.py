@@ -19,7 +19,7 @@ from framewire._version import __version__
 from framewire.arrays import MAX_SIDE
 from framewire.display import Display
 from framewire.errors import FramewireError
-from framewire.options import exposed
+from framewire.options import is_loopback
 from framewire.patterns import PATTERNS
 from framewire.publishing import publish_loop
 from framewire.serving import serve
@@ -122,7 +122,7 @@ def _demo(options: argparse.Namespace) -> int:
 def _announce(display: Display, url: str, options: argparse.Namespace) -> None:
     print(f"framewire {__version__}: {options.pattern}, {display.width}x{display.height} at {options.fps:g} fps")
     print(f"\n    {url}\n")
-    if exposed(options.host):
+    if not is_loopback(options.host):
         print(f"From another machine: the same address with this machine's name instead of {display.server.address}.")
     print("Ctrl-C ends it. The part after # is the key: whoever has it may watch.", flush=True)
     if not options.no_open and _has_screen():

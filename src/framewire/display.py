@@ -57,14 +57,14 @@ class Display:
     engine serves the port. Ends with `close`, ``await aclose()``, ``with`` or ``async with``.
     """
 
-    def __init__(self, server: Server, options: StreamOptions, *, event_queue_size: int, owns: bool) -> None:
+    def __init__(self, server: Server, options: StreamOptions, *, owns: bool) -> None:
         self._server = server
         self._owns_server = owns
         self._options = options
         self._size = (options.width, options.height)
         self._number = 0
         self._lock = threading.Lock()
-        self._events: deque[InputEvent] = deque(maxlen=event_queue_size)
+        self._events: deque[InputEvent] = deque(maxlen=options.event_queue_size)
         self._listeners: list[Callable[[InputEvent], None]] = []
         self._waiting: list[Callable[[], None]] = []
         self._viewers = 0

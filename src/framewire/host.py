@@ -27,7 +27,7 @@ from framewire.link.control import (
 from framewire.link.launch import EngineProcess
 from framewire.link.listen import bind
 from framewire.link.ring import LocalSlot, RingWriter
-from framewire.options import HostOptions, StreamOptions, exposed
+from framewire.options import EngineOptions, StreamOptions
 
 if TYPE_CHECKING:
     from framewire.engine.engine import Engine
@@ -69,7 +69,7 @@ class EngineHost(Protocol):
     async def aclose(self) -> None: ...
 
 
-def open_sockets(options: HostOptions) -> list[socket.socket]:
+def open_sockets(options: EngineOptions) -> list[socket.socket]:
     """Listening sockets. Raises EngineError naming the port that is taken."""
     return bind("" if options.host in ("0.0.0.0", "*") else options.host, options.port)
 
@@ -77,22 +77,11 @@ def open_sockets(options: HostOptions) -> list[socket.socket]:
 class ProcessHost:
     """An engine in a process of its own."""
 
-    def __init__(self, options: HostOptions, listener: Listener) -> None:
+    def __init__(self, options: EngineOptions, listener: Listener) -> None:
         sockets = open_sockets(options)
         self.port: int = sockets[0].getsockname()[1]
         self._listener = listener
-        configure = Configure(
-            token=options.token,
-            allowed_origins=options.allow_origins,
-            allowed_hosts=options.allow_hosts,
-            ice_servers=options.ice_servers,
-            options={
-                "exposed": exposed(options.host),
-                "codecs": options.video_codecs,
-                "smooth": options.latency == "smooth",
-            },
-        )
-        self._process = EngineProcess(sockets, configure, on_message=self._take)
+        self._process = EngineProcess(sockets, Configure(options=options), on_message=self._take)
 
     @property
     def pid(self) -> int | None:
@@ -133,19 +122,9 @@ class _RingOutlet:
     def __init__(self, process: EngineProcess, options: StreamOptions) -> None:
         self._process = process
         self._id = options.id
-        self._generation = 0
         self._lock = threading.Lock()
         self._closed = False
-        process.send(
-            AddStream(
-                id=options.id,
-                name=options.name,
-                width=options.width,
-                height=options.height,
-                fps=options.fps,
-                options={"max_bitrate": options.max_bitrate},
-            )
-        )
+        process.send(AddStream(options=options))
         # Room for RGBA of the announced size: pages that are never written cost nothing.
         self._ring = self._hand_over(options.width * options.height * 4)
 
@@ -176,8 +155,7 @@ class _RingOutlet:
         try:
             if first:
                 ring.write(*first)
-            self._generation += 1
-            self._process.send(Ring(stream=self._id, generation=self._generation), ring)
+            self._process.send(Ring(stream=self._id), ring)
         except BaseException:
             ring.close()
             raise
@@ -192,7 +170,7 @@ class InlineHost:
 
     pid: int | None = None
 
-    def __init__(self, options: HostOptions, listener: Listener) -> None:
+    def __init__(self, options: EngineOptions, listener: Listener) -> None:
         loop = _running_loop()
         if loop is None:
             raise EngineError('engine="inline" needs a running event loop; engine="process" does not')
@@ -271,13 +249,10 @@ class _InlineVoice:
 
 class _SlotOutlet:
     def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop, options: StreamOptions) -> None:
-        from framewire.engine.stream.stream import StreamConfig
-
         self._engine, self._loop, self._id = engine, loop, options.id
         self._slot = LocalSlot()
         self._told = False
-        config = StreamConfig(options.id, options.name, options.width, options.height, options.fps, options.max_bitrate)
-        _run_on(loop, lambda: engine.add_stream(config, self._slot))
+        _run_on(loop, lambda: engine.add_stream(options, self._slot))
 
     def write(self, pixels: Pixels, number: int, time_us: int) -> None:
         self._slot.write(pixels, number, time_us)
@@ -314,18 +289,9 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def _inline_engine(options: HostOptions, voice: _InlineVoice) -> tuple[Engine, WebServer]:
-    from framewire.engine.engine import Engine, EngineConfig, ice_servers
+def _inline_engine(options: EngineOptions, voice: _InlineVoice) -> tuple[Engine, WebServer]:
+    from framewire.engine.engine import Engine
     from framewire.engine.http.server import WebServer
 
-    config = EngineConfig(
-        token=options.token,
-        hosts=options.allow_hosts,
-        origins=options.allow_origins,
-        exposed=exposed(options.host),
-        smooth=options.latency == "smooth",
-        ice_servers=ice_servers(options.ice_servers),
-        codecs=options.video_codecs,
-    )
-    engine = Engine(config, voice)
-    return engine, WebServer(engine, config)
+    engine = Engine(options, voice)
+    return engine, WebServer(engine, options)

@@ -8,28 +8,41 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import secrets
 import threading
 import weakref
-from collections.abc import Callable, Generator, Iterable
-from dataclasses import replace
-from typing import Any, Literal
+from collections.abc import Callable, Generator, Iterable, Mapping
+from typing import Any, Unpack, get_args
 
-from framewire.codecs import Chroma, selectable_codecs
+from msgspec.structs import replace
+
 from framewire.display import DEFAULT_STREAM, Display, _call
 from framewire.errors import ClosedError
 from framewire.host import EngineHost, InlineHost, ProcessHost
-from framewire.options import MAX_BITRATE, HostOptions, Latency, host_options, stream_options
+from framewire.keywords import divide, documented
+from framewire.options import (
+    EngineHome,
+    EngineKeywords,
+    EngineOptions,
+    ServeKeywords,
+    StreamKeywords,
+    StreamOptions,
+)
 
 log = logging.getLogger("framewire")
-
-Engine = Literal["process", "inline"]
 
 
 class Server:
     """Many streams on one port, in one engine. Made by `serve_server`."""
 
-    def __init__(self, options: HostOptions, engine: Engine, *, shared: bool = False) -> None:
-        self.token = options.token
+    def __init__(self, options: EngineOptions, engine: EngineHome, *, shared: bool = False) -> None:
+        if engine not in get_args(EngineHome):
+            raise ValueError(f"engine={engine!r:.40} is unknown: {', '.join(map(repr, get_args(EngineHome)))}")
+        self.token = options.token or secrets.token_urlsafe(16)
+        """What viewers must present."""
+        options = replace(options, token=self.token)
+        if options.exposed:
+            log.info("framewire: listening on %s, other machines can reach it; the token guards it", options.host)
         self._options = options
         self._engine = engine
         self._shared = shared
@@ -46,18 +59,11 @@ class Server:
         self._host: EngineHost
         self._host = ProcessHost(options, listener) if engine == "process" else InlineHost(options, listener)
 
-    def add_stream(
-        self,
-        name: str,
-        width: int,
-        height: int,
-        *,
-        fps: float = 60.0,
-        max_bitrate: int = MAX_BITRATE,
-        event_queue_size: int = 4096,
-    ) -> Display:
-        """Begin a stream; one of the same name is replaced and its `Display` closed."""
-        return self._add(name, width, height, fps, max_bitrate, event_queue_size, owns=False)
+    @documented(StreamOptions)
+    def add_stream(self, name: str, width: int, height: int, **options: Unpack[StreamKeywords]) -> Display:
+        """Start a stream; one of the same name is replaced and its `Display` closed."""
+        (for_stream,) = divide(options, StreamOptions)
+        return self._add(StreamOptions(id=0, name=name, width=width, height=height, **for_stream), owns=False)
 
     def stream(self, name: str = DEFAULT_STREAM) -> Display:
         """The display of this name. Raises ``KeyError``."""
@@ -127,18 +133,18 @@ class Server:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    def _add(
-        self, name: str, width: int, height: int, fps: float, max_bitrate: int, queue: int, *, owns: bool
-    ) -> Display:
+    def _add(self, options: StreamOptions, *, owns: bool) -> Display:
         with self._lock:
             if self._closed:
                 raise ClosedError("the server is closed")
-            options = stream_options(self._next_id, name, width, height, fps, max_bitrate)
-            if old := self._displays.get(name):
-                old._finish(f"the display was replaced by a newer one of the same name, {name!r} (name= gives several)")
+            options = replace(options, id=self._next_id)
+            if old := self._displays.get(options.name):
+                old._finish(
+                    f"the display was replaced by a newer one of the same name, {options.name!r} (name= gives several)"
+                )
             self._next_id += 1
-            display = Display(self, options, event_queue_size=queue, owns=owns)
-            self._displays[name] = self._by_id[options.id] = display
+            display = Display(self, options, owns=owns)
+            self._displays[options.name] = self._by_id[options.id] = display
             return display
 
     def _forget(self, display: Display) -> None:
@@ -222,73 +228,49 @@ _shared_lock = threading.RLock()
 _servers: weakref.WeakSet[Server] = weakref.WeakSet()
 
 
+@documented(EngineOptions, StreamOptions)
 def serve(
     width: int,
     height: int,
     *,
     name: str = DEFAULT_STREAM,
-    host: str = "127.0.0.1",
-    port: int | None = None,
-    fps: float = 60.0,
-    max_bitrate: int = MAX_BITRATE,
-    engine: Engine = "process",
-    token: str | None = None,
-    allow_origins: Iterable[str] = (),
-    allow_hosts: Iterable[str] = (),
-    ice_servers: Iterable[dict[str, Any]] = (),
-    codecs: Iterable[str] = selectable_codecs(),
-    chroma: Chroma = "420",
-    latency: Latency = "low",
-    event_queue_size: int = 4096,
+    engine: EngineHome = "process",
+    **options: Unpack[ServeKeywords],
 ) -> Display:
     """A stream to publish ``width`` x ``height`` frames into; other sizes may follow.
 
     All displays of a process share one engine and port, unless they ask for different ones. Serving a
-    ``name`` again replaces that stream (running a cell again leaks nothing); closing the last one ends the
-    engine. ``port=None`` is 8765 or, where that is taken, any free one; 0 is any free one.
-
-    ``host`` other than loopback lets other machines in; they need the token all the same. ``token`` (22
-    characters at least) is made up if not given. ``allow_origins`` are further web origins whose pages may
-    connect, ``allow_hosts`` further names this server is reached under. ``ice_servers`` are STUN and TURN
-    servers as in ``RTCConfiguration``; none by default. ``max_bitrate`` (bits a second) caps one encoding.
-    ``chroma="444"`` keeps thin coloured lines as sharp in colour as in light for viewers that decode it (Chromium);
-    the others get the usual half, and both kinds at once cost two encodings. ``latency="smooth"`` lets browsers hold
-    frames back for about a tenth of a second, so that their rhythm is even where the way to them is not.
+    ``name`` again replaces that stream, so running a cell again leaks nothing. Closing the last one ends the
+    engine. ``engine="inline"`` runs the engine on the event loop that runs now, instead of in a process of its own.
 
     ``await serve(...)`` waits until the port is served. Raises `EngineError` naming what is in the way, a
-    taken port for instance, and ``ValueError`` for arguments that make no sense.
+    taken port for instance, and ``ValueError`` for arguments that cannot be used.
     """
-    stream_options(0, name, width, height, fps, max_bitrate)
-    options = host_options(host, port, token, allow_origins, allow_hosts, ice_servers, codecs, chroma, latency)
+    for_engine, for_stream = divide(options, EngineOptions, StreamOptions)
+    asked = EngineOptions(**for_engine)
+    stream = StreamOptions(id=0, name=name, width=width, height=height, **for_stream)
     with _shared_lock:
-        server = _share(options, engine, given_token=token)
+        server = _share(asked, engine)
         try:
-            return server._add(name, width, height, fps, max_bitrate, event_queue_size, owns=True)
+            return server._add(stream, owns=True)
         except BaseException:
             server._leave()
             raise
 
 
+@documented(EngineOptions)
 def serve_server(
     *,
-    host: str = "127.0.0.1",
-    port: int | None = None,
-    engine: Engine = "process",
-    token: str | None = None,
-    allow_origins: Iterable[str] = (),
-    allow_hosts: Iterable[str] = (),
-    ice_servers: Iterable[dict[str, Any]] = (),
-    codecs: Iterable[str] = selectable_codecs(),
-    chroma: Chroma = "420",
-    latency: Latency = "low",
-    streams: Iterable[dict[str, Any]] = (),
+    engine: EngineHome = "process",
+    streams: Iterable[Mapping[str, Any]] = (),
+    **options: Unpack[EngineKeywords],
 ) -> Server:
-    """An engine of its own with any number of streams on one port; see `serve` for the arguments.
+    """An engine of its own with any number of streams on one port; ``engine`` is as for `serve`.
 
-    ``streams`` are begun at once: dicts with ``name``, ``width``, ``height`` and what `Server.add_stream` takes.
+    ``streams`` are started at once: dicts with ``name``, ``width``, ``height`` and what `Server.add_stream` takes.
     """
-    options = host_options(host, port, token, allow_origins, allow_hosts, ice_servers, codecs, chroma, latency)
-    server = Server(options, engine)
+    (for_engine,) = divide(options, EngineOptions)
+    server = Server(EngineOptions(**for_engine), engine)
     try:
         for stream in streams:
             server.add_stream(**stream)
@@ -298,12 +280,12 @@ def serve_server(
     return server
 
 
-def _share(options: HostOptions, engine: Engine, given_token: str | None) -> Server:
+def _share(options: EngineOptions, engine: EngineHome) -> Server:
     """The shared server that is what these options ask for, or a new one."""
     for server in list(_shared):
         if isinstance(server._host, InlineHost) and server._host.over:
             server.close()
-        elif _is_what(server, options, engine, given_token):
+        elif _is_what(server, options, engine):
             if not server.failure:
                 return server
             if server._shut(f"the engine failed: {server.failure}"):
@@ -313,13 +295,13 @@ def _share(options: HostOptions, engine: Engine, given_token: str | None) -> Ser
     return server
 
 
-def _is_what(server: Server, options: HostOptions, engine: Engine, given_token: str | None) -> bool:
+def _is_what(server: Server, options: EngineOptions, engine: EngineHome) -> bool:
     """Whether a new display asks for this server."""
-    ours, theirs = (replace(each, token="", port=None) for each in (server._options, options))
+    ours, theirs = (replace(each, token=None, port=None) for each in (server._options, options))
     return (
         (server._engine, ours) == (engine, theirs)
         and options.port in (None, 0, server.port)
-        and given_token in (None, server.token)
+        and options.token in (None, server.token)
         and _same_loop(server)
     )
 

@@ -6,29 +6,39 @@ import inspect
 import itertools
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Unpack
 
 from framewire.arrays import as_pixels
 from framewire.display import DEFAULT_STREAM, Display
 from framewire.errors import PublishError
+from framewire.keywords import documented
+from framewire.options import EngineHome, EngineOptions, ServeKeywords, StreamOptions
 from framewire.publishing import PublishLoop, publish_loop
 from framewire.serving import serve
 
 
-def show(what: Any, *, fps: float = 60.0, name: str = DEFAULT_STREAM, loop: bool = True, **options: Any) -> Any:
+@documented(EngineOptions, StreamOptions)
+def show(
+    what: Any,
+    *,
+    name: str = DEFAULT_STREAM,
+    loop: bool = True,
+    engine: EngineHome = "process",
+    **options: Unpack[ServeKeywords],
+) -> Any:
     """Show a frame, a sequence of frames, or what a function returns frame after frame.
 
     ``what`` is an array-like (see `Display.publish`), an iterable of them (``loop`` starts a finite one
-    again), an array of shape (T, H, W, C), or a callable without arguments. ``options`` go to `serve`.
+    again), an array of shape (T, H, W, C), or a callable without arguments. ``engine`` is as for `serve`.
 
     In a notebook it returns the widget, whose ``display`` and ``task`` are what serves it; in a script it
     prints the URL and returns the `Display`. Showing the same ``name`` again replaces the picture.
     """
     first, rest = _frames(what, loop)
     pixels = as_pixels(first)
-    display = serve(pixels.shape[1], pixels.shape[0], name=name, fps=fps, **options)
+    display = serve(pixels.shape[1], pixels.shape[0], name=name, engine=engine, **options)
     display.publish(pixels)
-    task = publish_loop(display, rest, fps=fps) if rest else None
+    task = publish_loop(display, rest, fps=display.fps) if rest else None
     return _present(display, task)
 
 

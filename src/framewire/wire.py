@@ -89,6 +89,10 @@ class IceServer(_Value, frozen=True):
     username: Str512 | UnsetType = UNSET
     credential: Str512 | UnsetType = UNSET
 
+    def __repr__(self) -> str:
+        # The credential must not reach a log.
+        return f"IceServer(urls={self.urls!r})"
+
 
 class StreamInfo(_Value, frozen=True):
     id: U32

@@ -12,13 +12,14 @@ import numpy as np
 from framewire import wire
 from framewire.codec.messages import Assembler, Header
 from framewire.engine.stream.encoding import PackedUnit
-from framewire.engine.stream.stream import Stream, StreamConfig
+from framewire.engine.stream.stream import Stream
 from framewire.engine.viewer.admission import Authorizer, ConnectionRequest, token_authorizer
 from framewire.engine.viewer.session import ServerInfo
 from framewire.engine.viewer.transport import Transport
 from framewire.engine.viewer.viewer import Viewer
 from framewire.engine.viewer.websocket import WebSocketTransport
 from framewire.frame import AccessUnit
+from framewire.options import StreamOptions
 from framewire.rtc.peer import PeerOffer
 from tests.engine.stills import Source
 
@@ -162,7 +163,8 @@ class FakeContext:
     def add(self, name: str) -> None:
         id_ = len(self.sources)
         self.sources.append(Source())
-        self.streams[id_] = Stream(StreamConfig(id_, name, 6, 4), self.sources[-1], self.pool, lambda: None)
+        options = StreamOptions(id=id_, name=name, width=6, height=4)
+        self.streams[id_] = Stream(options, self.sources[-1], self.pool, lambda: None)
 
     def connect(self, transport: Transport, request: ConnectionRequest | None = None) -> Viewer:
         return Viewer(transport, self, request or ConnectionRequest())

@@ -29,6 +29,7 @@ from framewire.link.control import (
 from framewire.link.launch import EngineProcess
 from framewire.link.listen import bind
 from framewire.link.ring import RingWriter
+from framewire.options import EngineOptions, StreamOptions
 from tests.viewer import PATIENCE, connected, eventually, flat, noise, same
 
 TOKEN = "only-those-who-know-it-come-in"
@@ -41,18 +42,19 @@ class Parent:
         self.heard: list[FromEngine] = []
         sockets = bind("127.0.0.1", 0)
         self.port = sockets[0].getsockname()[1]
-        configure = Configure(token=TOKEN, options={"exposed": False, "codecs": ("vp8",)})
+        configure = Configure(options=EngineOptions(token=TOKEN, codecs=("vp8",)))
         self.engine = EngineProcess(sockets, configure, on_message=self.heard.append)
         self.rings: list[RingWriter] = []
 
     def add(self, id_: int, name: str, size: tuple[int, int]) -> None:
-        self.engine.send(AddStream(id=id_, name=name, width=size[0], height=size[1], options={"max_bitrate": 500_000}))
+        options = StreamOptions(id=id_, name=name, width=size[0], height=size[1], max_bitrate=500_000)
+        self.engine.send(AddStream(options=options))
         self.hand_over(id_, size)
 
     def hand_over(self, id_: int, size: tuple[int, int]) -> RingWriter:
         ring = RingWriter(size[0] * size[1] * 4)
         self.rings.append(ring)
-        self.engine.send(Ring(stream=id_, generation=len(self.rings)), ring)
+        self.engine.send(Ring(stream=id_), ring)
         return ring
 
     def publish(self, id_: int, number: int, pixels: np.ndarray) -> None:

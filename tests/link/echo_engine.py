@@ -1,6 +1,6 @@
 """An engine that says what it sees: the smallest program at the other end of a link.
 
-Must not know encoders or viewers. Options travel in ``Configure.options`` and in the first words of the
+Must not know encoders or viewers. What it does is told by the first words of the
 command line: ``mute`` never gets ready, ``deaf`` ignores Shutdown and SIGTERM, ``rubbish`` talks nonsense,
 ``refuse`` says Failed.
 """
@@ -57,7 +57,7 @@ class Echo:
             case Configure():
                 self.begin(link, message)
             case AddStream():
-                self.names[message.id] = message.name
+                self.names[message.options.id] = message.options.name
             case RemoveStream():
                 self.rings.pop(message.id).close()
             case Ring():
@@ -72,7 +72,7 @@ class Echo:
             link.send(Failed(text="no such codec"))
             self.over.set()
         elif "mute" not in self.words:
-            link.send(Log(level=20, text=f"serving {configure.server_name}"))
+            link.send(Log(level=20, text=f"configured for {configure.options.host}"))
             link.send(Ready(pid=os.getpid(), epoch=os.urandom(4).hex()))
 
 

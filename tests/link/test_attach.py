@@ -26,6 +26,7 @@ from framewire.link.control import (
 )
 from framewire.link.life import environment
 from framewire.link.ring import RingReader, RingWriter
+from framewire.options import StreamOptions
 
 
 async def until(what):
@@ -34,6 +35,10 @@ async def until(what):
             return
         await asyncio.sleep(0.01)
     pytest.fail("it did not come about")
+
+
+def add_stream(id_):
+    return AddStream(options=StreamOptions(id=id_, name="s", width=1, height=1))
 
 
 class Parent:
@@ -81,13 +86,16 @@ async def test_messages_arrive_in_order_each_ring_with_its_own_memory(parent):
     rings = [RingWriter(4), RingWriter(4)]
     for stream, ring in enumerate(rings):
         ring.write(np.full((1, 1, 1), stream, np.uint8), stream, 0)
-        parent.say(AddStream(id=stream, name="s", width=1, height=1))
-        parent.say(Ring(stream=stream, generation=1), ring)
+        parent.say(add_stream(stream))
+        parent.say(Ring(stream=stream), ring)
     parent.say(Shutdown())
     for stream in range(2):
-        assert await parent.link.receive() == (AddStream(id=stream, name="s", width=1, height=1), None)
+        assert await parent.link.receive() == (
+            add_stream(stream),
+            None,
+        )
         message, fd = await parent.link.receive()
-        assert message == Ring(stream=stream, generation=1)
+        assert message == Ring(stream=stream)
         assert not os.get_inheritable(fd)
         lease = RingReader(fd).latest()
         assert lease and lease.frame.number == stream
@@ -101,7 +109,7 @@ async def test_a_bell_is_heard(parent):
 
 async def test_after_too_many_bells_every_stream_that_there_is_may_be_meant(parent):
     for stream in (1, 2, 3):
-        parent.say(AddStream(id=stream, name="s", width=1, height=1))
+        parent.say(add_stream(stream))
         await parent.link.receive()
     parent.say(RemoveStream(id=3))
     await parent.link.receive()
@@ -134,7 +142,7 @@ async def test_for_a_parent_that_does_not_read_no_more_than_so_much_is_kept(pare
     [
         pytest.param(lambda parent: parent.control.close(), id="its end is closed"),
         pytest.param(lambda parent: parent.control.sendall(b"\xff" * 64), id="it talks rubbish"),
-        pytest.param(lambda parent: parent.say(Ring(stream=1, generation=1)), id="a ring without memory"),
+        pytest.param(lambda parent: parent.say(Ring(stream=1)), id="a ring without memory"),
     ],
 )
 async def test_the_end_of_the_parent_is_told_once_and_ends_receiving(parent, end):
@@ -152,7 +160,7 @@ async def test_the_end_of_the_parent_is_told_once_and_ends_receiving(parent, end
 async def test_closing_closes_what_nobody_received_and_tells_nobody(parent):
     before = set(os.listdir("/proc/self/fd"))
     ring = RingWriter(4)
-    parent.say(Ring(stream=1, generation=1), ring)
+    parent.say(Ring(stream=1), ring)
     await until(lambda: not parent.link._received.empty())
     parent.link.close()
     parent.link.close()

@@ -32,20 +32,21 @@ from framewire.link.control import (
     engine_decoder,
     parent_decoder,
 )
+from framewire.options import EngineOptions, IceServer, StreamOptions
 
+TOKEN = "s3cret-of-enough-characters"
 SAID: list[ToEngine] = [
     Configure(
-        token="s3cret",
-        server_name="bench",
-        allowed_origins=("https://a.example",),
-        allowed_hosts=("a.example",),
-        ice_servers=({"urls": ["turn:b"], "username": "u", "credential": "c"},),
-        max_bitrate=1,
-        options={"still_after": 0.5},
+        options=EngineOptions(
+            token=TOKEN,
+            allow_origins=("https://a.example",),
+            ice_servers=(IceServer(["turn:b"], "u", "c0nfidential"),),
+            latency="smooth",
+        )
     ),
-    AddStream(id=7, name="caméra", width=1, height=16384, fps=29.97, options={"alpha": True}),
+    AddStream(options=StreamOptions(id=7, name="caméra", width=1, height=16384, fps=29.97)),
     RemoveStream(id=7),
-    Ring(stream=7, generation=3),
+    Ring(stream=7),
     Shutdown(),
 ]
 HEARD: list[FromEngine] = [
@@ -56,6 +57,14 @@ HEARD: list[FromEngine] = [
     Log(level=30, text="línea"),
     Failed(text="no"),
 ]
+
+
+def configure(**options):
+    return Configure(options=EngineOptions(**options))
+
+
+def add_stream(id_, width=1):
+    return AddStream(options=StreamOptions(id=id_, name=f"stream {id_}", width=width, height=1))
 
 
 def test_every_message_of_both_unions_is_among_the_examples():
@@ -121,8 +130,10 @@ def test_what_cannot_be_said_is_refused_where_it_is_said():
         encode(Log(level=1, text="x" * MAX_MESSAGE))
 
 
-def test_the_token_is_in_no_repr():
-    assert "s3cret" not in repr(SAID[0]) and "s3cret" not in str(SAID)
+def test_neither_token_nor_credential_is_in_a_repr():
+    assert "turn:b" in repr(SAID[0])
+    for secret in ("s3cret", "c0nfidential"):
+        assert secret not in repr(SAID[0]) and secret not in str(SAID)
 
 
 def test_handles_survive_the_command_line():
@@ -138,33 +149,33 @@ def test_a_command_line_that_is_not_ours_is_refused(arguments):
 
 
 def test_a_new_engine_hears_what_holds_and_nothing_that_is_over():
-    replay: Replay[str] = Replay(Configure(server_name="one"))
-    one, two = AddStream(id=1, name="one", width=1, height=1), AddStream(id=2, name="two", width=1, height=1)
+    replay: Replay[str] = Replay(configure())
+    one, two = add_stream(1), add_stream(2)
     replay.record(one)
-    replay.record(Ring(stream=1, generation=1), "memory 1")
+    replay.record(Ring(stream=1), "memory 1")
     replay.record(two)
-    replay.record(Ring(stream=2, generation=1), "memory 2")
-    replay.record(Ring(stream=1, generation=2), "memory 3")
+    replay.record(Ring(stream=2), "memory 2")
+    replay.record(Ring(stream=1), "memory 3")
     replay.record(RemoveStream(id=2))
     replay.record(RemoveStream(id=9))
-    replay.record(Configure(server_name="another"))
-    wider = AddStream(id=1, name="one", width=9, height=1)
+    replay.record(configure(port=1))
+    wider = add_stream(1, width=9)
     replay.record(wider)
     replay.record(Shutdown())
     assert replay.messages() == [
-        (Configure(server_name="another"), None),
+        (configure(port=1), None),
         (wider, None),
-        (Ring(stream=1, generation=2), "memory 3"),
+        (Ring(stream=1), "memory 3"),
     ]
 
 
 def test_a_ring_needs_its_memory_and_its_stream():
-    replay: Replay[str] = Replay(Configure())
+    replay: Replay[str] = Replay(configure())
     with pytest.raises(LocalProtocolError):
-        replay.record(Ring(stream=1, generation=1), "memory")
-    replay.record(AddStream(id=1, name="one", width=1, height=1))
+        replay.record(Ring(stream=1), "memory")
+    replay.record(add_stream(1))
     with pytest.raises(LocalProtocolError):
-        replay.record(Ring(stream=1, generation=1))
+        replay.record(Ring(stream=1))
 
 
 def test_the_first_death_is_answered_at_once_and_quick_ones_ever_later_until_enough():

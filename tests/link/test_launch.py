@@ -34,6 +34,7 @@ from framewire.link.launch import EngineProcess
 from framewire.link.life import environment
 from framewire.link.listen import bind
 from framewire.link.ring import RingWriter
+from framewire.options import EngineOptions, StreamOptions
 
 HERE = Path(__file__).parent
 ECHO = [sys.executable, str(HERE / "echo_engine.py")]
@@ -46,6 +47,10 @@ def eventually(what, because=""):
         assert time.monotonic() < deadline, because or "it did not come about"
         time.sleep(0.01)
     return value
+
+
+def stream_options(id_, size):
+    return StreamOptions(id=id_, name=f"stream {id_}", width=size, height=size)
 
 
 def gone(pid):
@@ -71,7 +76,7 @@ class Engines:
 
         engine = EngineProcess(
             bind("127.0.0.1", 0) if listeners is None else listeners,
-            Configure(token="s3cret-token", server_name="test"),
+            Configure(options=EngineOptions(token="s3cret-token-of-enough-characters")),
             on_message=hear,
             command=command or [*ECHO, *words],
             **options,
@@ -82,8 +87,8 @@ class Engines:
     def stream(self, engine, id_=1, size=64):
         ring = RingWriter(size * size * 3)
         self.stack.callback(ring.close)
-        engine.send(AddStream(id=id_, name=f"stream {id_}", width=size, height=size))
-        engine.send(Ring(stream=id_, generation=1), ring)
+        engine.send(AddStream(options=stream_options(id_, size)))
+        engine.send(Ring(stream=id_), ring)
         return ring
 
     def echo(self, number, stream=1, by=None):
@@ -128,7 +133,7 @@ def test_a_larger_ring_takes_the_place_of_the_old_one_and_removed_streams_are_ov
     small.write(random_frame(1), 1, 1)
     large = RingWriter(300 * 300 * 3)
     large.write(random_frame(2, 300), 2, 2)
-    engine.send(Ring(stream=1, generation=2), large)
+    engine.send(Ring(stream=1), large)
     small.close()
     assert eventually(lambda: engines.echo(2))["shape"] == [300, 300, 3]
     engine.send(RemoveStream(id=1))
@@ -205,7 +210,7 @@ def test_an_engine_that_cannot_live_is_given_up_with_its_last_words(engines):
     assert engine.failure and "libvideo" in engine.failure
     eventually(lambda: Failed(text=engine.failure) in engines.heard)
     assert engine.pid is None
-    engine.send(AddStream(id=1, name="a", width=1, height=1))
+    engine.send(AddStream(options=stream_options(1, 1)))
     engine.ring_bell(1)
 
 
@@ -282,7 +287,7 @@ def test_closing_leaves_no_process_no_descriptor_no_thread_and_no_name(engines):
     assert len(os.listdir("/proc/self/fd")) == len(fds)
     assert threading.active_count() == threads and set(os.listdir("/dev/shm")) <= set(names)
     with pytest.raises(ClosedError):
-        engine.send(AddStream(id=1, name="a", width=1, height=1))
+        engine.send(AddStream(options=stream_options(1, 1)))
     engine.ring_bell(1)
 
 
@@ -346,7 +351,7 @@ def test_a_forked_child_has_nothing_to_do_with_the_engine(engines):
             assert not mine & inherited and engine.pid is None
             engine.ring_bell(1)
             with pytest.raises(ClosedError):
-                engine.send(AddStream(id=1, name="a", width=1, height=1))
+                engine.send(AddStream(options=stream_options(1, 1)))
             with pytest.raises(ClosedError):
                 engine.wait_ready(1)
             engine.close()

@@ -16,6 +16,7 @@ from framewire.errors import EngineError
 from framewire.link import life
 from framewire.link.control import Configure, Handles, Shutdown
 from framewire.link.life import Life, default_command, environment
+from framewire.options import EngineOptions
 
 ROOT = str(Path(framewire.__file__).parents[1])
 SHOW = "import json, sys, queue, framewire; print(json.dumps([sys.path, queue.__file__, framewire.__file__]))"
@@ -103,7 +104,7 @@ sys.stdout.write("rn\\n\\n  and last words"); sys.stdout.flush()
 def test_an_engine_that_stops_reading_is_killed_rather_than_waited_for(monkeypatch):
     monkeypatch.setattr(life, "_SAY_WITHIN", 1)
     engine = Life([sys.executable, "-c", "import time; time.sleep(600)"], [])
-    big = Configure(options={"x": "y" * 4_000_000})
+    big = Configure(options=EngineOptions(allow_hosts=("y" * 4_000_000,)))
     engine.say(big, None)
     assert engine.end() == "signal 9, SIGKILL"
     engine.say(Shutdown(), None)

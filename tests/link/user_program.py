@@ -16,15 +16,17 @@ from framewire.link.control import AddStream, Configure, Ring
 from framewire.link.launch import EngineProcess
 from framewire.link.listen import bind
 from framewire.link.ring import RingWriter
+from framewire.options import EngineOptions, StreamOptions
 
 
 def main(end: str) -> None:
     command = [sys.executable, str(Path(__file__).with_name("echo_engine.py"))]
-    engine = EngineProcess(bind("127.0.0.1", 0), Configure(), on_message=lambda message: None, command=command)
+    configure = Configure(options=EngineOptions())
+    engine = EngineProcess(bind("127.0.0.1", 0), configure, on_message=lambda message: None, command=command)
     ready = engine.wait_ready(60)
     ring = RingWriter(3)
-    engine.send(AddStream(id=1, name="a", width=1, height=1))
-    engine.send(Ring(stream=1, generation=1), ring)
+    engine.send(AddStream(options=StreamOptions(id=1, name="a", width=1, height=1)))
+    engine.send(Ring(stream=1), ring)
     ring.write(np.zeros((1, 1, 3), np.uint8), 1, 1)
     engine.ring_bell(1)
     if end == "killed, and a child lives" and os.fork() == 0:

@@ -14,7 +14,7 @@ from framewire.bench.codecs import clip_of, colours, encoding, lossless
 from framewire.bench.figures import Row
 from framewire.bench.live import live
 from framewire.codec.colour import cv2
-from framewire.options import MAX_BITRATE
+from framewire.options import MAX_BITRATE_BPS
 from framewire.patterns import PATTERNS
 
 FRAMES = 16
@@ -27,7 +27,7 @@ def run(sizes: Iterable[tuple[int, int]], content: str, fps: float, seconds: flo
     for width, height in sizes:
         size = f"{width}x{height}"
         clip = clip_of(PATTERNS[content](width, height), FRAMES)
-        yield from encoding(size, clip, fps, MAX_BITRATE, seconds)
+        yield from encoding(size, clip, fps, MAX_BITRATE_BPS, seconds)
         yield from colours(size, clip, fps, seconds)
         yield from lossless(size, clip, fps, seconds)
         yield from live(size, clip, fps, seconds)

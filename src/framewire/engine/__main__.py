@@ -14,9 +14,8 @@ import sys
 import traceback
 from typing import Any
 
-from framewire.engine.engine import Engine, EngineConfig, ice_servers
+from framewire.engine.engine import Engine
 from framewire.engine.http.server import WebServer
-from framewire.engine.stream.stream import StreamConfig
 from framewire.link.attach import EngineLink
 from framewire.link.control import (
     AddStream,
@@ -32,6 +31,7 @@ from framewire.link.control import (
     Viewers,
 )
 from framewire.link.ring import RingReader
+from framewire.options import StreamOptions
 
 STATS_EVERY = 1.0
 
@@ -71,7 +71,7 @@ class EngineRun:
         self._handles = handles
         self._engine: Engine | None = None
         self._server: WebServer | None = None
-        self._waiting: dict[int, AddStream] = {}
+        self._waiting: dict[int, StreamOptions] = {}
         """Streams whose memory has not come yet."""
         self._readers: dict[int, RingReader] = {}
 
@@ -98,7 +98,7 @@ class EngineRun:
             case Configure():
                 await self._configure(message)
             case AddStream():
-                self._waiting[message.id] = message
+                self._waiting[message.options.id] = message.options
             case Ring():
                 assert memory is not None, "the link refuses a Ring without its memory"
                 self._begin(message.stream, RingReader(memory))
@@ -112,25 +112,17 @@ class EngineRun:
     async def _configure(self, message: Configure) -> None:
         if self._engine:
             return
-        config = EngineConfig(
-            token=message.token,
-            hosts=message.allowed_hosts,
-            origins=message.allowed_origins,
-            ice_servers=ice_servers(message.ice_servers),
-            **message.options,
-        )
-        self._engine = Engine(config, _LinkListener(self._link))
-        self._server = WebServer(self._engine, config)
+        self._engine = Engine(message.options, _LinkListener(self._link))
+        self._server = WebServer(self._engine, message.options)
         await self._server.start(_listener(fd) for fd in self._handles.listeners)
         self._link.send(Ready(pid=os.getpid(), epoch=self._engine.epoch))
 
     def _begin(self, id_: int, reader: RingReader) -> None:
         old = self._readers.get(id_)
         self._readers[id_] = reader
-        stream = self._waiting.get(id_)
-        if self._engine and stream:
-            config = StreamConfig(id_, stream.name, stream.width, stream.height, stream.fps, **stream.options)
-            self._engine.add_stream(config, reader)
+        options = self._waiting.get(id_)
+        if self._engine and options:
+            self._engine.add_stream(options, reader)
             self._engine.published(id_)
         if old:
             old.close()

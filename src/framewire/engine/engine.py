@@ -6,25 +6,21 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
-
-from msgspec import UNSET
 
 from framewire import wire
 from framewire._version import __version__
 from framewire.codec.encoders import available_codecs
-from framewire.codecs import CodecName, selectable_codecs
 from framewire.engine.stream.encoding import FrameSource
-from framewire.engine.stream.stream import Stream, StreamConfig
+from framewire.engine.stream.stream import Stream
 from framewire.engine.viewer.admission import Authorizer, ConnectionRequest, token_authorizer
 from framewire.engine.viewer.session import ServerInfo
 from framewire.engine.viewer.transport import Transport
 from framewire.engine.viewer.viewer import Viewer
 from framewire.errors import CloseCode
-from framewire.rtc.peer import IceServer, PeerOptions
+from framewire.options import EngineOptions, StreamOptions
+from framewire.rtc.peer import PeerOptions
 
 ENCODER_THREAD_COUNT: Final = 4
 """Threads that encode and pack; each encoding uses one at a time.
@@ -49,22 +45,6 @@ MAX_VIEWERS: Final = 256
 Source: chosen by hand (SECURITY.md S12); pinned by `tests/engine/http/test_server.py::test_all_sockets_are_counted`"""
 
 
-@dataclass(frozen=True)
-class EngineConfig:
-    """What holds for the whole engine."""
-
-    token: str = field(repr=False)
-    hosts: tuple[str, ...] = ()
-    origins: tuple[str, ...] = ()
-    exposed: bool = False
-    """Whether it listens beyond loopback."""
-    ice_servers: tuple[IceServer, ...] = ()
-    codecs: tuple[CodecName, ...] = selectable_codecs()
-    """Video codecs it may use, best first; those this machine cannot encode are left out."""
-    smooth: bool = False
-    """Whether viewers are asked to hold frames back a little, for an even rhythm."""
-
-
 class Listener(Protocol):
     """What the engine reports to its host. Called on the event loop; must return at once."""
 
@@ -78,32 +58,35 @@ class Listener(Protocol):
 class Engine:
     """Streams and viewers. Made on a running loop and used from it alone.
 
-    ``authorize`` decides which viewers are let in; without it, those that have the token of ``config``.
+    ``authorize`` decides which viewers are let in; without it, those that have the token of ``options``.
     """
 
-    def __init__(self, config: EngineConfig, listener: Listener, authorize: Authorizer | None = None) -> None:
+    def __init__(self, options: EngineOptions, listener: Listener, authorize: Authorizer | None = None) -> None:
         self.epoch = secrets.token_hex(8)
-        self.authorize = authorize or token_authorizer(config.token)
-        self._config = config
+        if authorize is None:
+            assert options.token, "whoever starts an engine makes a token up where none is given"
+            authorize = token_authorizer(options.token)
+        self.authorize = authorize
+        self._options = options
         self._listener = listener
         self._streams: dict[int, Stream] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._viewers: set[Viewer] = set()
         self._pool = ThreadPoolExecutor(ENCODER_THREAD_COUNT, thread_name_prefix="framewire-encode")
         usable = available_codecs()
-        self._codecs = tuple(codec for codec in config.codecs if codec in usable)
+        self._codecs = tuple(codec for codec in options.video_codecs if codec in usable)
         self._closed = False
 
     # Streams
 
-    def add_stream(self, config: StreamConfig, source: FrameSource) -> None:
+    def add_stream(self, options: StreamOptions, source: FrameSource) -> None:
         """A stream begins; one of the same id only gets new memory, one of the same name ends."""
-        if known := self._streams.get(config.id):
+        if known := self._streams.get(options.id):
             known.replace_source(source)
             return
-        for other in [s for s in self._streams.values() if s.config.name == config.name]:
+        for other in [s for s in self._streams.values() if s.options.name == options.name]:
             self._drop(other)
-        self._streams[config.id] = Stream(config, source, self._pool, self._announce)
+        self._streams[options.id] = Stream(options, source, self._pool, self._announce)
         self._announce()
 
     def remove_stream(self, id_: int) -> None:
@@ -122,7 +105,7 @@ class Engine:
         return {id_: stream.stats(now) for id_, stream in self._streams.items()}
 
     def _drop(self, stream: Stream) -> None:
-        del self._streams[stream.config.id]
+        del self._streams[stream.options.id]
         task = asyncio.get_running_loop().create_task(stream.close())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -185,7 +168,7 @@ class Engine:
             software=f"framewire {__version__}",
             epoch=self.epoch,
             codecs=self._codecs,
-            ice_servers=[_ice(server) for server in self._config.ice_servers],
+            ice_servers=self._options.ice_servers,
             unix_offset_s=time.time() - time.monotonic(),
         )
 
@@ -195,7 +178,7 @@ class Engine:
 
     @property
     def peer_options(self) -> PeerOptions:
-        return PeerOptions(ice_servers=self._config.ice_servers, smooth=self._config.smooth)
+        return PeerOptions(ice_servers=self._options.ice_servers, smooth=self._options.latency == "smooth")
 
     def stream(self, id_: int) -> Stream | None:
         return self._streams.get(id_)
@@ -206,21 +189,3 @@ class Engine:
     def viewers_changed(self, stream: int) -> None:
         if known := self._streams.get(stream):
             self._listener.on_viewers(stream, known.viewers)
-
-
-def _ice(server: IceServer) -> wire.IceServer:
-    return wire.IceServer(
-        urls=list(server.urls), username=server.username or UNSET, credential=server.credential or UNSET
-    )
-
-
-def ice_servers(dicts: Sequence[dict[str, Any]]) -> tuple[IceServer, ...]:
-    """``RTCConfiguration.iceServers`` as users write them: ``urls`` a string or a list of strings."""
-    return tuple(
-        IceServer(
-            urls=[urls] if isinstance(urls := entry["urls"], str) else list(urls),
-            username=entry.get("username"),
-            credential=entry.get("credential"),
-        )
-        for entry in dicts
-    )

@@ -131,7 +131,7 @@ class EngineLink:
     def _beside(self, message: ToEngine) -> int | None:
         match message:
             case AddStream():
-                self._streams.add(message.id)
+                self._streams.add(message.options.id)
             case RemoveStream():
                 self._streams.discard(message.id)
             case Ring():

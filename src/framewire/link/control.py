@@ -13,9 +13,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
 from framewire.errors import LocalProtocolError
+from framewire.options import EngineOptions, StreamOptions
 
 MAX_MESSAGE: Final = 1 << 24
 """Bytes of the longest message either end sends; a length above it can only be rubbish."""
@@ -42,32 +43,14 @@ class _Message(
 class Configure(_Message, frozen=True):
     """Parent → engine, first of all: what holds for the whole server."""
 
-    token: str = ""
-    """What a viewer must say to be let in; empty means that nobody is asked. Never on a command line
-    nor in the environment, where other users of the machine could read it."""
-    server_name: str = ""
-    allowed_origins: tuple[str, ...] = ()
-    allowed_hosts: tuple[str, ...] = ()
-    ice_servers: tuple[dict[str, Any], ...] = ()
-    """As in W3C ``RTCConfiguration.iceServers``: ``urls``, ``username``, ``credential``."""
-    max_bitrate: int = 20_000_000
-    """Bits per second that one encoding may take."""
-    options: dict[str, Any] = field(default_factory=dict)
-
-    def __repr__(self) -> str:
-        return f"Configure(server_name={self.server_name!r}, token={'***' if self.token else ''!r})"
+    options: EngineOptions
+    """With the token, which is on no command line and in no environment: other users of the machine read those."""
 
 
 class AddStream(_Message, frozen=True):
-    """Parent → engine: there is a stream of this id and name; said again, it is what it is from now on."""
+    """Parent → engine: there is a stream of this id and name. A later one of the same id replaces it."""
 
-    id: int
-    name: str
-    width: int
-    height: int
-    """Pixels, as announced; frames of any size may follow."""
-    fps: float = 60.0
-    options: dict[str, Any] = field(default_factory=dict)
+    options: StreamOptions
 
 
 class RemoveStream(_Message, frozen=True):
@@ -78,11 +61,10 @@ class RemoveStream(_Message, frozen=True):
 
 class Ring(_Message, frozen=True):
     """Parent → engine: from now on the stream's frames are in the memory whose descriptor travels beside
-    this message. It replaces the ring of the generation before. Look into it at once: a bell for what is
-    in there may have been faster."""
+    this message, instead of any ring before. Look into it at once: a bell for what is in there may have been
+    faster."""
 
     stream: int
-    generation: int
 
 
 class Shutdown(_Message, frozen=True):
@@ -250,7 +232,7 @@ class Replay(Generic[_H]):
             case Configure():
                 self._configure = message
             case AddStream():
-                self._streams[message.id] = message
+                self._streams[message.options.id] = message
             case RemoveStream():
                 self._streams.pop(message.id, None)
                 self._rings.pop(message.id, None)

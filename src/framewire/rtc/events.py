@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from framewire.codecs import CodecName
-
-
-@dataclass(frozen=True, slots=True)
-class IceServer:
-    """A STUN or TURN server, as the browser's ``RTCIceServer``. aiortc uses the first of each kind."""
-
-    urls: Sequence[str]
-    username: str | None = None
-    credential: str | None = None
-
-    def __repr__(self) -> str:
-        # The credential must not reach a log.
-        return f"IceServer(urls={list(self.urls)!r})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import TypedDict
 
 from framewire.errors import PeerError
+from framewire.options import IceServer
 from framewire.rtc.events import (
     BitrateEstimate,
-    IceServer,
     KeyframeWanted,
     PeerEvent,
     PeerOffer,
@@ -30,7 +30,6 @@ from framewire.rtc.stack.sdp_filter import MAX_CANDIDATES, clean_answer, usable_
 
 __all__ = [
     "BitrateEstimate",
-    "IceServer",
     "KeyframeWanted",
     "Peer",
     "PeerEvent",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framewire.engine.http.gate import Gate, host_of, is_loopback
+from framewire.engine.http.gate import Gate, host_of
 
 GATE = Gate(hosts=frozenset({"viewer.example"}), origins=frozenset({"https://lab.example"}))
 OPEN = Gate(exposed=True)
@@ -70,4 +70,3 @@ def test_headers_of_any_text_get_an_answer(header: str, origin: str | None) -> N
 
 def test_names_and_addresses() -> None:
     assert host_of("Example.COM:80") == "example.com"
-    assert is_loopback("::1") and is_loopback("LocalHost") and not is_loopback("10.0.0.1")

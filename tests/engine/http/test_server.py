@@ -20,19 +20,19 @@ import pytest
 
 from framewire import wire
 from framewire.engine import engine as engine_module
-from framewire.engine.engine import MAX_UNADMITTED_VIEWERS, Engine, EngineConfig
+from framewire.engine.engine import MAX_UNADMITTED_VIEWERS, Engine
 from framewire.engine.http import server as server_module
 from framewire.engine.http.server import PUBLIC, RETRANSMISSION_OPTIONS, WebServer
-from framewire.engine.stream.stream import StreamConfig
 from framewire.engine.viewer import session, websocket
 from framewire.engine.viewer.admission import Admitted, ConnectionRequest, Refused
 from framewire.errors import CloseCode
 from framewire.link.listen import bind
 from framewire.link.ring import LocalSlot
+from framewire.options import EngineOptions, StreamOptions
 from tests.viewer import PATIENCE, connected, eventually, noise
 
 TOKEN = "only-those-who-know-it-come-in"
-CONFIG = EngineConfig(TOKEN, hosts=("viewer.example",), origins=("https://lab.example",))
+OPTIONS = EngineOptions(token=TOKEN, allow_hosts=("viewer.example",), allow_origins=("https://lab.example",))
 
 
 class NullListener:
@@ -60,14 +60,15 @@ class Port:
 
     def stream(self, name: str = "default", width: int = 64, height: int = 48) -> LocalSlot:
         slot = LocalSlot()
-        self.engine.add_stream(StreamConfig(len(self.engine.stats()), name, width, height), slot)
+        options = StreamOptions(id=len(self.engine.stats()), name=name, width=width, height=height)
+        self.engine.add_stream(options, slot)
         return slot
 
 
 @pytest.fixture
 async def port() -> AsyncIterator[Port]:
-    engine = Engine(CONFIG, NullListener())
-    server = WebServer(engine, CONFIG)
+    engine = Engine(OPTIONS, NullListener())
+    server = WebServer(engine, OPTIONS)
     sockets = bind("127.0.0.1", 0)
     await server.start(sockets)
     yield Port(engine, server, sockets[0].getsockname()[1])
@@ -122,7 +123,7 @@ async def test_the_page_is_packed_for_those_who_can_unpack_it(port: Port) -> Non
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="options of Linux")
 async def test_lost_packets_are_repeated_at_short_intervals(port: Port) -> None:
-    another, (listening,) = WebServer(port.engine, CONFIG), bind("127.0.0.1", 0)
+    another, (listening,) = WebServer(port.engine, OPTIONS), bind("127.0.0.1", 0)
     await another.start([listening])
     option, value = RETRANSMISSION_OPTIONS[-1]
     assert listening.getsockopt(socket.IPPROTO_TCP, option) == value
@@ -254,9 +255,9 @@ async def test_an_auth_hook_gets_the_request_and_its_principal_reaches_the_liste
         user = request.cookies.get("user")
         return Admitted(user) if token == "any" and user else Refused(CloseCode.UNAUTHORIZED, "log in first")
 
-    engine = Engine(CONFIG, Inputs(), authorize)
-    engine.add_stream(StreamConfig(0, "default", 64, 48), LocalSlot())
-    server, sockets = WebServer(engine, CONFIG), bind("127.0.0.1", 0)
+    engine = Engine(OPTIONS, Inputs(), authorize)
+    engine.add_stream(StreamOptions(id=0, name="default", width=64, height=48), LocalSlot())
+    server, sockets = WebServer(engine, OPTIONS), bind("127.0.0.1", 0)
     await server.start(sockets)
     url = f"ws://127.0.0.1:{sockets[0].getsockname()[1]}/ws?room=a%20b"
     async with connected(url, "any", headers={"Cookie": "user=ada"}) as viewer:

@@ -12,7 +12,8 @@ import pytest
 from framewire import wire
 from framewire.engine.stream import stream as stream_module
 from framewire.engine.stream.encoding import Key, PackedUnit, Sink
-from framewire.engine.stream.stream import Stream, StreamConfig
+from framewire.engine.stream.stream import Stream
+from framewire.options import StreamOptions
 from tests.engine.stills import Encoder, Source
 from tests.viewer import eventually
 
@@ -29,7 +30,8 @@ class Bench:
         self.encoders: list[Encoder] = []
         self.got: dict[Key, list[PackedUnit]] = {}
         monkeypatch.setattr(stream_module, "open_encoder", self._open)
-        self.stream = Stream(StreamConfig(3, "cam", 6, 4, 30.0), self.source, self.pool, self._on_resize)
+        options = StreamOptions(id=3, name="cam", width=6, height=4, fps=30.0)
+        self.stream = Stream(options, self.source, self.pool, self._on_resize)
 
     def _open(self, codec: str, *, fps: float, max_bitrate: int) -> Encoder:
         assert (fps, max_bitrate) == (30.0, 20_000_000)

@@ -15,7 +15,7 @@ from aiortc.rtcrtpparameters import (
 )
 
 from framewire.errors import PeerError
-from framewire.rtc.events import IceServer
+from framewire.options import IceServer
 from framewire.rtc.rtp.packets import ABS_SEND_TIME, PLAYOUT_DELAY, TRANSPORT_CC
 from framewire.rtc.stack.peer_connection import Connection, _sender_parameters
 

@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from typing import Final
 from urllib.parse import urlsplit
 
-MIN_TOKEN: Final = 22
-"""Characters of the shortest token taken: 128 bits in base64."""
-
-_LOCAL_NAMES: Final = frozenset({"localhost"})
+from framewire.options import is_loopback
 
 
 @dataclass(frozen=True)
@@ -38,13 +34,7 @@ class Gate:
         host = host_of(header)
         if host is None:
             return False
-        if host in _LOCAL_NAMES or host in self.hosts:
-            return True
-        try:
-            address = ipaddress.ip_address(host)
-        except ValueError:
-            return False
-        return _is_loopback(address) or self.exposed
+        return is_loopback(host) or host in self.hosts or (self.exposed and _is_address(host))
 
     def allows_origin(self, origin: str | None, host_header: str | None) -> bool:
         """Whether a page of this ``Origin`` may open a WebSocket. Browsers always send one; programs without it are
@@ -82,16 +72,9 @@ def host_of(header: str | None) -> str | None:
     return parts.hostname
 
 
-def is_loopback(host: str) -> bool:
-    """Whether this name or address can only mean the machine itself."""
-    if host.lower() in _LOCAL_NAMES:
-        return True
+def _is_address(host: str) -> bool:
     try:
-        return _is_loopback(ipaddress.ip_address(host))
+        ipaddress.ip_address(host)
     except ValueError:
         return False
-
-
-def _is_loopback(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    # Python 3.13 calls IPv4-mapped IPv6 addresses loopback, older ones do not. No browser uses them for this machine.
-    return address.is_loopback and getattr(address, "ipv4_mapped", None) is None
+    return True

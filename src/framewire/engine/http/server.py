@@ -18,12 +18,13 @@ from typing import Final
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from framewire.engine.engine import Engine, EngineConfig
+from framewire.engine.engine import Engine
 from framewire.engine.http.gate import Gate
 from framewire.engine.http.tcp_info import delivery_rate_bps
 from framewire.engine.viewer.admission import ConnectionRequest
 from framewire.engine.viewer.websocket import WebSocketTransport
 from framewire.errors import CloseCode
+from framewire.options import EngineOptions
 from framewire.wire import MAX_TEXT
 
 log = logging.getLogger(__name__)
@@ -110,9 +111,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class WebServer:
     """The web server of one engine."""
 
-    def __init__(self, engine: Engine, config: EngineConfig) -> None:
+    def __init__(self, engine: Engine, options: EngineOptions) -> None:
         self._engine = engine
-        self._gate = Gate(frozenset(config.hosts), frozenset(config.origins), config.exposed)
+        self._gate = Gate(frozenset(options.allow_hosts), frozenset(options.allow_origins), options.exposed)
         self.app = web.Application(middlewares=[self._guard], client_max_size=1024)
         for path in PAGES:
             self.app.router.add_get(path, self._page)

@@ -10,7 +10,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from typing import Any
 
 from framewire import wire
@@ -20,34 +19,23 @@ from framewire.engine.stream.layers import LayeredEncoding
 from framewire.engine.stream.lossless import LosslessEncoding
 from framewire.engine.stream.rate import Meter
 from framewire.engine.stream.video import VideoLayer
+from framewire.options import StreamOptions
 
 EncodingName = str
 """``lossless``, or the name of a video codec."""
-
-
-@dataclass(frozen=True)
-class StreamConfig:
-    """What a stream is from its beginning."""
-
-    id: int
-    name: str
-    width: int
-    height: int
-    fps: float = 60.0
-    max_bitrate: int = 20_000_000
 
 
 class Stream:
     """A published source and its encodings. Made on a running loop and used from it alone."""
 
     def __init__(
-        self, config: StreamConfig, source: FrameSource, pool: Executor, on_resize: Callable[[], None]
+        self, options: StreamOptions, source: FrameSource, pool: Executor, on_resize: Callable[[], None]
     ) -> None:
-        self.config = config
+        self.options = options
         self._source = source
         self._pool = pool
         self._on_resize = on_resize
-        self._size = (config.width, config.height)
+        self._size = (options.width, options.height)
         self._newest: int | None = None
         self._newest_us = 0
         self._lanes: dict[EncodingName, Encoding] = {}
@@ -59,7 +47,7 @@ class Stream:
     @property
     def info(self) -> wire.StreamInfo:
         width, height = self._size
-        return wire.StreamInfo(self.config.id, self.config.name, width, height, self.config.fps)
+        return wire.StreamInfo(self.options.id, self.options.name, width, height, self.options.fps)
 
     def wake(self) -> None:
         """A frame was published."""
@@ -143,15 +131,15 @@ class Stream:
         }
 
     def _open(self, name: EncodingName) -> Encoding:
-        config = self.config
+        options = self.options
         if name == "lossless":
-            return LosslessEncoding(config.id, self._source, self._pool)
+            return LosslessEncoding(options.id, self._source, self._pool)
 
         def open_lane(ceiling: int, half: bool) -> VideoLayer:
-            encoder = open_encoder(name, fps=config.fps, max_bitrate=ceiling)
-            return VideoLayer(config.id, self._source, self._pool, encoder, ceiling, half=half)
+            encoder = open_encoder(name, fps=options.fps, max_bitrate=ceiling)
+            return VideoLayer(options.id, self._source, self._pool, encoder, ceiling, half=half)
 
-        ladder = LayeredEncoding(name, config.max_bitrate, config.fps, open_lane)
+        ladder = LayeredEncoding(name, options.max_bitrate, options.fps, open_lane)
         ladder.resize(*self._size)
         return ladder
 

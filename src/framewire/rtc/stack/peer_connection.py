@@ -34,7 +34,7 @@ from aiortc.stats import RTCStatsReport
 
 from framewire.codecs import CODECS, CodecName
 from framewire.errors import PeerError
-from framewire.rtc.events import IceServer
+from framewire.options import IceServer
 from framewire.rtc.rtp import rtcp
 from framewire.rtc.rtp.packets import ABS_SEND_TIME, MID, PLAYOUT_DELAY, TRANSPORT_CC
 from framewire.rtc.send.sender import SenderParameters, UnitSender
@@ -293,7 +293,7 @@ class Connection:
         protocol: Protocol = "plain",
     ) -> None:
         # An empty list, never None: the default of aiortc asks a public STUN server.
-        servers = [RTCIceServer(list(s.urls), s.username, s.credential) for s in ice_servers]
+        servers = [RTCIceServer(s.urls, s.username or None, s.credential or None) for s in ice_servers]
         peer_connection = _peer_connection_class(protocol, tuple(CODECS))
         self._pc = peer_connection(RTCConfiguration(servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._on_ready = on_ready

@@ -1,0 +1,171 @@
+"""Structs of options as keywords of a function: checks of the values, a signature and a documentation.
+
+Must not know what any option means: it reads the annotations, defaults and descriptions of the struct's fields.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import math
+import textwrap
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, SupportsFloat, TypeVar, get_args, get_type_hints
+
+import msgspec.inspect as mi
+from msgspec import Struct
+from msgspec.structs import force_setattr
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DOC_WIDTH_CHARACTERS = 112
+"""Longest line of a generated documentation."""
+
+
+def normalise(struct: Struct) -> None:
+    """Check every field against its annotation and keep it as exactly that type; for ``__post_init__``.
+
+    An ``int`` field takes numbers of any type, NumPy's for instance, and a tuple field any iterable but a string.
+    Raises ``ValueError`` naming the field, its value and what it may be.
+    """
+    for field in _fields(type(struct)):
+        value = getattr(struct, field.name)
+        kept = _kept(field.name, value, field.type)
+        if kept is not value:
+            force_setattr(struct, field.name, kept)
+
+
+def divide(keywords: Mapping[str, Any], *structs: type[Struct]) -> list[dict[str, Any]]:
+    """The keywords of each struct, in the order of ``structs``. Raises ``TypeError`` for one that none of them has."""
+    parts = [{name: keywords[name] for name in _optional(each) if name in keywords} for each in structs]
+    for name in keywords:
+        if not any(name in part for part in parts):
+            known = ", ".join(name for each in structs for name in _optional(each))
+            raise TypeError(f"{name!r} is not an option; the options are {known}")
+    return parts
+
+
+def documented(*structs: type[Struct]) -> Callable[[F], F]:
+    """Give a function whose ``**options`` are keywords of these structs a signature and a documentation of each.
+
+    The annotations are those of the TypedDict that ``**options`` unpacks; defaults and descriptions are the structs'.
+    A field without a default is left out: it is for the function to name.
+    """
+
+    def decorate(function: F) -> F:
+        signature = inspect.signature(function, eval_str=True)
+        *named, options = signature.parameters.values()
+        annotations = get_type_hints(get_args(options.annotation)[0])
+        fields = [each for struct in structs for each in _fields(struct) if each.name in _optional(struct)]
+        keywords = [
+            inspect.Parameter(
+                each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=annotations[each.name]
+            )
+            for each in fields
+        ]
+        function.__signature__ = signature.replace(parameters=[*named, *keywords])  # type: ignore[attr-defined]
+        text = inspect.getdoc(function) or ""
+        function.__doc__ = "\n\n".join([text, "Options:", *map(_documentation, fields)])
+        return function
+
+    return decorate
+
+
+def _fields(struct: type[Struct]) -> tuple[mi.Field, ...]:
+    known = mi.type_info(struct)
+    assert isinstance(known, mi.StructType), "msgspec describes a struct as such"
+    return known.fields
+
+
+def _optional(struct: type[Struct]) -> list[str]:
+    return [field.name for field in _fields(struct) if not field.required]
+
+
+def _documentation(field: mi.Field) -> str:
+    described = field.type.extra_json_schema if isinstance(field.type, mi.Metadata) else None
+    return textwrap.fill(
+        f"``{field.name}={field.default!r}``: {(described or {}).get('description', '')}",
+        DOC_WIDTH_CHARACTERS,
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _kept(name: str, value: Any, kind: mi.Type) -> Any:
+    """The value as the field's type."""
+    if isinstance(kind, mi.Metadata):
+        kind = kind.type
+    if isinstance(kind, mi.UnionType):
+        if value is None:
+            return None
+        (kind,) = (each for each in kind.types if not isinstance(each, mi.NoneType))
+    return _CHECKS[type(kind)](name, value, kind)
+
+
+def _choice(name: str, value: Any, kind: mi.LiteralType) -> Any:
+    if value not in kind.values:
+        raise ValueError(f"{name}={value!r:.40} is unknown: {', '.join(map(repr, kind.values))}")
+    return value
+
+
+def _list(name: str, value: Any, kind: mi.VarTupleType) -> tuple[Any, ...]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ValueError(f"{name} is a list of values, not {value!r:.200}")
+    return tuple(_kept(f"a value of {name}", each, kind.item_type) for each in value)
+
+
+def _flag(name: str, value: Any, kind: mi.BoolType) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{name}={value!r:.40} is neither True nor False")
+    return value
+
+
+def _struct(name: str, value: Any, kind: mi.StructType) -> Struct:
+    if not isinstance(value, kind.cls):
+        raise ValueError(f"{name} is of type {kind.cls.__name__}, not {value!r:.200}")
+    return value
+
+
+def _number(name: str, value: Any, kind: mi.IntType | mi.FloatType) -> int | float:
+    number: int | float | None = None
+    if isinstance(value, SupportsFloat):
+        with contextlib.suppress(ValueError, OverflowError):  # an integer of NaN or infinity
+            number = math.trunc(float(value)) if isinstance(kind, mi.IntType) else float(value)
+    if number is None:
+        raise ValueError(f"{name}={value!r:.40} is not a number")
+    if not _is_within(number, kind):
+        bounds = {"above": kind.gt, "at least": kind.ge, "below": kind.lt, "at most": kind.le}
+        words = ", ".join(f"{word} {bound}" for word, bound in bounds.items() if bound is not None)
+        raise ValueError(f"{name}={value!r:.40} is out of range: {words}")
+    return number
+
+
+def _is_within(number: int | float, kind: mi.IntType | mi.FloatType) -> bool:
+    """Written so that NaN is within no bounds at all."""
+    return (
+        (kind.gt is None or number > kind.gt)
+        and (kind.ge is None or number >= kind.ge)
+        and (kind.lt is None or number < kind.lt)
+        and (kind.le is None or number <= kind.le)
+    )
+
+
+def _text(name: str, value: Any, kind: mi.StrType) -> str:
+    least, most = kind.min_length or 0, kind.max_length
+    if not isinstance(value, str) or len(value) < least or (most is not None and len(value) > most):
+        length = f" of {least} to {most} characters" if most is not None else ""
+        raise ValueError(f"{name} is a string{length}, not {value!r:.200}")
+    return value
+
+
+_CHECKS: dict[type[mi.Type], Callable[[str, Any, Any], Any]] = {
+    mi.BoolType: _flag,
+    mi.FloatType: _number,
+    mi.IntType: _number,
+    mi.LiteralType: _choice,
+    mi.StrType: _text,
+    mi.StructType: _struct,
+    mi.VarTupleType: _list,
+}
+"""The types a field of options may have, beside None."""

@@ -1,0 +1,126 @@
+"""Any struct of options: its values are checked, and a function's signature and documentation are made of it."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Annotated, Literal, TypedDict, Unpack
+
+import pytest
+from msgspec import Meta, Struct
+
+from framewire.keywords import DOC_WIDTH_CHARACTERS, divide, documented, normalise
+
+
+class Paint(Struct, frozen=True, kw_only=True):
+    wall: int
+    coats: Annotated[int, Meta(ge=1, lt=9, description="How many.")] = 1
+    gloss: Annotated[float | None, Meta(description="How much; " + "more is more. " * 30)] = None
+    wet: bool = False
+    colours: tuple[Literal["red", "blue"], ...] = ()
+
+    def __post_init__(self) -> None:
+        normalise(self)
+
+
+class Frame(Struct, frozen=True, kw_only=True):
+    inner: Paint = Paint(wall=1)
+    depth: Annotated[float, Meta(ge=0.5, lt=2)] = 1.0
+
+    def __post_init__(self) -> None:
+        normalise(self)
+
+
+class PaintKeywords(TypedDict, total=False):
+    coats: float
+    gloss: float
+    wet: bool
+    colours: list[str]
+
+
+class Keywords(PaintKeywords, total=False):
+    inner: Paint
+    depth: float
+
+
+@documented(Paint, Frame)
+def hang(wall: int, **options: Unpack[Keywords]) -> int:
+    """Hangs a picture.
+
+    On a wall.
+    """
+    return wall
+
+
+def paint(**changes):
+    return Paint(**{"wall": 2, **changes})
+
+
+def test_values_are_kept_as_the_type_of_their_field():
+    made = paint(coats=2.9, gloss=1, colours=["red", "blue"], wet=True)
+    assert (made.coats, made.gloss, made.colours, made.wet) == (2, 1.0, ("red", "blue"), True)
+    assert type(made.coats) is int and type(made.gloss) is float
+    assert paint().gloss is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"coats": 0}, "coats=0 is out of range: at least 1, below 9"),
+        ({"coats": 9}, "coats=9 is out of range"),
+        ({"coats": None}, "coats=None is not a number"),
+        ({"coats": float("nan")}, "coats=nan is not a number"),
+        ({"gloss": "much"}, "gloss='much' is not a number"),
+        ({"wet": 1}, "wet=1 is neither True nor False"),
+        ({"colours": "red"}, "colours is a list of values, not 'red'"),
+        ({"colours": None}, "colours is a list of values, not None"),
+        ({"colours": ["green"]}, "a value of colours='green' is unknown: 'blue', 'red'"),
+    ],
+)
+def test_what_a_field_cannot_be_is_refused_and_named(changes, words):
+    with pytest.raises(ValueError, match=words):
+        paint(**changes)
+
+
+def test_a_struct_within_is_of_its_type_and_bounds_are_exact():
+    assert Frame(inner=paint(), depth=0.5).depth == 0.5
+    for depth in (0.4999, 2, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=r"out of range: at least 0.5, below 2$"):
+            Frame(depth=depth)
+    with pytest.raises(ValueError, match="inner is of type Paint, not 7"):
+        Frame(inner=7)  # type: ignore[arg-type]
+
+
+def test_keywords_are_divided_among_structs():
+    assert divide({"depth": 1, "coats": 2}, Paint, Frame) == [{"coats": 2}, {"depth": 1}]
+    assert divide({}, Paint) == [{}]
+
+
+@pytest.mark.parametrize("name", ["size", "wall"])
+def test_a_keyword_that_is_no_option_is_named(name):
+    with pytest.raises(
+        TypeError, match=f"'{name}' is not an option; the options are coats, gloss, wet, colours, inner"
+    ):
+        divide({name: 1}, Paint, Frame)
+
+
+def test_a_signature_has_every_option_with_its_default_and_the_types_it_takes():
+    signature = inspect.signature(hang)
+    assert list(signature.parameters) == ["wall", "coats", "gloss", "wet", "colours", "inner", "depth"]
+    coats = signature.parameters["coats"]
+    assert (coats.kind, coats.default, coats.annotation) == (coats.KEYWORD_ONLY, 1, float)
+    assert signature.return_annotation is int and hang(3) == 3
+
+
+def test_every_option_is_documented_within_a_line_that_can_be_read():
+    text = inspect.getdoc(hang) or ""
+    paragraphs = text.split("\n\n")
+    assert paragraphs[:4] == ["Hangs a picture.", "On a wall.", "Options:", "``coats=1``: How many."]
+    assert paragraphs[4].startswith("``gloss=None``: How much; more is more.") and "\n    " in paragraphs[4]
+    assert DOC_WIDTH_CHARACTERS - 20 < max(map(len, text.splitlines())) <= DOC_WIDTH_CHARACTERS
+
+
+def test_a_function_without_a_docstring_gets_one():
+    @documented(Paint)
+    def bare(**options: Unpack[PaintKeywords]) -> None: ...
+
+    assert (bare.__doc__ or "").startswith("\n\nOptions:")
