@@ -248,9 +248,9 @@ def test_waiting_ends_when_somebody_closes(engines):
 def test_what_the_engine_logs_and_prints_goes_to_the_log(engines, caplog):
     caplog.set_level(logging.INFO, "framewire")
     engines.start().wait_ready(PATIENCE)
-    eventually(lambda: "serving test" in caplog.text and "echo engine up" in caplog.text)
+    eventually(lambda: "configured for 127.0.0.1" in caplog.text and "echo engine up" in caplog.text)
     levels = {r.getMessage(): r.levelname for r in caplog.records}
-    assert levels["framewire engine: serving test"] == "INFO"
+    assert levels["framewire engine: configured for 127.0.0.1"] == "INFO"
     assert levels["framewire engine: echo engine up"] == "WARNING"
 
 
