@@ -13,7 +13,7 @@ import pytest
 import framewire as fw
 from framewire import wire
 from framewire.display import InputEvent
-from tests.viewer import PATIENCE, connected, eventually, flat, noise, same
+from tests.viewer import TEST_TIMEOUT_S, connected, eventually, flat, noise, same
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ async def test_input_arrives_by_every_road_with_the_viewers_name(display: fw.Dis
         waiting = asyncio.ensure_future(anext(stream))
         await asyncio.sleep(0)
         await key(one, sub, "c")
-        assert (await asyncio.wait_for(waiting, PATIENCE)).event["key"] == "c"
+        assert (await asyncio.wait_for(waiting, TEST_TIMEOUT_S)).event["key"] == "c"
         assert len(called) == 2
         await stream.aclose()
 
@@ -161,7 +161,7 @@ async def test_events_end_with_the_display_and_lose_none_that_came_before(displa
     await asyncio.sleep(0)
     display._arrived("x", None, {"key": "last"})
     await asyncio.to_thread(display.close)
-    await asyncio.wait_for(following, PATIENCE)
+    await asyncio.wait_for(following, TEST_TIMEOUT_S)
     assert seen == ["last"] and not display._waiting
     assert [item async for item in display.events()] == []
 

@@ -20,14 +20,14 @@ import pytest
 
 import framewire as fw
 from framewire import serving, wire
-from tests.viewer import PATIENCE, connected, eventually, flat, same
+from tests.viewer import TEST_TIMEOUT_S, connected, eventually, flat, same
 
 
 @pytest.fixture(scope="module")
 def display() -> Iterator[fw.Display]:
     """One display with an engine process, for all tests that can share it."""
     with fw.serve(64, 48, port=0) as display:
-        display.wait_ready(PATIENCE * 2)
+        display.wait_ready(TEST_TIMEOUT_S * 2)
         yield display
 
 
@@ -76,7 +76,7 @@ async def test_input_comes_back_to_a_loop_and_to_callbacks(display: fw.Display) 
         waiting = asyncio.ensure_future(anext(display.events()))
         await asyncio.sleep(0)
         await viewer.send(wire.Input(sub, wire.RenderviewEvent("pointer_down", 1.0, x=3.0, y=4.0, button=1)))
-        event = (await asyncio.wait_for(waiting, PATIENCE)).event
+        event = (await asyncio.wait_for(waiting, TEST_TIMEOUT_S)).event
         assert event == {"type": "pointer_down", "timestamp": 1.0, "x": 3.0, "y": 4.0, "button": 1}
         assert called == ["framewire-engine"]
         await eventually(lambda: display.client_count == 1 and display.stats.get("viewers") == 1)
@@ -163,7 +163,7 @@ def test_the_engine_of_a_program_that_is_killed_ends() -> None:
         engine, port = map(int, program.stdout.readline().split())
         with socket.create_connection(("127.0.0.1", port)):
             program.kill()
-            deadline = time.monotonic() + PATIENCE
+            deadline = time.monotonic() + TEST_TIMEOUT_S
             while psutil.pid_exists(engine) and psutil.Process(engine).status() != psutil.STATUS_ZOMBIE:
                 assert time.monotonic() < deadline, "the engine outlives its program"
                 time.sleep(0.05)

@@ -1,6 +1,6 @@
-"""A viewer written in Python: it speaks the contract over a real socket, acknowledges, and puts units together.
+"""A viewer written in Python: it follows the contract over a real socket, acknowledges units and puts them together.
 
-Must not know how the server does its part.
+Must not know the server's code.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from framewire.codec.lossless import base_of, unpack
 from framewire.codec.messages import MAX_BINARY_MESSAGE_BYTES, Assembler, Header
 from framewire.frame import AccessUnit, Pixels
 
-PATIENCE = 30.0
-"""Seconds until a test gives up on what ought to take a moment: the machine may be busy."""
+TEST_TIMEOUT_S = 30.0
+"""After this, a test gives up waiting. Much more than anything needs, since the machine may be busy."""
 
 M = TypeVar("M")
 T = TypeVar("T")
 
 
 class Viewer:
-    """One socket. What it receives is kept until a test asks for it."""
+    """One viewer's socket. Keeps what it receives until a test takes it."""
 
     def __init__(self, ws: aiohttp.ClientWebSocketResponse) -> None:
         self.ws = ws
-        self.acking = True
+        self.acknowledging = True
         self.streams: dict[str, wire.StreamInfo] = {}
-        self.under_way: dict[int, int] = {}
-        """Units received by each subscription and not yet acknowledged."""
+        self.unacknowledged: dict[int, int] = {}
+        """How many units each subscription has received and not acknowledged."""
         self.binary: list[Header] = []
         """The header of every binary message, in order."""
         self._subs: dict[tuple[int, bool], int] = {}
@@ -47,10 +47,10 @@ class Viewer:
         self._highest = 0
         self._messages: list[Any] = []
         self._units: list[AccessUnit] = []
-        self._news = asyncio.Condition()
+        self._changed = asyncio.Condition()
         self._reading = asyncio.Event()
         self._reading.set()
-        self._pump = asyncio.create_task(self._read())
+        self._reader = asyncio.create_task(self._read())
 
     async def send(self, message: wire.ViewerMessage) -> None:
         await self.ws.send_str(wire.encode(message))
@@ -74,58 +74,58 @@ class Viewer:
         return await self.message(wire.Stats, lambda stats: stats.sub == sub)
 
     async def acknowledge(self, unit: AccessUnit, sub: int) -> None:
-        self.under_way[sub] = self.under_way.get(sub, 0) - 1
+        self.unacknowledged[sub] = self.unacknowledged.get(sub, 0) - 1
         await self.send(wire.Ack(sub, unit.number))
 
     def pause(self) -> None:
-        """Stop reading, as a program that hangs."""
+        """Stop reading, like a program that hangs."""
         self._reading.clear()
 
     async def message(self, kind: type[M], where: Callable[[M], bool] = lambda _: True) -> M:
-        """The next text message of this kind; it is taken."""
+        """Take the next text message of this kind."""
         found: M = await self._next(self._messages, lambda each: isinstance(each, kind) and where(each))
         return found
 
     async def unit(self, where: Callable[[AccessUnit], bool] = lambda _: True) -> AccessUnit:
-        """The next unit like this; it and those before it are taken."""
+        """Take the next unit like this, and drop those before it."""
         unit = await self._next(self._units, where)
         return unit
 
     async def closed(self) -> int:
-        """Waits until the server closes the socket; its code."""
-        async with asyncio.timeout(PATIENCE):
-            await self._pump
-        assert self.ws.close_code is not None, "the pump ends with the socket"
+        """Wait until the server closes the socket; returns the code."""
+        async with asyncio.timeout(TEST_TIMEOUT_S):
+            await self._reader
+        assert self.ws.close_code is not None, "the reader ends with the socket"
         return self.ws.close_code
 
     async def close(self) -> None:
-        self._pump.cancel()
+        self._reader.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await self._pump
+            await self._reader
         await self.ws.close()
 
     async def _next(self, kept: list[T], where: Callable[[T], bool]) -> T:
-        async with asyncio.timeout(PATIENCE), self._news:
+        async with asyncio.timeout(TEST_TIMEOUT_S), self._changed:
             while True:
                 for index, each in enumerate(kept):
                     if where(each):
-                        # Units come in order; of messages, other kinds stay for whoever asks for them.
+                        # Units come in order. Messages of other kinds stay until a test asks for them.
                         del kept[0 if isinstance(each, AccessUnit) else index : index + 1]
                         return each
-                if self._pump.done():
+                if self._reader.done():
                     raise AssertionError(f"the socket was closed with {self.ws.close_code}")
-                await self._news.wait()
+                await self._changed.wait()
 
     async def _read(self) -> None:
         while True:
             await self._reading.wait()
             received = await self.ws.receive()
-            async with self._news:
+            async with self._changed:
                 if received.type is aiohttp.WSMsgType.TEXT:
                     self._on_message(wire.decode_server(received.data))
                 elif received.type is aiohttp.WSMsgType.BINARY:
                     await self._received(received.data)
-                self._news.notify_all()
+                self._changed.notify_all()
             if received.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
                 return
 
@@ -143,13 +143,13 @@ class Viewer:
         if unit is None:
             return
         sub = self._subs[kind]
-        self.under_way[sub] = self.under_way.get(sub, 0) + 1
+        self.unacknowledged[sub] = self.unacknowledged.get(sub, 0) + 1
         self._units.append(self._whole(header.stream, unit) if unit.pixel_format else unit)
-        if self.acking:
+        if self.acknowledging:
             await self.acknowledge(unit, sub)
 
     def _whole(self, stream: int, unit: AccessUnit) -> AccessUnit:
-        """A lossless unit as it would be if it built on nothing; checked, whatever the test goes on to do."""
+        """A lossless unit with the pixels that it stands for: a delta is applied. Its base is checked in every test."""
         number, base = self._pictures.get(stream, (None, None))
         assert base_of(unit) in (None, number), f"a delta on frame {base_of(unit)}, and this viewer has {number}"
         pixels = unpack(unit, base)
@@ -159,7 +159,7 @@ class Viewer:
 
 @contextlib.asynccontextmanager
 async def connected(url: str, token: str | None = None, **options: Any) -> AsyncIterator[Viewer]:
-    """A viewer with an open socket; with a token it has said hello, too."""
+    """A viewer with an open socket. With a token, it has been admitted."""
     async with aiohttp.ClientSession() as session:
         async with session.ws_connect(url, max_msg_size=0, **options) as ws:
             viewer = Viewer(ws)
@@ -172,7 +172,7 @@ async def connected(url: str, token: str | None = None, **options: Any) -> Async
 
 
 def noise(width: int, height: int, channels: int = 3, seed: int = 0) -> Pixels:
-    """What no codec can shrink."""
+    """Pixels that no codec can compress."""
     return np.random.default_rng(seed).integers(0, 256, (height, width, channels), np.uint8)
 
 
@@ -181,13 +181,13 @@ def flat(width: int, height: int, value: int = 0) -> Pixels:
 
 
 def same(unit: AccessUnit, pixels: Pixels) -> bool:
-    """Whether the unit is exactly this picture, by its bytes and by the checksum it names."""
+    """Whether the unit has exactly these pixels, by its bytes and by its checksum."""
     return bool(np.array_equal(unpack(unit), pixels)) and unit.checksum == xxhash.xxh32_intdigest(pixels.tobytes())
 
 
-async def eventually(what: Callable[[], T], because: str = "it did not come about") -> T:
-    """What ``what`` returns, once it is true."""
-    deadline = time.monotonic() + PATIENCE
+async def eventually(what: Callable[[], T], because: str = "it did not happen") -> T:
+    """Wait until ``what`` returns something true, and return that."""
+    deadline = time.monotonic() + TEST_TIMEOUT_S
     while not (value := what()):
         assert time.monotonic() < deadline, because
         await asyncio.sleep(0.01)

@@ -179,7 +179,7 @@ async def test_a_slow_viewer_beside_a_fast_one_and_both_exact(new_page: NewPage)
         page = await new_page(address(display.url, mode="lossless"))
         await until(lambda: up_to(page, 1))
         async with connected(display.ws_url, display.url.partition("#token=")[2]) as slow:
-            slow.acking = False
+            slow.acknowledging = False
             sub = await slow.subscribe("default")
             await slow.acknowledge(await slow.unit(), sub)
             for _ in range(6):

@@ -161,7 +161,7 @@ async def test_what_can_be_packed_is_packed(engine: ServedEngine) -> None:
 
 async def test_without_acks_two_units_are_under_way_and_then_the_newest(engine: ServedEngine) -> None:
     async with connected(engine.url, TOKEN) as viewer:
-        viewer.acking = False
+        viewer.acknowledging = False
         sub = await viewer.subscribe("default")
         engine.publish(0, flat(64, 48, 1))
         first = await viewer.unit()
@@ -170,12 +170,12 @@ async def test_without_acks_two_units_are_under_way_and_then_the_newest(engine: 
             await asyncio.sleep(0.002)
         second = await viewer.unit()
         await viewer.report(sub)  # what was sent before the answer is here
-        assert viewer.under_way[sub] == 2 and not viewer._units
+        assert viewer.unacknowledged[sub] == 2 and not viewer._units
         await viewer.acknowledge(first, sub)
         assert same(await viewer.unit(), flat(64, 48, 49))
         await viewer.acknowledge(second, sub)
         await viewer.report(sub)
-        assert viewer.under_way[sub] == 1 and viewer.binary[-1].number == newest, "nothing newer, nothing sent"
+        assert viewer.unacknowledged[sub] == 1 and viewer.binary[-1].number == newest, "nothing newer, nothing sent"
 
 
 async def test_a_hidden_view_costs_no_encode(engine: ServedEngine) -> None:

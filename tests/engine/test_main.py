@@ -30,7 +30,7 @@ from framewire.link.launch import EngineProcess
 from framewire.link.listen import bind
 from framewire.link.ring import RingWriter
 from framewire.options import EngineOptions, StreamOptions
-from tests.viewer import PATIENCE, connected, eventually, flat, noise, same
+from tests.viewer import TEST_TIMEOUT_S, connected, eventually, flat, noise, same
 
 TOKEN = "only-those-who-know-it-come-in"
 
@@ -69,7 +69,7 @@ class Parent:
 async def parent() -> AsyncIterator[Parent]:
     parent = Parent()
     try:
-        await asyncio.to_thread(parent.engine.wait_ready, PATIENCE * 2)
+        await asyncio.to_thread(parent.engine.wait_ready, TEST_TIMEOUT_S * 2)
         yield parent
     finally:
         await asyncio.to_thread(parent.engine.close)

@@ -29,7 +29,7 @@ from framewire.errors import CloseCode
 from framewire.link.listen import bind
 from framewire.link.ring import LocalSlot
 from framewire.options import EngineOptions, StreamOptions
-from tests.viewer import PATIENCE, connected, eventually, noise
+from tests.viewer import TEST_TIMEOUT_S, connected, eventually, noise
 
 TOKEN = "only-those-who-know-it-come-in"
 OPTIONS = EngineOptions(token=TOKEN, allow_hosts=("viewer.example",), allow_origins=("https://lab.example",))
@@ -177,7 +177,7 @@ async def test_a_host_that_is_not_ours_is_refused_everywhere(port: Port, path: s
 async def raw(port: Port, request: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port.number)
     writer.write(request)
-    answer = await asyncio.wait_for(reader.read(4096), PATIENCE)
+    answer = await asyncio.wait_for(reader.read(4096), TEST_TIMEOUT_S)
     writer.close()
     return answer
 
@@ -342,14 +342,14 @@ def upgrade(port: Port) -> bytes:
 async def test_compression_is_not_negotiated_and_a_compressed_bomb_is_refused(port: Port) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port.number)
     writer.write(upgrade(port))
-    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), TEST_TIMEOUT_S)
     assert b"101" in head and b"extensions" not in head.lower()
     bomb = zlib.compressobj(wbits=-15)
     data = bomb.compress(b"\0" * 60_000_000) + bomb.flush(zlib.Z_SYNC_FLUSH)
     assert len(data) < wire.MAX_TEXT
     # FIN, RSV1 (RFC 7692 section 6), text; masked with zeros (RFC 6455 section 5.3).
     writer.write(bytes([0xC1, 0x80 | 126]) + struct.pack(">H", len(data)) + bytes(4) + data)
-    answer = await asyncio.wait_for(reader.read(), PATIENCE)
+    answer = await asyncio.wait_for(reader.read(), TEST_TIMEOUT_S)
     assert answer[0] == 0x88 and struct.unpack(">H", answer[2:4])[0] == 1002, "protocol error"
     writer.close()
 
@@ -390,7 +390,7 @@ async def test_a_viewer_that_does_not_read_cannot_hold_up_the_end(port: Port, mo
             slot.write(noise(2048, 2048, seed=number), number, number)
             port.engine.published(0)
             await eventually(lambda n=number: port.engine.stats()[0]["encodes"].get("lossless", 0) >= n)  # type: ignore[misc]
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TEST_TIMEOUT_S):
             await port.engine.close()
             await port.server.close()
         assert not port.engine.viewers

@@ -58,7 +58,8 @@ def live(session: s.Session, sub: int = 1, stream: str = "default") -> None:
 
 def test_hello_asks_for_admission_with_what_the_transport_knows() -> None:
     session = fresh()
-    assert session.feed(HELLO, 1.0) == [s.Admit("right", REQUEST)]
+    (admit,) = session.feed(HELLO, 1.0)
+    assert admit == s.Admit("right", REQUEST) and "right" not in repr(admit)
     assert session.state is s.State.ADMITTING
 
 
@@ -68,6 +69,12 @@ def test_an_admitted_viewer_is_sent_welcome_and_the_streams() -> None:
     assert welcome == wire.Welcome(wire.VERSION, "x", "e", 1_002_000.0, [ICE])
     assert streams == wire.Streams([INFO, OTHER])
     assert session.state is s.State.READY and session.deadline is None
+
+
+def test_times_are_those_of_feed_unless_they_are_moved_to_unix_time() -> None:
+    session = s.Session(s.ServerInfo("x", "e", ()), REQUEST, (), 0.0)
+    welcome, _ = sent(admit(session, 2.0))
+    assert isinstance(welcome, wire.Welcome) and welcome.time == 2000.0
 
 
 def test_a_refused_viewer_is_closed_with_the_code_of_the_refusal() -> None:
@@ -242,6 +249,12 @@ def test_parity_packets_are_for_viewers_that_understand_them(repair: list[Any], 
     assert opened == s.OpenPeer(1, parity)
 
 
+def test_a_stream_over_the_websocket_is_not_offered() -> None:
+    session = ready()
+    session.feed(wire.Subscribe(1, "other", "webcodecs"), 2.0)
+    assert s.MakeOffer(1, 1, ((2, "vp8", 0),)) in session.feed(wire.Subscribe(2, "default", "webrtc"), 2.0)
+
+
 def test_a_webrtc_subscription_is_offered_answered_and_attached() -> None:
     session = ready()
     assert session.feed(wire.Subscribe(1, "default", "webrtc"), 2.0) == [
@@ -372,6 +385,7 @@ def test_a_peer_that_was_closed_while_its_offer_waited_leaves_nothing_to_the_nex
     session.feed(s.PeerOffered(2, 2, "sdp", {3: "0"}), 3.1)
     assert kinds(session.feed(wire.Answer(2, 2, "sdp"), 3.2)) == ["SetAnswer", "Attach"]
     assert session.deadline is None, "the answered offer was not outdated"
+    assert session.feed(s.PeerFailed(1, "late"), 3.3) == []
 
 
 def candidates(session: s.Session, peer: int, count: int) -> None:

@@ -280,7 +280,6 @@ class Session:
         effects: list[Effect] = [Detach(sub) for sub, s in self._subs.items() if s.attached]
         if self._peer_open:
             effects.append(ClosePeer(self._peer))
-        self._subs.clear()
         return effects
 
     # Opening
@@ -431,10 +430,8 @@ class Session:
         return self._close_peer()
 
     def _close_peer(self) -> list[Effect]:
-        if not self._peer_open:
-            return []
         self._peer_open = False
-        self._answer_by, self._offered, self._offer_outdated = None, (), False
+        self._answer_by = None
         return [ClosePeer(self._peer)]
 
     def _peer_offered(self, event: PeerOffered) -> list[Effect]:
