@@ -1,6 +1,6 @@
 """A link, a viewer and a stream in simulated time: minutes of congestion control in seconds, the same every time.
 
-The viewer answers in real feedback bytes. Must not know how the estimate is made.
+The viewer sends real feedback bytes. Must not know how the estimate is made.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from framewire.rtc.send.controller import HEADERS, SendController
 PAYLOAD = 1180
 TAG = 16
 VIEWER_CLOCK = 86_400.0
-"""The viewer's clock is so far ahead: nobody may compare it with ours."""
+"""Seconds that the viewer's clock is ahead: it must not be compared with ours."""
 
 Rate = Callable[[float], float]
 
@@ -34,27 +34,28 @@ def steps(*changes: tuple[float, float]) -> Rate:
 
 @dataclass(frozen=True)
 class Link:
-    """The way to the viewer."""
+    """The path to the viewer."""
 
     rate: Rate
     """Bits a second."""
     rtt: float = 0.04
     buffer: int = 250_000
-    """Octets that wait before the link, at most."""
+    """Bytes that wait before the link, at most."""
     loss: float = 0.0
     burst: float = 1.0
     """Packets that are lost in a row, on average."""
     jitter: float = 0.0
-    """Seconds that a packet takes longer, at most; without overtaking."""
+    """Seconds that a packet is delayed by, at most; packets stay in order."""
     sigma: float = 0.0
-    """Standard deviation of a packet's delay, likewise."""
+    """Standard deviation of a packet's delay in seconds; packets stay in order."""
     overtaking: float = 0.0
-    """Fraction of packets that take 15 ms longer and are overtaken."""
+    """Fraction of packets that take 15 ms longer and are overtaken by others."""
     stall: tuple[float, float] = (1.0, 0.0)
-    """How often, in seconds, nothing passes, and for how many seconds: then all comes at once."""
+    """The period in seconds, and for how many seconds of each nothing passes; then all comes at once."""
     feedback_loss: Callable[[float], float] = lambda now: 0.0
+    """The fraction of feedback messages that is lost, at each moment."""
     cross: Rate = lambda now: 0.0
-    """Bits a second of somebody else's packets."""
+    """Bits a second of other traffic over the same link."""
 
 
 @dataclass
@@ -65,6 +66,7 @@ class Sample:
     arrived_at: float | None
     octets: int
     queued: float
+    """Seconds that it waited before the link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +76,21 @@ class _Draft:
     media: bool
 
     def write(self, now: float, transport_sequence: int | None) -> bytes:
-        assert transport_sequence is not None, "the flow is controlled"
+        assert transport_sequence is not None, "congestion control is on"
         return struct.pack("!H?", transport_sequence, self.media) + bytes(self.octets + 17)
 
 
 @dataclass
-class World:
-    """One stream over one link. `run`, then look at what became of it."""
+class Simulation:
+    """One stream over one link: `run`, then ask what became of it."""
 
     link: Link
     ceiling: float = 20e6
     fps: float = 30.0
-    spend: Callable[[float], float] = lambda now: 1.0
-    """The part of its target that the stream uses: a still scene needs little."""
-    most: Callable[[float], float] = lambda fraction: float("inf")
-    """Bits a second that the stream keeps below where a fraction is lost."""
+    used: Callable[[float], float] = lambda now: 1.0
+    """The fraction of its target that the stream uses, at each moment: a still scene needs little."""
+    max_bps: Callable[[float], float] = lambda fraction: float("inf")
+    """Bits a second that the stream stays below, where such a fraction is lost."""
     seed: int = 1
     estimates: list[tuple[float, int]] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
@@ -110,7 +112,7 @@ class World:
         self._last_arrival = 0.0
         self._feedback_count = 250
         self._wake_at = float("inf")
-        self.flow = SendController(self, lambda estimate: self.estimates.append((self.time, estimate)), self.most)
+        self.flow = SendController(self, lambda estimate: self.estimates.append((self.time, estimate)), self.max_bps)
         self.flow.pad = lambda octets: _Draft(2, min(octets, PAYLOAD), media=False)
 
     @property
@@ -118,7 +120,7 @@ class World:
         """Seconds since the beginning."""
         return self.now - self._began
 
-    def run(self, seconds: float) -> World:
+    def run(self, seconds: float) -> Simulation:
         self.flow.want(self.ceiling)
         self.flow.control(self.now)
         for first in (self._frame, self._answer, self._cross):
@@ -152,7 +154,7 @@ class World:
         if not self.flow.admits(self.now):
             self.skipped += 1
             return
-        target = min(self.estimates[-1][1], self.ceiling) * self.spend(self.time)
+        target = min(self.estimates[-1][1], self.ceiling) * self.used(self.time)
         octets = int(target / 8 * interval * self._random.uniform(0.8, 1.2) * (2 if self.frames == 1 else 1))
         full, rest = divmod(max(octets, 60), PAYLOAD)
         drafts = [_Draft(1, PAYLOAD, media=True)] * full + [_Draft(1, rest, media=True)]
@@ -200,7 +202,7 @@ class World:
     def _carry(self, packet: bytes, octets: int, sent_at: float) -> None:
         sample = Sample(sent_at - self._began, None, octets, self.now - sent_at)
         self.samples.append(sample)
-        # Leaves a bad spell with one in ``burst`` packets, and enters it so often that ``loss`` of them are lost.
+        # A burst of losses ends at each packet with chance 1 / burst. It begins so often that ``loss`` of all are lost.
         leave = 1 / self.link.burst
         enter = leave * self.link.loss / (1 - self.link.loss)
         self._bad = self._random.random() >= leave if self._bad else self._random.random() < enter
@@ -253,7 +255,7 @@ class World:
         return sum(max(self.link.rate(t) - self.link.cross(t), 0) for t in points) / 1000
 
     def use(self, since: float, until: float) -> float:
-        """Part of the link that was used."""
+        """The fraction of the link's capacity that was used."""
         return self.rate(since, until) / min(self.capacity(since, until), 1e12)
 
     def queue(self, since: float, until: float, percentile: float = 1.0) -> float:
@@ -262,7 +264,7 @@ class World:
         return waits[min(int(len(waits) * percentile), len(waits) - 1)]
 
     def reached(self, rate: float, since: float) -> float:
-        """Seconds after ``since`` until an estimate of at least so much was told."""
+        """Seconds after ``since`` until an estimate of at least ``rate`` was reported."""
         return next((at - since for at, estimate in self.estimates if at >= since and estimate >= rate), 1e9)
 
 

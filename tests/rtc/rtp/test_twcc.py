@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framewire.rtc.rtp.twcc import HISTORY_S, MalformedFeedback, TransportFeedbackAdapter, parse
+from framewire.rtc.rtp.twcc import SEND_TIME_HISTORY_S, MalformedFeedback, TransportFeedbackAdapter, parse
 from tests.rtc.linksim import feedback
 
 
@@ -144,7 +144,7 @@ def test_packets_are_kept_for_five_seconds():
     adapter = TransportFeedbackAdapter()
     for index in range(100):
         adapter.sent(10, index)
-    assert len(adapter) == HISTORY_S + 1
+    assert len(adapter) == SEND_TIME_HISTORY_S + 1
 
 
 def test_feedback_about_more_than_was_sent_is_refused_before_it_is_read():

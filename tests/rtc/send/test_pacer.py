@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from framewire.rtc.estimate.probing import ProbeCluster
+from framewire.rtc.estimate.probe_bitrate import ProbeCluster
 from framewire.rtc.send.pacer import BURST, DEBT, GENTLE_PACE, LONGEST, NEVER, PACE, Pacer
 
 RATE = 4e6

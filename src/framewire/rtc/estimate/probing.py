@@ -1,199 +1,200 @@
-"""Probes: a few packets sent faster than the estimate, to see whether they arrive so. Must not know sockets, clocks
-or what is in the packets.
+"""When to probe, and what to conclude: a few packets sent faster than the estimate show whether the link takes more.
+Must not know sockets, clocks or what is in the packets.
 
-A stream that sends less than it might learns nothing from its own packets, and one that grows by a few percent
-a second takes half a minute to find out that a link is ten times as wide. Twenty milliseconds at twice the
-rate tell it at once, and cost the link that much of a queue if they are wrong.
+A stream that sends less than it may learns nothing from its own packets. One that grows by a few percent a second takes
+half a minute to find that a link is ten times as wide. Twenty milliseconds at twice the bitrate show it at once, and
+cost the link that much of a queue if they are wrong. As libwebrtc's `ProbeController`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
+from framewire.rtc.estimate.probe_bitrate import MIN_PROBE_PACKETS, MIN_PROBE_S, ProbeCluster, ProbeMeasurement
 from framewire.rtc.rtp.twcc import PacketResult
 
-DURATION = 0.02
-"""Seconds that a probe lasts."""
-NOISE, LONGER = 0.5, 4.0
-"""Times the spread of delays: what is taken off the time that a probe took to arrive, and how long it lasts."""
-PACKETS = 6
-"""In a probe, at least."""
-PACKET = 1200
-"""Octets of a probe's packet, about."""
-FIRST = 3.0
-"""Times the estimate at which the first probe is sent; after one that succeeds, a `STEP` more at once."""
-STEP = 2.0
-LATER_STEP = 1.5
-"""Times the estimate, once there is one: mostly it finds that nothing has changed, and fills a queue for that."""
-LEAST = 1_000_000
-"""Bits a second: `PACKETS` at less would take longer than they can fill any link for."""
-GOOD = 0.7
-"""Of a probe's rate: what it must have measured for another to follow at once."""
-FULL = 0.9
-"""Of the rate at which it left: a probe that arrives slower has found the link full, and `USABLE` of what it
-measured may be used."""
-USABLE = 0.94
-COMPLETE = 0.7
-"""Of a probe's packets: so many must have arrived to tell."""
-PATIENCE = 0.7
-"""Seconds until a probe that told nothing is given up."""
-AGAIN, TRIALS = 0.4, 3
-"""Seconds until one that was disturbed is sent again, and how often in a row."""
-SOONEST, LATEST = 1.5, 4.0
-"""Seconds between two probes: the longer, the more of them found nothing."""
-BACK_OFF = 1.4
+PROBE_PACKET_BYTES: Final = 1200
+"""A probe's packet has about this size.
+
+Source: libwebrtc assumes 1200 (`AimdRateControl`, kPacketSize)."""
+
+PROBE_NOISE_FACTOR: Final = 4.0
+"""A probe lasts at least this multiple of the delay's noise, which would else hide the link's pace.
+
+Source: chosen by hand; pinned by
+`tests/rtc/estimate/test_probing.py::test_a_probe_is_large_enough_for_its_duration_its_packets_and_the_noise`."""
+
+FIRST_PROBE_FACTOR: Final = 3.0
+"""The first probe has this multiple of the estimate.
+
+Source: libwebrtc `first_exponential_probe_scale`."""
+
+FURTHER_PROBE_FACTOR: Final = 2.0
+"""After a probe that succeeds, the next has this multiple of what it measured. A first probe exceeds the goal by no
+more than this.
+
+Source: libwebrtc `further_exponential_probe_scale`."""
+
+LATER_PROBE_FACTOR: Final = 1.5
+"""Probes after the first success have this multiple of the estimate: most find nothing new, and fill a queue for it.
+
+Source: chosen by hand, libwebrtc `alr_probe_scale` is 2; pinned by
+`tests/rtc/estimate/test_probing.py::test_a_later_probe_is_one_and_a_half_times_the_estimate`."""
+
+MIN_PROBE_BPS: Final = 1_000_000
+"""A probe has at least this bitrate: its packets would else take longer than they can fill a link.
+
+Source: chosen by hand; pinned by
+`tests/rtc/estimate/test_probing.py::test_a_probe_has_at_least_a_megabit`."""
+
+SUCCESS_FRACTION: Final = 0.7
+"""A probe succeeds, and another follows, if it measured this fraction of its bitrate. It measures nothing if it left at
+less.
+
+Source: libwebrtc `further_probe_threshold`."""
+
+UNSATURATED_FRACTION: Final = 0.9
+"""A probe that arrives at less than this fraction of the bitrate at which it left has found the link full.
+
+Source: libwebrtc `kMinRatioForUnsaturatedLink`."""
+
+UTILIZATION_FRACTION: Final = 0.94
+"""Of what a full link let through, this fraction may be used.
+
+Source: libwebrtc `kTargetUtilizationFraction` is 0.95; ours leaves room for frames that vary."""
+
+MAX_RECEIVED_FACTOR: Final = 2
+"""A probe that arrives at more than this multiple of the bitrate at which it left measures nothing: it was held back
+and released at once.
+
+Source: libwebrtc `kMaxValidRatio`."""
+
+PROBE_TIMEOUT_S: Final = 0.7
+"""A probe without a result is given up after this long.
+
+Source: chosen by hand, libwebrtc `kMaxWaitingTimeForProbingResult` is 1 s; pinned by
+`tests/rtc/estimate/test_probing.py::test_a_probe_without_a_result_is_given_up`."""
+
+PROBE_RETRY_S: Final = 0.4
+"""A probe that measured nothing is sent again after this long.
+
+Source: chosen by hand; pinned by
+`tests/rtc/estimate/test_probing.py::test_a_probe_that_was_not_sent_in_time_is_sent_again_twice`."""
+
+MAX_PROBE_TRIALS: Final = 3
+"""Such a probe is sent this many times in all.
+
+Source: chosen by hand; pinned by
+`tests/rtc/estimate/test_probing.py::test_a_probe_that_was_not_sent_in_time_is_sent_again_twice`."""
+
+MIN_PROBE_INTERVAL_S: Final = 1.5
+"""Two probes are at least this far apart.
+
+Source: chosen by hand, libwebrtc `alr_probing_interval` is 5 s; pinned by
+`tests/rtc/estimate/test_probing.py::test_probes_that_find_nothing_become_rarer`."""
+
+MAX_PROBE_INTERVAL_S: Final = 4.0
+"""Two probes are at most this far apart.
+
+Source: chosen by hand, libwebrtc `alr_probing_interval` is 5 s; pinned by
+`tests/rtc/estimate/test_probing.py::test_probes_that_find_nothing_become_rarer`."""
+
+PROBE_INTERVAL_FACTOR: Final = 1.4
+"""The interval grows by this factor after each probe that found nothing.
+
+Source: chosen by hand; pinned by
+`tests/rtc/estimate/test_probing.py::test_probes_that_find_nothing_become_rarer`."""
 
 
 @dataclass(frozen=True, slots=True)
-class ProbeCluster:
-    """What to send: ``octets`` at ``rate`` bits a second, in packets marked with ``number``."""
-
-    id: int
-    rate_bps: float
-    size_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
+class ProbeResult:
     """What a probe has shown."""
 
     bits_per_second: float
-    """To send from now on."""
-    full: bool
-    """Whether the link took no more; it may take more otherwise."""
+    """What may be sent from now on."""
+    link_full: bool
+    """Whether the link let no more through. If not, it may let more through than this."""
 
 
-class _Trace:
-    """What has arrived of one probe."""
-
-    def __init__(self, probe: ProbeCluster, now: float) -> None:
-        self.probe = probe
-        self.begun_at = now
-        self.arrived: list[PacketResult] = []
-        self.lost = 0
-        """Octets."""
-
-    @property
-    def torn(self) -> bool:
-        """Whether so much of it is lost that it cannot tell anything any more."""
-        return self.lost > (1 - COMPLETE) * self.probe.size_bytes
-
-    def rates(self, spread: float) -> tuple[float, float] | None:
-        """Bits a second at which the probe left and at which it arrived; None as long as it cannot be told.
-
-        Delays that vary by ``spread`` seconds stretch a probe by as much, which is not the link's pace."""
-        octets = sum(packet.size for packet in self.arrived)
-        if len(self.arrived) < COMPLETE * PACKETS or octets < COMPLETE * self.probe.size_bytes:
-            return None
-        # What leaves or arrives last takes its own time after the moment that is known of it; on the way out,
-        # a burst is one moment.
-        left = [packet.sent_at for packet in self.arrived]
-        last_burst = sum(packet.size for packet in self.arrived if max(left) - packet.sent_at < 0.001)
-        sent = _rate(octets - last_burst, max(left) - min(left))
-        times = self._in_order()
-        span = times[-1][0] - times[0][0]
-        span = max(span - NOISE * spread, min(span, max(left) - min(left)))
-        arrived = _rate(octets - times[0][1], span)
-        return None if sent is None or arrived is None else (sent, arrived)
-
-    def _in_order(self) -> list[tuple[float, int]]:
-        """Arrivals and octets without the packets that were overtaken: those took another way."""
-        kept: list[tuple[float, int]] = []
-        for packet in sorted(self.arrived, key=lambda packet: packet.sequence, reverse=True):
-            assert packet.arrived_at is not None, "only those that arrived are noted"
-            if not kept or packet.arrived_at <= kept[-1][0]:
-                kept.append((packet.arrived_at, packet.size))
-        return kept[::-1]
-
-
-def _rate(octets: int, seconds: float) -> float | None:
-    # A timer that fired late makes one burst of a probe: it has measured nothing.
-    return octets * 8 / seconds if seconds >= DURATION / 4 and octets > 0 else None
-
-
-class Prober:
-    """When to probe, at which rate, and what a probe has found."""
+class ProbeController:
+    """When to probe, at which bitrate, and what a probe has shown."""
 
     def __init__(self) -> None:
-        self._number = 0
-        self._trace: _Trace | None = None
+        self._last_id = 0
+        self._measurement: ProbeMeasurement | None = None
         self.due_at = float("-inf")
-        """When there may be another."""
-        self._next_rate: float | None = None
-        self._interval = SOONEST
-        self._found = False
+        """When the next probe may be sent."""
+        self._next_bps: float | None = None
+        self._interval_s = MIN_PROBE_INTERVAL_S
+        self.has_result = False
+        """Whether any probe has shown anything yet."""
         self._trials = 0
 
-    @property
-    def first(self) -> bool:
-        """Whether nothing has been found yet."""
-        return not self._found
-
-    def next(self, estimate: float, goal: float, now: float, spread: float, *, calm: bool) -> ProbeCluster | None:
-        """The probe to send now, if one is due; ``goal`` bits a second would be enough for anything, and delays vary
-        by ``spread`` seconds."""
-        trace = self._trace
-        if trace is not None and (trace.torn or now - trace.begun_at > PATIENCE):
-            self._trace, self.due_at = None, now
-        if self._trace is not None or now < self.due_at or not calm:
+    def next(
+        self, estimate_bps: float, goal_bps: float, now: float, noise_s: float, *, allowed: bool
+    ) -> ProbeCluster | None:
+        """The probe to send now, if one is due and ``allowed``. No stream needs more than ``goal_bps``; delays vary by
+        ``noise_s`` seconds."""
+        measurement = self._measurement
+        if measurement is not None and (measurement.failed or now - measurement.began_at > PROBE_TIMEOUT_S):
+            self._measurement, self.due_at = None, now
+        if self._measurement is not None or now < self.due_at or not allowed:
             return None
-        usual = max(estimate * (LATER_STEP if self._found else FIRST), LEAST)
-        rate, self._next_rate = self._next_rate or usual, None
-        # A first probe goes on beyond the goal by no more than a step; later ones look for what is needed only.
-        if estimate >= goal:
+        factor = LATER_PROBE_FACTOR if self.has_result else FIRST_PROBE_FACTOR
+        rate_bps, self._next_bps = self._next_bps or max(estimate_bps * factor, MIN_PROBE_BPS), None
+        if estimate_bps >= goal_bps:
             return None
-        self._number += 1
-        rate = min(rate, STEP * goal)
-        octets = max(PACKETS * PACKET, int(rate * max(DURATION, LONGER * spread) / 8))
-        probe = ProbeCluster(self._number, rate, octets)
-        self._trace = _Trace(probe, now)
+        self._last_id += 1
+        rate_bps = min(rate_bps, FURTHER_PROBE_FACTOR * goal_bps)
+        duration_s = max(MIN_PROBE_S, PROBE_NOISE_FACTOR * noise_s)
+        size_bytes = max(MIN_PROBE_PACKETS * PROBE_PACKET_BYTES, int(rate_bps * duration_s / 8))
+        probe = ProbeCluster(self._last_id, rate_bps, size_bytes)
+        self._measurement = ProbeMeasurement(probe, now)
         return probe
 
-    def arrived(self, packet: PacketResult) -> None:
-        """A packet of a probe arrived."""
-        if self._trace is not None and self._trace.probe.id == packet.probe_id:
-            self._trace.arrived.append(packet)
+    def add(self, packet: PacketResult) -> None:
+        """Take a packet that was part of a probe. Of a probe that loses too much, nothing more is waited for."""
+        if self._measurement is not None and self._measurement.probe.id == packet.probe_id:
+            self._measurement.add(packet)
 
-    def lost(self, packet: PacketResult) -> None:
-        """A packet of a probe is lost: on a way that loses much, another is sent at once instead of waiting for it."""
-        if self._trace is not None and self._trace.probe.id == packet.probe_id:
-            self._trace.lost += packet.size
-
-    def result(self, now: float, spread: float) -> Found | None:
-        """What the newest probe has found, once, when it is known."""
-        rates = self._trace.rates(spread) if self._trace is not None else None
-        if self._trace is None or rates is None:
+    def result(self, now: float, noise_s: float) -> ProbeResult | None:
+        """What the newest probe has shown, once, as soon as it is known."""
+        rates = self._measurement.rates(noise_s) if self._measurement is not None else None
+        if self._measurement is None or rates is None:
             return None
-        probe = self._trace.probe
-        sent, arrived = rates
-        if arrived > 2 * sent or sent < GOOD * probe.rate_bps:
-            # Held back somewhere and let go at once, there or here: not the pace of any link.
-            self._disturbed(probe, now)
+        probe = self._measurement.probe
+        sent, received = rates
+        if received > MAX_RECEIVED_FACTOR * sent or sent < SUCCESS_FRACTION * probe.rate_bps:
+            # The sender or the path held packets back: the bitrates are not the link's.
+            self._retry(probe, now)
             return None
-        full = arrived < FULL * sent
-        found = USABLE * arrived if full else min(sent, arrived)
-        self._found, self._trials = True, 0
-        good = found >= GOOD * probe.rate_bps
-        self._end(now, found=good)
-        if good:
-            self._next_rate, self.due_at = found * STEP, now
-        return Found(found, full)
+        full = received < UNSATURATED_FRACTION * sent
+        found = UTILIZATION_FRACTION * received if full else min(sent, received)
+        self.has_result, self._trials = True, 0
+        success = found >= SUCCESS_FRACTION * probe.rate_bps
+        self._end(now, success=success)
+        if success:
+            self._next_bps, self.due_at = found * FURTHER_PROBE_FACTOR, now
+        return ProbeResult(found, full)
 
-    def _disturbed(self, probe: ProbeCluster, now: float) -> None:
+    def _retry(self, probe: ProbeCluster, now: float) -> None:
         self._trials += 1
-        if self._trials >= TRIALS:
+        if self._trials >= MAX_PROBE_TRIALS:
             self._trials = 0
-            self._end(now, found=False)
+            self._end(now, success=False)
         else:
-            self._trace, self._next_rate, self.due_at = None, probe.rate_bps, now + AGAIN
+            self._measurement, self._next_bps, self.due_at = None, probe.rate_bps, now + PROBE_RETRY_S
 
-    def lost_ground(self, now: float) -> None:
-        """The estimate fell: look again before long whether that was for good."""
-        self._interval = SOONEST
-        self._next_rate = None
-        self.due_at = max(self.due_at, now + SOONEST)
+    def estimate_fell(self, now: float) -> None:
+        """Probe again soon: the estimate fell, and perhaps not for long."""
+        self._interval_s = MIN_PROBE_INTERVAL_S
+        self._next_bps = None
+        self.due_at = max(self.due_at, now + MIN_PROBE_INTERVAL_S)
 
-    def _end(self, now: float, *, found: bool) -> None:
-        self._trace = None
-        self._interval = SOONEST if found else min(self._interval * BACK_OFF, LATEST)
-        self.due_at = now + self._interval
+    def _end(self, now: float, *, success: bool) -> None:
+        self._measurement = None
+        self._interval_s = (
+            MIN_PROBE_INTERVAL_S if success else min(self._interval_s * PROBE_INTERVAL_FACTOR, MAX_PROBE_INTERVAL_S)
+        )
+        self.due_at = now + self._interval_s

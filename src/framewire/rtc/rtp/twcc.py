@@ -22,7 +22,7 @@ REFERENCE_TICK_S: Final = 0.064
 
 Source: draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1."""
 
-HISTORY_S: Final = 5.0
+SEND_TIME_HISTORY_S: Final = 5.0
 """Sent packets are kept this long: several round trips to anywhere, and feedback that was held back.
 
 Source: chosen by hand, libwebrtc keeps 60 s (`kSendTimeHistoryWindow`); pinned by
@@ -168,7 +168,7 @@ class TransportFeedbackAdapter:
         self._packets[number] = SentPacket(size, now, probe_id, self._sent_bytes)
         self._next += 1
         # Numbers are in order of age. Asking the dictionary for its first key would walk over all that were removed.
-        while (oldest := self._packets.get(self._oldest)) is None or oldest.sent_at < now - HISTORY_S:
+        while (oldest := self._packets.get(self._oldest)) is None or oldest.sent_at < now - SEND_TIME_HISTORY_S:
             self._packets.pop(self._oldest, None)
             self._oldest += 1
         return number

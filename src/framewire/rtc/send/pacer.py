@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from framewire.rtc.estimate.probing import ProbeCluster
+from framewire.rtc.estimate.probe_bitrate import ProbeCluster
 
 T = TypeVar("T")
 
