@@ -80,13 +80,14 @@ async def main(words: set[str], handles: Handles) -> None:
     echo = Echo(words)
     link: EngineLink
     # The bells of the time before this line are in the pair, not lost.
-    link = EngineLink(handles, on_bell=lambda s: echo.look(link, s), on_orphaned=echo.over.set)
+    link = EngineLink(handles, on_bell=lambda s: echo.look(link, s))
     if "rubbish" in words:
         os.write(handles.control, b"\xff" * 64)
 
     async def listen() -> None:
         while item := await link.receive():
             echo.hear(link, *item)
+        echo.over.set()
 
     listening = asyncio.create_task(listen())
     await echo.over.wait()

@@ -49,19 +49,12 @@ class Parent:
         bell, rung = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.bell = Doorbell(bell)
         self.rung: asyncio.Queue[set[int]] = asyncio.Queue()
-        self.orphaned = asyncio.Event()
-        self.orphanings = 0
         self.forced: list[int] = []
         self.link = EngineLink(
             Handles(**{"control": control.detach(), "bell": rung.detach(), "parent": os.getppid(), **handles}),
             on_bell=self.rung.put_nowait,
-            on_orphaned=self._on_orphaned,
             by_force=self.forced.append,
         )
-
-    def _on_orphaned(self) -> None:
-        self.orphanings += 1
-        self.orphaned.set()
 
     def say(self, message, ring=None):
         if ring:
@@ -145,19 +138,17 @@ async def test_for_a_parent_that_does_not_read_no_more_than_so_much_is_kept(pare
         pytest.param(lambda parent: parent.say(Ring(stream=1)), id="a ring without memory"),
     ],
 )
-async def test_the_end_of_the_parent_is_told_once_and_ends_receiving(parent, end):
+async def test_the_end_of_the_parent_ends_receiving(parent, end):
     parent.say(Shutdown())
     assert await asyncio.wait_for(parent.link.receive(), 30) == (Shutdown(), None)
     end(parent)
     assert await asyncio.wait_for(parent.link.receive(), 30) is None
     assert await asyncio.wait_for(parent.link.receive(), 30) is None
-    await asyncio.wait_for(parent.orphaned.wait(), 30)
     parent.link.send(Log(level=1, text="to nobody"))
     parent.link.close()
-    assert parent.orphanings == 1
 
 
-async def test_closing_closes_what_nobody_received_and_tells_nobody(parent):
+async def test_closing_closes_descriptors_that_were_not_received(parent):
     before = set(os.listdir("/proc/self/fd"))
     ring = RingWriter(4)
     parent.say(Ring(stream=1), ring)
@@ -167,7 +158,6 @@ async def test_closing_closes_what_nobody_received_and_tells_nobody(parent):
     ring.close()
     assert await parent.link.receive() is None
     assert len(set(os.listdir("/proc/self/fd")) - before) == 0
-    assert parent.orphanings == 0
 
 
 @pytest.mark.parametrize(
@@ -178,10 +168,10 @@ async def test_an_orphan_that_does_not_end_is_ended_even_if_it_closed_the_link(m
     ends = Parent(parent=parent)
     if closed:
         ends.control.close()
-    await asyncio.wait_for(ends.orphaned.wait(), 30)
+    assert await asyncio.wait_for(ends.link.receive(), 30) is None
     ends.close()
     await until(lambda: ends.forced)
-    assert ends.forced == [1] and ends.orphanings == 1
+    assert ends.forced == [1]
 
 
 async def test_who_closes_in_peace_is_not_ended_by_force(monkeypatch):
@@ -202,7 +192,7 @@ attach.GRACE = 0.05
 async def main():
     ends = [*socket.socketpair(), *socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)]
     handles = Handles(control=ends[0].detach(), bell=ends[2].detach(), parent=os.getppid() + 1)
-    attach.EngineLink(handles, on_bell=print, on_orphaned=print)
+    attach.EngineLink(handles, on_bell=print)
     time.sleep(600)
 asyncio.run(main())
 """

@@ -169,6 +169,14 @@ def test_a_new_engine_hears_what_holds_and_nothing_that_is_over():
     ]
 
 
+def test_the_memory_of_a_removed_stream_is_not_replayed_to_another_of_its_id():
+    replay: Replay[str] = Replay(configure())
+    for message, memory in ((add_stream(1), None), (Ring(stream=1), "old memory"), (RemoveStream(id=1), None)):
+        replay.record(message, memory)
+    replay.record(add_stream(1, width=9))
+    assert replay.messages() == [(configure(), None), (add_stream(1, width=9), None)]
+
+
 def test_a_ring_needs_its_memory_and_its_stream():
     replay: Replay[str] = Replay(configure())
     with pytest.raises(LocalProtocolError):

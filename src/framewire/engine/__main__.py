@@ -77,7 +77,7 @@ class EngineRun:
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
-        self._link = EngineLink(self._handles, on_bell=self._on_bell, on_orphaned=lambda: None)
+        self._link = EngineLink(self._handles, on_bell=self._on_bell)
         handler = _ToParent(self._link, loop)
         logging.getLogger().addHandler(handler)
         stats = asyncio.create_task(self._report())

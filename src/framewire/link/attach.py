@@ -39,8 +39,8 @@ GRACE: Final = 5.0
 
 
 class EngineLink:
-    """Made on the running loop. ``on_bell`` gets the streams that may have a newer frame; ``on_orphaned`` is
-    called once when the parent is gone, and the engine must exit then. It is ended by force if it does not.
+    """Made on the running loop. ``on_bell`` gets the streams that may have a newer frame. When the parent is gone,
+    `receive` returns None, and the engine must exit. It is ended by force if it does not.
 
     Two signs of a parent's death are watched. The end of the control socket comes at once, but not as long as
     a process that the parent forked holds the other end; another parent process id comes always, and costs
@@ -52,11 +52,10 @@ class EngineLink:
         handles: Handles,
         *,
         on_bell: Callable[[set[int]], None],
-        on_orphaned: Callable[[], None],
         by_force: Callable[[int], object] = os._exit,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._on_bell, self._on_orphaned, self._by_force = on_bell, on_orphaned, by_force
+        self._on_bell, self._by_force = on_bell, by_force
         self._parent = handles.parent
         self._control = socket.socket(fileno=handles.control)
         self._bell = socket.socket(fileno=handles.bell)
@@ -166,7 +165,6 @@ class EngineLink:
         self._loop.remove_reader(self._bell)
         self._loop.remove_writer(self._control)
         self._received.put_nowait(None)
-        self._on_orphaned()
 
     def _watch(self) -> None:
         while not self._settled.wait(WATCH):
