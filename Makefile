@@ -21,7 +21,7 @@ SETUP := $(CLIENT) $(VENV)/.package
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-py test-js mutants upstream tools check format bench notebook screenshot dist lock floors clean
+.PHONY: help setup demo test test-py test-js mutants upstream tools check format bench notebook tuning screenshot dist lock floors clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -67,6 +67,9 @@ bench: $(SETUP) ## measures this machine: frames, latency, processor
 
 notebook: $(SETUP) ## JupyterLab on notebooks/
 	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+tuning: $(SETUP) ## docs/tuning.md anew, from the docstrings of the constants
+	$(BIN)/python scripts/tuning.py
 
 screenshot: $(SETUP) tools ## docs/images/demo.png, made anew
 	$(BIN)/python scripts/screenshot.py docs/images/demo.png

@@ -56,6 +56,7 @@ UNMIRRORED = {
     "test_hatch_build.py": "mirrors hatch_build.py, beside the package",
     "test_mutants.py": "mirrors scripts/mutants.py, beside the package",
     "test_mutations.py": "mirrors scripts/mutations.py, beside the package",
+    "test_tuning.py": "mirrors scripts/tuning.py, beside the package",
     "test_upstream.py": "mirrors scripts/upstream.py, beside the package",
     "benchmarks/test_link.py": "mirrors benchmarks/, beside the package",
     "benchmarks/test_link_model.py": "mirrors benchmarks/, beside the package",
