@@ -1,19 +1,19 @@
-"""What can go wrong, as types. Must not know sockets, clocks or any other file of the package.
+"""The errors that this package raises on purpose. Must not know any other file of the package.
 
 ::
 
     FramewireError
-    ├── PublishError          an array `publish` cannot take (also a ValueError)
+    ├── PublishError          `publish` cannot take this array (also a ValueError)
     ├── ClosedError           the display, server or engine is closed (also a RuntimeError)
-    ├── EngineError           the engine process could not be started or kept
-    ├── EncoderError          an encoder could not be opened or refused a frame
-    ├── PeerError             a peer connection could not be negotiated
-    │   └── CodecRefusedError     the viewer's answer refuses a track: it cannot decode it after all
-    └── ProtocolError         somebody broke `signaling/README.md`
-        ├── LocalProtocolError    we did
-        └── RemoteProtocolError   the other end did; carries the close code it gets
+    ├── EngineError           the engine process cannot be started or kept running (also a RuntimeError)
+    ├── EncoderError          an encoder cannot be opened, or refuses a frame
+    ├── PeerError             a peer connection cannot be negotiated
+    │   └── CodecRefusedError     the viewer's answer refuses a track: it cannot decode the codec after all
+    └── ProtocolError         one end broke the contract in `signaling/README.md`
+        ├── LocalProtocolError    this end: a message that it must not send
+        └── RemoteProtocolError   the other end; carries the code that its socket is closed with
 
-An error is bad input. A bug is an ``assert`` with the sentence that makes it true.
+Errors are for bad input. A bug is an ``assert`` whose message says why the condition holds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import enum
 
 
 class CloseCode(enum.IntEnum):
-    """WebSocket close codes; 44xx mirror HTTP's 4xx."""
+    """WebSocket close codes. Those of 44xx mirror HTTP's 4xx."""
 
     GOING_AWAY = 1001
     BAD_MESSAGE = 4400
@@ -34,43 +34,43 @@ class CloseCode(enum.IntEnum):
 
 
 class FramewireError(Exception):
-    """Root of every error this package raises on purpose."""
+    """The root of every error that this package raises on purpose."""
 
 
 class PublishError(FramewireError, ValueError):
-    """An array that cannot be published; says its shape, its dtype and what would work."""
+    """An array cannot be published. The message names its shape, its dtype and what would work."""
 
 
 class ClosedError(FramewireError, RuntimeError):
-    """The object was closed; it takes nothing more."""
+    """The object is closed and takes nothing more."""
 
 
 class EngineError(FramewireError, RuntimeError):
-    """The engine process could not be started, or keeps dying."""
+    """The engine process cannot be started, or keeps ending."""
 
 
 class EncoderError(FramewireError):
-    """An encoder could not be opened, or refused a frame."""
+    """An encoder cannot be opened, or refuses a frame."""
 
 
 class PeerError(FramewireError):
-    """A peer connection could not be negotiated."""
+    """A peer connection cannot be negotiated."""
 
 
 class CodecRefusedError(PeerError):
-    """The viewer's answer refuses a track: it said it could decode the codec, and cannot."""
+    """The viewer's answer refuses a track, though its ``hello`` lists the codec."""
 
 
 class ProtocolError(FramewireError):
-    """Somebody broke the contract in ``signaling/README.md``."""
+    """One end broke the contract in ``signaling/README.md``."""
 
 
 class LocalProtocolError(ProtocolError):
-    """We misused our own machine."""
+    """This end would send a message that the contract does not allow."""
 
 
 class RemoteProtocolError(ProtocolError):
-    """The other end broke the contract and is closed with ``code``."""
+    """The other end broke the contract; its socket is closed with ``code``."""
 
     def __init__(self, code: CloseCode, reason: str) -> None:
         super().__init__(f"{code.value} {code.name.lower()}: {reason}")

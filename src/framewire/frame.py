@@ -1,4 +1,4 @@
-"""What travels: a frame of pixels, and one encoded frame. Must not know encoders, sockets or clocks."""
+"""A frame of pixels, and an access unit: one encoded frame. Must not know encoders, sockets or clocks."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ FORMAT_OF_CHANNELS: dict[int, PixelFormat] = {n: name for name, n in CHANNELS.it
 class Frame:
     """Raw pixels as published.
 
-    ``pixels`` is C-contiguous ``uint8`` of shape (height, width, channels) with 1, 3 or 4 channels,
-    borrowed from a ring slot: it holds still only while its owner says so.
+    ``pixels`` is C-contiguous ``uint8`` of shape (height, width, channels) with 1, 3 or 4 channels. It is the memory of
+    a ring slot, and stays unchanged only until the slot's lease is released.
     """
 
     pixels: Pixels
     number: int
-    """Counts the publishes of this stream; wraps at 2**32."""
+    """Counts what was published to this stream; wraps at 2**32."""
     time_us: int
-    """When it was published, microseconds since the Unix epoch."""
+    """When it was published, in microseconds since the Unix epoch."""
 
     @property
     def width(self) -> int:
@@ -46,27 +46,30 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class AccessUnit:
-    """One encoded frame, whole: what is encoded once and shared by every viewer. Immutable."""
+    """One whole encoded frame: it is encoded once and shared by every viewer."""
 
     codec: CodecName
     data: bytes
     number: int
-    """Number of the frame it was made of."""
+    """The number of the frame that it encodes."""
     time_us: int
-    """When that frame was published, microseconds since the Unix epoch."""
+    """When that frame was published, in microseconds since the Unix epoch."""
     width: int
-    """Pixels of the frame (not of the encoder's padded picture)."""
+    """The frame's width in pixels, without the encoder's padding; so is ``height``."""
     height: int
     keyframe: bool = True
     pixel_format: PixelFormat | None = None
-    """Layout of the pixels inside; None for video codecs."""
+    """The layout of lossless pixels; None for video codecs."""
     checksum: int = 0
-    """xxh32 (seed 0) of the raw pixels for raw and zstd, of ``data`` for video codecs; 0 where not wanted."""
+    """xxh32 with seed 0: of the raw pixels for lossless codings, of ``data`` for video codecs. 0 where it is not
+    computed yet."""
     size: int = 0
-    """Bytes of the raw pixels; 0 for video codecs."""
+    """Bytes of the raw pixels of a lossless coding; 0 for video codecs."""
 
 
 def rtp_timestamp(time_us: int) -> int:
-    """The 90 kHz RTP timestamp of a publish time. One clock for all streams and viewers, so that a
-    painted frame's ``rtpTimestamp`` names the moment it was published."""
+    """The 90 kHz RTP timestamp of a publish time.
+
+    All streams and viewers have this one clock, so a painted frame's ``rtpTimestamp`` says when it was published.
+    """
     return (time_us * 9 // 100) & 0xFFFFFFFF

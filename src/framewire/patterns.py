@@ -1,4 +1,4 @@
-"""Pictures to try things with: what `framewire demo` shows. Pure arithmetic; must not know displays."""
+"""Test patterns, as `framewire demo` shows them. Must not know displays."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 from framewire.frame import Pixels
 
 Pattern = Callable[[int], Pixels]
-"""Frame number to an RGB frame."""
+"""Renders the frame of a number, counted from 0, as RGB of shape (height, width, 3)."""
 
 BACKGROUND: Final = (17, 20, 26)
-INK: Final = ((86, 180, 233), (230, 159, 0), (0, 200, 140), (240, 110, 160))
+CURVES: Final = ((86, 180, 233), (230, 159, 0), (0, 200, 140), (240, 110, 160))
 
 
 def bouncing_box(width: int, height: int) -> Pattern:
-    """A bright square on a quiet ground: motion with sharp edges."""
+    """A bright square that moves over a dark grid: motion with sharp edges."""
     ground = np.empty((height, width, 3), np.uint8)
     ground[:] = BACKGROUND
     ground[:: max(1, height // 12)] = (34, 39, 48)
@@ -37,7 +37,7 @@ def bouncing_box(width: int, height: int) -> Pattern:
 
 
 def plot(width: int, height: int) -> Pattern:
-    """Thin coloured curves running over a grid: what codecs like least and scientists most."""
+    """Thin coloured curves that run over a grid: hard for codecs, and common in science."""
     paper = np.empty((height, width, 3), np.uint8)
     paper[:] = (250, 250, 248)
     step = max(8, height // 10)
@@ -49,12 +49,12 @@ def plot(width: int, height: int) -> Pattern:
     def render(number: int) -> Pixels:
         frame = paper.copy()
         phase = number / 30
-        for i, ink in enumerate(INK):
+        for i, ink in enumerate(CURVES):
             wave = np.sin(t * (1 + i / 2) + phase * (1 + i / 3)) * np.cos(t / 3 - phase / (i + 2))
             rows = (height / 2 + wave * height * (0.42 - 0.06 * i)).astype(int)
             rise = np.diff(rows, append=rows[-1:])
             colour = tuple(int(c * 0.8) for c in ink)
-            # Down the column towards its neighbour, so that steep pieces are lines and not dots.
+            # Fill the column towards its neighbour's row, so that steep parts are lines and not dots.
             for part in range(8):
                 frame[np.clip(rows + rise * part // 8, 0, height - 1), columns] = colour
         return frame
@@ -63,7 +63,7 @@ def plot(width: int, height: int) -> Pattern:
 
 
 def plasma(width: int, height: int) -> Pattern:
-    """A smooth field, every pixel of which changes in every frame."""
+    """A smooth field of colour. Every pixel changes in every frame."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     turn = 256 / max(width, height, 1)
     radius = (np.hypot(x - width / 2, y - height / 2) * turn * 2.5).astype(np.uint8)
@@ -74,8 +74,8 @@ def plasma(width: int, height: int) -> Pattern:
     palette = [channel.tobytes() for channel in _palette()]
 
     def render(number: int) -> Pixels:
-        # Sums of bytes wrap, and the palette is closed: no float and no sine is taken per pixel. Bytes are
-        # looked up by `translate`, four times as fast as indexing an array.
+        # Sums of bytes wrap around, as the palette does, so no pixel needs a float or a sine. `bytes.translate` looks
+        # bytes up four times as fast as indexing an array.
         around = rings.translate(np.roll(sine, number * 2).tobytes())
         field = np.frombuffer(bytearray(around), np.uint8).reshape(height, width)
         field += sine[columns + np.uint8(number % 256)] + sine[rows - np.uint8(number * 3 // 2 % 256)]
@@ -90,7 +90,7 @@ def plasma(width: int, height: int) -> Pattern:
 
 
 def test_card(width: int, height: int) -> Pattern:
-    """Bars, a ramp, fine lines and a running hand: colours, range and sharpness at a glance."""
+    """Colour bars, a gray ramp, fine lines and a running hand: shows colours, range and sharpness at a glance."""
     card = np.zeros((height, width, 3), np.uint8)
     bars = (
         (235, 235, 235),
@@ -138,7 +138,7 @@ PATTERNS: Final[dict[str, Callable[[int, int], Pattern]]] = {
 
 
 def _bounce(position: int, span: int) -> int:
-    """There and back again between 0 and ``span``."""
+    """A position that runs from 0 to ``span`` and back, over and over."""
     if span <= 0:
         return 0
     position %= 2 * span
@@ -146,7 +146,7 @@ def _bounce(position: int, span: int) -> int:
 
 
 def _palette() -> Pixels:
-    """256 colours as (3, 256), smooth and closed: from indigo over teal and gold back again."""
+    """A smooth circle of 256 colours, of shape (3, 256): from indigo over teal and gold back to indigo."""
     t = np.linspace(0, 2 * np.pi, 256, endpoint=False)[:, None]
     centre, swing = np.array([128, 118, 132]), np.array([96, 88, 92])
     return np.ascontiguousarray((centre + swing * np.cos(t + np.array([0.3, 2.2, 4.4]))).astype(np.uint8).T)

@@ -1,7 +1,7 @@
-"""The text messages of ``signaling/schema.json``, as types, and text to message and back.
+"""The text messages of ``signaling/schema.json`` as types, and text to message and back.
 
-Must not know sockets, sessions or who is talking. Field names are the wire's own. The schema is
-normative; ``tests/test_contract.py`` asserts that these structs export exactly it.
+Must not know sockets or sessions. The schema is normative: ``tests/test_contract.py`` asserts that these structs export
+exactly it. Field names are those on the wire.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from framewire.errors import CloseCode, RemoteProtocolError
 
 VERSION: Final = 1
-MAX_TEXT: Final = 65_536
-"""Bytes of the longest text message a viewer may send: 64 KiB (an SDP answer is about 3 KiB)."""
+MAX_TEXT_MESSAGE_BYTES: Final = 65_536
+"""The longest text message that a viewer may send. An SDP answer has about 3 KiB."""
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class _Value(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 
 
 class _Message(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="type"):
-    """A whole message; its class is its ``type``."""
+    """A whole message. Its ``type`` is the name of its class."""
 
 
 class Touch(_Value, frozen=True):
@@ -58,7 +58,7 @@ class Touch(_Value, frozen=True):
 
 
 class RenderviewEvent(_Value, frozen=True):
-    """A renderview event; ``x``, ``y`` are frame pixels."""
+    """An input event in renderview's words. ``x`` and ``y`` are frame pixels."""
 
     type: EventType
     timestamp: float
@@ -123,7 +123,7 @@ class Hello(_Message, frozen=True, tag="hello"):
     agent: Str256 | UnsetType = UNSET
 
     def __repr__(self) -> str:
-        # The token must not reach a log by way of a message's repr.
+        # The token must not reach a log in a message's repr.
         return f"Hello(version={self.version}, codecs={self.codecs})"
 
 
@@ -240,15 +240,17 @@ def decode_server(text: str | bytes) -> ServerMessage:
 
 
 def event_dict(event: RenderviewEvent) -> dict[str, Any]:
-    """The event as the plain dict that user code gets: only the fields that were sent."""
+    """The event as the plain dict that user code gets, with only the fields that were sent."""
     fields: dict[str, Any] = msgspec.to_builtins(event)
     return fields
 
 
 def _decode(decoder: msgspec.json.Decoder[T], text: str | bytes) -> T:
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    if len(data) > MAX_TEXT and decoder is _viewer:
-        raise RemoteProtocolError(CloseCode.BAD_MESSAGE, f"message of {len(data)} bytes, at most {MAX_TEXT}")
+    if len(data) > MAX_TEXT_MESSAGE_BYTES and decoder is _viewer:
+        raise RemoteProtocolError(
+            CloseCode.BAD_MESSAGE, f"message of {len(data)} bytes, at most {MAX_TEXT_MESSAGE_BYTES}"
+        )
     try:
         return decoder.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:

@@ -78,21 +78,21 @@ export interface Report {
   readonly sub: number;
   /** The viewer's clock, milliseconds since the Unix epoch. */
   readonly time: number;
-  /** False while nobody can see the view. */
+  /** False while the view cannot be seen. */
   readonly visible: boolean;
   /** Frames decoded since the subscription began. */
   readonly decoded: number;
   /** Frames put on screen since the subscription began. */
   readonly painted: number;
-  /** Frames painted a second, lately. */
+  /** Frames painted a second, in the last seconds. */
   readonly fps?: number;
-  /** Publish to paint, median, lately. */
+  /** Milliseconds from publish to paint: the median of the last seconds. */
   readonly latency_ms?: number;
   /** True asks for a keyframe (webcodecs: the decoder was reset). */
   readonly keyframe?: boolean;
   /** Milliseconds between two refreshes of the viewer's screen; with slack_ms. */
   readonly refresh_ms?: number;
-  /** From when a frame is ready to be shown to the refresh that shows it: the circular mean, lately. */
+  /** Milliseconds from when a frame is ready to the refresh that shows it: the circular mean since the last report. */
   readonly slack_ms?: number;
 }
 
@@ -145,15 +145,15 @@ export interface Stats {
   readonly echo: number;
   readonly published_fps: number;
   readonly sent_fps: number;
-  /** Encode or pack time a frame, lately. */
+  /** Milliseconds to encode or pack a frame: the mean of the last seconds. */
   readonly encode_ms: number;
-  /** Bits a second sent to this subscription, lately. */
+  /** Bits a second sent to this subscription, in the last seconds. */
   readonly bitrate: number;
-  /** Bits a second asked of the encoder; 0 where there is none. */
+  /** Bits a second that the encoder aims at; 0 where there is none. */
   readonly target_bitrate: number;
   readonly viewers: number;
   readonly codec?: string;
-  /** How long ago the newest frame was published. Units say less: a scene at rest is encoded again, one in motion perhaps not. */
+  /** Milliseconds since the newest frame was published. Units do not tell: a still scene is encoded again, and a frame of a moving one may be skipped. */
   readonly rested_ms?: number;
   /** The newest units sent, oldest first. */
   readonly frames: readonly FrameMark[];

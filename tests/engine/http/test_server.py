@@ -291,7 +291,7 @@ async def test_a_binary_message_is_closed_with_4400(port: Port) -> None:
 
 async def test_a_message_longer_than_64_kib_ends_the_socket_unread(port: Port) -> None:
     async with connected(port.ws, TOKEN) as viewer:
-        await viewer.ws.send_str("x" * (wire.MAX_TEXT + 1))
+        await viewer.ws.send_str("x" * (wire.MAX_TEXT_MESSAGE_BYTES + 1))
         assert await viewer.closed() in (1009, 4400)
 
 
@@ -346,7 +346,7 @@ async def test_compression_is_not_negotiated_and_a_compressed_bomb_is_refused(po
     assert b"101" in head and b"extensions" not in head.lower()
     bomb = zlib.compressobj(wbits=-15)
     data = bomb.compress(b"\0" * 60_000_000) + bomb.flush(zlib.Z_SYNC_FLUSH)
-    assert len(data) < wire.MAX_TEXT
+    assert len(data) < wire.MAX_TEXT_MESSAGE_BYTES
     # FIN, RSV1 (RFC 7692 section 6), text; masked with zeros (RFC 6455 section 5.3).
     writer.write(bytes([0xC1, 0x80 | 126]) + struct.pack(">H", len(data)) + bytes(4) + data)
     answer = await asyncio.wait_for(reader.read(), TEST_TIMEOUT_S)

@@ -25,7 +25,7 @@ from framewire.engine.viewer.admission import ConnectionRequest
 from framewire.engine.viewer.websocket import WebSocketTransport
 from framewire.errors import CloseCode
 from framewire.options import EngineOptions
-from framewire.wire import MAX_TEXT
+from framewire.wire import MAX_TEXT_MESSAGE_BYTES
 
 log = logging.getLogger(__name__)
 
@@ -177,7 +177,7 @@ class WebServer:
         # Frames are compressed already: permessage-deflate costs 21 ms for 400 KB, and opens zip bombs.
         ws = web.WebSocketResponse(
             compress=False,
-            max_msg_size=MAX_TEXT,
+            max_msg_size=MAX_TEXT_MESSAGE_BYTES,
             heartbeat=PING_INTERVAL_S,
             writer_limit=MAX_UNSENT_BYTES,
             timeout=CLOSE_TIMEOUT_S,
