@@ -15,7 +15,7 @@ from framewire.frame import Pixels
 
 Layout = Literal["rgb", "bgr"]
 
-MAX_SIDE: Final = 16_384
+MAX_SIDE_PX: Final = 16_384
 """The longest side in pixels that `publish` takes. Video codecs have no more (H.264 level 6.2, VP8 14 bits)."""
 
 _DLPACK_CPU: Final = 1
@@ -105,8 +105,8 @@ def _to_hwc(given: npt.NDArray[Any]) -> npt.NDArray[Any]:
         raise _refuse(data, channels_first or "the last axis must be 1 (gray), 3 (RGB) or 4 (RGBA)")
     if not (height and width):
         raise _refuse(given, "an empty array shows nothing")
-    if max(height, width) > MAX_SIDE:
-        raise _refuse(given, f"at most {MAX_SIDE} pixels a side")
+    if max(height, width) > MAX_SIDE_PX:
+        raise _refuse(given, f"at most {MAX_SIDE_PX} pixels a side")
     return data
 
 

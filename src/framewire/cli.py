@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from framewire._version import __version__
-from framewire.arrays import MAX_SIDE
+from framewire.arrays import MAX_SIDE_PX
 from framewire.display import Display
 from framewire.errors import FramewireError
 from framewire.options import is_loopback
@@ -75,8 +75,8 @@ def _size(text: str) -> tuple[int, int]:
         width, height = (int(side) for side in text.lower().split("x"))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no size: 1280x720") from None
-    if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
-        raise argparse.ArgumentTypeError(f"from 1x1 to {MAX_SIDE}x{MAX_SIDE}")
+    if not (1 <= width <= MAX_SIDE_PX and 1 <= height <= MAX_SIDE_PX):
+        raise argparse.ArgumentTypeError(f"from 1x1 to {MAX_SIDE_PX}x{MAX_SIDE_PX}")
     return width, height
 
 

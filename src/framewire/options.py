@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal, TypedDict
 from msgspec import Meta, MsgspecError, Struct, convert
 from msgspec.structs import force_setattr
 
-from framewire.arrays import MAX_SIDE
+from framewire.arrays import MAX_SIDE_PX
 from framewire.codecs import Chroma, CodecName, full_chroma_codecs, selectable_codecs
 from framewire.keywords import normalise
 from framewire.wire import IceServer
@@ -136,7 +136,7 @@ class StreamOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def __post_init__(self) -> None:
         if not (_is_side(self.width) and _is_side(self.height)):
             raise ValueError(
-                f"{self.width!r:.40} x {self.height!r:.40} is not a frame size: 1 to {MAX_SIDE} whole pixels a side"
+                f"{self.width!r:.40} x {self.height!r:.40} is not a frame size: 1 to {MAX_SIDE_PX} whole pixels a side"
             )
         normalise(self)
 
@@ -199,6 +199,6 @@ def _ice_server(given: Mapping[str, Any]) -> IceServer:
 def _is_side(value: Any) -> bool:
     """Whole numbers of any type: sizes are often computed, and come as 640.0 or from NumPy."""
     try:
-        return bool(1 <= value <= MAX_SIDE and value == int(value))
+        return bool(1 <= value <= MAX_SIDE_PX and value == int(value))
     except (TypeError, ValueError):
         return False
