@@ -109,7 +109,7 @@ async def test_traits_say_where_and_how(display: fw.Display) -> None:
     assert state["batteries"] and state["show_toolbar"] and state["state"] == "connecting"
     bare = display.widget(batteries=False).get_state()
     assert not bare["batteries"] and not bare["show_toolbar"]
-    assert bare["letterbox"] != state["letterbox"], "widgets are told apart"
+    assert bare["mailbox"] != state["mailbox"], "widgets are told apart"
     assert display.widget().get_state()["height"] == 150
     with pytest.raises(Exception, match="mode"):
         display.widget(mode="smoke signals")

@@ -1,5 +1,5 @@
 // Bundles the client into src/framewire/static/: the widget, the stand-alone page, and their styles.
-// Must not know what the code does; `--watch` is left to whoever needs it.
+// Must not know what the code does.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -17,8 +17,8 @@ async function bundle(entry, options) {
 }
 
 /**
- * The worker travels inside the main bundle as a function that closes over nothing: its text starts the worker,
- * and a page that allows no worker calls it. One copy for both.
+ * The worker is part of the main bundle, as a function that closes over nothing: its text starts the worker,
+ * and a page that forbids workers calls it. One copy serves both.
  */
 async function workerModule() {
   const plugins = [generated("wasm", await wasmModule())];
@@ -26,7 +26,7 @@ async function workerModule() {
   return `export function workerBody() {\n${iife}\nreturn framewire_worker;\n}\n`;
 }
 
-/** A module that is made here and imported as `framewire:<name>`. */
+/** A module that is generated here and imported as `framewire:<name>`. */
 function generated(name, contents) {
   return {
     name: `framewire-${name}`,
@@ -41,7 +41,7 @@ const plugins = [generated("worker", await workerModule())];
 const style = async (text) => (await build({ ...common, stdin: { contents: text, loader: "css" } })).outputFiles[0].text;
 const css = (name) => readFileSync(`${SRC}main/${name}`, "utf8");
 
-/** The style travels in the page: as a file it would open a connection of its own beside the script's, and where packets are lost each costs a second now and then. */
+/** The style is part of the page. As a file of its own it needs another connection, which costs a second now and then on a path with loss. */
 function page(html, style) {
   const [before, after] = html.split('<link rel="stylesheet" href="page.css">');
   if (after === undefined) throw new Error("page.html asks for no page.css");

@@ -1,19 +1,19 @@
-// The WebAssembly that travels in the worker, as a module that both the build and the tests load as `framewire:wasm`:
-// the zstd decoder out of its package, and our own loops, assembled. Must not know who calls them.
+// The WebAssembly of the worker, as a module that the build and the tests import as `framewire:wasm`: the zstd decoder
+// from its package, and our own loops, assembled. Must not know what calls them.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { deflateRawSync } from "node:zlib";
 import wabt from "wabt";
 
 const NAME = "framewire:wasm";
-/** Every WebAssembly module begins so, in base64: "\0asm", version 1. */
+/** The first bytes of every WebAssembly module, in base64: "\0asm", version 1. */
 const QUOTED = /["'`](AGFzbQEAAA[A-Za-z0-9+/=]+)["'`]/;
 
 /** The package's own loader fetches a data: address, which a page's policy may refuse. */
 function zstd() {
   const source = readFileSync(createRequire(import.meta.url).resolve("zstddec"), "utf8");
   const found = QUOTED.exec(source)?.[1];
-  if (found === undefined) throw new Error("there is no WebAssembly in zstddec any more");
+  if (found === undefined) throw new Error("zstddec holds no WebAssembly any more");
   return Buffer.from(found, "base64");
 }
 

@@ -1,5 +1,5 @@
 // Writes src/core/wire.gen.ts from signaling/schema.json; `--verify` fails when the file is not what the schema says.
-// Must not know what any message means: it translates shapes.
+// Must not know what any message means.
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
@@ -10,7 +10,7 @@ const HEAD = `// Generated from signaling/schema.json by js/scripts/wire.mjs; ne
 // Must not know anything that the schema does not say.
 `;
 
-/** Keys that say something to people only; the validator does without them. */
+/** Keywords for people; the validator does not need them. */
 const PROSE = new Set(["$schema", "$id", "title", "description"]);
 const KNOWN = new Set([
   ...PROSE, "$ref", "$defs", "oneOf", "type", "const", "enum", "items", "maxItems", "minItems", "properties",
@@ -47,7 +47,7 @@ function declaration(name, schema) {
   return body.startsWith("{") ? `${doc}export interface ${name} ${body}` : `${doc}export type ${name} = ${body};`;
 }
 
-/** The schema without its prose: what `validate.ts` walks. A keyword that it does not know is an error here, not a hole there. */
+/** The schema without its prose, for `validate.ts`. A keyword that `validate.ts` does not know is an error here, and not a check that is silently left out. */
 function bare(schema, isMap = false) {
   if (Array.isArray(schema)) return schema.map((one) => bare(one));
   if (schema === null || typeof schema !== "object") return schema;

@@ -1,4 +1,4 @@
-// The viewer's half of signaling/: every vector, every transcript, every message covered. Must not know the server's code.
+// The viewer's half of signaling/: every vector and every transcript. Must not know the server's code.
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { decode, decodeViewer, encode, HEADER_BYTES, readHeader, type ViewerMessage, WireError } from "../src/core/wire";
@@ -27,15 +27,15 @@ const messages = read<readonly TextCase[]>("vectors/messages.json");
 const frames = read<readonly BytesCase[]>("vectors/frames.json");
 const transcripts = readdirSync(new URL("transcripts/", SIGNALING)).filter((name) => name.endsWith(".json"));
 
-const understand = ({ from, text }: TextCase): object => (from === "server" ? decode(text) : decodeViewer(text));
+const parse = ({ from, text }: TextCase): object => (from === "server" ? decode(text) : decodeViewer(text));
 
 describe("text", () => {
   test.each(messages.filter(({ value }) => value !== undefined))("$name", (one) => {
-    expect(understand(one)).toEqual(one.value);
+    expect(parse(one)).toEqual(one.value);
     if (one.from === "viewer") expect(JSON.parse(encode(one.value as ViewerMessage))).toEqual(one.value);
   });
   test.each(messages.filter(({ error }) => error !== undefined))("$name is refused", (one) => {
-    expect(() => understand(one)).toThrow(WireError);
+    expect(() => parse(one)).toThrow(WireError);
   });
 });
 
@@ -67,14 +67,14 @@ describe("conversations", () => {
       at = end;
     }
   });
-  test.each(transcripts)("%s: what one side says is what the other hears, in its order", (name) => {
+  test.each(transcripts)("%s: each side receives what the other sends, in order", (name) => {
     const { server, viewer } = read<Transcript>(`transcripts/${name}`);
-    const said = (column: readonly Entry[], way: "in" | "out"): readonly unknown[] =>
-      column.flatMap((entry) => (way in entry ? [(entry as Record<string, { readonly type?: string }>)[way]] : [])).filter((line) => line?.type !== undefined);
-    expect(said(server, "in")).toEqual(said(viewer, "out"));
-    expect(said(viewer, "in")).toEqual(said(server, "out"));
+    const messagesOf = (column: readonly Entry[], direction: "in" | "out"): readonly unknown[] =>
+      column.flatMap((entry) => (direction in entry ? [(entry as Record<string, { readonly type?: string }>)[direction]] : [])).filter((line) => line?.type !== undefined);
+    expect(messagesOf(server, "in")).toEqual(messagesOf(viewer, "out"));
+    expect(messagesOf(viewer, "in")).toEqual(messagesOf(server, "out"));
   });
-  test.each(transcripts)("%s holds no message that the contract refuses", (name) => {
+  test.each(transcripts)("%s has no message that the contract refuses", (name) => {
     for (const entry of read<Transcript>(`transcripts/${name}`).viewer) {
       const line = "in" in entry ? entry.in : entry.out;
       if ("type" in line) expect(() => ("in" in entry ? decode : decodeViewer)(JSON.stringify(line))).not.toThrow();

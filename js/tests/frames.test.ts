@@ -10,7 +10,7 @@ const VIEW = 7;
 
 let refreshes: (() => void)[] = [];
 let painted: number[] = [];
-let told: SessionInput[] = [];
+let inputs: SessionInput[] = [];
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -30,13 +30,13 @@ beforeEach(() => {
 });
 
 afterEach(() => {
-  [refreshes, painted, told] = [[], [], []];
+  [refreshes, painted, inputs] = [[], [], []];
   vi.unstubAllGlobals();
   vi.useRealTimers();
 });
 
 function stage(): Frames {
-  const frames = new Frames({ feed: (input) => told.push(input), targets: () => [VIEW], post: () => undefined });
+  const frames = new Frames({ feed: (input) => inputs.push(input), targets: () => [VIEW], post: () => undefined });
   const context = { putImageData: (image: ImageData) => painted.push(image.data[0] as number) };
   frames.addCanvas(VIEW, { width: WIDTH, height: HEIGHT, getContext: () => context } as { width: number; height: number });
   return frames;
@@ -67,9 +67,9 @@ function refresh(): void {
   for (const then of refreshes.splice(0)) then();
 }
 
-const counted = (type: SessionInput["type"]): number => told.filter((input) => input.type === type).length;
+const counted = (type: SessionInput["type"]): number => inputs.filter((input) => input.type === type).length;
 
-test("a picture is told of at once, and painted in the refresh that shows it", () => {
+test("a picture is acknowledged at once, and painted in the next refresh", () => {
   const frames = stage();
   frames.receive(message(1));
   expect(counted("unit")).toBe(1);
@@ -95,7 +95,7 @@ test.each([
   expect(counted("painted")).toBe(3);
 });
 
-test("of more than two only the newest is shown, whatever it builds on", () => {
+test("of more than two in a refresh, only the newest is shown, whatever it builds on", () => {
   const frames = stage();
   for (const [frame, base] of [[1, undefined], [2, 1], [3, 2], [4, 3]] as const) frames.receive(message(frame, base));
   refresh();
@@ -109,7 +109,7 @@ test("of more than two only the newest is shown, whatever it builds on", () => {
   expect(counted("mismatched")).toBe(0);
 });
 
-test("a wrong picture is not shown, and a whole one is asked for", () => {
+test("a picture with a wrong checksum is not shown, and a whole one is requested", () => {
   const frames = stage();
   const wrong = message(1);
   wrong[HEADER_BYTES] = 9;

@@ -1,7 +1,7 @@
 // DOM-shaped events to renderview events, and what is merged. Must not know listeners.
 import { describe, expect, test } from "vitest";
 import { button, buttons, canWait, keyEvent, merge, pointerEvent, resizeEvent, wheelEvent } from "../src/core/input";
-import type { InputEvent } from "../src/core/wire";
+import type { RenderviewEvent } from "../src/core/wire";
 
 const keys = { shiftKey: false, ctrlKey: false, altKey: false, metaKey: false };
 const at = { x: 3, y: 4, inside: true };
@@ -48,8 +48,8 @@ test("a resize says CSS and physical pixels", () => {
 });
 
 describe("merging", () => {
-  const move = (x: number, more: Partial<InputEvent> = {}): InputEvent => ({ type: "pointer_move", timestamp: x, x, y: 0, buttons: [], modifiers: [], ...more });
-  const wheel = (dy: number): InputEvent => ({ type: "wheel", timestamp: 0, dx: 1, dy, buttons: [], modifiers: [] });
+  const move = (x: number, more: Partial<RenderviewEvent> = {}): RenderviewEvent => ({ type: "pointer_move", timestamp: x, x, y: 0, buttons: [], modifiers: [], ...more });
+  const wheel = (dy: number): RenderviewEvent => ({ type: "wheel", timestamp: 0, dx: 1, dy, buttons: [], modifiers: [] });
 
   test("the last of two moves is enough", () => {
     expect(merge(move(1), move(2))).toEqual(move(2));
@@ -61,11 +61,11 @@ describe("merging", () => {
     ["a button went down between", move(1), move(2, { buttons: [1] })],
     ["a key went down between", move(1), move(2, { modifiers: ["Shift"] })],
     ["they are of two kinds", move(1), wheel(1)],
-  ])("both are told where %s", (_, first, second) => {
+  ])("both are kept where %s", (_, first, second) => {
     expect(merge(first, second)).toBeUndefined();
   });
   test("clicks are never merged, nor do they wait", () => {
-    const down: InputEvent = { type: "pointer_down", timestamp: 0 };
+    const down: RenderviewEvent = { type: "pointer_down", timestamp: 0 };
     expect(merge(down, down)).toBeUndefined();
     expect(canWait(down)).toBe(false);
     expect(canWait(move(1))).toBe(true);

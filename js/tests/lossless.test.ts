@@ -104,7 +104,7 @@ describe.each([["WebAssembly", true], ["plain JavaScript", false]] as const)("by
   test("a rotten unit spoils nothing that comes after it", () => {
     const unpacker = new Unpacker();
     unpack(unpacker, unit(ZSTD.subarray(0, 20), { codec: "zstd" }));
-    expect(unpacker.whole).toBe(false);
+    expect(unpacker.hasBase).toBe(false);
     expect(rgb(unpacker, unit(ZSTD, { codec: "zstd" }))).toEqual([...PIXELS]);
   });
 
@@ -135,7 +135,7 @@ describe.each([["WebAssembly", true], ["plain JavaScript", false]] as const)("by
     const refused = unpack(unpacker, parsed(one));
     expect(refused.ok).toBe(false);
     expect(!refused.ok && refused.why).toContain("frame 258");
-    expect(unpacker.whole).toBe(false);
+    expect(unpacker.hasBase).toBe(false);
     expect(unpack(unpacker, whole(one.base)).ok).toBe(true);
   });
 

@@ -1,19 +1,25 @@
-// One view's choices, by scenario. Must not know the socket.
+// What one view needs and shows, by scenario. Must not know the socket.
 import { describe, expect, test } from "vitest";
-import { Path } from "../src/core/path";
-import { ANSWER_MS, type Capabilities, Plan, RACE_MS, STALL_MS } from "../src/core/plan";
+import type { Capabilities } from "../src/core/capabilities";
+import { Plan } from "../src/core/plan";
+import { ANSWER_MS, RACE_MS } from "../src/core/race";
+import type { Reason } from "../src/core/reasons";
+import { RetrySchedule } from "../src/core/retry-schedule";
+import { STALL_MS } from "../src/core/stall";
 import type { ViewMode } from "../src/core/wire";
 
-const ABLE = { codecs: ["h264", "vp8"], webcodecs: ["h264", "vp8"] } as const;
+const BOTH = { codecs: ["h264", "vp8"], webcodecs: ["h264", "vp8"] } as const;
+const LOSSLESS = { mode: "lossless" } as const;
+const NO_CODEC: Reason = { code: "no_codec" };
 
-function plan(mode: ViewMode = "auto", more: { able?: Capabilities; visible?: boolean } = {}) {
-  const path = new Path();
-  const made = new Plan(mode, more.able ?? ABLE, path, more.visible ?? true);
+function plan(mode: ViewMode = "auto", more: { capabilities?: Capabilities; visible?: boolean } = {}) {
+  const retries = new RetrySchedule();
+  const made = new Plan(mode, more.capabilities ?? BOTH, retries, more.visible ?? true);
   made.begin(0);
-  return { plan: made, path };
+  return { plan: made, retries };
 }
 
-const modes = (one: Plan): readonly string[] => one.wants.map(({ mode, codec }) => (codec === undefined ? mode : `${mode}:${codec}`));
+const modes = (one: Plan): readonly string[] => one.needs.map(({ mode, codec }) => (codec === undefined ? mode : `${mode}:${codec}`));
 
 /** A view whose video plays at `now`. */
 function playing(mode: ViewMode = "auto") {
@@ -32,45 +38,45 @@ describe("the first picture", () => {
     one.progress("lossless", 1, 1, 50);
     expect(one.showing).toBe("lossless");
   });
-  test("gives way to the video in silence as soon as that has painted", () => {
+  test("is replaced by the video as soon as that has painted a frame", () => {
     const { plan: one } = playing();
     expect(one.showing).toBe("webrtc");
     expect(modes(one)).toEqual(["webrtc"]);
-    expect(one.reason).toBe("WebRTC");
+    expect(one.reason).toEqual({ code: "webrtc" });
   });
-  test("stays while video is only decoded and not painted", () => {
+  test("stays while video is decoded and not painted", () => {
     const { plan: one } = plan();
     one.progress("lossless", 1, 1, 50);
     one.progress("webrtc", 3, 0, 150);
     expect(one.showing).toBe("lossless");
   });
-  test("a view out of sight does not race", () => {
+  test("is all that a hidden view gets, until it is visible", () => {
     const { plan: one } = plan("auto", { visible: false });
     expect(modes(one)).toEqual(["lossless"]);
     one.setVisible(true, 1000);
     one.tick(1000);
     expect(modes(one)).toEqual(["lossless", "webrtc"]);
   });
-  test("a browser without WebRTC never races, and says so", () => {
-    const { plan: one } = plan("auto", { able: { codecs: [], webcodecs: [] } });
+  test("is all that a browser without WebRTC gets, with the reason", () => {
+    const { plan: one } = plan("auto", { capabilities: { codecs: [], webcodecs: [] } });
     one.tick(60_000);
     expect(modes(one)).toEqual(["lossless"]);
-    expect(one.reason).toContain("no WebRTC");
+    expect(one.reason).toEqual({ code: "no_webrtc", fallback: LOSSLESS });
   });
 });
 
 describe("UDP blocked", () => {
-  test("is said after one second, while the race goes on", () => {
+  test("is reported after one second, while the race goes on", () => {
     const { plan: one } = plan();
     one.progress("lossless", 1, 1, 50);
     one.offered("h264", 100);
     one.tick(100 + ANSWER_MS - 1);
-    expect(one.reason).not.toContain("blocked");
+    expect(one.reason.code).toBe("trying_webrtc");
     one.tick(100 + ANSWER_MS);
-    expect(one.reason).toBe("UDP blocked: no answer in 1.0 s → WebSocket");
+    expect(one.reason).toEqual({ code: "udp_blocked", fallback: LOSSLESS });
     expect(modes(one)).toEqual(["lossless", "webrtc"]);
   });
-  test("a late answer still wins the race", () => {
+  test("a late answer can still win the race", () => {
     const { plan: one } = plan();
     one.progress("lossless", 1, 1, 50);
     one.offered("h264", 100);
@@ -78,9 +84,9 @@ describe("UDP blocked", () => {
     one.connected(3000);
     one.progress("webrtc", 1, 1, 3100);
     expect(one.showing).toBe("webrtc");
-    expect(one.reason).toBe("WebRTC");
+    expect(one.reason).toEqual({ code: "webrtc" });
   });
-  test("ends the race after six seconds; the picture stays; it is tried again 5, 10, 20 s later", () => {
+  test("ends the race after six seconds; the picture stays; WebRTC is tried again 5, 10, 20 s later", () => {
     const { plan: one } = plan();
     one.progress("lossless", 1, 1, 50);
     let now = 100;
@@ -91,26 +97,26 @@ describe("UDP blocked", () => {
       one.tick(now);
       expect(modes(one)).toEqual(["lossless"]);
       expect(one.showing).toBe("lossless");
-      expect(one.reason).toContain("UDP blocked");
+      expect(one.reason).toEqual({ code: "udp_blocked", fallback: LOSSLESS });
       expect(one.deadline).toBe(now + wait);
       now += wait;
       one.tick(now);
       expect(modes(one)).toEqual(["lossless", "webrtc"]);
     }
   });
-  test("in webrtc mode falls back the same way, and says that it was not asked for", () => {
+  test("falls back in webrtc mode too", () => {
     const { plan: one } = plan("webrtc");
     one.progress("lossless", 1, 1, 50);
     one.offered("h264", 100);
     one.tick(100 + ANSWER_MS);
     expect(one.showing).toBe("lossless");
-    expect(one.reason).toBe("Not WebRTC, though asked for. UDP blocked: no answer in 1.0 s → WebSocket");
+    expect(one.reason).toEqual({ code: "udp_blocked", fallback: LOSSLESS });
   });
-  test("a server that makes no offer is not waited for for ever", () => {
+  test("a server that makes no offer is given up after eight seconds", () => {
     const { plan: one } = plan();
     one.tick(8000);
     expect(modes(one)).toEqual(["lossless"]);
-    expect(one.reason).toContain("no offer");
+    expect(one.reason).toEqual({ code: "no_offer", fallback: LOSSLESS });
   });
 });
 
@@ -120,44 +126,44 @@ describe("video that connects and does not decode", () => {
     made.plan.progress("lossless", 1, 1, 50);
     made.plan.offered("h264", 60);
     made.plan.connected(100);
-    made.plan.watched(3, 0, 0, 100);
+    made.plan.videoArrived(3, 0, 0, 100);
     return made;
   }
-  test("is tried in the next codec, then given up for a while", () => {
+  test("is tried in the next codec, and then given up for a while", () => {
     const { plan: one } = connectedOnly();
     one.tick(2100);
     expect(modes(one)).toEqual(["lossless", "webrtc:vp8"]);
-    expect(one.reason).toBe("WebRTC connects, but H.264 does not decode here → VP8");
+    expect(one.reason).toEqual({ code: "not_decoded", detail: "H.264", fallback: { mode: "webrtc", codec: "vp8" } });
     one.offered("vp8", 2200);
     one.connected(2200);
-    one.watched(3, 0, 0, 100);
+    one.videoArrived(3, 0, 0, 100);
     one.tick(4200);
     expect(modes(one)).toEqual(["lossless"]);
-    expect(one.reason).toContain("VP8 does not decode here");
+    expect(one.reason).toEqual({ code: "not_decoded", detail: "VP8", fallback: LOSSLESS });
   });
   test("goes on from the codec that the server took, which need not be the first", () => {
-    const able = { codecs: ["h264_444", "h264", "vp8"], webcodecs: [] } as const;
-    const { plan: one } = plan("auto", { able });
+    const capabilities = { codecs: ["h264_444", "h264", "vp8"], webcodecs: [] } as const;
+    const { plan: one } = plan("auto", { capabilities });
     one.progress("lossless", 1, 1, 50);
     one.offered("h264", 60);
     one.connected(100);
-    one.watched(3, 0, 0, 100);
+    one.videoArrived(3, 0, 0, 100);
     one.tick(2100);
     expect(modes(one)).toEqual(["lossless", "webrtc:vp8"]);
-    expect(one.reason).toBe("WebRTC connects, but H.264 does not decode here → VP8");
+    expect(one.reason).toEqual({ code: "not_decoded", detail: "H.264", fallback: { mode: "webrtc", codec: "vp8" } });
   });
-  test("whole chroma gives way to halved", () => {
-    const able = { codecs: ["h264_444", "h264", "vp8"], webcodecs: [] } as const;
-    const { plan: one } = plan("auto", { able });
+  test("is tried in halved chroma after whole chroma", () => {
+    const capabilities = { codecs: ["h264_444", "h264", "vp8"], webcodecs: [] } as const;
+    const { plan: one } = plan("auto", { capabilities });
     one.progress("lossless", 1, 1, 50);
     one.offered("h264_444", 60);
     one.connected(100);
-    one.watched(3, 0, 0, 100);
+    one.videoArrived(3, 0, 0, 100);
     one.tick(2100);
     expect(modes(one)).toEqual(["lossless", "webrtc:h264"]);
-    expect(one.reason).toBe("WebRTC connects, but H.264 4:4:4 does not decode here → H.264");
+    expect(one.reason).toEqual({ code: "not_decoded", detail: "H.264 4:4:4", fallback: { mode: "webrtc", codec: "h264" } });
   });
-  test("is the way's fault where no frame came through whole: it gets more time, and then the WebSocket stays", () => {
+  test("has more time where no frame arrived whole: that is the path's fault, not the codec's", () => {
     const { plan: one } = plan();
     one.progress("lossless", 1, 1, 50);
     one.offered("h264", 60);
@@ -166,21 +172,21 @@ describe("video that connects and does not decode", () => {
     expect(modes(one)).toEqual(["lossless", "webrtc"]);
     one.tick(100 + RACE_MS);
     expect(modes(one)).toEqual(["lossless"]);
-    expect(one.reason).toBe("WebRTC connects, but no frame comes through → WebSocket");
+    expect(one.reason).toEqual({ code: "no_frames", fallback: LOSSLESS });
   });
-  test("is blamed on the codec only some time after the first frame came through", () => {
+  test("is blamed on the codec only some time after the first frame arrived", () => {
     const { plan: one } = plan();
     one.progress("lossless", 1, 1, 50);
     one.offered("h264", 60);
     one.connected(100);
-    one.watched(1, 0, 0, 5900);
+    one.videoArrived(1, 0, 0, 5900);
     one.tick(7000);
     expect(modes(one)).toEqual(["lossless", "webrtc"]);
-    one.watched(1, 1, 1, 7100);
+    one.videoArrived(1, 1, 1, 7100);
     one.tick(9000);
     expect(one.showing).toBe("webrtc");
   });
-  test("is no fault while nothing was published at all", () => {
+  test("is not given up while nothing is published", () => {
     const { plan: one } = plan();
     one.offered("h264", 60);
     one.connected(100);
@@ -189,9 +195,10 @@ describe("video that connects and does not decode", () => {
   });
   test("a refused codec is followed by the next without a wait", () => {
     const { plan: one } = plan();
-    one.failed("webrtc", "no h264", true, 100);
+    one.failed("webrtc", NO_CODEC, true, 100);
     expect(modes(one)).toEqual(["lossless", "webrtc:vp8"]);
-    one.failed("webrtc", "no vp8", true, 200);
+    expect(one.reason).toEqual({ code: "no_codec", fallback: { mode: "webrtc", codec: "vp8" } });
+    one.failed("webrtc", NO_CODEC, true, 200);
     one.tick(600_000);
     expect(modes(one)).toEqual(["lossless"]);
   });
@@ -205,11 +212,11 @@ describe("a stall", () => {
     expect(modes(one)).toEqual(["webrtc"]);
     one.tick(1000 + STALL_MS);
     expect(modes(one)).toEqual(["lossless", "webrtc"]);
-    expect(one.reason).toBe("WebRTC stalled: nothing for 1.0 s → WebSocket");
+    expect(one.reason).toEqual({ code: "stalled", fallback: LOSSLESS });
     one.progress("lossless", 1, 1, 2100);
     expect(one.showing).toBe("lossless");
   });
-  test("is over when frames come again, and one straggler is not enough", () => {
+  test("is over when five frames have come again, and not with the first", () => {
     const { plan: one } = playing();
     one.sent("webrtc", [1000], 30, 0, 1500);
     one.tick(2000);
@@ -219,16 +226,16 @@ describe("a stall", () => {
     one.progress("webrtc", 7, 7, 2450);
     expect(one.showing).toBe("webrtc");
   });
-  test("that lasts ends the video, which is tried again later", () => {
-    const { plan: one, path } = playing();
+  test("that lasts ends the video, and WebRTC is tried again later", () => {
+    const { plan: one, retries } = playing();
     one.sent("webrtc", [1000], 30, 0, 1500);
     one.tick(2000);
     one.progress("lossless", 1, 1, 2100);
     one.tick(2000 + RACE_MS);
     expect(modes(one)).toEqual(["lossless"]);
-    expect(path.next).toBe(2000 + RACE_MS + 5000);
+    expect(retries.next).toBe(2000 + RACE_MS + 5000);
   });
-  test("a still scene is none", () => {
+  test("is not a scene that is still", () => {
     const { plan: one } = playing("webrtc");
     for (let now = 1000; now < 60_000; now += 1000) {
       one.sent("webrtc", [100, 140], 0, 900, now);
@@ -237,41 +244,41 @@ describe("a stall", () => {
     expect(modes(one)).toEqual(["webrtc"]);
     expect(one.showing).toBe("webrtc");
   });
-  test("nor is a frame that came a little later", () => {
+  test("is not a frame that came a little later", () => {
     const { plan: one } = playing();
     one.sent("webrtc", [1000], 30, 0, 1100);
     one.progress("webrtc", 1, 1, 1300);
     one.tick(5000);
     expect(modes(one)).toEqual(["webrtc"]);
   });
-  test("nor what a hidden tab does not paint", () => {
+  test("is not what a hidden tab does not paint", () => {
     const { plan: one } = playing();
     one.setVisible(false, 500);
     one.sent("webrtc", [1000], 30, 0, 1500);
     one.tick(10_000);
     expect(modes(one)).toEqual(["webrtc"]);
   });
-  test("a failed connection hands over at once", () => {
+  test("needs no second where the connection failed", () => {
     const { plan: one } = playing();
-    one.failed("webrtc", "The WebRTC connection failed", false, 3000);
+    one.failed("webrtc", { code: "peer_failed" }, false, 3000);
     expect(modes(one)).toEqual(["lossless"]);
-    expect(one.reason).toBe("The WebRTC connection failed → WebSocket");
+    expect(one.reason).toEqual({ code: "peer_failed", fallback: LOSSLESS });
   });
 });
 
-describe("a scene that comes to rest", () => {
+describe("a scene that becomes still", () => {
   function resting() {
     const made = playing();
     made.plan.sent("webrtc", [100], 0, 900, 1000);
     return made;
   }
-  test("gets its exact picture beside the video", () => {
+  test("gets its exact picture while the video goes on", () => {
     const { plan: one } = resting();
     expect(modes(one)).toEqual(["webrtc", "lossless"]);
     expect(one.showing).toBe("webrtc");
     one.progress("lossless", 1, 1, 1100);
     expect(one.showing).toBe("lossless");
-    expect(one.reason).toContain("exact");
+    expect(one.reason).toEqual({ code: "exact_still" });
   });
   test("is video again with the next frame", () => {
     const { plan: one } = resting();
@@ -280,7 +287,7 @@ describe("a scene that comes to rest", () => {
     expect(one.showing).toBe("webrtc");
     expect(modes(one)).toEqual(["webrtc"]);
   });
-  test("is left alone longer if it never rests long", () => {
+  test("has to be still for longer the next time, if it was still only briefly", () => {
     const { plan: one } = resting();
     one.progress("lossless", 1, 1, 1100);
     one.progress("lossless", 1, 1, 1500);
@@ -297,7 +304,7 @@ describe("a scene that comes to rest", () => {
   });
 });
 
-describe("a thin link", () => {
+describe("a slow link", () => {
   /** Two seconds of lossless at `fps` while 30 are published. */
   function seconds(one: Plan, from: number, fps: number): number {
     for (let i = 0; i < 2 * fps; i++) one.progress("lossless", 1, 1, from + (i * 1000) / fps);
@@ -306,7 +313,7 @@ describe("a thin link", () => {
     return from + 2000;
   }
   function down() {
-    const made = plan("auto", { able: { codecs: [], webcodecs: ["vp8"] } });
+    const made = plan("auto", { capabilities: { codecs: [], webcodecs: ["vp8"] } });
     made.plan.sent("lossless", [], 30, 0, 0);
     return made.plan;
   }
@@ -316,20 +323,21 @@ describe("a thin link", () => {
     expect(modes(one)).toEqual(["lossless"]);
     seconds(one, now, 5);
     expect(modes(one)).toEqual(["lossless", "webcodecs"]);
-    expect(one.reason).toBe("Link too thin for lossless: 5 of 30 fps → video over the WebSocket");
+    expect(one.reason).toEqual({ code: "slow_link", detail: "5 of 30 fps", fallback: { mode: "webcodecs" } });
     one.progress("webcodecs", 1, 1, 4100);
     expect(one.showing).toBe("webcodecs");
     expect(modes(one)).toEqual(["webcodecs"]);
   });
-  test("one slow moment is not one", () => {
+  test("is not one slow window", () => {
     const one = down();
     seconds(one, seconds(one, seconds(one, 0, 5), 29), 5);
     expect(modes(one)).toEqual(["lossless"]);
   });
-  test("back to lossless, for good, where the decoder fails", () => {
+  test("goes back to lossless for good where the decoder fails", () => {
     const one = down();
     seconds(one, seconds(one, 0, 5), 5);
-    one.failed("webcodecs", "The video decoder failed", true, 4100);
+    one.failed("webcodecs", { code: "decoder_failed" }, true, 4100);
+    expect(one.reason).toEqual({ code: "decoder_failed", fallback: LOSSLESS });
     expect(modes(one)).toEqual(["lossless"]);
     seconds(one, seconds(one, 4200, 5), 5);
     expect(modes(one)).toEqual(["lossless"]);
@@ -337,17 +345,17 @@ describe("a thin link", () => {
 });
 
 describe("an explicit mode", () => {
-  test("lossless is lossless and nothing else", () => {
+  test("lossless is shown and nothing else is tried", () => {
     const { plan: one } = plan("lossless");
     one.progress("lossless", 1, 1, 10);
     one.tick(60_000);
     expect(modes(one)).toEqual(["lossless"]);
     expect(one.deadline).toBe(Infinity);
   });
-  test("webcodecs without a decoder is lossless, and says so", () => {
-    const { plan: one } = plan("webcodecs", { able: { codecs: [], webcodecs: [] } });
+  test("webcodecs without a decoder is lossless, with the reason", () => {
+    const { plan: one } = plan("webcodecs", { capabilities: { codecs: [], webcodecs: [] } });
     expect(modes(one)).toEqual(["lossless"]);
-    expect(one.reason).toContain("https or localhost");
+    expect(one.reason).toEqual({ code: "no_decoder", fallback: LOSSLESS });
   });
   test("can be changed while it runs", () => {
     const { plan: one } = playing();
@@ -362,10 +370,10 @@ describe("an explicit mode", () => {
   });
 });
 
-test("a pause keeps the last picture and its words", () => {
+test("a pause keeps the last picture, and has a reason", () => {
   const { plan: one } = playing();
-  one.pause("Connection lost; reconnecting");
+  one.pause({ code: "connection_lost" });
   expect(modes(one)).toEqual([]);
   expect(one.showing).toBe("webrtc");
-  expect(one.reason).toBe("Connection lost; reconnecting");
+  expect(one.reason).toEqual({ code: "connection_lost" });
 });

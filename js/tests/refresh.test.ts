@@ -1,4 +1,4 @@
-// Painting in the screen's refreshes, one call in each, and no waiting for a screen that has none. Must not know pictures.
+// Waiting for the screen's next refresh, and not for ever where there is none. Must not know pictures.
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Refresh } from "../src/worker/refresh";
 
@@ -15,7 +15,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test("whoever waits is called once, in the refresh itself", () => {
+test("two waits are one call, in the refresh itself", () => {
   const then = vi.fn();
   const refresh = new Refresh(then);
   refresh.wait();
@@ -28,7 +28,7 @@ test("whoever waits is called once, in the refresh itself", () => {
   expect(then).toHaveBeenCalledTimes(1);
 });
 
-test("what waits again from within a refresh gets the next one", () => {
+test("a wait from within a refresh is for the next one", () => {
   const then = vi.fn(() => then.mock.calls.length === 1 && refresh.wait());
   const refresh = new Refresh(then);
   refresh.wait();
@@ -39,7 +39,7 @@ test("what waits again from within a refresh gets the next one", () => {
   expect(then).toHaveBeenCalledTimes(2);
 });
 
-test("a page without refreshes does not stop it, and one that comes late does not count for the next", () => {
+test("a page without refreshes gets its call after a while, and a late refresh does not count for the next wait", () => {
   const then = vi.fn();
   const refresh = new Refresh(then);
   refresh.wait();
@@ -52,7 +52,7 @@ test("a page without refreshes does not stop it, and one that comes late does no
   expect(then).toHaveBeenCalledTimes(2);
 });
 
-test("a thread that knows no refreshes takes its next turn", () => {
+test("a thread without requestAnimationFrame gets its call in the next turn of the event loop", () => {
   vi.stubGlobal("requestAnimationFrame", undefined);
   const then = vi.fn();
   const refresh = new Refresh(then);

@@ -1,9 +1,9 @@
-// A session on a stage: time moves by hand, the server is a list of lines, the browser a list of events.
+// A session under test: time moves by hand, the server is a list of messages, the browser a list of events.
 // Must not know what any test expects.
 
 import type { Effect, SessionInput, ViewStatus } from "../src/core/ports";
 import { Session } from "../src/core/session";
-import type { Codec, FrameMark, Offer, ServerMessage, Stats, StreamInfo, Subscribe, ViewerMessage } from "../src/core/wire";
+import type { CodecName, FrameMark, Offer, ServerMessage, Stats, StreamInfo, Subscribe, ViewerMessage } from "../src/core/wire";
 
 export const CAMERA: StreamInfo = { id: 1, name: "camera", width: 640, height: 480, fps: 30 };
 export const DEPTH: StreamInfo = { id: 2, name: "depth", width: 64, height: 48, fps: 30 };
@@ -14,8 +14,8 @@ export class Stage {
   readonly session: Session;
   private frame = 0;
 
-  constructor(codecs: readonly Codec[] = ["h264", "vp8"], webcodecs: readonly Codec[] = ["h264", "vp8"]) {
-    this.session = new Session({ token: "t", agent: "test", able: { codecs, webcodecs } });
+  constructor(codecs: readonly CodecName[] = ["h264", "vp8"], webcodecs: readonly CodecName[] = ["h264", "vp8"]) {
+    this.session = new Session({ token: "t", agent: "test", capabilities: { codecs, webcodecs } });
   }
 
   feed(input: SessionInput): readonly Effect[] {
@@ -24,7 +24,7 @@ export class Stage {
     return effects;
   }
 
-  hear(message: ServerMessage): readonly Effect[] {
+  receive(message: ServerMessage): readonly Effect[] {
     return this.feed({ type: "message", message });
   }
 
@@ -32,8 +32,8 @@ export class Stage {
   ready(streams: readonly StreamInfo[] = [CAMERA], epoch = "e1"): this {
     if (!this.effects.some((effect) => effect.type === "connect")) this.feed({ type: "start" });
     this.feed({ type: "socket_opened" });
-    this.hear({ type: "welcome", version: 1, server: "s", epoch, time: this.now, ice_servers: [] });
-    this.hear({ type: "streams", streams });
+    this.receive({ type: "welcome", version: 1, server: "s", epoch, time: this.now, ice_servers: [] });
+    this.receive({ type: "streams", streams });
     return this;
   }
 
@@ -62,9 +62,9 @@ export class Stage {
     return this;
   }
 
-  offer(track: Partial<Offer> & { readonly sub: number; readonly codec?: Codec }): this {
+  offer(track: Partial<Offer> & { readonly sub: number; readonly codec?: CodecName }): this {
     const { sub, codec = "h264", peer = 1, offer = 1 } = track;
-    this.hear({ type: "offer", peer, offer, sdp: "v=0", tracks: [{ sub, mid: "0", codec }] });
+    this.receive({ type: "offer", peer, offer, sdp: "v=0", tracks: [{ sub, mid: "0", codec }] });
     return this;
   }
 
@@ -83,18 +83,18 @@ export class Stage {
   stats(sub: number, more: Partial<Stats> = {}): this {
     const frames: readonly FrameMark[] = more.frames ?? [];
     const base = { published_fps: 30, sent_fps: 30, encode_ms: 1, bitrate: 1e6, target_bitrate: 2e6, viewers: 1 };
-    this.hear({ type: "stats", sub, time: this.now, echo: this.now, ...base, ...more, frames });
+    this.receive({ type: "stats", sub, time: this.now, echo: this.now, ...base, ...more, frames });
     return this;
   }
 
-  /** Everything said to the server, of one kind if asked. */
+  /** The messages of one kind that were sent to the server. */
   sent<T extends ViewerMessage["type"]>(type: T): readonly Extract<ViewerMessage, { readonly type: T }>[] {
     const messages = this.effects.flatMap((effect) => (effect.type === "send" ? [effect.message] : []));
     return messages.filter((message): message is Extract<ViewerMessage, { readonly type: T }> => message.type === type);
   }
 
-  /** The modes subscribed to and not ended by the viewer. */
-  get wants(): readonly Subscribe[] {
+  /** The subscriptions that the viewer has made and not ended. */
+  get subscribed(): readonly Subscribe[] {
     const ended = new Set(this.sent("unsubscribe").map((message) => message.sub));
     return this.sent("subscribe").filter((message) => !ended.has(message.sub));
   }
@@ -107,7 +107,7 @@ export class Stage {
     return this.effects.flatMap((effect) => (effect.type === "view_status" && effect.view === view ? [effect.status] : [])).at(-1);
   }
 
-  /** Forgets what was said so far. */
+  /** Drops the effects so far. */
   clear(): this {
     this.effects.length = 0;
     return this;

@@ -1,7 +1,7 @@
 // A body over pixels and over RGBA words, both the same. Must not know units.
 import { expect, test } from "vitest";
 import { expand } from "../src/core/pixels";
-import { bitmapBytes, mostBytes, type Picture, patch, TILE } from "../src/core/tiles";
+import { bitmapBytes, maxBodyBytes, type Picture, patch, TILE_PX } from "../src/core/tiles";
 import { CHANNELS, type PixelFormat } from "../src/core/wire";
 
 function picture(format: PixelFormat, width: number, height: number, seed = 0): Picture {
@@ -13,13 +13,13 @@ function picture(format: PixelFormat, width: number, height: number, seed = 0): 
 
 /** The body that makes anything of `wanted`'s size like it in these tiles. */
 function bodyOf(wanted: Picture, tiles: readonly number[]): Uint8Array {
-  const columns = Math.ceil(wanted.width / TILE);
+  const columns = Math.ceil(wanted.width / TILE_PX);
   const bitmap = new Uint8Array(bitmapBytes(wanted.width, wanted.height));
   for (const tile of tiles) bitmap[tile >> 3] = (bitmap[tile >> 3] as number) | (1 << (tile & 7));
   const out = [...bitmap];
   for (let y = 0; y < wanted.height; y++) {
     for (let column = 0; column < columns; column++) {
-      if (tiles.includes(Math.floor(y / TILE) * columns + column)) out.push(...spanOf(wanted, y, column));
+      if (tiles.includes(Math.floor(y / TILE_PX) * columns + column)) out.push(...spanOf(wanted, y, column));
     }
   }
   return Uint8Array.from(out);
@@ -28,9 +28,9 @@ function bodyOf(wanted: Picture, tiles: readonly number[]): Uint8Array {
 /** One row of a tile's pixels; what sticks out at the right is filled up with anything. */
 function spanOf({ format, width, pixels }: Picture, y: number, column: number): readonly number[] {
   const channels = CHANNELS[format];
-  const from = (y * width + column * TILE) * channels;
-  const there = pixels.subarray(from, from + Math.min(TILE, width - column * TILE) * channels);
-  return [...there, ...Array<number>(TILE * channels - there.length).fill(0xee)];
+  const from = (y * width + column * TILE_PX) * channels;
+  const there = pixels.subarray(from, from + Math.min(TILE_PX, width - column * TILE_PX) * channels);
+  return [...there, ...Array<number>(TILE_PX * channels - there.length).fill(0xee)];
 }
 
 const SIZES = [[16, 16], [48, 32], [40, 20], [37, 33], [5, 3]] as const;
@@ -38,8 +38,8 @@ const SIZES = [[16, 16], [48, 32], [40, 20], [37, 33], [5, 3]] as const;
 test.each(["gray", "rgb", "rgba"] as const)("every tile of %s is written where it belongs, and no other", (format) => {
   for (const [width, height] of SIZES) {
     const wanted = picture(format, width, height, 1);
-    const columns = Math.ceil(width / TILE);
-    const all = Array.from({ length: columns * Math.ceil(height / TILE) }, (_, i) => i);
+    const columns = Math.ceil(width / TILE_PX);
+    const all = Array.from({ length: columns * Math.ceil(height / TILE_PX) }, (_, i) => i);
     for (const tiles of [...all.map((tile) => [tile]), all, all.filter((tile) => tile % 2 === 0)]) {
       const old = picture(format, width, height);
       const written = picture(format, width, height);
@@ -53,10 +53,10 @@ test.each(["gray", "rgb", "rgba"] as const)("every tile of %s is written where i
 });
 
 function tileOf(pixel: number, width: number): number {
-  return Math.floor(Math.floor(pixel / width) / TILE) * Math.ceil(width / TILE) + Math.floor((pixel % width) / TILE);
+  return Math.floor(Math.floor(pixel / width) / TILE_PX) * Math.ceil(width / TILE_PX) + Math.floor((pixel % width) / TILE_PX);
 }
 
-test("a body that does not begin on a word is read all the same", () => {
+test("a body may begin anywhere in its buffer", () => {
   const wanted = picture("rgb", 32, 16, 1);
   const body = bodyOf(wanted, [0, 1]);
   const shifted = new Uint8Array(body.length + 1);
@@ -66,7 +66,7 @@ test("a body that does not begin on a word is read all the same", () => {
   expect(written.pixels).toEqual(wanted.pixels);
 });
 
-test("the box lies around what was written, and ends with the picture", () => {
+test("the box is around what was written, and within the picture", () => {
   const wanted = picture("rgb", 40, 40, 1);
   const box = (...tiles: readonly number[]) => patch(picture("rgb", 40, 40), bodyOf(wanted, tiles));
   expect(box(4)).toEqual({ left: 16, top: 16, right: 32, bottom: 32 });
@@ -77,7 +77,7 @@ test("the box lies around what was written, and ends with the picture", () => {
 
 test("no body is longer than the one of every tile", () => {
   const wanted = picture("rgb", 37, 33, 1);
-  expect(bodyOf(wanted, [0, 1, 2, 3, 4, 5, 6, 7, 8]).byteLength).toBe(mostBytes(wanted));
+  expect(bodyOf(wanted, [0, 1, 2, 3, 4, 5, 6, 7, 8]).byteLength).toBe(maxBodyBytes(wanted));
 });
 
 test.each([

@@ -1,4 +1,4 @@
-// Chunks to units. Must not know pixels.
+// Chunks to whole units. Must not know pixels.
 import { expect, test } from "vitest";
 import { Assembler } from "../src/core/units";
 import { HEADER_BYTES, WireError } from "../src/core/wire";
@@ -64,14 +64,14 @@ test.each<[string, Part[]]>([
   expect(() => parts.map((part) => assembler.add(message(part)))).toThrow(WireError);
 });
 
-test("half a unit of the old socket is forgotten", () => {
+test("an unfinished unit of the old socket is dropped", () => {
   const assembler = new Assembler();
   assembler.add(message({ size: 4, offset: 0, bytes: [1] }));
   assembler.clear();
   expect(assembler.add(message({ size: 1, offset: 0, bytes: [9], frame: 2 }))).toBeDefined();
 });
 
-test("released memory is used again, and never while somebody reads it", () => {
+test("released memory is used again, and never before it is released", () => {
   const assembler = new Assembler();
   const fill = (frame: number, value: number) => {
     assembler.add(message({ frame, size: 4, offset: 0, bytes: [value, value] }));

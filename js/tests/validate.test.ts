@@ -1,4 +1,4 @@
-// The validator against another one: what ajv says of the same schema and the same values. Must not know what messages mean.
+// The validator against ajv, on the same schema and values. Must not know what messages mean.
 import { readFileSync } from "node:fs";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";

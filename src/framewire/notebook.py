@@ -26,7 +26,6 @@ export default { render({ el }) {
   el.textContent = "framewire: the browser client is not built. In a checkout: make setup";
 } };
 """
-_CLOSED = "The display was closed. Run the cell that makes it again."
 
 
 class _Widget(anywidget.AnyWidget):
@@ -52,14 +51,16 @@ class _Widget(anywidget.AnyWidget):
     stats = traitlets.Dict(help="Read back, about once a second").tag(sync=True)
     last_error = traitlets.Unicode("", help="Read back").tag(sync=True)
 
-    letterbox = traitlets.Unicode(help="Tells widgets apart where several share one page's code").tag(sync=True)
+    mailbox = traitlets.Unicode(
+        help="Names this widget's kernel messages where several widgets share one page's code"
+    ).tag(sync=True)
 
     task: PublishLoop | None = None
 
     def __init__(self, display: Display | None = None, **traits: Any) -> None:
         # Weakly: a widget lives as long as its kernel, a server must not.
         self._server = weakref.ref(display.server) if display else None
-        super().__init__(letterbox=uuid.uuid4().hex, **traits)
+        super().__init__(mailbox=uuid.uuid4().hex, **traits)
         self.on_msg(self._asked)
         if display:
             display.server.on_close(_weakly(self._tell))
@@ -93,7 +94,7 @@ class _Widget(anywidget.AnyWidget):
         """Where the picture is and what opens it, or that it is over."""
         server = self._server() if self._server else None
         if server is None or server.closed:
-            self.send({"type": "gone", "text": _CLOSED})
+            self.send({"type": "gone", "reason": "display_closed"})
         else:
             self.send({"type": "ticket", "token": server.token, "port": server.port, "stream": self.stream})
 

@@ -111,7 +111,7 @@ async def moves_in(page: Any, codec: str) -> None:
 
     async def status() -> bool:
         now = (await debug(page)).get("status") or {}
-        return (now.get("showing"), now.get("reason"), now.get("codec")) == ("webrtc", "WebRTC", codec)
+        return (now.get("showing"), now.get("reason"), now.get("codec")) == ("webrtc", {"code": "webrtc"}, codec)
 
     await until(status)
 
@@ -144,5 +144,7 @@ async def test_a_viewer_that_turns_out_not_to_decode_it_goes_on_with_halved_chro
             page = await opened(new_page, display, REFUSE_WHOLE_CHROMA)
             await moves_in(page, "h264")
             said = (await debug(page))["transitions"]
-            refused = next(index for index, one in enumerate(said) if one["reason"].endswith("→ H.264"))
+            refused = next(
+                index for index, one in enumerate(said) if one["reason"].get("fallback", {}).get("codec") == "h264"
+            )
             assert not any(one["showing"] == "webrtc" for one in said[: refused + 1]), "black is no picture"

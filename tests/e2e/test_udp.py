@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -51,13 +51,14 @@ async def moves_without_udp(page: Page) -> None:
     say(f"a picture {took:.0f} ms after navigation")
     assert took < 1000 * SLACK
 
-    async def reason() -> str | None:
-        text: str = (await debug(page))["status"]["reason"]
-        return text if "UDP" in text else None
+    async def blocked() -> Any:
+        reason = (await debug(page))["status"]["reason"]
+        return reason if reason["code"] == "udp_blocked" else None
 
-    text = await until(reason, 5)
-    assert "→ WebSocket" in text
-    # Beside it goes on the search for a way; the picture must not wait for it.
+    reason = await until(blocked, 5)
+    assert reason["fallback"] == {"mode": "lossless"}
+    assert "UDP is blocked" in await page.inner_text("body")
+    # WebRTC is still being tried; the picture must not wait for it.
     seen = await watch(page, 3)
     assert advances(seen)
     assert {one.element for one in seen} == {"canvas"}

@@ -1,17 +1,17 @@
-// How many of the pictures that wait are taken in one refresh of the screen. Two that meet in one are shown one after
-// the other: frames come a few milliseconds early or late, and at the screen's own pace that would cost one in twenty.
+// How many of the waiting pictures are taken in one refresh of the screen. Two that meet in one refresh are shown one after
+// the other: frames come a few milliseconds early or late, and at the screen's own rate that would drop one in twenty.
 // Must not know pictures or clocks.
 
-/** Refreshes in a row that left a picture for the next one: so long, and it is no accident but a lag. */
-const LAGGING = 5;
+/** So many refreshes in a row that each left a picture for the next one are no accident: the pictures lag behind. */
+const LAGGING_REFRESHES = 5;
 
 export class Cadence {
-  private late = 0;
+  private lagging = 0;
 
-  /** Of so many that wait, oldest first; the last that is taken is shown. None waits for more than one refresh. */
+  /** How many of `waiting` pictures to take, oldest first; the last one taken is shown. None waits for more than one refresh. */
   take(waiting: number): number {
-    const leaves = waiting === 2 && this.late < LAGGING;
-    this.late = leaves ? this.late + 1 : 0;
-    return leaves ? 1 : waiting;
+    const leaves_one = waiting === 2 && this.lagging < LAGGING_REFRESHES;
+    this.lagging = leaves_one ? this.lagging + 1 : 0;
+    return leaves_one ? 1 : waiting;
   }
 }

@@ -1,7 +1,7 @@
-// DOM-shaped events to renderview events, and which of them may be merged on the way.
+// DOM-shaped events to renderview events, and which of them may be merged.
 // Must not know DOM types: what it needs of an event is written here as plain fields.
 
-import type { InputEvent } from "./wire";
+import type { RenderviewEvent } from "./wire";
 
 export interface KeyState {
   readonly shiftKey: boolean;
@@ -69,7 +69,7 @@ export function pointerEvent(
   at: At,
   touches: Readonly<Record<string, { readonly x: number; readonly y: number; readonly pressure: number }>>,
   timestamp: number,
-): InputEvent {
+): RenderviewEvent {
   return {
     type,
     timestamp,
@@ -82,7 +82,7 @@ export function pointerEvent(
   };
 }
 
-export function wheelEvent(dom: WheelLike, at: At, timestamp: number): InputEvent {
+export function wheelEvent(dom: WheelLike, at: At, timestamp: number): RenderviewEvent {
   const unit = WHEEL_UNITS[dom.deltaMode] ?? 1;
   return {
     type: "wheel",
@@ -95,12 +95,12 @@ export function wheelEvent(dom: WheelLike, at: At, timestamp: number): InputEven
   };
 }
 
-export function keyEvent(type: "key_down" | "key_up", dom: KeyLike, timestamp: number): InputEvent {
+export function keyEvent(type: "key_down" | "key_up", dom: KeyLike, timestamp: number): RenderviewEvent {
   return { type, timestamp, key: dom.key.slice(0, 64), code: dom.code.slice(0, 64), modifiers: modifiers(dom) };
 }
 
 /** `box` in CSS pixels. */
-export function resizeEvent(box: { readonly width: number; readonly height: number }, ratio: number, timestamp: number): InputEvent {
+export function resizeEvent(box: { readonly width: number; readonly height: number }, ratio: number, timestamp: number): RenderviewEvent {
   const physical = (length: number): number => Math.min(65535, Math.max(0, Math.round(length * ratio)));
   return {
     type: "resize",
@@ -113,20 +113,20 @@ export function resizeEvent(box: { readonly width: number; readonly height: numb
   };
 }
 
-/** One event for two, where the later says all that matters; undefined where both must be told. */
-export function merge(first: InputEvent, second: InputEvent): InputEvent | undefined {
-  if (first.type !== second.type || !sameHold(first, second)) return undefined;
+/** One event in place of two, where the later one is enough; undefined where both are needed. */
+export function merge(first: RenderviewEvent, second: RenderviewEvent): RenderviewEvent | undefined {
+  if (first.type !== second.type || !sameButtons(first, second)) return undefined;
   if (first.type === "pointer_move" || first.type === "resize") return second;
   if (first.type !== "wheel") return undefined;
   return { ...second, dx: (first.dx ?? 0) + (second.dx ?? 0), dy: (first.dy ?? 0) + (second.dy ?? 0) };
 }
 
-/** Whether an event may wait for the next flush. */
-export function canWait(event: InputEvent): boolean {
+/** Whether an event may wait to be merged with later ones. */
+export function canWait(event: RenderviewEvent): boolean {
   return event.type === "pointer_move" || event.type === "wheel" || event.type === "resize";
 }
 
-function sameHold(first: InputEvent, second: InputEvent): boolean {
-  const hold = (event: InputEvent): string => `${event.buttons ?? ""} ${event.modifiers ?? ""} ${event.ntouches ?? 0}`;
-  return hold(first) === hold(second);
+function sameButtons(first: RenderviewEvent, second: RenderviewEvent): boolean {
+  const held = (event: RenderviewEvent): string => `${event.buttons ?? ""} ${event.modifiers ?? ""} ${event.ntouches ?? 0}`;
+  return held(first) === held(second);
 }

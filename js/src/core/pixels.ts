@@ -5,7 +5,7 @@ import type { PixelFormat } from "./wire";
 
 const OPAQUE = 0xff000000;
 
-/** Writes `pixels` into `out`, one word a pixel. `out` holds exactly the frame's pixels. */
+/** Writes `pixels` into `out`, one word for each pixel. `out` has exactly the size of the frame. */
 export function expand(format: PixelFormat, pixels: Uint8Array, out: Uint32Array): void {
   if (format === "gray") expandGray(pixels, out);
   else if (format === "rgb") expandRgb(pixels, out);
@@ -16,7 +16,7 @@ function expandGray(pixels: Uint8Array, out: Uint32Array): void {
   for (let i = 0; i < out.length; i++) out[i] = OPAQUE | Math.imul(pixels[i] as number, 0x010101);
 }
 
-/** Four pixels are three words: a word at a time is four times as fast as a byte at a time. */
+/** Four pixels are three words: words are four times as fast as bytes. */
 function expandRgb(pixels: Uint8Array, out: Uint32Array): void {
   const aligned = (pixels.byteOffset & 3) === 0 ? pixels : pixels.slice();
   const quads = out.length >> 2;

@@ -1,109 +1,97 @@
-// One view's choice: which subscriptions it wants, which of them it shows, and why, in words.
-// Must not know sockets, peers or other views; the session tells it what happened and when.
+// One view's choice: which subscriptions it needs, which of them it shows, and why.
+// Must not know sockets, peers or other views; the session reports what happened and when.
 
-import type { Path } from "./path";
-import type { Codec, Mode, ViewMode } from "./wire";
+import type { Capabilities } from "./capabilities";
+import { CodecChoice } from "./codec-choice";
+import { type CodecName, labelOf } from "./codecs";
+import { Race, type Verdict } from "./race";
+import type { Fallback, Reason } from "./reasons";
+import type { RetrySchedule } from "./retry-schedule";
+import { SlowLink } from "./slow-link";
+import { StallDetector } from "./stall";
+import { StillScene } from "./still-scene";
+import type { Mode, ViewMode } from "./wire";
 
 export type Showing = "none" | Mode;
 
-export interface Want {
+/** A subscription that a view needs. Without a codec, the server chooses it. */
+export interface Need {
   readonly mode: Mode;
-  readonly codec?: Codec;
+  readonly codec?: CodecName;
 }
 
-/** What this browser can do, best codec first. */
-export interface Capabilities {
-  readonly codecs: readonly Codec[];
-  readonly webcodecs: readonly Codec[];
-  /** Forward error correction that its WebRTC understands. */
-  readonly repair?: readonly "flexfec-03"[];
-}
+type CanvasMode = "lossless" | "webcodecs";
 
 type Phase =
+  /** There is no socket or no stream. */
   | { readonly name: "waiting" }
+  /** The one mode that was asked for, over the WebSocket. */
   | { readonly name: "plain" }
-  | { readonly name: "racing"; readonly since: number; offered_at?: number; connected_at?: number; readonly need: number; told: boolean }
-  | { readonly name: "video"; readonly since: number; missing_since?: number; still?: { readonly since: number; painted: number } }
+  /** WebRTC is tried beside the pictures over the WebSocket. */
+  | { readonly name: "racing"; readonly race: Race }
+  /** WebRTC plays. */
+  | { readonly name: "video"; readonly stall: StallDetector }
+  /** The WebSocket alone; `final`: WebRTC is not tried again. */
   | { readonly name: "backup"; readonly final: boolean };
 
-interface Lane {
-  /** When the first frame came through whole. */
-  arrived_at: number | undefined;
-  decoded: number;
-  painted: number;
-  last: number;
-}
-
-/** An answer slower than this is called "UDP blocked" where the user can see it. */
-export const ANSWER_MS = 1000;
-/** The race goes on beside the backup for so long after the offer. */
-export const RACE_MS = 6000;
-const OFFER_MS = 8000;
-/** A connection through which frames come but of which none is shown for so long: the codec is at fault. */
-const DECODE_MS = 2000;
-/** Frames were sent and none has come for so long. */
-export const STALL_MS = 1000;
-/** After a stall, one frame is no proof yet. */
-const NEED_AFTER_STALL = 5;
-const STILL_MS = 400;
-const STILL_MAX_MS = 8000;
-const THIN_WINDOW_MS = 2000;
-
-const NAMES: Readonly<Record<Codec, string>> = { h264_444: "H.264 4:4:4", h264: "H.264", vp8: "VP8" };
+const LOSSLESS: Need = { mode: "lossless" };
+const WEBCODECS: Need = { mode: "webcodecs" };
 
 export class Plan {
   showing: Showing = "none";
-  reason = "";
+  reason: Reason = { code: "connecting" };
   private phase: Phase = { name: "waiting" };
-  private lanes: Record<Mode, Lane> = { lossless: lane(0), webcodecs: lane(0), webrtc: lane(0) };
-  private backup: "lossless" | "webcodecs" = "lossless";
-  private codec_at = 0;
-  /** What the server took, where the choice was its own. */
-  private taken: Codec | undefined;
-  /** Video over the WebSocket was tried and cannot be had. */
-  private coded_denied = false;
-  private still_after = STILL_MS;
-  private thin = { since: 0, painted: 0, published: 0, strikes: 0 };
+  /** What carries the pictures while WebRTC does not. */
+  private backup: CanvasMode = "lossless";
+  /** Frames painted from the WebSocket since it became a source of this view's pictures. */
+  private painted: Record<CanvasMode, number> = { lossless: 0, webcodecs: 0 };
+  /** Video over the WebSocket was tried and failed. */
+  private webcodecs_failed = false;
+  private slow_link = new SlowLink(0);
+  private readonly still = new StillScene();
+  private readonly codecs: CodecChoice;
 
   constructor(
     private mode: ViewMode,
-    private readonly able: Capabilities,
-    private readonly path: Path,
+    private readonly capabilities: Capabilities,
+    private readonly retries: RetrySchedule,
     private visible: boolean,
-  ) {}
+  ) {
+    this.codecs = new CodecChoice(capabilities.codecs);
+  }
 
-  /** The subscriptions this view needs now. */
-  get wants(): readonly Want[] {
+  /** The subscriptions that this view needs now. */
+  get needs(): readonly Need[] {
     switch (this.phase.name) {
       case "waiting":
         return [];
       case "plain":
         return [{ mode: this.plainMode }];
       case "racing":
-        return [...this.backupWants, this.videoWant];
+        return [...this.backupNeeds, this.videoNeed];
       case "video":
-        return this.phase.still === undefined ? [this.videoWant] : [this.videoWant, { mode: "lossless" }];
+        return this.still.active ? [this.videoNeed, LOSSLESS] : [this.videoNeed];
       case "backup":
-        return this.backupWants;
+        return this.backupNeeds;
     }
   }
 
-  get live(): boolean {
+  get active(): boolean {
     return this.phase.name !== "waiting";
   }
 
   /** The stream is there and the socket is ready. */
   begin(now: number): void {
-    if (this.live) return;
-    this.lanes = { lossless: lane(now), webcodecs: lane(now), webrtc: lane(now) };
+    if (this.active) return;
     this.backup = "lossless";
-    this.thin = { since: now, painted: 0, published: 0, strikes: 0 };
+    this.painted = { lossless: 0, webcodecs: 0 };
+    this.slow_link = new SlowLink(now);
     if (this.mode === "lossless" || this.mode === "webcodecs") this.beginPlain();
-    else this.beginRace(now, "Trying WebRTC");
+    else this.beginRace({ code: "trying_webrtc" }, now);
   }
 
   /** The socket or the stream is gone. The last picture stays. */
-  pause(reason: string): void {
+  pause(reason: Reason): void {
     this.phase = { name: "waiting" };
     this.reason = reason;
   }
@@ -111,73 +99,68 @@ export class Plan {
   setMode(mode: ViewMode, now: number): void {
     if (mode === this.mode) return;
     this.mode = mode;
-    this.codec_at = 0;
-    if (!this.live) return;
-    this.phase = { name: "waiting" };
+    this.codecs.reset();
+    if (!this.active) return;
+    this.pause(this.reason);
     this.begin(now);
   }
 
   setVisible(visible: boolean, now: number): void {
     this.visible = visible;
-    this.lanes.webrtc.last = now;
-    if (this.phase.name === "video") this.phase.missing_since = undefined;
-    this.thin.since = now;
-    this.thin.painted = 0;
+    if (this.phase.name === "video") this.phase.stall.progress(now);
+    this.slow_link.restart(now);
   }
 
-  /** The server's offer for the video is here: the race has a clock now. */
-  offered(codec: Codec | undefined, now: number): void {
-    this.taken = codec;
-    if (this.phase.name === "racing") this.phase.offered_at ??= now;
+  /** The server's offer for the video has come, in this codec. */
+  offered(codec: CodecName | undefined, now: number): void {
+    this.codecs.offered(codec);
+    if (this.phase.name === "racing") this.phase.race.offered(now);
   }
 
   connected(now: number): void {
-    if (this.phase.name === "racing") this.phase.connected_at ??= now;
+    if (this.phase.name === "racing") this.phase.race.connected(now);
   }
 
-  /** Frames since the last call: decoded for anybody on the subscription, painted in this view. */
+  /** Frames since the last call: decoded for any view of the subscription, painted in this view. */
   progress(mode: Mode, decoded: number, painted: number, now: number): void {
-    const at = this.lanes[mode];
-    at.decoded += decoded;
-    at.painted += painted;
-    if (decoded > 0 || painted > 0) at.last = now;
     if (mode === "webrtc") this.videoProgress(decoded, painted, now);
     else if (painted > 0) this.canvasProgress(mode, painted, now);
   }
 
-  /** The same of the video, of which so many frames came through whole. */
-  watched(arrived: number, decoded: number, painted: number, now: number): void {
-    if (arrived > 0) this.lanes.webrtc.arrived_at ??= now;
+  /** The same for the video, of which `arrived` frames have come whole. */
+  videoArrived(arrived: number, decoded: number, painted: number, now: number): void {
+    if (arrived > 0 && this.phase.name === "racing") this.phase.race.arrived(now);
     this.progress("webrtc", decoded, painted, now);
   }
 
-  /** When the newest units of the video were published, by the viewer's clock, how many a second there are, and for how long
-   * the newest frame has been the newest. Units alone tell of no motion: a scene at rest is encoded again, to be sharper. */
-  sent(mode: Mode, times: readonly number[], published_fps: number, rested: number, now: number): void {
-    this.thin.published = published_fps;
+  /**
+   * What the server sent of a subscription: when the newest units were published, by the viewer's clock; how many frames a second are
+   * published; and for how long the newest frame has been the newest. Units alone do not say that a scene moves: a still scene is
+   * encoded again, to be sharper.
+   */
+  sent(mode: Mode, times: readonly number[], published_fps: number, still_ms: number, now: number): void {
+    this.slow_link.published_fps = published_fps;
     if (mode !== "webrtc" || this.phase.name !== "video") return;
-    const { last } = this.lanes.webrtc;
-    const missing = times.find((time) => time > last);
-    if (missing !== undefined) this.phase.missing_since ??= missing;
-    else if (this.visible && this.mode === "auto" && rested > this.still_after) this.phase.still ??= { since: now, painted: 0 };
+    const missing = this.phase.stall.sent(times);
+    if (!missing && this.visible && this.mode === "auto") this.still.observe(still_ms, now);
   }
 
-  /** A subscription of this view ended by the server, or its means failed here. `final`: trying it again is no use. */
-  failed(mode: Mode, why: string, final: boolean, now: number): void {
+  /** A subscription of this view was ended by the server, or failed here. `final`: the same thing would fail again. */
+  failed(mode: Mode, why: Reason, final: boolean, now: number): void {
     if (mode === "webrtc") {
-      if (!final || !this.nextCodec(why, now)) this.fallBack(`${why} → WebSocket`, final, now);
-    } else if (mode === "webcodecs") this.noDecoder(why);
+      if (!final || !this.tryNextCodec(why, now)) this.fallBack(why, final, now);
+    } else if (mode === "webcodecs") this.giveUpWebcodecs(why);
   }
 
   tick(now: number): void {
-    this.tickThin(now);
+    this.tickSlowLink(now);
     switch (this.phase.name) {
       case "racing":
-        return this.tickRace(this.phase, now);
+        return this.tickRace(this.phase.race, now);
       case "video":
-        return this.tickVideo(this.phase, now);
+        return this.tickVideo(this.phase.stall, now);
       case "backup":
-        if (this.mayRace && !this.phase.final && now >= this.path.next) this.beginRace(now, this.reason);
+        if (this.mayRace && !this.phase.final && now >= this.retries.next) this.beginRace(this.reason, now);
         return;
       default:
     }
@@ -187,33 +170,28 @@ export class Plan {
   get deadline(): number {
     switch (this.phase.name) {
       case "racing":
-        return this.raceDeadline(this.phase);
+        return this.phase.race.deadline;
       case "video":
-        return this.phase.missing_since === undefined ? Infinity : this.phase.missing_since + STALL_MS;
+        return this.phase.stall.deadline;
       case "backup":
-        return this.mayRace && !this.phase.final ? this.path.next : Infinity;
+        return this.mayRace && !this.phase.final ? this.retries.next : Infinity;
       default:
         return Infinity;
     }
   }
 
   private get plainMode(): Mode {
-    return this.mode === "webcodecs" && this.able.webcodecs.length > 0 ? "webcodecs" : "lossless";
+    return this.mode === "webcodecs" && this.capabilities.webcodecs.length > 0 ? "webcodecs" : "lossless";
   }
 
-  private get videoWant(): Want {
-    const codec = this.able.codecs[this.codec_at];
-    return this.codec_at === 0 || codec === undefined ? { mode: "webrtc" } : { mode: "webrtc", codec };
+  private get videoNeed(): Need {
+    const codec = this.codecs.asked;
+    return codec === undefined ? { mode: "webrtc" } : { mode: "webrtc", codec };
   }
 
-  /** Which of the codecs is being tried: the server leaves out those that it has not. */
-  private get tried(): number {
-    return Math.max(this.codec_at, this.taken === undefined ? 0 : this.able.codecs.indexOf(this.taken));
-  }
-
-  private get backupWants(): readonly Want[] {
-    if (this.backup === "lossless") return [{ mode: "lossless" }];
-    return this.lanes.webcodecs.painted > 0 ? [{ mode: "webcodecs" }] : [{ mode: "lossless" }, { mode: "webcodecs" }];
+  private get backupNeeds(): readonly Need[] {
+    if (this.backup === "lossless") return [LOSSLESS];
+    return this.painted.webcodecs > 0 ? [WEBCODECS] : [LOSSLESS, WEBCODECS];
   }
 
   private get mayRace(): boolean {
@@ -223,161 +201,111 @@ export class Plan {
   private beginPlain(): void {
     this.phase = { name: "plain" };
     const denied = this.mode === "webcodecs" && this.plainMode === "lossless";
-    if (denied) this.reason = "No video decoder on this page (it needs https or localhost) → lossless";
-    else this.reason = this.mode === "lossless" ? "Lossless: every pixel as published" : "Video over the WebSocket, as asked";
+    if (denied) this.reason = { code: "no_decoder", fallback: LOSSLESS };
+    else this.reason = { code: this.mode === "lossless" ? "lossless" : "webcodecs" };
   }
 
-  private noDecoder(why: string): void {
-    this.backup = "lossless";
-    this.coded_denied = true;
-    if (this.mode === "webcodecs") this.phase = { name: "backup", final: true };
-    this.say(`${why} → lossless`);
-  }
-
-  private beginRace(now: number, reason: string): void {
-    if (this.able.codecs.length === 0) return this.stayDown("This browser has no WebRTC → WebSocket");
+  private beginRace(reason: Reason, now: number): void {
+    if (this.capabilities.codecs.length === 0) {
+      this.phase = { name: "backup", final: true };
+      this.reason = { code: "no_webrtc", fallback: this.backupFallback };
+      return;
+    }
     this.reason = reason;
-    if (!this.visible || now < this.path.next) {
+    if (!this.visible || now < this.retries.next) {
       this.phase = { name: "backup", final: false };
       return;
     }
-    this.lanes.webrtc = lane(now);
-    this.taken = undefined;
-    this.phase = { name: "racing", since: now, need: 1, told: reason.includes("→") };
-  }
-
-  private stayDown(reason: string): void {
-    this.phase = { name: "backup", final: true };
-    this.say(reason);
+    this.codecs.offered(undefined);
+    this.phase = { name: "racing", race: new Race(now, reason.fallback !== undefined) };
   }
 
   private videoProgress(decoded: number, painted: number, now: number): void {
     const { phase } = this;
-    if (phase.name === "video" && decoded + painted > 0) phase.missing_since = undefined;
+    if (phase.name === "video" && decoded + painted > 0) phase.stall.progress(now);
     if (phase.name !== "racing") return;
-    const seen = this.visible ? this.lanes.webrtc.painted : this.lanes.webrtc.decoded;
-    if (seen < phase.need) return;
-    this.phase = { name: "video", since: now };
+    phase.race.progress(decoded, painted);
+    if (!phase.race.isWon(this.visible)) return;
+    this.phase = { name: "video", stall: new StallDetector(now) };
+    this.still.clear();
     this.showing = "webrtc";
-    this.reason = "WebRTC";
+    this.reason = { code: "webrtc" };
   }
 
-  private canvasProgress(mode: "lossless" | "webcodecs", painted: number, now: number): void {
-    if (this.phase.name === "video") return this.stillProgress(this.phase, painted, now);
-    if (mode === "lossless" && this.backup === "webcodecs" && this.lanes.webcodecs.painted > 0) return;
+  private canvasProgress(mode: CanvasMode, painted: number, now: number): void {
+    this.painted[mode] += painted;
+    if (this.phase.name === "video") return this.stillProgress(painted, now);
+    if (mode === "lossless" && this.backup === "webcodecs" && this.painted.webcodecs > 0) return;
     this.showing = mode;
-    this.thin.painted += painted;
+    this.slow_link.add(painted);
   }
 
-  /** The first exact frame on a still scene is shown; the second says that the scene moves again. */
-  private stillProgress(phase: Phase & { name: "video" }, painted: number, now: number): void {
-    if (phase.still === undefined) return;
-    phase.still.painted += painted;
-    if (phase.still.painted === 1) {
-      this.showing = "lossless";
-      this.reason = "Still: the exact picture over the WebSocket";
-      return;
-    }
-    // A scene that moves again soon is no still scene: wait longer before the next exact picture.
-    this.still_after = now - phase.still.since < 3000 ? Math.min(2 * this.still_after, STILL_MAX_MS) : STILL_MS;
-    phase.still = undefined;
-    this.showing = "webrtc";
-    this.reason = "WebRTC";
+  private stillProgress(painted: number, now: number): void {
+    const change = this.still.painted(painted, now);
+    if (change === undefined) return;
+    this.showing = change === "exact" ? "lossless" : "webrtc";
+    this.reason = { code: change === "exact" ? "exact_still" : "webrtc" };
   }
 
-  private tickRace(phase: Phase & { name: "racing" }, now: number): void {
-    const begun = phase.offered_at;
-    const blocked = begun !== undefined && phase.connected_at === undefined && now >= begun + ANSWER_MS;
-    if (blocked && !phase.told) {
-      phase.told = true;
-      this.say("UDP blocked: no answer in 1.0 s → WebSocket");
-    }
-    if (now >= this.verdictAt(phase) && this.showsNothing(phase)) return this.showedNothing(now);
-    if (begun === undefined && now >= phase.since + OFFER_MS) this.fallBack("The server made no offer → WebSocket", false, now);
-    else if (blocked && now >= begun + RACE_MS) this.fallBack(this.reason, false, now);
-    else if (phase.need > 1 && now >= phase.since + RACE_MS) this.fallBack(this.reason, false, now);
+  private tickRace(race: Race, now: number): void {
+    if (race.reportBlocked(now)) this.reason = { code: "udp_blocked", fallback: this.backupFallback };
+    const verdict = race.verdict(this.visible && this.painted[this.backup] > 0, now);
+    if (verdict !== undefined) this.endRace(verdict, now);
   }
 
-  /** Only where the backup shows something is there a frame that the video could have shown. */
-  private showsNothing(phase: Phase & { name: "racing" }): boolean {
-    if (phase.connected_at === undefined || this.lanes.webrtc.decoded > 0) return false;
-    return phase.need === 1 && this.visible && this.lanes[this.backup].painted > 0;
+  private endRace(verdict: Verdict, now: number): void {
+    if (verdict === "not_decoded") return this.blameCodec(now);
+    // A race that was blocked, or that came after a stall, has said so already.
+    const said = verdict === "blocked" || verdict === "stalled";
+    this.fallBack(said ? this.reason : { code: verdict }, false, now);
   }
 
-  /** What comes through whole shall be decoded soon; on a way that loses much, the first takes its time. */
-  private verdictAt(phase: Phase & { name: "racing" }): number {
-    const { arrived_at } = this.lanes.webrtc;
-    return arrived_at === undefined ? (phase.connected_at ?? Infinity) + RACE_MS : arrived_at + DECODE_MS;
+  private blameCodec(now: number): void {
+    const codec = this.codecs.current;
+    const why: Reason = { code: "not_decoded", detail: codec === undefined ? "the video" : labelOf(codec) };
+    if (!this.tryNextCodec(why, now)) this.fallBack(why, false, now);
   }
 
-  private showedNothing(now: number): void {
-    if (this.lanes.webrtc.arrived_at !== undefined) return this.badCodec(now);
-    this.fallBack("WebRTC connects, but no frame comes through → WebSocket", false, now);
+  private tryNextCodec(why: Reason, now: number): boolean {
+    const codec = this.codecs.next();
+    if (codec !== undefined) this.beginRace({ ...why, fallback: { mode: "webrtc", codec } }, now);
+    return codec !== undefined;
   }
 
-  private badCodec(now: number): void {
-    const codec = this.able.codecs[this.tried];
-    const name = codec === undefined ? "video" : (NAMES[codec] ?? codec);
-    const why = `WebRTC connects, but ${name} does not decode here`;
-    if (!this.nextCodec(why, now)) this.fallBack(`${why} → WebSocket`, false, now);
+  private tickVideo(stall: StallDetector, now: number): void {
+    this.retries.lasted(now - stall.since);
+    if (!this.visible || !stall.isStalled(now)) return;
+    // The video's subscription stays for a while: after a short gap the picture is back at once.
+    this.painted.lossless = 0;
+    this.phase = { name: "racing", race: Race.afterStall(now) };
+    this.reason = { code: "stalled", fallback: this.backupFallback };
   }
 
-  private nextCodec(why: string, now: number): boolean {
-    const at = this.tried + 1;
-    const next = this.able.codecs[at];
-    if (next === undefined) return false;
-    this.codec_at = at;
-    this.beginRace(now, `${why} → ${NAMES[next] ?? next}`);
-    return true;
-  }
-
-  private raceDeadline(phase: Phase & { name: "racing" }): number {
-    const marks = [phase.since + (phase.need > 1 ? RACE_MS : OFFER_MS)];
-    if (phase.offered_at !== undefined) marks[0] = phase.offered_at + (phase.told ? RACE_MS : ANSWER_MS);
-    if (phase.connected_at !== undefined) marks[0] = phase.need > 1 ? phase.since + RACE_MS : this.verdictAt(phase);
-    return Math.min(...marks);
-  }
-
-  private tickVideo(phase: Phase & { name: "video" }, now: number): void {
-    this.path.lasted(now - phase.since);
-    if (!this.visible || phase.missing_since === undefined || now < phase.missing_since + STALL_MS) return;
-    // The video subscription stays for a while: a short gap heals by itself, and then the picture is back at once.
-    this.say("WebRTC stalled: nothing for 1.0 s → WebSocket");
-    this.lanes.webrtc = lane(now);
-    this.lanes.lossless = lane(now);
-    this.phase = { name: "racing", since: now, offered_at: now, connected_at: now, need: NEED_AFTER_STALL, told: true };
-  }
-
-  private fallBack(why: string, final: boolean, now: number): void {
-    this.path.failed(now);
-    this.codec_at = 0;
-    if (this.phase.name === "video") this.lanes.lossless = lane(now);
+  private fallBack(why: Reason, final: boolean, now: number): void {
+    this.retries.failed(now);
+    this.codecs.reset();
+    if (this.phase.name === "video") this.painted.lossless = 0;
     this.phase = { name: "backup", final };
-    this.say(why);
+    this.reason = { ...why, fallback: this.backupFallback };
   }
 
-  private say(why: string): void {
-    const asked = this.mode === "webrtc" && !why.startsWith("Not WebRTC");
-    this.reason = asked ? `Not WebRTC, though asked for. ${why}` : why;
+  private giveUpWebcodecs(why: Reason): void {
+    this.backup = "lossless";
+    this.webcodecs_failed = true;
+    if (this.mode === "webcodecs") this.phase = { name: "backup", final: true };
+    this.reason = { ...why, fallback: LOSSLESS };
   }
 
-  /** Lossless that shows less than half of what is published, twice running, is too much for the link. */
-  private tickThin(now: number): void {
-    const { thin } = this;
-    if (now < thin.since + THIN_WINDOW_MS) return;
-    const seconds = (now - thin.since) / 1000;
-    const fps = thin.painted / seconds;
-    const slow = thin.published >= 5 && fps < thin.published / 2 && fps < 20 && thin.painted > 0;
-    const usesLossless = this.phase.name === "backup" || this.phase.name === "racing";
-    const next = slow && usesLossless && this.visible ? thin.strikes + 1 : 0;
-    this.thin = { since: now, painted: 0, published: thin.published, strikes: next };
-    if (next < 2 || this.backup === "webcodecs" || this.coded_denied || this.able.webcodecs.length === 0) return;
+  private tickSlowLink(now: number): void {
+    const uses_lossless = this.phase.name === "backup" || this.phase.name === "racing";
+    const fps = this.slow_link.tick(uses_lossless && this.visible, now);
+    if (fps === undefined || this.backup === "webcodecs" || this.webcodecs_failed || this.capabilities.webcodecs.length === 0) return;
     this.backup = "webcodecs";
-    this.lanes.webcodecs = lane(now);
-    this.say(`Link too thin for lossless: ${fps.toFixed(0)} of ${thin.published.toFixed(0)} fps → video over the WebSocket`);
+    this.painted.webcodecs = 0;
+    this.reason = { code: "slow_link", detail: `${fps.toFixed(0)} of ${this.slow_link.published_fps.toFixed(0)} fps`, fallback: WEBCODECS };
   }
-}
 
-function lane(now: number): Lane {
-  return { arrived_at: undefined, decoded: 0, painted: 0, last: now };
+  private get backupFallback(): Fallback {
+    return { mode: this.backup };
+  }
 }

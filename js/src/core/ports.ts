@@ -1,18 +1,21 @@
-// What is said between the threads, and between the machine and its shells: types only.
+// The messages between the threads, and between the session and the shells around it: types only.
 // Must not know how any of it is carried out.
 
-import type { Capabilities, Showing } from "./plan";
-import type { Codec, IceServer, InputEvent, ServerMessage, StreamInfo, ViewerMessage, ViewMode } from "./wire";
+import type { Capabilities } from "./capabilities";
+import type { CodecName } from "./codecs";
+import type { Showing } from "./plan";
+import type { Reason } from "./reasons";
+import type { IceServer, RenderviewEvent, ServerMessage, StreamInfo, ViewerMessage, ViewMode } from "./wire";
 
 export type ViewState = "connecting" | "open" | "negotiated" | "reconnecting" | "closed" | "error";
 
-/** What a view is, to whoever looks at it. */
+/** Where a view stands, and why. */
 export interface ViewStatus {
   readonly state: ViewState;
-  readonly reason: string;
+  readonly reason: Reason;
   readonly mode: ViewMode;
   readonly showing: Showing;
-  readonly codec: Codec | undefined;
+  readonly codec: CodecName | undefined;
   readonly stream: string;
   /** Pixels of the newest frame; undefined until the stream is known. */
   readonly size: { readonly width: number; readonly height: number } | undefined;
@@ -21,12 +24,13 @@ export interface ViewStatus {
 /** Where the socket stands, apart from any view. */
 export interface ServerStatus {
   readonly state: "connecting" | "open" | "reconnecting" | "error";
-  readonly reason: string;
+  /** Undefined while the socket is open. */
+  readonly reason: Reason | undefined;
   /** The streams that there are; empty while the server is out of reach. */
   readonly streams: readonly StreamInfo[];
 }
 
-/** How a view fares, about once a second. */
+/** The numbers of a view, about once a second. */
 export interface ViewStats {
   readonly fps: number;
   readonly published_fps: number;
@@ -48,22 +52,22 @@ export interface ViewStats {
   readonly clock_offset: number | undefined;
 }
 
-/** Milliseconds between two refreshes of the screen, and from when a frame is ready to the one that shows it. */
-export interface Rhythm {
+/** Milliseconds between two refreshes of the screen, and from when a frame is ready to the refresh that shows it. */
+export interface VsyncTiming {
   readonly refresh_ms: number;
   readonly slack_ms: number;
 }
 
-/** What peer.ts saw of one video since it last spoke. */
+/** What the main thread counted of one video since its last report. */
 export interface VideoProgress {
   readonly mid: string;
-  /** Frames that came through whole, whether or not they could be decoded. */
+  /** Frames that arrived whole, whether or not they could be decoded. */
   readonly arrived: number;
   readonly decoded: number;
   readonly fps: number;
   readonly latency_ms: number | undefined;
-  /** Given of a stream as fast as the screen. */
-  readonly rhythm?: Rhythm | undefined;
+  /** Given for a video about as fast as the screen. */
+  readonly vsync?: VsyncTiming | undefined;
   readonly dropped: number;
   /** Frames that each view painted. */
   readonly views: readonly { readonly view: number; readonly painted: number }[];
@@ -87,10 +91,10 @@ export type ViewInput =
   | { readonly type: "view_mode"; readonly view: number; readonly mode: ViewMode }
   | { readonly type: "view_stream"; readonly view: number; readonly stream: string }
   | { readonly type: "view_visible"; readonly view: number; readonly visible: boolean }
-  | { readonly type: "view_input"; readonly view: number; readonly event: InputEvent }
+  | { readonly type: "view_input"; readonly view: number; readonly event: RenderviewEvent }
   | { readonly type: "view_close"; readonly view: number };
 
-/** Everything the session may be told. */
+/** Everything that can happen to the session. */
 export type SessionInput =
   | ViewInput
   | PeerEvent
@@ -103,21 +107,21 @@ export type SessionInput =
   | { readonly type: "message"; readonly message: ServerMessage }
   | { readonly type: "unit"; readonly stream: number; readonly lossless: boolean; readonly frame: number }
   | { readonly type: "painted"; readonly stream: number; readonly lossless: boolean; readonly views: readonly number[]; readonly time_us: number }
-  /** A view that came late was given the picture the others have. */
+  /** A view that joined a subscription was given the picture that the other views have. */
   | { readonly type: "repainted"; readonly view: number }
   | { readonly type: "dropped"; readonly stream: number; readonly lossless: boolean }
   | { readonly type: "mismatched"; readonly stream: number }
   | { readonly type: "decoder_failed"; readonly stream: number; readonly detail: string }
   | { readonly type: "keyframe_wanted"; readonly stream: number; readonly lossless: boolean };
 
-/** Everything the session may ask for. */
+/** Everything that the session can ask its shells to do. */
 export type Effect =
   | PeerCommand
   | { readonly type: "connect" }
   | { readonly type: "disconnect"; readonly code: number; readonly reason: string }
   | { readonly type: "send"; readonly message: ViewerMessage }
   | { readonly type: "decoder_reset"; readonly stream: number }
-  /** The view shares a subscription that began before it: it gets the picture that is there. */
+  /** The view joined a subscription that has a picture: paint it there too. */
   | { readonly type: "repaint"; readonly view: number; readonly stream: number }
   | { readonly type: "server_status"; readonly status: ServerStatus }
   | { readonly type: "view_status"; readonly view: number; readonly status: ViewStatus }
@@ -126,9 +130,18 @@ export type Effect =
 /** One lossless frame as it was checked: its number and the checksum of its pixels. */
 export type FrameProof = readonly [frame: number, checksum: number];
 
+/** How to reach the server. Each kind is one transport of the worker's. */
+export type ServerAddress = { readonly transport: "websocket"; readonly url: string };
+
 /** Main thread to worker. `canvas` is an OffscreenCanvas, or the element itself where there is none. */
 export type ToWorker<Canvas = unknown> =
-  | { readonly type: "begin"; readonly url: string; readonly token: string; readonly agent: string; readonly able: Capabilities }
+  | {
+      readonly type: "begin";
+      readonly address: ServerAddress;
+      readonly token: string;
+      readonly agent: string;
+      readonly capabilities: Capabilities;
+    }
   | { readonly type: "end" }
   | { readonly type: "canvas"; readonly view: number; readonly canvas: Canvas }
   | { readonly type: "capture"; readonly view: number; readonly request: number }

@@ -1,36 +1,27 @@
-// One subscription as the viewer counts it: what came, what was shown, what the server says of it.
-// Must not know views' choices; it keeps books.
+// One subscription as the viewer counts it: what came, what was shown, what the server reports of it.
+// Must not know why a view has it.
 
-import type { Clock } from "./clock";
+import type { CodecName } from "./codecs";
 import { Meter } from "./meter";
 import type { VideoProgress, ViewStats } from "./ports";
-import type { Codec, Ended, Mode, Report, Stats } from "./wire";
+import type { ServerClock } from "./server-clock";
+import type { Mode, Report, Stats } from "./wire";
 
 const REPORT_MS = 1000;
-/** Of a stream as fast as the screen: where frames stand in its rhythm is soon not true any more. */
-const RHYTHM_REPORT_MS = 500;
+/** For a video as fast as the screen: the phase of its frames against the refreshes soon changes. */
+const VSYNC_REPORT_MS = 500;
 /** The first report goes out soon: its echo is the first measure of the clocks. */
 const FIRST_REPORT_MS = 100;
 /** A frame published so shortly after the last one shown may still be on its way. */
-const SLACK_MS = 50;
-/** With video expected and little coming, the server is asked sooner what it sent. */
-const ANXIOUS_MS = 300;
-/** Of the frames that are sent: fewer, in the time between two tellings, are little. A scene at rest is sharpened by a few. */
-const ENOUGH = 0.4;
-
-/** What an ending means, where the server gives no sentence of its own. */
-const END_SENTENCES: Readonly<Record<Ended["reason"], string>> = {
-  no_such_stream: "There is no such stream",
-  stream_closed: "The stream was closed",
-  no_codec: "Server and browser share no video codec",
-  peer_failed: "The WebRTC connection failed",
-  limits: "The server has no room for more viewers",
-  internal: "The server failed at this stream",
-};
+const TRANSIT_MS = 50;
+/** When video is expected and little comes, the server is asked this soon what it sent. */
+const MISSING_REPORT_MS = 300;
+/** Fewer frames than this fraction of those sent are little. A still scene gets a few, to sharpen it. */
+const MIN_FRAMES_FRACTION = 0.4;
 
 export class Subscription {
   readonly views = new Set<number>();
-  codec: Codec | undefined;
+  codec: CodecName | undefined;
   /** The media section that carries it; undefined until an offer says so. */
   mid: string | undefined;
   stats: Stats | undefined;
@@ -41,26 +32,26 @@ export class Subscription {
   visible = true;
   keyframe = false;
   private readonly meter = new Meter();
-  private video: Pick<VideoProgress, "fps" | "latency_ms" | "rhythm"> | undefined;
+  private video: Pick<VideoProgress, "fps" | "latency_ms" | "vsync"> | undefined;
   private report_at: number;
   private reported_at = 0;
   private progressed_at: number;
-  private watched_at: number;
+  private counted_at: number;
 
   constructor(
     readonly sub: number,
     readonly stream: string,
     readonly mode: Mode,
-    readonly asked: Codec | undefined,
+    readonly asked: CodecName | undefined,
     now: number,
   ) {
     this.report_at = now + FIRST_REPORT_MS;
     this.progressed_at = now;
-    this.watched_at = now;
+    this.counted_at = now;
   }
 
   /** A frame of this subscription was painted on a canvas, `late` milliseconds after it was published. */
-  paintedOne(late: number | undefined, now: number): void {
+  countPainted(late: number | undefined, now: number): void {
     this.decoded += 1;
     this.painted += 1;
     this.progressed_at = now;
@@ -68,16 +59,16 @@ export class Subscription {
   }
 
   /** What the main thread counted of a video. */
-  watched({ decoded, dropped, fps, latency_ms, rhythm, views }: VideoProgress, now: number): void {
+  countVideo({ decoded, dropped, fps, latency_ms, vsync, views }: VideoProgress, now: number): void {
     const painted = Math.max(0, ...views.map((one) => one.painted));
     this.decoded += decoded;
     this.received += decoded;
     this.painted += painted;
     this.dropped += dropped;
-    this.video = { fps, latency_ms, rhythm };
+    this.video = { fps, latency_ms, vsync };
     const sent_fps = Math.min(this.stats?.published_fps ?? 0, this.stats?.sent_fps ?? 0);
-    const expected = (ENOUGH * sent_fps * Math.min(now - this.watched_at, REPORT_MS)) / 1000;
-    this.watched_at = now;
+    const expected = (MIN_FRAMES_FRACTION * sent_fps * Math.min(now - this.counted_at, REPORT_MS)) / 1000;
+    this.counted_at = now;
     if (Math.max(decoded, painted) > expected) this.progressed_at = now;
   }
 
@@ -86,7 +77,7 @@ export class Subscription {
     this.visible = visible;
   }
 
-  wantKeyframe(now: number): void {
+  requestKeyframe(now: number): void {
     this.keyframe = true;
     this.report_at = now;
   }
@@ -94,8 +85,8 @@ export class Subscription {
   /** The report to send, if one is due. */
   reportIfDue(now: number): Report | undefined {
     if (now < this.deadline) return undefined;
-    const rhythm = this.video?.rhythm;
-    this.report_at = now + (rhythm === undefined ? REPORT_MS : RHYTHM_REPORT_MS);
+    const vsync = this.video?.vsync;
+    this.report_at = now + (vsync === undefined ? REPORT_MS : VSYNC_REPORT_MS);
     this.reported_at = now;
     const latency = this.latency(now);
     const report: Report = {
@@ -108,25 +99,25 @@ export class Subscription {
       fps: round(this.fps(now)),
       ...(latency === undefined ? {} : { latency_ms: round(latency) }),
       ...(this.keyframe ? { keyframe: true } : {}),
-      ...(rhythm === undefined ? {} : { refresh_ms: round(rhythm.refresh_ms), slack_ms: round(rhythm.slack_ms) }),
+      ...(vsync === undefined ? {} : { refresh_ms: round(vsync.refresh_ms), slack_ms: round(vsync.slack_ms) }),
     };
     this.keyframe = false;
-    // Told once: what is done about it changes it.
-    if (this.video !== undefined) this.video = { ...this.video, rhythm: undefined };
+    // Reported once: what the server does about it changes it.
+    if (this.video !== undefined) this.video = { ...this.video, vsync: undefined };
     return report;
   }
 
   get deadline(): number {
-    const anxious = this.mode === "webrtc" && this.visible && this.decoded > 0 && (this.stats?.published_fps ?? 0) > 0;
-    return anxious ? Math.min(this.report_at, Math.max(this.progressed_at, this.reported_at) + ANXIOUS_MS) : this.report_at;
+    const expecting = this.mode === "webrtc" && this.visible && this.decoded > 0 && (this.stats?.published_fps ?? 0) > 0;
+    return expecting ? Math.min(this.report_at, Math.max(this.progressed_at, this.reported_at) + MISSING_REPORT_MS) : this.report_at;
   }
 
-  /** When the newest units were published, by the viewer's clock, less what that may be wrong. */
-  sentTimes(clock: Clock, now: number): readonly number[] {
+  /** When the newest units were published, by the viewer's clock, and no later than that. */
+  sentTimes(clock: ServerClock, now: number): readonly number[] {
     const { stats } = this;
     if (stats === undefined) return [];
-    if (stats.frames.length > 0) return stats.frames.map((mark) => mark.time - clock.offset - clock.error - SLACK_MS);
-    return this.mode === "webrtc" && stats.sent_fps > 1 && stats.published_fps > 1 ? [now - SLACK_MS] : [];
+    if (stats.frames.length > 0) return stats.frames.map((mark) => mark.time - clock.offset - clock.error - TRANSIT_MS);
+    return this.mode === "webrtc" && stats.sent_fps > 1 && stats.published_fps > 1 ? [now - TRANSIT_MS] : [];
   }
 
   get counts(): Pick<ViewStats, "received" | "decoded" | "painted" | "dropped"> {
@@ -145,10 +136,4 @@ export class Subscription {
 
 function round(value: number): number {
   return Math.round(value * 10) / 10;
-}
-
-/** Why a subscription ended, as a sentence for a person: the server's own, if it gave one. */
-export function endSentence({ reason, detail }: Ended): string {
-  const text = detail ?? END_SENTENCES[reason];
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -1,42 +1,43 @@
-// All subscriptions of a socket: which there are, and which of them the views' wishes add or end.
-// Must not know why a view wishes what it wishes, nor how anything is sent.
+// All subscriptions of a socket: which there are, and which of them the views' needs add or end.
+// Must not know why a view needs one, nor how anything is sent.
 
+import type { CodecName } from "./codecs";
 import { Subscription } from "./subscription";
-import type { Codec, Mode } from "./wire";
+import type { Mode } from "./wire";
 
-/** One subscription that at least one view wants. */
-export interface Wanted {
-  readonly stream: string;
-  readonly mode: Mode;
-  readonly codec: Codec | undefined;
-  readonly views: readonly number[];
-}
-
-interface Wish {
+/** What one view needs. */
+export interface ViewNeed {
   readonly view: number;
   readonly stream: string;
   readonly mode: Mode;
-  readonly codec: Codec | undefined;
+  readonly codec: CodecName | undefined;
 }
 
-const keyOf = (stream: string, mode: Mode, codec: Codec | undefined): string => `${mode} ${codec ?? ""} ${stream}`;
+/** The same need of one or more views: it is one subscription. */
+export interface SharedNeed {
+  readonly stream: string;
+  readonly mode: Mode;
+  readonly codec: CodecName | undefined;
+  readonly views: readonly number[];
+}
 
-/** Wishes for the same thing are one subscription. */
-export function gather(wishes: readonly Wish[]): readonly Wanted[] {
-  const wanted = new Map<string, Wanted>();
-  for (const { view, stream, mode, codec } of wishes) {
+const keyOf = (stream: string, mode: Mode, codec: CodecName | undefined): string => `${mode} ${codec ?? ""} ${stream}`;
+
+export function shareNeeds(needs: readonly ViewNeed[]): readonly SharedNeed[] {
+  const shared = new Map<string, SharedNeed>();
+  for (const { view, stream, mode, codec } of needs) {
     const key = keyOf(stream, mode, codec);
-    wanted.set(key, { stream, mode, codec, views: [...(wanted.get(key)?.views ?? []), view] });
+    shared.set(key, { stream, mode, codec, views: [...(shared.get(key)?.views ?? []), view] });
   }
-  return [...wanted.values()];
+  return [...shared.values()];
 }
 
 export class Subscriptions {
-  private readonly live = new Map<number, Subscription>();
+  private readonly active = new Map<number, Subscription>();
   private next = 1;
 
   get all(): readonly Subscription[] {
-    return [...this.live.values()];
+    return [...this.active.values()];
   }
 
   get videos(): readonly Subscription[] {
@@ -44,10 +45,10 @@ export class Subscriptions {
   }
 
   get(sub: number): Subscription | undefined {
-    return this.live.get(sub);
+    return this.active.get(sub);
   }
 
-  find({ stream, mode, codec }: Wanted): Subscription | undefined {
+  find({ stream, mode, codec }: SharedNeed): Subscription | undefined {
     const key = keyOf(stream, mode, codec);
     return this.all.find((sub) => keyOf(sub.stream, sub.mode, sub.asked) === key);
   }
@@ -63,28 +64,28 @@ export class Subscriptions {
     return mine.find((sub) => sub.mode === mode) ?? mine[0];
   }
 
-  /** Numbers are never used twice on a socket: what crosses an ending cannot be mistaken. */
-  add({ stream, mode, codec }: Wanted, now: number): Subscription {
+  /** A number is never used twice on a socket: a message that crosses an ending cannot be mistaken for one of a newer subscription. */
+  add({ stream, mode, codec }: SharedNeed, now: number): Subscription {
     const sub = new Subscription(this.next++, stream, mode, codec, now);
-    this.live.set(sub.sub, sub);
+    this.active.set(sub.sub, sub);
     return sub;
   }
 
   delete(sub: Subscription): void {
-    this.live.delete(sub.sub);
+    this.active.delete(sub.sub);
   }
 
-  /** Removes and returns those that nobody wants any more. */
-  dropAllBut(wanted: readonly Wanted[]): readonly Subscription[] {
-    const keys = new Set(wanted.map(({ stream, mode, codec }) => keyOf(stream, mode, codec)));
+  /** Removes and returns those that no view needs any more. */
+  dropAllBut(needs: readonly SharedNeed[]): readonly Subscription[] {
+    const keys = new Set(needs.map(({ stream, mode, codec }) => keyOf(stream, mode, codec)));
     const dropped = this.all.filter((sub) => !keys.has(keyOf(sub.stream, sub.mode, sub.asked)));
     for (const sub of dropped) this.delete(sub);
     return dropped;
   }
 
-  /** The socket is gone, and they with it. */
+  /** The socket is gone, and its subscriptions with it. */
   clear(): void {
-    this.live.clear();
+    this.active.clear();
     this.next = 1;
   }
 }

@@ -3,10 +3,10 @@
 
 import { CHANNELS, type PixelFormat } from "./wire";
 
-/** Pixels of a tile's side. */
-export const TILE = 16;
-/** The bitmap is filled up to a multiple of so many bytes. */
-const WORD = 8;
+/** The side of a tile, in pixels. */
+export const TILE_PX = 16;
+/** The bitmap is padded to a multiple of this. */
+const BITMAP_STEP_BYTES = 8;
 const OPAQUE = 0xff000000;
 
 /** A picture as it was published, and as it is shown. */
@@ -29,17 +29,17 @@ export interface Box {
 
 /** Bytes of the bitmap of a picture of this size. */
 export function bitmapBytes(width: number, height: number): number {
-  return Math.ceil((columnsOf(width) * columnsOf(height)) / (8 * WORD)) * WORD;
+  return Math.ceil((columnsOf(width) * columnsOf(height)) / (8 * BITMAP_STEP_BYTES)) * BITMAP_STEP_BYTES;
 }
 
 /** Bytes of the largest body: one that holds every tile. */
-export function mostBytes({ format, width, height }: Omit<Picture, "pixels" | "rgba">): number {
-  return bitmapBytes(width, height) + height * columnsOf(width) * TILE * CHANNELS[format];
+export function maxBodyBytes({ format, width, height }: Omit<Picture, "pixels" | "rgba">): number {
+  return bitmapBytes(width, height) + height * columnsOf(width) * TILE_PX * CHANNELS[format];
 }
 
 /**
- * Puts a body over the picture and returns the box around what it wrote, undefined where that is nothing.
- * Throws a `RangeError` for a body that is none of a picture of this size; nothing is written then.
+ * Puts a body over the picture and returns the box around what it wrote; undefined where it wrote nothing.
+ * Throws a `RangeError` for a body that does not fit a picture of this size; then nothing is written.
  */
 export function patch(picture: Picture, body: Uint8Array, write: Write = writer(picture, body)): Box | undefined {
   const { width, height } = picture;
@@ -49,30 +49,30 @@ export function patch(picture: Picture, body: Uint8Array, write: Write = writer(
   let at = begin;
   let [left, top, right, bottom] = [width, height, 0, 0];
   for (const { row, runs } of rows) {
-    const end = Math.min((row + 1) * TILE, height);
-    for (let y = row * TILE; y < end; y++) {
+    const end = Math.min((row + 1) * TILE_PX, height);
+    for (let y = row * TILE_PX; y < end; y++) {
       for (let i = 0; i < runs.length; i += 2) {
-        const from = (runs[i] as number) * TILE;
-        const to = (runs[i + 1] as number) * TILE;
+        const from = (runs[i] as number) * TILE_PX;
+        const to = (runs[i + 1] as number) * TILE_PX;
         write(at, y * width + from, Math.min(to, width) - from);
         at += (to - from) * bytes;
       }
     }
-    left = Math.min(left, (runs[0] as number) * TILE);
-    right = Math.max(right, Math.min((runs[runs.length - 1] as number) * TILE, width));
-    top = Math.min(top, row * TILE);
+    left = Math.min(left, (runs[0] as number) * TILE_PX);
+    right = Math.max(right, Math.min((runs[runs.length - 1] as number) * TILE_PX, width));
+    top = Math.min(top, row * TILE_PX);
     bottom = end;
   }
   return right > 0 ? { left, top, right, bottom } : undefined;
 }
 
-/** A row of tiles with some that are marked: the first column of each run of them and the one behind its last. */
+/** A row with marked tiles: for each run of them, its first column and the column after its last. */
 interface MarkedRow {
   readonly row: number;
   readonly runs: readonly number[];
 }
 
-/** Reads the bitmap, and checks that the body is as long as it says. */
+/** Reads the bitmap, and checks that the body has the length that it implies. */
 function runsOf({ format, width, height }: Picture, body: Uint8Array, begin: number): readonly MarkedRow[] {
   const columns = columnsOf(width);
   const tiles = columns * columnsOf(height);
@@ -84,8 +84,8 @@ function runsOf({ format, width, height }: Picture, body: Uint8Array, begin: num
     const runs = runsIn(body, row * columns, columns);
     if (runs.length === 0) continue;
     found.push({ row, runs });
-    const lines = Math.min(TILE, height - row * TILE);
-    for (let i = 0; i < runs.length; i += 2) bytes += ((runs[i + 1] as number) - (runs[i] as number)) * TILE * CHANNELS[format] * lines;
+    const lines = Math.min(TILE_PX, height - row * TILE_PX);
+    for (let i = 0; i < runs.length; i += 2) bytes += ((runs[i + 1] as number) - (runs[i] as number)) * TILE_PX * CHANNELS[format] * lines;
   }
   if (body.byteLength !== bytes) throw new RangeError(`a body of ${body.byteLength} bytes for ${bytes}`);
   return found;
@@ -107,14 +107,14 @@ function marked(bitmap: Uint8Array, tile: number): boolean {
 }
 
 function columnsOf(side: number): number {
-  return Math.ceil(side / TILE);
+  return Math.ceil(side / TILE_PX);
 }
 
-/** Takes `count` pixels from byte `from` of the body to pixel `at`, raw and as RGBA: in one go, a pass over memory less. */
+/** Copies `count` pixels from byte `from` of the body to pixel `at`, raw and as RGBA: both in one pass over memory. */
 export type Write = (from: number, at: number, count: number) => void;
 
 function writer({ format, pixels, rgba }: Picture, given: Uint8Array): Write {
-  // Words are read through an array of them, which must begin on a multiple of four.
+  // Words are read through a Uint32Array, which must begin on a multiple of four.
   const body = (given.byteOffset & 3) === 0 ? given : given.slice();
   if (format === "gray") return writeGray(body, pixels, rgba);
   const words_in = new Uint32Array(body.buffer, body.byteOffset, body.byteLength >> 2);

@@ -1,9 +1,9 @@
-// Chunks to whole units, in few copies: a unit of one chunk is not copied, larger ones go to a reused buffer.
-// Must not know what is in a unit, nor who wants it.
+// Chunks to whole units, with few copies: a unit of one chunk is not copied, larger ones go into a reused buffer.
+// Must not know what is in a unit, nor who reads it.
 
 import { type ChunkHeader, HEADER_BYTES, isLossless, readHeader, WireError } from "./wire";
 
-/** One whole unit. `release` gives the memory back; nobody may read `data` after it. */
+/** One whole unit. `release` gives its memory back: `data` must not be read after that. */
 export interface Unit {
   readonly header: ChunkHeader;
   readonly data: Uint8Array;
@@ -16,7 +16,8 @@ interface Partial {
   filled: number;
 }
 
-const SPARE = 3;
+/** Released buffers that are kept. */
+const MAX_SPARE = 3;
 const nothing = (): void => {};
 
 export class Assembler {
@@ -39,7 +40,7 @@ export class Assembler {
     return undefined;
   }
 
-  /** Forgets half units: the socket they came on is gone. */
+  /** Drops unfinished units: their socket is gone. */
   clear(): void {
     for (const partial of this.open.values()) this.give(partial.buffer);
     this.open.clear();
@@ -64,7 +65,7 @@ export class Assembler {
   }
 
   private give(buffer: Uint8Array): void {
-    this.spare = [buffer, ...this.spare].slice(0, SPARE);
+    this.spare = [buffer, ...this.spare].slice(0, MAX_SPARE);
   }
 }
 

@@ -49,7 +49,7 @@ function check(shapes: Shapes, shape: Shape, value: unknown, at: string): string
     case "string":
       return checkString(shape, value, at);
     case "boolean":
-      return typeof value === "boolean" ? undefined : `${at} is no boolean`;
+      return typeof value === "boolean" ? undefined : `${at} is not a boolean`;
     default:
       return checkNumber(shape, value, at);
   }
@@ -60,7 +60,7 @@ function checkNamed(shapes: Shapes, name: string, value: unknown, at: string): s
   return shape === undefined ? `no shape ${name}` : check(shapes, shape, value, at);
 }
 
-/** Every union of the contract is told apart by `type`, so the member is looked up, not tried: errors then name the field. */
+/** In every union of the contract, `type` says which member it is. That member alone is checked, so that errors name the field. */
 function checkUnion(shapes: Shapes, members: readonly Shape[], value: unknown, at: string): string | undefined {
   const tag = isFields(value) ? value.type : undefined;
   for (const member of members) {
@@ -71,7 +71,7 @@ function checkUnion(shapes: Shapes, members: readonly Shape[], value: unknown, a
 }
 
 function checkObject(shapes: Shapes, shape: Shape, value: unknown, at: string): string | undefined {
-  if (!isFields(value)) return `${at} is no object`;
+  if (!isFields(value)) return `${at} is not an object`;
   for (const name of shape.required ?? []) if (!Object.hasOwn(value, name)) return `${at}.${name} is missing`;
   for (const [name, field] of Object.entries(value)) {
     const inner = fieldShape(shape, name);
@@ -88,7 +88,7 @@ function fieldShape(shape: Shape, name: string): Shape | undefined {
 }
 
 function checkArray(shapes: Shapes, shape: Shape, value: unknown, at: string): string | undefined {
-  if (!Array.isArray(value)) return `${at} is no array`;
+  if (!Array.isArray(value)) return `${at} is not an array`;
   if (value.length < (shape.minItems ?? 0) || value.length > (shape.maxItems ?? Infinity)) return `${at} has ${value.length} items`;
   const items = shape.items;
   if (items === undefined) return undefined;
@@ -100,7 +100,7 @@ function checkArray(shapes: Shapes, shape: Shape, value: unknown, at: string): s
 }
 
 function checkString(shape: Shape, value: unknown, at: string): string | undefined {
-  if (typeof value !== "string") return `${at} is no string`;
+  if (typeof value !== "string") return `${at} is not a string`;
   if (shape.pattern !== undefined && !new RegExp(shape.pattern, "u").test(value)) return `${at} does not match ${shape.pattern}`;
   if (shape.minLength === undefined && value.length <= (shape.maxLength ?? Infinity)) return undefined;
   // JSON Schema counts code points (RFC 8259 characters), `length` counts UTF-16 units.
@@ -109,8 +109,8 @@ function checkString(shape: Shape, value: unknown, at: string): string | undefin
 }
 
 function checkNumber(shape: Shape, value: unknown, at: string): string | undefined {
-  if (typeof value !== "number" || !Number.isFinite(value)) return `${at} is no number`;
-  if (shape.type === "integer" && !Number.isInteger(value)) return `${at} is no integer`;
+  if (typeof value !== "number" || !Number.isFinite(value)) return `${at} is not a number`;
+  if (shape.type === "integer" && !Number.isInteger(value)) return `${at} is not an integer`;
   if (value < (shape.minimum ?? -Infinity) || value > (shape.maximum ?? Infinity)) return `${at} is out of range`;
   return undefined;
 }

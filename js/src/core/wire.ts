@@ -1,13 +1,12 @@
 // Text to message, message to text, bytes to chunk header: the contract in signaling/README.md.
 // Must not know what a message leads to, nor where the bytes come from.
 
+import { type CodecName, codecOfNumber } from "./codecs";
 import { fault } from "./validate";
-import { SHAPES, type ServerMessage, type StreamInfo, type Subscribe, type Track, type ViewerMessage } from "./wire.gen";
+import { SHAPES, type ServerMessage, type StreamInfo, type Subscribe, type ViewerMessage } from "./wire.gen";
 
+export type { CodecName } from "./codecs";
 export type * from "./wire.gen";
-/** What a viewer sends of one action on a picture. */
-export type { RenderviewEvent as InputEvent } from "./wire.gen";
-export type Codec = Track["codec"];
 /** How one subscription carries its frames. */
 export type Mode = Subscribe["mode"];
 /** What a viewer may ask for: one of the modes, or the choice between them. */
@@ -16,9 +15,9 @@ export type { StreamInfo };
 
 export const VERSION = 1;
 export const HEADER_BYTES = 36;
-/** What a delta's unit begins with: the number of the frame that it builds on. */
+/** The unit of a delta begins with the number of the frame that it builds on. */
 export const BASE_BYTES = 4;
-/** No unit is larger: a 16K RGBA frame. Keeps a rubbish header from asking for the memory of the page. */
+/** No unit is larger: a 16K RGBA frame. A broken header must not make the page allocate all its memory. */
 export const MAX_UNIT_BYTES = 512 * 1024 * 1024;
 
 /** The server broke the contract; the socket is closed with `code`. */
@@ -39,7 +38,7 @@ export function decode(text: string): ServerMessage {
   return parse<ServerMessage>(text, "ServerMessage");
 }
 
-/** One text message of a viewer; for tests and tools that stand on the server's side. */
+/** One text message of a viewer, for tests and tools that play the server. */
 export function decodeViewer(text: string): ViewerMessage {
   return parse<ViewerMessage>(text, "ViewerMessage");
 }
@@ -59,10 +58,11 @@ function parseJson(text: string): unknown {
   }
 }
 
-export type UnitCodec = "raw" | "zstd" | Codec;
+export type LosslessCoding = "raw" | "zstd";
+export type UnitCodec = LosslessCoding | CodecName;
 export type PixelFormat = "none" | "gray" | "rgb" | "rgba";
 
-const CODECS: Readonly<Record<number, UnitCodec>> = { 0: "raw", 1: "zstd", 16: "h264", 17: "vp8" };
+const LOSSLESS_CODINGS: Readonly<Record<number, LosslessCoding>> = { 0: "raw", 1: "zstd" };
 const FORMATS: Readonly<Record<number, PixelFormat>> = { 0: "none", 1: "gray", 3: "rgb", 4: "rgba" };
 /** Bytes of a pixel. */
 export const CHANNELS: Readonly<Record<PixelFormat, number>> = { none: 0, gray: 1, rgb: 3, rgba: 4 };
@@ -90,7 +90,7 @@ export function isLossless(codec: UnitCodec): boolean {
   return codec === "raw" || codec === "zstd";
 }
 
-/** Whether a lossless unit holds only what is not as in the frame it names. */
+/** Whether a lossless unit holds only the tiles that differ from the frame that it builds on. */
 export function isDelta(header: ChunkHeader): boolean {
   return isLossless(header.codec) && !header.keyframe;
 }
@@ -106,8 +106,8 @@ export function readHeader(bytes: Uint8Array): ChunkHeader {
   const view = new DataView(bytes.buffer, bytes.byteOffset, HEADER_BYTES);
   if (view.getUint8(0) !== VERSION) throw new WireError(`header version ${view.getUint8(0)}`);
   const header: ChunkHeader = {
-    codec: known(CODECS, view.getUint8(1), "codec"),
-    pixel_format: known(FORMATS, view.getUint8(2), "pixel format"),
+    codec: known(codecOf(view.getUint8(1)), view.getUint8(1), "codec"),
+    pixel_format: known(FORMATS[view.getUint8(2)], view.getUint8(2), "pixel format"),
     keyframe: readFlags(view.getUint8(3)),
     stream: view.getUint32(4, true),
     frame: view.getUint32(8, true),
@@ -122,8 +122,11 @@ export function readHeader(bytes: Uint8Array): ChunkHeader {
   return header;
 }
 
-function known<T>(table: Readonly<Record<number, T>>, value: number, what: string): T {
-  const found = table[value];
+function codecOf(wire_number: number): UnitCodec | undefined {
+  return LOSSLESS_CODINGS[wire_number] ?? codecOfNumber(wire_number)?.name;
+}
+
+function known<T>(found: T | undefined, value: number, what: string): T {
   if (found === undefined) throw new WireError(`unknown ${what} ${value}`);
   return found;
 }

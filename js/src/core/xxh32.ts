@@ -7,10 +7,10 @@ const P3 = 0xc2b2ae3d;
 const P4 = 0x27d4eb2f;
 const P5 = 0x165667b1;
 
-/** The four lanes over the words before `end`: whole stripes of four and at least one, merged. */
+/** Computes and merges the four accumulators over the words before `end`: whole stripes of four words, at least one. */
 export type Stripes = (words: Int32Array, end: number) => number;
 
-/** The checksum of `bytes`, as an unsigned 32-bit number. `stripes_of` is where the time goes, and may be a faster one. */
+/** The checksum of `bytes`, as an unsigned 32-bit number. Most of the time is spent in `stripes_of`: a faster one can be passed in. */
 export function xxh32(bytes: Uint8Array, stripes_of: Stripes = stripesOf): number {
   const length = bytes.byteLength;
   // Words are read through an Int32Array, which must begin on a multiple of four; little-endian, as every engine's is.
@@ -28,7 +28,7 @@ export function xxh32(bytes: Uint8Array, stripes_of: Stripes = stripesOf): numbe
   return avalanche(hash);
 }
 
-/** The four lanes over all whole stripes of 16 bytes. Unrolled by hand: an array of lanes is three times slower. */
+/** The four accumulators over all whole stripes of 16 bytes. Unrolled by hand: an array of accumulators is three times slower. */
 function stripesOf(words: Int32Array, end: number): number {
   let a = (P1 + P2) | 0;
   let b = P2 | 0;

@@ -1,8 +1,10 @@
-// What lies over the picture: status pill, badge, toolbar, numbers, and the words where there is no picture.
-// Must not know the connection: it is told, and it tells what was pressed.
+// What lies over the picture: status pill, badge, toolbar, statistics, and the message where there is no picture.
+// Must not know the connection: it gets statuses and numbers, and reports what was pressed.
 
+import { labelOf } from "../core/codecs";
 import type { ViewStats, ViewStatus } from "../core/ports";
-import type { Codec, ViewMode } from "../core/wire";
+import { sentence } from "../core/reasons";
+import type { ViewMode } from "../core/wire";
 import { iconButton, make } from "./dom";
 
 export interface ChromeActions {
@@ -19,7 +21,6 @@ const MODES: readonly (readonly [ViewMode, string])[] = [
 ];
 
 const SHOWING = { none: "", webrtc: "WebRTC", webcodecs: "WebCodecs", lossless: "Lossless" } as const;
-const CODECS: Readonly<Record<Codec, string>> = { h264_444: "H.264 4:4:4", h264: "H.264", vp8: "VP8" };
 
 const CAMERA = "M2 5h3l1.2-2h3.6L11 5h3v8H2zM8 11.2a2.4 2.4 0 1 0 0-4.8 2.4 2.4 0 0 0 0 4.8z";
 const EXPAND = "M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13.5H2.5V10";
@@ -66,12 +67,13 @@ export class Chrome {
   status(status: ViewStatus): void {
     this.last_status = status;
     this.pill_text.textContent = pillText(status);
-    this.pill.title = status.reason;
-    this.message_text.textContent = status.showing === "none" || status.state === "error" ? status.reason || "Waiting for the first frame" : "";
-    this.message.hidden = this.message_text.textContent === "";
-    // A reason with an arrow is a change of road that nobody asked for: it is said, not hidden in the numbers.
-    const told = status.state === "reconnecting" || status.reason.includes("→") || (status.state === "open" && status.showing !== "none");
-    this.note.textContent = told && this.message.hidden ? status.reason : "";
+    const text = sentence(status.reason, status.mode);
+    this.pill.title = text;
+    this.message.hidden = status.showing !== "none" && status.state !== "error";
+    this.message_text.textContent = this.message.hidden ? "" : text;
+    // What was not asked for is shown over the picture, not only in the statistics.
+    const notable = status.state === "reconnecting" || status.reason.fallback !== undefined || (status.state === "open" && status.showing !== "none");
+    this.note.textContent = notable && this.message.hidden ? text : "";
     if (this.modes.value !== status.mode) this.modes.value = status.mode;
     this.drawBadge();
     this.drawHud();
@@ -85,8 +87,8 @@ export class Chrome {
 
   private buildToolbar(mode: ViewMode, signal: AbortSignal): void {
     for (const [value, text] of MODES) this.modes.append(new Option(text, value, false, value === mode));
-    this.modes.setAttribute("aria-label", "How the picture is carried");
-    this.modes.title = "How the picture is carried";
+    this.modes.setAttribute("aria-label", "How the picture is sent");
+    this.modes.title = "How the picture is sent";
     this.modes.addEventListener("change", () => this.actions.setMode(this.modes.value as ViewMode), { signal });
     this.toolbar.setAttribute("role", "toolbar");
     this.toolbar.setAttribute("aria-label", "View");
@@ -106,7 +108,7 @@ export class Chrome {
     const late = stats.latency_ms === undefined ? "" : `${Math.max(0, stats.latency_ms).toFixed(0)} ms`;
     const exact = status.showing === "lossless" && stats.exact > 0;
     this.badge.classList.toggle("framewire-wrong", stats.mismatched > 0);
-    this.badge.title = exact ? `${stats.exact} frames checked, pixel for pixel; ${stats.mismatched} wrong` : "From publish to paint, median";
+    this.badge.title = exact ? `${stats.exact} frames checked, every pixel as published; ${stats.mismatched} wrong` : "Frames a second, and the median time from publish to paint";
     const wrong = stats.mismatched > 0 ? `${stats.mismatched} wrong` : "";
     this.badge.textContent = [exact && wrong === "" ? "exact" : "", wrong, `${stats.fps.toFixed(0)} fps`, late].filter(Boolean).join(" · ");
   }
@@ -115,7 +117,7 @@ export class Chrome {
     const { last_status: status, last_stats: stats } = this;
     if (this.hud.hidden || status === undefined) return;
     const rows = [...statusRows(status), ...(stats === undefined ? [] : statsRows(stats))];
-    // Not a list of definitions: notebooks lay those out in their own way.
+    // Not a definition list: notebooks style those in their own way.
     this.hud.replaceChildren(...rows.flatMap(([name, value]) => [make("span", "framewire-hud-name", name), make("span", "", value)]));
   }
 }
@@ -126,7 +128,7 @@ function pillText({ state, showing, codec }: ViewStatus): string {
   if (state === "connecting") return "Connecting";
   if (state === "open") return "Waiting";
   const name = SHOWING[showing];
-  return codec === undefined || showing === "lossless" ? name : `${name} · ${CODECS[codec] ?? codec}`;
+  return codec === undefined || showing === "lossless" ? name : `${name} · ${labelOf(codec)}`;
 }
 
 type Row = readonly [name: string, value: string];
@@ -136,8 +138,8 @@ function statusRows(status: ViewStatus): readonly Row[] {
   return [
     ["stream", stream],
     ["mode", showing === "none" || showing === status.mode ? status.mode : `${status.mode} → ${showing}`],
-    ["why", reason],
-    ["codec", showing === "lossless" ? "bit-exact" : codec === undefined ? "–" : (CODECS[codec] ?? codec)],
+    ["why", sentence(reason, status.mode)],
+    ["codec", showing === "lossless" ? "bit-exact" : codec === undefined ? "–" : labelOf(codec)],
     ["size", size === undefined ? "–" : `${size.width} × ${size.height}`],
   ];
 }

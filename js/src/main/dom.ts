@@ -10,7 +10,7 @@ export function make<K extends keyof HTMLElementTagNameMap>(tag: K, name: string
   return element;
 }
 
-/** A 16-unit line drawing from the `d` of its path. */
+/** A line drawing on a grid of 16 x 16 units; `path` is the `d` attribute of an SVG path. */
 export function icon(path: string): SVGSVGElement {
   const svg = document.createElementNS(SVG, "svg");
   for (const [name, value] of Object.entries({ viewBox: "0 0 16 16", width: "16", height: "16", "aria-hidden": "true" })) svg.setAttribute(name, value);

@@ -3,13 +3,13 @@
 
 import { isInside, type Rect, type Size, toFrame } from "../core/geometry";
 import { type At, keyEvent, type PointerLike, pointerEvent, resizeEvent, wheelEvent } from "../core/input";
-import type { InputEvent } from "../core/wire";
+import type { RenderviewEvent } from "../core/wire";
 
 export interface Listening {
   /** Where the picture lies in the stage, and the frame's size. */
   readonly layout: () => { readonly picture: Rect; readonly frame: Size };
-  readonly send: (event: InputEvent) => void;
-  /** Whether a wheel belongs to the view though it has no focus: true where there is nothing else to scroll. */
+  readonly send: (event: RenderviewEvent) => void;
+  /** Whether the view takes wheel events without the focus: true where there is nothing else to scroll. */
   readonly wheel_always: boolean;
 }
 
@@ -52,11 +52,11 @@ class Listener {
 
   private down(event: PointerEvent): void {
     this.stage.focus({ preventScroll: true });
-    // A drag that leaves the view still ends in it. A pointer made by a script cannot be captured.
+    // With the pointer captured, the view also gets the end of a drag that leaves it.
     try {
       this.stage.setPointerCapture(event.pointerId);
     } catch {
-      // It then simply ends outside.
+      // A pointer made by a script cannot be captured: its drag may end outside.
     }
     this.touch(event);
     this.pointer("pointer_down", event);
@@ -77,7 +77,7 @@ class Listener {
     this.touches.set(event.pointerId, { x, y, pressure: event.pressure });
   }
 
-  /** Without the focus the page scrolls and the view hears nothing: a long notebook must stay scrollable. */
+  /** Without the focus, the wheel scrolls the page: a long notebook must stay scrollable. */
   private wheel(event: WheelEvent): void {
     if (!this.options.wheel_always && !this.stage.contains(document.activeElement) && !this.hasFocus()) return;
     event.preventDefault();
@@ -93,7 +93,7 @@ class Listener {
 
   private key(type: "key_down" | "key_up", event: KeyboardEvent): void {
     if (event.target !== this.stage) return;
-    // Tab moves the focus on, as everywhere; the rest belongs to the program behind the picture.
+    // Tab moves the focus, as everywhere. All other keys go to the program behind the picture.
     if (event.key !== "Tab" && !(event.ctrlKey || event.metaKey)) event.preventDefault();
     event.stopPropagation();
     if (!event.repeat) this.options.send(keyEvent(type, event, seconds()));

@@ -1,15 +1,16 @@
-// The stand-alone page: the address says server, token and stream; one stream fills the window, several make a grid.
+// The stand-alone page: its address names server, token and stream. One stream fills the window, several make a grid.
 // Must not know how a view works.
 
 import type { ServerStatus } from "../core/ports";
+import { sentence } from "../core/reasons";
 import type { ViewMode } from "../core/wire";
 import { make } from "./dom";
-import { connect } from "./hub";
+import { connect } from "./page-connection";
 import { View } from "./view";
 
 const MODES: readonly string[] = ["auto", "webrtc", "webcodecs", "lossless"];
 
-interface Asked {
+interface Address {
   readonly url: string;
   readonly token: string;
   readonly stream: string | null;
@@ -17,7 +18,7 @@ interface Asked {
   readonly chrome: boolean;
 }
 
-function asked(): Asked {
+function readAddress(): Address {
   const query = new URLSearchParams(location.search);
   const mode = query.get("mode") ?? "auto";
   const url = new URL("ws", location.origin + location.pathname);
@@ -31,7 +32,7 @@ function asked(): Asked {
   };
 }
 
-/** The fragment reaches no server and no log; this tab remembers it for a reload without one. */
+/** A fragment is sent to no server and written to no log. The tab keeps the token for a reload without the fragment. */
 function token(): string {
   const key = `framewire ${location.pathname}`;
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
@@ -45,23 +46,23 @@ function token(): string {
 
 class Page {
   private readonly tiles = new Map<string, { readonly view: View; readonly tile: HTMLElement }>();
-  private readonly words = make("p", "page-words", "Connecting");
+  private readonly message = make("p", "page-message", "Connecting");
 
   constructor(
     private readonly root: HTMLElement,
-    private readonly asked: Asked,
+    private readonly address: Address,
   ) {
-    root.append(this.words);
-    connect(asked.url, asked.token).onStatus((status) => this.show(status));
+    root.append(this.message);
+    connect(address.url, address.token).onStatus((status) => this.show(status));
   }
 
   private show(status: ServerStatus): void {
     const names = status.streams.map((stream) => stream.name);
-    // While the server is away its streams are unknown: what is on the page stays.
-    if (status.state === "open" || this.tiles.size === 0) this.arrange(this.asked.stream === null ? names : [this.asked.stream], status);
-    document.title = this.asked.stream ?? (names.length === 1 ? String(names[0]) : "framewire");
-    this.words.textContent = this.tiles.size > 0 ? "" : sentence(status);
-    this.words.hidden = this.tiles.size > 0;
+    // While the server is out of reach, its streams are unknown: the page keeps what it shows.
+    if (status.state === "open" || this.tiles.size === 0) this.arrange(this.address.stream === null ? names : [this.address.stream], status);
+    document.title = this.address.stream ?? (names.length === 1 ? String(names[0]) : "framewire");
+    this.message.textContent = this.tiles.size > 0 ? "" : messageOf(status);
+    this.message.hidden = this.tiles.size > 0;
     this.root.dataset.state = status.state;
   }
 
@@ -84,26 +85,25 @@ class Page {
     const frame = make("div", "page-frame");
     tile.append(frame, this.caption(name));
     this.root.append(tile);
-    const { url, token, mode, chrome } = this.asked;
+    const { url, token, mode, chrome } = this.address;
     const view = new View(frame, { url, token, stream: name, mode, batteries: chrome, wheel_always: true });
     this.tiles.set(name, { view, tile });
   }
 
-  /** In the grid the name leads to the stream alone; alone, it leads back. */
+  /** In the grid, the caption is a link to the stream alone; on a stream alone, it is a link back. */
   private caption(name: string): HTMLElement {
-    const link = make("a", "page-caption", this.asked.stream === null ? name : "All streams");
+    const link = make("a", "page-caption", this.address.stream === null ? name : "All streams");
     const query = new URLSearchParams(location.search);
-    if (this.asked.stream === null) query.set("stream", name);
+    if (this.address.stream === null) query.set("stream", name);
     else query.delete("stream");
     link.href = `${location.pathname}?${query.toString()}${location.hash}`;
     return link;
   }
 }
 
-function sentence(status: ServerStatus): string {
-  if (status.state === "open") return "Connected. Nothing is published yet";
-  return status.reason;
+function messageOf({ reason }: ServerStatus): string {
+  return sentence(reason ?? { code: "no_stream" });
 }
 
 const root = document.getElementById("framewire");
-if (root !== null) new Page(root, asked());
+if (root !== null) new Page(root, readAddress());

@@ -1,36 +1,16 @@
-// RTCPeerConnection as a peripheral: takes commands, tells what happened, decides nothing.
-// Must not know the socket, the session or why a view wants a video.
+// RTCPeerConnection as a peripheral: carries out commands, reports what happens, and decides nothing.
+// Must not know the socket, the session or why a view shows a video.
 
-import { Beat, medianGap } from "../core/beat";
-import { rtpAge } from "../core/clock";
-import { Meter } from "../core/meter";
-import type { PeerCommand, PeerEvent, VideoProgress } from "../core/ports";
+import type { PeerCommand, PeerEvent } from "../core/ports";
+import { VideoTracks, type VideoTotals } from "../core/video-tracks";
+import { screenRefresh } from "./screen";
 
-/** How often what was decoded and painted is told; the first frame of a view is told at once. */
-const TELL_MS = 250;
-/** Frames a second from which it matters where in the screen's rhythm they get ready. */
-const FAST = 40;
-/** Refreshes that the screen's interval is taken from, and how often anew: a window may move to another screen. */
-const REFRESHES = 9;
-const REFRESH_AGAIN_MS = 15_000;
+/** How often decoded and painted frames are reported; the first frame of a view is reported at once. */
+const REPORT_MS = 250;
 
-interface Watched {
+interface Output {
   readonly video: HTMLVideoElement;
-  mid: string | undefined;
-  painted: number;
-  total: number;
   callback: number;
-}
-
-interface Carried {
-  readonly track: MediaStreamTrack;
-  readonly meter: Meter;
-  readonly beat: Beat;
-  /** As fast as a screen, or about. */
-  fast: boolean;
-  arrived: number;
-  decoded: number;
-  dropped: number;
 }
 
 type Offer = Extract<PeerCommand, { readonly type: "peer_offer" }>;
@@ -40,16 +20,20 @@ export class Peer {
   private id = 0;
   private negotiation: Promise<void> = Promise.resolve();
   private timer: ReturnType<typeof setInterval> | undefined;
-  private readonly carried = new Map<string, Carried>();
-  private readonly views = new Map<number, Watched>();
-  private readonly screen = new Screen();
-  /** Milliseconds to add to this thread's clock to have the server's; undefined until measured. */
-  clock_offset: number | undefined;
+  /** The tracks of the connection, by media section. */
+  private readonly tracks = new Map<string, MediaStreamTrack>();
+  private readonly outputs = new Map<number, Output>();
+  private readonly counts = new VideoTracks();
 
   constructor(
-    private readonly tell: (event: PeerEvent) => void,
+    private readonly report: (event: PeerEvent) => void,
     private readonly now: () => number,
   ) {}
+
+  /** Milliseconds to add to this thread's clock to have the server's; undefined until measured. */
+  set clock_offset(offset: number | undefined) {
+    this.counts.clock_offset = offset;
+  }
 
   execute(command: PeerCommand): void {
     switch (command.type) {
@@ -67,33 +51,36 @@ export class Peer {
     }
   }
 
-  /** From now on `video` is where the view's video goes. */
+  /** From now on, the view's video goes to this element. */
   addView(view: number, video: HTMLVideoElement): void {
-    this.views.set(view, { video, mid: undefined, painted: 0, total: 0, callback: 0 });
+    this.outputs.set(view, { video, callback: 0 });
+    this.counts.addView(view);
   }
 
   removeView(view: number): void {
     this.detach(view);
-    this.views.delete(view);
+    this.outputs.delete(view);
+    this.counts.removeView(view);
   }
 
   close(): void {
     clearInterval(this.timer);
     this.timer = undefined;
-    this.carried.clear();
+    this.tracks.clear();
+    this.counts.clear();
     this.pc?.close();
     this.pc = undefined;
   }
 
-  /** One offer of a connection after the other; a new connection waits for none of the old, which never settles what it owes once closed. */
+  /** Takes the offers of one connection one after the other. A new connection does not wait for the old one: the promises of a closed connection never settle. */
   private take(offer: Offer): void {
     try {
       if (offer.peer !== this.id || this.pc === undefined) this.open(offer);
     } catch (error) {
-      return this.failed(offer.peer, error);
+      return this.failed(offer.peer, detailOf(error));
     }
     const { pc } = this;
-    this.negotiation = this.negotiation.then(() => this.negotiate(offer, pc)).catch((error: unknown) => this.failed(offer.peer, error));
+    this.negotiation = this.negotiation.then(() => this.negotiate(offer, pc)).catch((error: unknown) => this.failed(offer.peer, detailOf(error)));
   }
 
   private async negotiate(offer: Offer, pc: RTCPeerConnection | undefined): Promise<void> {
@@ -101,7 +88,7 @@ export class Peer {
     await pc.setRemoteDescription({ type: "offer", sdp: offer.sdp });
     await pc.setLocalDescription();
     if (pc !== this.pc) return;
-    this.tell({ type: "peer_answer", peer: offer.peer, offer: offer.offer, sdp: pc.localDescription?.sdp ?? "" });
+    this.report({ type: "peer_answer", peer: offer.peer, offer: offer.offer, sdp: pc.localDescription?.sdp ?? "" });
   }
 
   private open(offer: Offer): void {
@@ -113,190 +100,106 @@ export class Peer {
     this.pc = pc;
     pc.onicecandidate = ({ candidate }) => {
       const { peer } = offer;
-      if (pc === this.pc) this.tell({ type: "peer_candidate", peer, candidate: candidate?.candidate ?? "", sdp_mid: candidate?.sdpMid ?? "" });
+      if (pc === this.pc) this.report({ type: "peer_candidate", peer, candidate: candidate?.candidate ?? "", sdp_mid: candidate?.sdpMid ?? "" });
     };
     pc.onconnectionstatechange = () => pc === this.pc && this.stateChanged(pc, offer.peer);
-    pc.ontrack = ({ transceiver }) => this.carry(transceiver);
-    this.timer = setInterval(() => void this.progress(), TELL_MS);
+    pc.ontrack = ({ transceiver }) => this.addTrack(transceiver);
+    this.timer = setInterval(() => void this.progress(), REPORT_MS);
   }
 
   private stateChanged(pc: RTCPeerConnection, peer: number): void {
-    if (pc.connectionState === "connected") this.tell({ type: "peer_connected", peer });
-    if (pc.connectionState === "failed") this.failed(peer, new Error("The WebRTC connection failed"));
+    if (pc.connectionState === "connected") this.report({ type: "peer_connected", peer });
+    if (pc.connectionState === "failed") this.failed(peer, "");
   }
 
-  private failed(peer: number, error: unknown): void {
-    const detail = error instanceof Error ? error.message : String(error);
-    if (peer === this.id || this.pc === undefined) this.tell({ type: "peer_failed", peer, detail });
+  private failed(peer: number, detail: string): void {
+    if (peer === this.id || this.pc === undefined) this.report({ type: "peer_failed", peer, detail });
   }
 
-  private carry(transceiver: RTCRtpTransceiver): void {
-    const { mid, receiver } = transceiver;
+  private addTrack({ mid, receiver }: RTCRtpTransceiver): void {
     if (mid === null) return;
-    // Chromium's low-latency path comes from the playout-delay extension; other browsers listen to this.
+    // Chromium takes its low-latency path for the playout-delay extension; other browsers read this attribute.
     if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = 0;
-    // A pooled transceiver fires again for the same mid: the track is the same, its new views are not.
-    const known = this.carried.get(mid);
-    if (known?.track !== receiver.track) this.carried.set(mid, { track: receiver.track, meter: new Meter(), beat: new Beat(), fast: false, arrived: 0, decoded: 0, dropped: 0 });
-    for (const [view, watched] of this.views) if (watched.mid === mid) this.show(view, watched);
+    // A reused transceiver fires again for the same mid: the track is the same, its views are new.
+    if (this.tracks.get(mid) !== receiver.track) this.counts.addVideo(mid);
+    this.tracks.set(mid, receiver.track);
+    for (const view of this.counts.viewsOf(mid)) this.attach(view, mid);
   }
 
   private attach(view: number, mid: string): void {
-    const watched = this.views.get(view);
-    if (watched === undefined) return;
-    watched.mid = mid;
-    this.show(view, watched);
-  }
-
-  private show(view: number, watched: Watched): void {
-    const track = watched.mid === undefined ? undefined : this.carried.get(watched.mid)?.track;
-    const stream = watched.video.srcObject;
-    if (track === undefined) return;
-    watched.painted = 0;
-    watched.total = 0;
-    // A view that comes back to a pooled section finds its old track: nothing to set, but its frames count again.
+    const output = this.outputs.get(view);
+    const track = this.tracks.get(mid);
+    this.counts.attach(view, mid);
+    if (output === undefined || track === undefined) return;
+    const stream = output.video.srcObject;
+    // A view that comes back to a reused media section has its old track already.
     if (!(stream instanceof MediaStream) || stream.getTracks()[0] !== track) {
-      watched.video.srcObject = new MediaStream([track]);
-      // A refusal (data saver, no gesture) shows as no frame: the session knows what to do then.
-      watched.video.play().catch(() => undefined);
+      output.video.srcObject = new MediaStream([track]);
+      // If the browser refuses to play (data saver, no gesture), no frame is painted, and the session acts on that.
+      output.video.play().catch(() => undefined);
     }
-    this.watch(view, watched);
+    this.watch(view, output);
   }
 
   private detach(view: number): void {
-    const watched = this.views.get(view);
-    if (watched === undefined) return;
-    watched.mid = undefined;
-    if ("cancelVideoFrameCallback" in watched.video) watched.video.cancelVideoFrameCallback(watched.callback);
+    const output = this.outputs.get(view);
+    this.counts.detach(view);
+    if (output !== undefined && "cancelVideoFrameCallback" in output.video) output.video.cancelVideoFrameCallback(output.callback);
   }
 
-  private watch(view: number, watched: Watched): void {
-    const { video } = watched;
+  private watch(view: number, output: Output): void {
+    const { video } = output;
     if (!("requestVideoFrameCallback" in video)) return;
-    video.cancelVideoFrameCallback(watched.callback);
+    video.cancelVideoFrameCallback(output.callback);
     const again = (): void => {
-      watched.callback = video.requestVideoFrameCallback((now, metadata) => {
-        this.painted(view, watched, now, metadata);
+      output.callback = video.requestVideoFrameCallback((now, metadata) => {
+        this.painted(view, now, metadata);
         again();
       });
     };
     again();
   }
 
-  private painted(view: number, watched: Watched, shown: number, metadata: VideoFrameCallbackMetadata): void {
-    const { mid } = watched;
-    const carried = mid === undefined ? undefined : this.carried.get(mid);
-    // A track that ended shows black, which is no frame of the stream's: a refused codec ends its track at once.
-    if (mid === undefined || carried === undefined || carried.track.readyState === "ended") return;
-    watched.painted += 1;
-    watched.total += 1;
-    if (this.leader(mid) === view) this.time(carried, shown, metadata);
-    if (watched.total === 1) void this.progress();
-  }
-
-  private time({ meter, beat, fast }: Carried, shown: number, metadata: VideoFrameCallbackMetadata): void {
-    meter.add(this.now(), this.late(metadata));
-    const refresh = fast ? this.screen.refresh() : undefined;
-    if (refresh !== undefined) beat.add(metadata.presentationTime, shown, refresh);
-  }
-
-  /** Of several views of one video, the first one is timed. */
-  private leader(mid: string): number | undefined {
-    for (const [view, watched] of this.views) if (watched.mid === mid) return view;
-    return undefined;
-  }
-
-  private late(metadata: VideoFrameCallbackMetadata): number | undefined {
-    if (this.clock_offset === undefined || metadata.rtpTimestamp === undefined) return undefined;
-    // The callback runs before the frame is seen; the browser says when it will be.
-    const ahead = Math.max(0, metadata.expectedDisplayTime - performance.now());
-    return rtpAge(metadata.rtpTimestamp, this.now() + ahead + this.clock_offset);
+  private painted(view: number, shown_at: number, metadata: VideoFrameCallbackMetadata): void {
+    const track = this.tracks.get(this.counts.midOf(view) ?? "");
+    // A track that has ended shows black, which is no frame of the stream. The track of a refused codec ends at once.
+    if (track === undefined || track.readyState === "ended") return;
+    const { presentationTime, expectedDisplayTime, rtpTimestamp } = metadata;
+    const frame = { ready_at: presentationTime, shown_at, ahead_ms: expectedDisplayTime - performance.now(), rtp_timestamp: rtpTimestamp };
+    if (this.counts.painted(view, frame, this.now(), screenRefresh)) void this.progress();
   }
 
   private async progress(): Promise<void> {
     const { pc, id } = this;
     if (pc === undefined) return;
-    const counted = await countFrames(pc);
+    const totals = await totalsOf(pc);
     if (pc !== this.pc) return;
-    const videos = [...this.carried].flatMap(([mid, carried]) => this.progressOf(mid, carried, counted.get(mid)) ?? []);
-    if (videos.length > 0) this.tell({ type: "peer_progress", peer: id, videos });
+    this.countWithoutCallback();
+    const videos = this.counts.report(totals, this.now(), screenRefresh);
+    if (videos.length > 0) this.report({ type: "peer_progress", peer: id, videos });
   }
 
-  private progressOf(mid: string, carried: Carried, counted: Counted | undefined): VideoProgress | undefined {
-    const arrived = Math.max(0, (counted?.arrived ?? 0) - carried.arrived);
-    const decoded = Math.max(0, (counted?.decoded ?? 0) - carried.decoded);
-    const dropped = Math.max(0, (counted?.dropped ?? 0) - carried.dropped);
-    carried.arrived += arrived;
-    carried.decoded += decoded;
-    carried.dropped += dropped;
-    const views = [...this.views].flatMap(([view, watched]) => (watched.mid === mid ? [{ view, painted: takePainted(watched) }] : []));
-    const fps = carried.meter.rate(this.now());
-    const slack = carried.beat.take();
-    carried.fast = fps >= FAST;
-    const refresh_ms = carried.fast ? this.screen.refresh() : undefined;
-    const rhythm = slack === undefined || refresh_ms === undefined ? undefined : { refresh_ms, slack_ms: slack * refresh_ms };
-    if (arrived + decoded === 0 && views.every((one) => one.painted === 0) && fps === 0) return undefined;
-    return { mid, arrived, decoded, dropped, fps, latency_ms: carried.meter.median(this.now()), rhythm, views };
-  }
-}
-
-/** How often the screen is drawn, looked at again now and then. */
-class Screen {
-  private interval: number | undefined;
-  private looked_at = -Infinity;
-  private looking = false;
-
-  /** Milliseconds between two refreshes; undefined until known. */
-  refresh(): number | undefined {
-    const now = performance.now();
-    // A hidden page is not drawn: one look that has not come to its end is enough.
-    if (!this.looking && now - this.looked_at > REFRESH_AGAIN_MS) {
-      this.looking = true;
-      this.looked_at = now;
-      this.look([]);
+  /** Browsers without requestVideoFrameCallback count the painted frames of the whole element. */
+  private countWithoutCallback(): void {
+    for (const [view, { video }] of this.outputs) {
+      if (!("requestVideoFrameCallback" in video)) this.counts.countPainted(view, (video as HTMLVideoElement).getVideoPlaybackQuality().totalVideoFrames);
     }
-    return this.interval;
-  }
-
-  private look(times: readonly number[]): void {
-    if (times.length < REFRESHES) {
-      requestAnimationFrame((now) => this.look([...times, now]));
-      return;
-    }
-    this.looking = false;
-    const gap = medianGap(times) ?? 0;
-    this.interval = gap > 0 ? gap : undefined;
   }
 }
 
-interface Counted {
-  readonly arrived: number;
-  readonly decoded: number;
-  readonly dropped: number;
+function detailOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
-async function countFrames(pc: RTCPeerConnection): Promise<Map<string, Counted>> {
-  const counted = new Map<string, Counted>();
+async function totalsOf(pc: RTCPeerConnection): Promise<Map<string, VideoTotals>> {
+  const totals = new Map<string, VideoTotals>();
   const report = await pc.getStats();
   report.forEach((stats: RTCStats) => {
     if (stats.type !== "inbound-rtp") return;
     const { mid, framesReceived, packetsReceived, framesDecoded, framesDropped } = stats as RTCInboundRtpStreamStats;
-    // Browsers that do not count frames before they decode them count packets.
+    // Browsers that do not count frames before decoding count packets.
     const arrived = framesReceived ?? packetsReceived ?? 0;
-    if (mid !== undefined) counted.set(mid, { arrived, decoded: framesDecoded ?? 0, dropped: framesDropped ?? 0 });
+    if (mid !== undefined) totals.set(mid, { arrived, decoded: framesDecoded ?? 0, dropped: framesDropped ?? 0 });
   });
-  return counted;
-}
-
-/** Frames painted since the last call. Browsers without the callback count for the whole element. */
-function takePainted(watched: Watched): number {
-  if (!("requestVideoFrameCallback" in watched.video)) {
-    const total = (watched.video as HTMLVideoElement).getVideoPlaybackQuality().totalVideoFrames;
-    const painted = Math.max(0, total - watched.total);
-    watched.total = total;
-    return painted;
-  }
-  const { painted } = watched;
-  watched.painted = 0;
-  return painted;
+  return totals;
 }

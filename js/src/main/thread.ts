@@ -1,5 +1,5 @@
-// Starts the worker; on a page whose policy forbids it, runs the same code on this thread.
-// Must not know what the two sides say to each other.
+// Starts the worker. On a page whose policy forbids workers, runs the same code on this thread.
+// Must not know the messages between the two.
 
 import { workerBody } from "framewire:worker";
 import type { FromWorker, ToWorker } from "../core/ports";
@@ -9,16 +9,16 @@ export interface Thread {
   end(): void;
 }
 
-type Listen = (message: FromWorker<Blob>) => void;
+type Receive = (message: FromWorker<Blob>) => void;
 
-/** A worker that has not spoken by then was stopped by the page's policy. */
+/** A worker that has sent nothing by then was stopped by the page's policy. */
 const START_MS = 3000;
 
-export async function startThread(listen: Listen): Promise<Thread> {
-  return (await startWorker(listen)) ?? startHere(listen);
+export async function startThread(receive: Receive): Promise<Thread> {
+  return (await startWorker(receive)) ?? startHere(receive);
 }
 
-function startWorker(listen: Listen): Promise<Thread | undefined> {
+function startWorker(receive: Receive): Promise<Thread | undefined> {
   return new Promise((done) => {
     const worker = makeWorker();
     if (worker === undefined) return done(undefined);
@@ -33,7 +33,7 @@ function startWorker(listen: Listen): Promise<Thread | undefined> {
     const timer = setTimeout(give_up, START_MS);
     worker.onerror = give_up;
     worker.onmessage = ({ data }: MessageEvent<FromWorker<Blob>>) => {
-      if (data.type !== "ready") return listen(data);
+      if (data.type !== "ready") return receive(data);
       clearTimeout(timer);
       worker.onerror = (event) => console.error("framewire worker:", event.message);
       done(thread);
@@ -49,12 +49,12 @@ function makeWorker(): Worker | undefined {
   } catch {
     return undefined;
   } finally {
-    // The fetch of a worker's script has begun when the constructor returns, but Firefox still needs the address for a moment.
+    // The constructor has begun to fetch the script when it returns, but Firefox needs the address a little longer.
     setTimeout(() => URL.revokeObjectURL(url), 10_000);
   }
 }
 
-function startHere(listen: Listen): Thread {
-  const take = workerBody().run((message) => queueMicrotask(() => listen(message as FromWorker<Blob>)));
+function startHere(receive: Receive): Thread {
+  const take = workerBody().run((message) => queueMicrotask(() => receive(message as FromWorker<Blob>)));
   return { post: (message) => take(message), end: () => undefined };
 }

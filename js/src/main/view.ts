@@ -1,12 +1,13 @@
-// One view on a page: mounts video and canvas on top of each other, and wires them to the connection.
+// One view on a page: mounts video and canvas on top of each other, and connects them to the page's connection.
 // Must not know how the choice between them is made, nor how the toolbar looks.
 
 import { type Fit, isHalved, place, type Rect, type Size, visiblePart } from "../core/geometry";
 import type { FrameProof, ViewStats, ViewStatus } from "../core/ports";
-import type { InputEvent, ViewMode } from "../core/wire";
+import type { Reason } from "../core/reasons";
+import type { RenderviewEvent, ViewMode } from "../core/wire";
 import { Chrome } from "./chrome";
-import { type Connection, connect, registry } from "./hub";
 import { listen } from "./listen";
+import { type Connection, connect, registry } from "./page-connection";
 
 export interface ViewOptions {
   /** The server's WebSocket address, `ws://…/ws` or `wss://…/ws`. */
@@ -15,9 +16,9 @@ export interface ViewOptions {
   readonly stream?: string;
   readonly mode?: ViewMode;
   readonly fit?: Fit;
-  /** CSS colour of what the picture leaves free; "auto" follows the page. */
+  /** CSS colour of the space around the picture; "auto" follows the page. */
   readonly background?: string;
-  /** False: the bare picture. */
+  /** False: the picture without toolbar, badge and messages. */
   readonly batteries?: boolean;
   readonly show_toolbar?: boolean;
   readonly show_stats?: boolean;
@@ -31,11 +32,11 @@ interface Transition {
   readonly at: number;
   readonly state: string;
   readonly showing: string;
-  readonly reason: string;
+  readonly reason: Reason;
 }
 
-const KEEP_TRANSITIONS = 200;
-const KEEP_PROOFS = 600;
+const MAX_TRANSITIONS = 200;
+const MAX_PROOFS = 600;
 
 export class View {
   readonly element: HTMLDivElement;
@@ -67,7 +68,7 @@ export class View {
     const { stream = "default", mode = "auto" } = options;
     this.id = this.connection.openView(
       { stream, mode, visible: this.isVisible(true), canvas: this.canvas, video: this.video },
-      { status: (status) => this.onStatus(status), stats: (stats) => this.onStats(stats), proofs: (proofs) => this.onProofs(proofs), log: () => undefined },
+      { status: (status) => this.onStatus(status), stats: (stats) => this.onStats(stats), proofs: (proofs) => this.onProofs(proofs) },
     );
     this.watch();
     registry().views.add(this);
@@ -106,7 +107,7 @@ export class View {
     this.chrome?.setHud(shown);
   }
 
-  /** The picture as PNG: pixel for pixel as published while it is lossless. Undefined before the first one. */
+  /** The picture as a PNG: every pixel as published while lossless pictures are shown. Undefined before the first picture. */
   async screenshot(): Promise<Blob | undefined> {
     if (this.last_status?.showing !== "webrtc") return this.connection.capture(this.id);
     const coded = { width: this.video.videoWidth, height: this.video.videoHeight };
@@ -117,7 +118,7 @@ export class View {
     return copy.convertToBlob({ type: "image/png" });
   }
 
-  /** Ends the view; the last one of a page ends the connection. */
+  /** Ends the view. The last view of a page ends the connection. */
   dispose(): void {
     if (this.abort.signal.aborted) return;
     this.abort.abort();
@@ -128,7 +129,7 @@ export class View {
     this.element.remove();
   }
 
-  /** What tests and curious people may look at. */
+  /** For tests, and for people who look closer. */
   debug(): object {
     const { last_status: status, last_stats: stats, transitions, proofs } = this;
     return { id: this.id, status, stats, transitions, lossless: proofs, video: { width: this.video.videoWidth, height: this.video.videoHeight } };
@@ -141,7 +142,7 @@ export class View {
     root.dataset.showing = "none";
     this.stage.className = "framewire-stage";
     this.stage.tabIndex = 0;
-    // JupyterLab leaves keys alone under this attribute; without it "b" in a game adds a cell.
+    // JupyterLab ignores keys under this attribute. Without it, "b" in a game adds a cell.
     this.stage.dataset.lmSuppressShortcuts = "true";
     this.stage.setAttribute("role", "application");
     this.stage.setAttribute("aria-label", `Live picture of ${this.options.stream ?? "default"}`);
@@ -178,26 +179,26 @@ export class View {
 
   private watch(): void {
     const { signal } = this.abort;
-    const send = (event: InputEvent): void => this.connection.post({ type: "view_input", view: this.id, event });
+    const send = (event: RenderviewEvent): void => this.connection.post({ type: "view_input", view: this.id, event });
     const wheel_always = this.options.wheel_always ?? false;
     listen(this.stage, { layout: () => ({ picture: this.rect, frame: this.frame }), send, wheel_always }, signal);
     const sizes = new ResizeObserver(() => this.layout());
     sizes.observe(this.stage);
-    const seen = new IntersectionObserver(([entry]) => this.tellVisible(entry?.isIntersecting ?? true));
+    const seen = new IntersectionObserver(([entry]) => this.reportVisible(entry?.isIntersecting ?? true));
     seen.observe(this.element);
     let on_screen = true;
-    this.tellVisible = (now_on_screen = on_screen) => {
+    this.reportVisible = (now_on_screen = on_screen) => {
       on_screen = now_on_screen;
       this.connection.post({ type: "view_visible", view: this.id, visible: this.isVisible(on_screen) });
     };
-    document.addEventListener("visibilitychange", () => this.tellVisible(), { signal });
+    document.addEventListener("visibilitychange", () => this.reportVisible(), { signal });
     signal.addEventListener("abort", () => {
       sizes.disconnect();
       seen.disconnect();
     });
   }
 
-  private tellVisible: (on_screen?: boolean) => void = () => undefined;
+  private reportVisible: (on_screen?: boolean) => void = () => undefined;
 
   private isVisible(on_screen: boolean): boolean {
     return on_screen && document.visibilityState === "visible";
@@ -212,23 +213,23 @@ export class View {
     this.last_status = status;
     this.element.dataset.state = status.state;
     this.element.dataset.showing = status.showing;
-    if (status.showing !== "webrtc" && before?.showing === "webrtc") this.forgetVideo();
-    this.log(status);
+    if (status.showing !== "webrtc" && before?.showing === "webrtc") this.clearVideo();
+    this.keepTransition(status);
     this.layout();
     this.chrome?.status(status);
     this.options.onStatus?.(status);
   }
 
   /** The old track's last picture must not flash up when video comes back. */
-  private forgetVideo(): void {
+  private clearVideo(): void {
     if (this.video.srcObject instanceof MediaStream && !this.video.srcObject.active) this.video.srcObject = null;
   }
 
-  private log({ state, showing, reason }: ViewStatus): void {
+  private keepTransition({ state, showing, reason }: ViewStatus): void {
     const last = this.transitions.at(-1);
-    if (last?.state === state && last.showing === showing && last.reason === reason) return;
+    if (last?.state === state && last.showing === showing && sameReason(last.reason, reason)) return;
     this.transitions.push({ at: this.connection.now(), state, showing, reason });
-    if (this.transitions.length > KEEP_TRANSITIONS) this.transitions.shift();
+    if (this.transitions.length > MAX_TRANSITIONS) this.transitions.shift();
   }
 
   private onStats(stats: ViewStats): void {
@@ -239,7 +240,7 @@ export class View {
 
   private onProofs(proofs: readonly FrameProof[]): void {
     this.proofs.push(...proofs);
-    this.proofs.splice(0, this.proofs.length - KEEP_PROOFS);
+    this.proofs.splice(0, this.proofs.length - MAX_PROOFS);
   }
 
   private layout(): void {
@@ -270,7 +271,11 @@ export class View {
       if (document.fullscreenElement === null) await this.element.requestFullscreen();
       else await document.exitFullscreen();
     } catch {
-      // A frame without the permission: the button has no effect there.
+      // An iframe without the permission: the button has no effect there.
     }
   }
+}
+
+function sameReason(one: Reason, other: Reason): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
 }

@@ -1,11 +1,12 @@
-// The anywidget entry: traits in, traits out, and the ticket that the kernel hands over.
-// Must not know Jupyter: only the five methods of the anywidget front-end model.
+// The anywidget entry: traits in, traits out, and the ticket that the kernel sends.
+// Must not know Jupyter: only the methods of the anywidget front-end model.
 
 import type { Fit } from "../core/geometry";
 import type { ViewStats, ViewStatus } from "../core/ports";
+import { type Reason, sentence, words } from "../core/reasons";
 import type { ViewMode } from "../core/wire";
 import { make } from "./dom";
-import { type Letter, letterboxOf, type Model, type Ticket } from "./letterbox";
+import { type KernelMessage, mailboxOf, type Model, type Ticket } from "./mailbox";
 import { View } from "./view";
 
 interface Start {
@@ -17,17 +18,12 @@ interface Render extends Start {
   readonly el: HTMLElement;
 }
 
-/** A kernel that is there answers at once; a saved notebook has none. */
-const PATIENCE_MS = 2500;
+/** A running kernel answers at once; a saved notebook has none. */
+const ANSWER_MS = 2500;
+/** The wait before the kernel is asked again. It doubles each time, up to the second number. */
 const ASK_AGAIN_MS = 5000;
-const ASK_AT_LEAST_MS = 60_000;
-
-interface Words {
-  readonly title: string;
-  readonly hint: string;
-}
-const WAITING: Words = { title: "Waiting for the kernel", hint: "" };
-const NO_KERNEL: Words = { title: "No live picture here yet", hint: "It comes from a running kernel: run the cell to see it." };
+const MAX_ASK_AGAIN_MS = 60_000;
+const DEFAULT_HEIGHT_PX = 480;
 
 class Widget {
   private view: View | undefined;
@@ -46,11 +42,11 @@ class Widget {
     this.resize();
   }
 
-  /** Contacts nothing: a saved notebook that is only read makes no request until a kernel has answered. */
+  /** Makes no request: a saved notebook that is only read contacts no server until a kernel has answered. */
   start(): void {
     for (const [name, change] of this.changes) this.model.on(`change:${name}`, change);
-    this.say(WAITING);
-    this.stopReading = letterboxOf(this.model).read((letter) => this.hear(letter));
+    this.showMessage({ code: "waiting_for_kernel" });
+    this.stopReading = mailboxOf(this.model).read((message) => this.receive(message));
     if (this.ticket === undefined) this.ask(ASK_AGAIN_MS);
   }
 
@@ -76,21 +72,20 @@ class Widget {
     ["base_path", () => this.open()],
   ];
 
-  private hear(letter: Letter): void {
+  private receive(message: KernelMessage): void {
     clearTimeout(this.timer);
-    if (letter.type === "gone") return this.end(letter.text);
-    // Asked twice, a slow kernel answers twice: that is no reason to begin anew.
-    const known = this.view !== undefined && JSON.stringify(letter) === JSON.stringify(this.ticket);
-    this.ticket = letter;
+    if (message.type === "gone") return this.end({ code: message.reason });
+    // A slow kernel that was asked twice answers twice: the view goes on.
+    const known = this.view !== undefined && JSON.stringify(message) === JSON.stringify(this.ticket);
+    this.ticket = message;
     if (!known) this.open();
   }
 
-  private end(text: string): void {
+  private end(reason: Reason): void {
     this.ticket = undefined;
     this.view?.dispose();
     this.view = undefined;
-    const [title = "", ...hint] = text.split(/(?<=\.) /);
-    this.say({ title: title.replace(/\.$/, ""), hint: hint.join(" ") });
+    this.showMessage(reason);
     this.model.set("state", "closed");
     this.model.save_changes();
   }
@@ -98,9 +93,9 @@ class Widget {
   private ask(again: number): void {
     this.model.send({ type: "hello" });
     this.timer = setTimeout(() => {
-      this.say(NO_KERNEL);
-      this.timer = setTimeout(() => this.ask(Math.min(2 * again, ASK_AT_LEAST_MS)), again);
-    }, PATIENCE_MS);
+      this.showMessage({ code: "no_kernel" });
+      this.timer = setTimeout(() => this.ask(Math.min(2 * again, MAX_ASK_AGAIN_MS)), again);
+    }, ANSWER_MS);
   }
 
   private open(): void {
@@ -118,12 +113,12 @@ class Widget {
       batteries: this.flag("batteries", true),
       show_toolbar: this.flag("show_toolbar", true),
       show_stats: this.flag("show_stats", false),
-      onStatus: (status) => this.tellStatus(status),
-      onStats: (stats) => this.tellStats(stats),
+      onStatus: (status) => this.writeStatus(status),
+      onStats: (stats) => this.writeStats(stats),
     });
   }
 
-  /** `url` before `base_path` (this page's own origin, behind its proxy) before host and port. */
+  /** `url` comes first, then `base_path` (on this page's own origin, behind its proxy), then host and port. */
   private address(ticket: Ticket): string {
     const url = this.text("url", "") || ticket.url;
     if (url !== undefined && url !== "") return url.replace(/^http/, "ws");
@@ -135,26 +130,27 @@ class Widget {
     return `${secure}//${host === "auto" ? location.hostname || "127.0.0.1" : host}:${String(port)}/ws`;
   }
 
-  private tellStatus(status: ViewStatus): void {
+  private writeStatus(status: ViewStatus): void {
     this.model.set("state", status.state);
-    this.model.set("last_error", status.state === "error" ? status.reason : "");
+    this.model.set("last_error", status.state === "error" ? sentence(status.reason, status.mode) : "");
     this.model.save_changes();
   }
 
-  private tellStats(stats: ViewStats): void {
+  private writeStats(stats: ViewStats): void {
     const status = this.view?.status;
-    this.model.set("stats", { ...plain(stats), mode: status?.showing ?? "none", codec: status?.codec ?? "", reason: status?.reason ?? "" });
+    this.model.set("stats", { ...numbersOf(stats), ...(status === undefined ? { mode: "none", codec: "" } : factsOf(status)) });
     this.model.save_changes();
   }
 
-  private say({ title, hint }: Words): void {
-    this.waiting.replaceChildren(make("strong", "", title), make("span", "", hint));
+  private showMessage(reason: Reason): void {
+    const { what, action } = words(reason);
+    this.waiting.replaceChildren(make("strong", "", what), make("span", "", action === "" ? "" : `${action}.`));
     this.waiting.hidden = false;
   }
 
   private resize(): void {
     const height = this.model.get("height");
-    this.place.style.height = typeof height === "number" && height > 0 ? `${height}px` : "480px";
+    this.place.style.height = typeof height === "number" && height > 0 ? `${height}px` : `${DEFAULT_HEIGHT_PX}px`;
   }
 
   private text(name: string, otherwise: string): string {
@@ -168,14 +164,19 @@ class Widget {
   }
 }
 
+/** How the picture is shown, and why: `reason` and `detail` for programs, `why` for people. */
+function factsOf({ showing, codec = "", reason, mode }: ViewStatus): Record<string, string> {
+  return { mode: showing, codec, reason: reason.code, detail: reason.detail ?? "", why: sentence(reason, mode) };
+}
+
 /** Traits are JSON: a number that is not known is left out. */
-function plain(stats: ViewStats): Record<string, number> {
+function numbersOf(stats: ViewStats): Record<string, number> {
   return Object.fromEntries(Object.entries(stats).filter((entry): entry is [string, number] => typeof entry[1] === "number"));
 }
 
-/** Before any view: what the kernel says right behind the model, and says once, is heard. */
+/** Runs before any view is made, so that a message which the kernel sends once, right after the model, is kept. */
 function initialize({ model, signal }: Start): void {
-  letterboxOf(model, signal);
+  mailboxOf(model, signal);
 }
 
 function render({ model, el, signal }: Render): () => void {

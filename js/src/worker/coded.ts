@@ -1,7 +1,8 @@
 // Coded units of one stream to video frames, with the browser's VideoDecoder.
-// Must not know who looks at the frames, nor sockets.
+// Must not know which views show the frames, nor sockets.
 
-import { type ChunkHeader, type Codec, isLossless } from "../core/wire";
+import { type CodecName, codecOf } from "../core/codecs";
+import { type ChunkHeader, isLossless } from "../core/wire";
 
 export interface CodedSink {
   /** The frame is closed when this returns. */
@@ -11,8 +12,10 @@ export interface CodedSink {
   failed(detail: string): void;
 }
 
-/** More waiting than this, and the decoder is behind: begin again at a keyframe. */
-const QUEUE_MAX = 8;
+/** With more units than this in its queue, the decoder is behind: it begins again at a keyframe. */
+const MAX_QUEUED = 8;
+/** Broken units in a row; after more of them, the decoder is given up. */
+const MAX_FAILURES = 2;
 
 export class CodedStream {
   private decoder: VideoDecoder | undefined;
@@ -27,10 +30,10 @@ export class CodedStream {
   decode(header: ChunkHeader, data: Uint8Array): void {
     if (isLossless(header.codec)) return;
     if (this.waiting_for_key && !header.keyframe) return this.sink.keyframeWanted();
-    if (header.keyframe) this.configure(header.codec as Codec, data);
+    if (header.keyframe) this.configure(header.codec, data);
     const { decoder } = this;
     if (decoder === undefined || decoder.state !== "configured") return;
-    if (decoder.decodeQueueSize > QUEUE_MAX && !header.keyframe) return this.skip();
+    if (decoder.decodeQueueSize > MAX_QUEUED && !header.keyframe) return this.skip();
     this.waiting_for_key = false;
     this.headers.set(header.time_us, header);
     decoder.decode(new EncodedVideoChunk({ type: header.keyframe ? "key" : "delta", timestamp: header.time_us, data }));
@@ -44,13 +47,14 @@ export class CodedStream {
     this.headers.clear();
   }
 
-  private configure(codec: Codec, keyframe: Uint8Array): void {
-    const name = codec === "vp8" ? "vp8" : h264Name(keyframe);
-    if (this.decoder?.state === "configured" && this.config === name) return;
+  private configure(name: CodecName, keyframe: Uint8Array): void {
+    const spec = codecOf(name);
+    const codec = spec?.decoder?.(keyframe) ?? spec?.probe ?? name;
+    if (this.decoder?.state === "configured" && this.config === codec) return;
     this.close();
-    this.decoder = new VideoDecoder({ output: (frame) => this.show(frame), error: (error) => this.broken(error.message) });
-    this.decoder.configure({ codec: name, optimizeForLatency: true });
-    this.config = name;
+    this.decoder = new VideoDecoder({ output: (frame) => this.show(frame), error: (error) => this.failed(error.message) });
+    this.decoder.configure({ codec, optimizeForLatency: true });
+    this.config = codec;
   }
 
   private show(frame: VideoFrame): void {
@@ -67,24 +71,11 @@ export class CodedStream {
     this.sink.keyframeWanted();
   }
 
-  /** One broken unit is forgiven; a decoder that fails again and again is not. */
-  private broken(detail: string): void {
+  /** After a broken unit, a new decoder begins at a keyframe. A decoder that fails again and again is given up. */
+  private failed(detail: string): void {
     this.close();
     this.failures += 1;
-    if (this.failures > 2) this.sink.failed(detail);
+    if (this.failures > MAX_FAILURES) this.sink.failed(detail);
     else this.sink.keyframeWanted();
   }
-}
-
-/** `avc1.PPCCLL` from the sequence parameter set of an Annex B keyframe (RFC 6381 §3.3, H.264 §7.3.2.1). */
-export function h264Name(unit: Uint8Array): string {
-  for (let i = 0; i + 6 < unit.length; i++) {
-    const start = unit[i] === 0 && unit[i + 1] === 0 && unit[i + 2] === 1;
-    if (start && ((unit[i + 3] ?? 0) & 0x1f) === 7) return `avc1.${hex(unit[i + 4])}${hex(unit[i + 5])}${hex(unit[i + 6])}`;
-  }
-  return "avc1.42e01f";
-}
-
-function hex(byte: number | undefined): string {
-  return (byte ?? 0).toString(16).padStart(2, "0");
 }

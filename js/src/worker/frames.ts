@@ -1,5 +1,5 @@
-// Binary messages to pictures: assembles units, decodes only the newest, paints it in every view that wants it.
-// Must not know why a view wants it; the session is told what came and what was painted.
+// Binary messages to pictures: assembles units, decodes only the newest, and paints it in every view that shows the stream.
+// Must not know why a view shows it. The session gets a report of what came and what was painted.
 
 import { Cadence } from "../core/cadence";
 import type { FrameProof, FromWorker, SessionInput } from "../core/ports";
@@ -23,13 +23,13 @@ interface Lossless {
   readonly cadence: Cadence;
   /** Received and not unpacked yet, oldest first. */
   pending: Unit[];
-  /** What was painted last, for a view that comes later; the unpacker owns its memory. */
+  /** What was painted last, for a view that joins later; the unpacker owns its memory. */
   shown: Shown | undefined;
 }
 
 const PROOFS_MS = 250;
-/** The console names the first wrong frames; the count in the statistics goes on. */
-const WARNINGS_MAX = 5;
+/** The console gets a warning for so many wrong frames; the statistics count all of them. */
+const MAX_WARNINGS = 5;
 
 export class Frames {
   private readonly assembler = new Assembler();
@@ -57,12 +57,12 @@ export class Frames {
     this.proofs.delete(view);
   }
 
-  /** The view looks at another stream now. */
+  /** The view shows another stream from now on. */
   restart(view: number): void {
     this.painters.get(view)?.restart();
   }
 
-  /** A new socket: half units and decoders of the old one are worthless, and so may its clock be. */
+  /** A new socket: unfinished units and decoders belong to the old one, and the server's clock may be another. */
   clear(): void {
     this.assembler.clear();
     for (const stream of this.coded.values()) stream.close();
@@ -72,7 +72,7 @@ export class Frames {
     for (const painter of this.painters.values()) painter.restart();
   }
 
-  /** Gives a view the newest checked picture of a stream that others look at already. */
+  /** Gives a view the newest checked picture of a stream that other views show already. */
   repaint(view: number, stream: number): void {
     const shown = this.lossless.get(stream)?.shown;
     if (shown === undefined || !this.painters.get(view)?.paint(shown)) return;
@@ -100,12 +100,12 @@ export class Frames {
     this.ports.post({ type: "captured", request, image });
   }
 
-  /** Unpacking waits for the refresh that shows it: what is overtaken by then costs no more than its tiles. */
+  /** Unpacking waits for the next refresh: of a picture that a newer one replaces by then, only the changed tiles are unpacked. */
   private keep(unit: Unit): void {
     const { stream } = unit.header;
     const entry = this.lossless.get(stream) ?? { unpacker: new Unpacker(), cadence: new Cadence(), pending: [], shown: undefined };
     this.lossless.set(stream, entry);
-    // One picture may be shown before the newest; those before a whole one and beyond that are of no use.
+    // At most one picture is shown before the newest. A whole picture makes older ones useless.
     if (!isDelta(unit.header) && entry.pending.length > 1) this.drop(entry.pending.splice(0));
     entry.pending.push(unit);
     this.refresh.wait();
@@ -125,11 +125,11 @@ export class Frames {
     this.drop(all.slice(0, whole));
     const units = all.slice(whole);
     const views = this.ports.targets(stream, true);
-    const lost = !entry.unpacker.whole && units[0] !== undefined && isDelta(units[0].header);
+    const lost = !entry.unpacker.hasBase && units[0] !== undefined && isDelta(units[0].header);
     if (views.length === 0 || lost) {
-      // Deltas of a subscription that is over, or that cross our asking for a whole picture.
+      // Deltas of a subscription that is over, or that were sent before the request for a whole picture arrived.
       for (const unit of units) unit.release();
-      return entry.unpacker.forget();
+      return entry.unpacker.dropBase();
     }
     for (const _ of units.slice(1)) this.ports.feed({ type: "dropped", stream, lossless: true });
     const unpacked = entry.unpacker.unpack(units, this.native);
@@ -151,7 +151,7 @@ export class Frames {
   private mismatched(stream: number, entry: Lossless, why: string): void {
     entry.shown = undefined;
     this.warnings += 1;
-    if (this.warnings <= WARNINGS_MAX) this.ports.post({ type: "log", level: "warn", text: `framewire: ${why}` });
+    if (this.warnings <= MAX_WARNINGS) this.ports.post({ type: "log", level: "warn", text: `framewire: ${why}` });
     this.ports.feed({ type: "mismatched", stream });
     this.ports.feed({ type: "keyframe_wanted", stream, lossless: true });
   }
@@ -182,15 +182,15 @@ export class Frames {
     else this.ports.feed({ type: "dropped", stream, lossless: false });
   }
 
-  /** What was checked and painted, told now and then: for tests, and for whoever wants to see the proof. */
+  /** Reports what was checked and painted, from time to time: for tests, and for people who want the proof. */
   private prove(view: number, proof: FrameProof): void {
     const proofs = this.proofs.get(view) ?? [];
     proofs.push(proof);
     this.proofs.set(view, proofs);
-    this.proofs_timer ??= setTimeout(() => this.tellProofs(), PROOFS_MS);
+    this.proofs_timer ??= setTimeout(() => this.postProofs(), PROOFS_MS);
   }
 
-  private tellProofs(): void {
+  private postProofs(): void {
     this.proofs_timer = undefined;
     for (const [id, list] of this.proofs) this.ports.post({ type: "proofs", view: id, proofs: list });
     this.proofs.clear();

@@ -1,9 +1,9 @@
-;; The loops that every lossless pixel goes through, sixteen bytes at a time. Each has its twin in js/src/core,
-;; for pages that allow no WebAssembly. Must not know what a picture is: addresses and counts come from outside.
+;; The loops over all lossless pixels, sixteen bytes at a time. Each has its twin in js/src/core, for pages that forbid
+;; WebAssembly. Must not know what a picture is: addresses and counts are parameters.
 (module
   (import "env" "memory" (memory 1))
 
-  ;; The four lanes of XXH32 (seed 0) over whole stripes of 16 bytes, merged; the rest is the caller's. At least one stripe.
+  ;; The four accumulators of XXH32 (seed 0) over whole stripes of 16 bytes, merged. At least one stripe; the caller does what remains.
   (func (export "stripes") (param $at i32) (param $end i32) (result i32)
     (local $lanes v128)
     (local.set $lanes (v128.const i32x4 0x24234428 0x85ebca77 0 0x61c8864f))
@@ -26,7 +26,7 @@
         (i32.rotl (i32x4.extract_lane 2 (local.get $lanes)) (i32.const 12))
         (i32.rotl (i32x4.extract_lane 3 (local.get $lanes)) (i32.const 18)))))
 
-  ;; RGB pixels to opaque RGBA. Reads up to four bytes behind the last pixel.
+  ;; RGB pixels to opaque RGBA. Reads up to four bytes beyond the last pixel.
   (func $expand (export "expand") (param $from i32) (param $to i32) (param $count i32)
     (block $few
       (loop $four

@@ -1,21 +1,21 @@
-// Raw or zstd units, whole or deltas, to a checked picture, and that as an image that a canvas takes.
+// Raw or zstd units, whole or deltas, to a checked picture, as an image that a canvas takes.
 // Must not know sockets, views or canvases.
 
 import type { Box } from "../core/tiles";
-import { mostBytes } from "../core/tiles";
+import { maxBodyBytes } from "../core/tiles";
 import type { Unit } from "../core/units";
 import { BASE_BYTES, type ChunkHeader, isDelta, pixelBytes } from "../core/wire";
 import type { Native } from "./native";
 import { makeRaster, type Raster } from "./raster";
 import { Zstd } from "./zstd";
 
-/** An image, and where it differs from the one of the turn before. */
+/** An image, and where it differs from the one before. */
 export interface Shown {
   readonly image: ImageData;
   readonly header: ChunkHeader;
   /** Counts the images of this unpacker. */
   readonly turn: number;
-  /** The box around what is new; undefined where nothing is. */
+  /** The box around what changed; undefined where nothing did. */
   readonly changed: Box | undefined;
 }
 
@@ -24,21 +24,21 @@ export type Unpacked = ({ readonly ok: true } & Shown) | { readonly ok: false; r
 /** One stream's picture. Memory is kept from frame to frame: a 1080p frame is 6 MB of pixels and 8 MB of image. */
 export class Unpacker {
   private raster: Raster | undefined;
-  /** Of the unit that the picture came with last; undefined where what there is, is no base. */
+  /** The header of the unit that made the picture; undefined where no delta can build on the picture. */
   private header: ChunkHeader | undefined;
   private changed: Box | undefined;
   private turn = 0;
   private readonly zstd = new Zstd();
 
-  /** Whether there is a picture that a delta could be put over. */
-  get whole(): boolean {
+  /** Whether there is a picture that a delta can build on. */
+  get hasBase(): boolean {
     return this.header !== undefined;
   }
 
   /**
-   * Takes units in order and gives the image of the last; it is overwritten by the next call. All of its pixels are
-   * checked, whatever part of them came with which unit. What is not as it was published gives none, and then only a
-   * whole picture helps. The units are released.
+   * Takes units in order and returns the image of the last one; the next call overwrites it. All of its pixels are checked against
+   * the checksum of that unit. A picture that differs from what was published is not returned, and then only a whole picture
+   * helps. The units are released.
    */
   unpack(units: readonly Unit[], native: Native | undefined): Unpacked {
     this.changed = undefined;
@@ -50,24 +50,24 @@ export class Unpacker {
     const { raster, header, changed } = this;
     if (wrong === undefined && raster?.checksum() !== header?.checksum) wrong = `frame ${header?.frame}: checksum does not match`;
     if (wrong !== undefined || raster === undefined || header === undefined) {
-      this.forget();
+      this.dropBase();
       return { ok: false, why: wrong ?? "no picture" };
     }
     this.turn += 1;
     return { ok: true, image: raster.image, header, turn: this.turn, changed };
   }
 
-  /** What there is, is no base any more. */
-  forget(): void {
+  /** No delta can build on the picture any more. */
+  dropBase(): void {
     this.header = undefined;
   }
 
   close(): void {
-    this.forget();
+    this.dropBase();
     this.zstd.close();
   }
 
-  /** One unit into the picture; says what is wrong with it. */
+  /** Puts one unit into the picture; returns what is wrong with it. */
   private take(unit: Unit, native: Native | undefined): string | undefined {
     const { header } = unit;
     try {
@@ -95,15 +95,15 @@ export class Unpacker {
 
   private patch({ header, data }: Unit, native: Native | undefined): void {
     const base = new DataView(data.buffer, data.byteOffset, BASE_BYTES).getUint32(0, true);
-    const raster = this.settled(native);
+    const raster = this.movedRaster(native);
     if (raster === undefined || this.header?.frame !== base || !fits(raster, header)) throw new Error(`builds on frame ${base}, which is not here`);
     const packed = data.subarray(BASE_BYTES);
-    const body = header.codec === "raw" ? packed : this.zstd.decode(packed, mostBytes(raster), native);
+    const body = header.codec === "raw" ? packed : this.zstd.decode(packed, maxBodyBytes(raster), native);
     this.changed = around(this.changed, raster.patch(body));
   }
 
-  /** The picture; one that came before there was WebAssembly moves into its memory. */
-  private settled(native: Native | undefined): Raster | undefined {
+  /** The picture. One that was made before WebAssembly was loaded moves into its memory. */
+  private movedRaster(native: Native | undefined): Raster | undefined {
     const { raster } = this;
     if (raster === undefined || raster.native || native === undefined) return raster;
     this.raster = makeRaster(raster.format, raster.width, raster.height, native);

@@ -1,9 +1,9 @@
-// The WebAssembly that makes lossless pixels fast: loaded once, by whoever runs the worker. A page's policy may forbid it.
-// Must not know what is decoded, nor why; everything goes on without it, slower.
+// The WebAssembly that makes lossless pixels fast, loaded once. A page's policy may forbid it: then everything works without it, slower.
+// Must not know what is decoded, nor why.
 
 import { kernels, zstd } from "framewire:wasm";
 
-/** What we use of the decoder; its memory grows by itself. */
+/** The exports of the zstd decoder that are used. It grows its memory itself. */
 export interface ZstdExports {
   readonly memory: WebAssembly.Memory;
   malloc(bytes: number): number;
@@ -11,7 +11,7 @@ export interface ZstdExports {
   ZSTD_decompress(to: number, room: number, from: number, bytes: number): number;
 }
 
-/** kernels.wat: addresses in the memory that it was made with. */
+/** The exports of kernels.wat. Addresses are those of the memory that it was instantiated with. */
 export interface Kernels {
   stripes(at: number, end: number): number;
   expand(from: number, to: number, count: number): void;
@@ -24,7 +24,7 @@ export interface Native {
   readonly kernels: WebAssembly.Module;
 }
 
-/** Undefined where WebAssembly is forbidden, or too old to have SIMD. */
+/** Undefined where WebAssembly is forbidden or has no SIMD. */
 export async function startNative(): Promise<Native | undefined> {
   try {
     const env = { emscripten_notify_memory_growth: () => undefined };

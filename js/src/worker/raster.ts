@@ -1,24 +1,25 @@
-// One picture in memory: its raw pixels, checked and patched, and the image that a canvas takes.
-// Must not know units, or how a body came to be.
+// One picture in memory: its raw pixels, to be checked and patched, and the image that a canvas takes.
+// Must not know units, or how the body of a delta was made.
 
 import { expand } from "../core/pixels";
-import { type Box, mostBytes, type Picture, patch, type Write } from "../core/tiles";
+import { type Box, maxBodyBytes, type Picture, patch, type Write } from "../core/tiles";
 import { CHANNELS, type PixelFormat } from "../core/wire";
 import { xxh32 } from "../core/xxh32";
 import { type Kernels, kernelsOver, type Native } from "./native";
 
-const PAGE = 65536;
-/** The kernels read a few bytes behind what they are asked for. */
-const SLACK = 16;
+/** WebAssembly memory comes in pages of this size. */
+const PAGE_BYTES = 65536;
+/** The kernels read a few bytes beyond the end of what they are asked for. */
+const PADDING_BYTES = 16;
 
 export interface Raster extends Picture {
   readonly image: ImageData;
   readonly native: boolean;
-  /** All of the image anew, from the pixels. */
+  /** Makes the whole image from the pixels. */
   show(): void;
   /** The checksum of all pixels. */
   checksum(): number;
-  /** Puts a delta's body over pixels and image; throws a `RangeError` as `patch` does. */
+  /** Puts a delta's body over pixels and image. Throws a `RangeError`, as `patch` in core/tiles.ts does. */
   patch(body: Uint8Array): Box | undefined;
 }
 
@@ -56,7 +57,7 @@ class PlainRaster implements Raster {
   }
 }
 
-/** Pixels, image and a body's place lie in one memory of this picture's own. */
+/** Pixels, image and the place for a body lie in one WebAssembly memory, which belongs to this picture alone. */
 class FastRaster implements Raster {
   readonly native = true;
   readonly pixels: Uint8Array;
@@ -72,10 +73,10 @@ class FastRaster implements Raster {
     native: Native,
   ) {
     const count = width * height;
-    const rgba_at = aligned(count * CHANNELS[format] + SLACK);
+    const rgba_at = aligned(count * CHANNELS[format] + PADDING_BYTES);
     const body_at = rgba_at + 4 * count;
-    const body_bytes = mostBytes({ format, width, height });
-    const memory = new WebAssembly.Memory({ initial: Math.ceil((body_at + body_bytes + SLACK) / PAGE) });
+    const body_bytes = maxBodyBytes({ format, width, height });
+    const memory = new WebAssembly.Memory({ initial: Math.ceil((body_at + body_bytes + PADDING_BYTES) / PAGE_BYTES) });
     this.kernels = kernelsOver(native, memory);
     this.pixels = new Uint8Array(memory.buffer, 0, count * CHANNELS[format]);
     this.rgba = new Uint32Array(memory.buffer, rgba_at, count);
@@ -103,5 +104,5 @@ class FastRaster implements Raster {
 }
 
 function aligned(at: number): number {
-  return Math.ceil(at / SLACK) * SLACK;
+  return Math.ceil(at / PADDING_BYTES) * PADDING_BYTES;
 }

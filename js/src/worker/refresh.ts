@@ -1,37 +1,37 @@
-// The screen's next refresh: what is painted in it is what it shows; painted before, it may be painted over unseen.
+// Waits for the screen's next refresh: of the pictures painted between two refreshes, only the last is ever seen.
 // Must not know what is painted.
 
-/** A page that is not looked at has no refreshes; nothing waits longer for one. */
-const PATIENCE_MS = 40;
+/** A page that is not visible has no refreshes; nothing waits longer than this for one. */
+const MAX_WAIT_MS = 40;
 
 interface Screen {
   requestAnimationFrame?(then: () => void): number;
 }
 
 export class Refresh {
-  private count = 0;
-  private settled = 0;
+  private asked = 0;
+  private done = 0;
 
-  /** `then` is called in each refresh that somebody waits for. */
+  /** `then` is called in the next refresh after a call of `wait`. */
   constructor(private readonly then: () => void) {}
 
   /** There is something to paint. */
   wait(): void {
-    if (this.count !== this.settled) return;
-    this.count += 1;
-    const mine = this.count;
+    if (this.asked !== this.done) return;
+    this.asked += 1;
+    const mine = this.asked;
     const screen = globalThis as Screen;
-    // A thread that knows no refreshes takes the next turn, so that frames already received come first.
-    const timer = setTimeout(() => this.over(mine), screen.requestAnimationFrame === undefined ? 0 : PATIENCE_MS);
+    // Without refreshes, it is the event loop's next turn, so that messages that have arrived come first.
+    const timer = setTimeout(() => this.finish(mine), screen.requestAnimationFrame === undefined ? 0 : MAX_WAIT_MS);
     screen.requestAnimationFrame?.(() => {
       clearTimeout(timer);
-      this.over(mine);
+      this.finish(mine);
     });
   }
 
-  private over(which: number): void {
-    if (which !== this.count || which === this.settled) return;
-    this.settled = which;
+  private finish(which: number): void {
+    if (which !== this.asked || which === this.done) return;
+    this.done = which;
     this.then();
   }
 }

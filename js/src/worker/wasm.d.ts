@@ -1,4 +1,5 @@
-// What the build makes of the zstd decoder's package and of kernels.wat. Must not hold code.
+// The module that the build generates from the zstd decoder's package and from kernels.wat.
+// Must not hold code.
 
 declare module "framewire:wasm" {
   /** WebAssembly modules, raw deflate in base64. */

@@ -1,34 +1,42 @@
-// Owns the WebSocket and the timers: feeds the session, and carries out what it says.
+// The worker: owns the transport to the server and the timers, feeds the session, and carries out its effects.
 // Must not know the DOM; runs in a worker, or on the main thread of a page that allows none.
 
-import type { Effect, FromWorker, SessionInput, ToWorker } from "../core/ports";
+import { MonotonicClock } from "../core/monotonic-clock";
+import type { Effect, FromWorker, ServerAddress, SessionInput, ToWorker } from "../core/ports";
 import { Session } from "../core/session";
-import { Steady } from "../core/steady";
 import { decode, encode, WireError } from "../core/wire";
 import { Frames } from "./frames";
 import type { CanvasLike } from "./painter";
+import type { OpenTransport, Transport } from "./transport";
+import { openTransport } from "./transports";
 
 type Post = (message: FromWorker<Blob>) => void;
 
-/** Timers that fire a little early would find nothing due. */
-const GRACE_MS = 1;
+/** Timers fire this much after the deadline: one that fires early finds nothing due. */
+const TIMER_MARGIN_MS = 1;
+/** A close reason is at most 123 bytes of UTF-8 (RFC 6455 §5.5). */
+const MAX_REASON_LENGTH = 100;
 
-export function run(post: Post): (message: ToWorker<CanvasLike>) => void {
-  const engine = new Engine(post);
+/** Starts the worker's program and returns what takes the main thread's messages. `open`: for tests. */
+export function run(post: Post, open: OpenTransport = openTransport): (message: ToWorker<CanvasLike>) => void {
+  const viewer = new Viewer(post, open);
   post({ type: "ready" });
-  return (message) => engine.take(message);
+  return (message) => viewer.take(message);
 }
 
-class Engine {
+class Viewer {
   private session: Session | undefined;
-  private url = "";
-  private socket: WebSocket | undefined;
+  private address: ServerAddress | undefined;
+  private transport: Transport | undefined;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private timer_at = Infinity;
   private readonly frames: Frames;
-  private readonly steady = new Steady();
+  private readonly clock = new MonotonicClock();
 
-  constructor(private readonly post: Post) {
+  constructor(
+    private readonly post: Post,
+    private readonly open: OpenTransport,
+  ) {
     this.frames = new Frames({
       feed: (input) => this.feed(input),
       targets: (stream, lossless) => this.session?.targets(stream, lossless) ?? [],
@@ -39,7 +47,7 @@ class Engine {
   take(message: ToWorker<CanvasLike>): void {
     switch (message.type) {
       case "begin":
-        this.url = message.url;
+        this.address = message.address;
         this.session = new Session(message);
         return this.feed({ type: "start" });
       case "end":
@@ -74,10 +82,9 @@ class Engine {
       case "connect":
         return this.connect();
       case "disconnect":
-        return this.disconnect(effect.code, effect.reason);
+        return this.transport?.close(effect.code, effect.reason);
       case "send":
-        if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(encode(effect.message));
-        return;
+        return this.transport?.send(encode(effect.message));
       case "repaint":
         return this.frames.repaint(effect.view, effect.stream);
       case "decoder_reset":
@@ -88,38 +95,28 @@ class Engine {
   }
 
   private connect(): void {
-    const socket = new WebSocket(this.url);
-    socket.binaryType = "arraybuffer";
-    this.socket = socket;
+    if (this.address === undefined) return;
     this.frames.clear();
-    const mine = (): boolean => this.socket === socket;
-    socket.onopen = () => mine() && this.feed({ type: "socket_opened" });
-    socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => mine() && this.receive(data);
-    socket.onclose = ({ code, reason }) => mine() && this.closed(code, reason);
+    const transport = this.open(this.address, {
+      opened: () => this.feed({ type: "socket_opened" }),
+      message: (data) => this.receive(data),
+      closed: (code, reason) => {
+        if (this.transport === transport) this.transport = undefined;
+        this.feed({ type: "socket_closed", code, reason, jitter: Math.random() });
+      },
+    });
+    this.transport = transport;
   }
 
-  private receive(data: string | ArrayBuffer): void {
+  private receive(data: string | Uint8Array): void {
     try {
       if (typeof data === "string") this.feed({ type: "message", message: decode(data) });
-      else this.frames.receive(new Uint8Array(data));
+      else this.frames.receive(data);
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       this.post({ type: "log", level: "warn", text: `framewire: ${error.message}` });
-      this.disconnect(error.code, error.message.slice(0, 100));
+      this.transport?.close(error.code, error.message.slice(0, MAX_REASON_LENGTH));
     }
-  }
-
-  private closed(code: number, reason: string): void {
-    this.socket = undefined;
-    this.feed({ type: "socket_closed", code, reason, jitter: Math.random() });
-  }
-
-  /** A dead network never answers a close: the session is told at once, and the old socket is left to its fate. */
-  private disconnect(code: number, reason: string): void {
-    const { socket } = this;
-    this.socket = undefined;
-    socket?.close(code, reason);
-    if (socket !== undefined) this.feed({ type: "socket_closed", code, reason, jitter: Math.random() });
   }
 
   private arm(at: number): void {
@@ -127,7 +124,7 @@ class Engine {
     clearTimeout(this.timer);
     this.timer_at = at;
     if (at === Infinity) return;
-    this.timer = setTimeout(() => this.wake(), Math.max(0, at - this.now()) + GRACE_MS);
+    this.timer = setTimeout(() => this.wake(), Math.max(0, at - this.now()) + TIMER_MARGIN_MS);
   }
 
   private wake(): void {
@@ -137,6 +134,6 @@ class Engine {
   }
 
   private now(): number {
-    return this.steady.at(performance.timeOrigin + performance.now(), Date.now());
+    return this.clock.at(performance.timeOrigin + performance.now(), Date.now());
   }
 }

@@ -4,16 +4,16 @@
 import { decompress } from "fzstd";
 import type { Native, ZstdExports } from "./native";
 
-/** One stream's decoder. It keeps its memory: the bytes it gives are overwritten by its next call. */
+/** One stream's decoder. It reuses its memory: its next call overwrites the bytes that it returned. */
 export class Zstd {
   private out = new Uint8Array(0);
-  private input: Lent | undefined;
-  private output: Lent | undefined;
+  private input: Block | undefined;
+  private output: Block | undefined;
 
-  /** The bytes of one frame, which must say that they are at most `room`. Throws where `data` is no such frame. */
+  /** The content of one frame, which must declare a size of at most `room` bytes. Throws if `data` is not such a frame. */
   decode(data: Uint8Array, room: number, native: Native | undefined): Uint8Array {
     const size = contentSize(data);
-    if (size === undefined || size > room) throw new Error(`zstd: ${size ?? "nobody knows how many"} bytes, not ${room}`);
+    if (size === undefined || size > room) throw new Error(`zstd: ${size ?? "an unknown number of"} bytes, not ${room}`);
     return native === undefined ? this.plain(data, size) : this.fast(native.zstd, data, size);
   }
 
@@ -23,12 +23,12 @@ export class Zstd {
   }
 
   private fast(wasm: ZstdExports, data: Uint8Array, size: number): Uint8Array {
-    this.input ??= new Lent(wasm);
-    this.output ??= new Lent(wasm);
+    this.input ??= new Block(wasm);
+    this.output ??= new Block(wasm);
     const from = this.input.take(data.byteLength);
     const to = this.output.take(size);
     new Uint8Array(wasm.memory.buffer, from, data.byteLength).set(data);
-    // What is no size is an error's number.
+    // On an error, the result is an error number, which is no possible size.
     const got = wasm.ZSTD_decompress(to, size, from, data.byteLength);
     if (got !== size) throw new Error(`zstd: ${got} for ${size} bytes`);
     return new Uint8Array(wasm.memory.buffer, to, size);
@@ -41,11 +41,11 @@ export class Zstd {
 }
 
 const MAGIC = 0xfd2fb528;
-/** Bytes of the fields of a frame's header, by their flags. */
+/** The sizes of two fields of a frame's header, by their flags. */
 const DICTIONARY_BYTES = [0, 1, 2, 4] as const;
 const SIZE_BYTES = [0, 2, 4, 8] as const;
 
-/** What a zstd frame says of its content (RFC 8878 section 3.1.1.1); undefined where it says nothing, or is none. */
+/** The content size that a zstd frame declares (RFC 8878 §3.1.1.1); undefined if it declares none, or is not a zstd frame. */
 export function contentSize(data: Uint8Array): number | undefined {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   if (data.byteLength < 6 || view.getUint32(0, true) !== MAGIC) return undefined;
@@ -59,8 +59,8 @@ export function contentSize(data: Uint8Array): number | undefined {
   return view.getUint32(at, true) + (bytes === 8 ? view.getUint32(at + 4, true) * 2 ** 32 : 0);
 }
 
-/** A piece of the decoder's memory that grows when it must. */
-class Lent {
+/** A block of the decoder's memory that grows as needed. */
+class Block {
   private at = 0;
   private room = 0;
 
@@ -70,7 +70,7 @@ class Lent {
     if (bytes <= this.room) return this.at;
     this.give();
     this.at = this.wasm.malloc(bytes);
-    if (this.at === 0) throw new Error(`no memory for ${bytes} bytes`);
+    if (this.at === 0) throw new Error(`zstd: no memory for ${bytes} bytes`);
     this.room = bytes;
     return this.at;
   }
@@ -83,8 +83,8 @@ class Lent {
 }
 
 /**
- * fzstd compares its output buffer with 1 (`==`), which turns every byte of it into text: 200 ms for a 1080p frame.
- * A buffer that says at once what it is as a primitive spares that; measured, 12 ms.
+ * fzstd compares its output buffer with 1 (`==`), which turns every byte of the buffer into text: 200 ms for a 1080p frame.
+ * With a primitive value of its own, the buffer is not turned into text: 12 ms, as measured.
  */
 function outputBuffer(bytes: number): Uint8Array<ArrayBuffer> {
   return Object.defineProperty(new Uint8Array(bytes), Symbol.toPrimitive, { value: () => Number.NaN });

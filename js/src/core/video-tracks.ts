@@ -1,0 +1,171 @@
+// The videos of a peer connection and the views that show them: what is counted, which view is timed, and when a report is due.
+// Must not know RTCPeerConnection, video elements or any clock: shells report what happened and when.
+
+import { Meter } from "./meter";
+import type { VideoProgress } from "./ports";
+import { rtpAge } from "./server-clock";
+import { VsyncPhase } from "./vsync";
+
+/** From so many frames a second on, it matters when in the screen's interval a frame is ready. */
+const VSYNC_MIN_FPS = 40;
+
+/** The browser's totals of one video since its connection began. */
+export interface VideoTotals {
+  readonly arrived: number;
+  readonly decoded: number;
+  readonly dropped: number;
+}
+
+/** One painted frame, in milliseconds of one clock, which need not be the session's. */
+export interface PaintedFrame {
+  /** When the frame was ready. */
+  readonly ready_at: number;
+  /** The refresh that showed it. */
+  readonly shown_at: number;
+  /** From now to when it is seen: the browser reports a frame a little before that. */
+  readonly ahead_ms: number;
+  readonly rtp_timestamp: number | undefined;
+}
+
+interface Video {
+  readonly meter: Meter;
+  readonly phase: VsyncPhase;
+  /** About as fast as a screen. */
+  fast: boolean;
+  totals: VideoTotals;
+}
+
+interface Viewer {
+  mid: string | undefined;
+  /** Frames painted since the last report. */
+  painted: number;
+  /** Frames painted since the view got this video. */
+  total: number;
+}
+
+export class VideoTracks {
+  /** Milliseconds to add to the session's clock to have the server's; undefined until measured. */
+  clock_offset: number | undefined;
+  private readonly videos = new Map<string, Video>();
+  private readonly viewers = new Map<number, Viewer>();
+
+  addView(view: number): void {
+    this.viewers.set(view, { mid: undefined, painted: 0, total: 0 });
+  }
+
+  removeView(view: number): void {
+    this.viewers.delete(view);
+  }
+
+  /** The view shows this media section from now on, and its counts begin at zero. */
+  attach(view: number, mid: string): void {
+    const viewer = this.viewers.get(view);
+    if (viewer === undefined) return;
+    viewer.mid = mid;
+    viewer.painted = 0;
+    viewer.total = 0;
+  }
+
+  detach(view: number): void {
+    const viewer = this.viewers.get(view);
+    if (viewer !== undefined) viewer.mid = undefined;
+  }
+
+  midOf(view: number): string | undefined {
+    return this.viewers.get(view)?.mid;
+  }
+
+  viewsOf(mid: string): readonly number[] {
+    return [...this.viewers].flatMap(([view, viewer]) => (viewer.mid === mid ? [view] : []));
+  }
+
+  /** The media section has a new track. */
+  addVideo(mid: string): void {
+    this.videos.set(mid, { meter: new Meter(), phase: new VsyncPhase(), fast: false, totals: { arrived: 0, decoded: 0, dropped: 0 } });
+  }
+
+  /** The connection is closed. The views stay. */
+  clear(): void {
+    this.videos.clear();
+  }
+
+  /**
+   * A view painted a frame. `refresh_ms` gives the screen's interval, and is only asked for a fast video.
+   * Returns whether to report at once: the first frame of a view decides the race.
+   */
+  painted(view: number, frame: PaintedFrame, now: number, refresh_ms: () => number | undefined): boolean {
+    const viewer = this.viewers.get(view);
+    const video = viewer?.mid === undefined ? undefined : this.videos.get(viewer.mid);
+    if (viewer === undefined || video === undefined) return false;
+    viewer.painted += 1;
+    viewer.total += 1;
+    if (this.isTimed(view, viewer)) this.time(video, frame, now, refresh_ms);
+    return viewer.total === 1;
+  }
+
+  /** The frames that a view has painted in all, from a browser that does not report each of them. */
+  countPainted(view: number, total: number): void {
+    const viewer = this.viewers.get(view);
+    if (viewer === undefined) return;
+    viewer.painted += Math.max(0, total - viewer.total);
+    viewer.total = total;
+  }
+
+  /** What happened since the last call, of each video with any activity. `totals`: the browser's, by media section. */
+  report(totals: ReadonlyMap<string, VideoTotals>, now: number, refresh_ms: () => number | undefined): readonly VideoProgress[] {
+    return [...this.videos].flatMap(([mid, video]) => this.progressOf(mid, video, totals.get(mid), now, refresh_ms) ?? []);
+  }
+
+  private progressOf(
+    mid: string,
+    video: Video,
+    totals: VideoTotals | undefined,
+    now: number,
+    refresh_ms: () => number | undefined,
+  ): VideoProgress | undefined {
+    const { arrived, decoded, dropped } = takeTotals(video, totals);
+    const views = this.viewsOf(mid).map((view) => ({ view, painted: this.takePainted(view) }));
+    const fps = video.meter.rate(now);
+    const slack = video.phase.take();
+    video.fast = fps >= VSYNC_MIN_FPS;
+    const refresh = video.fast ? refresh_ms() : undefined;
+    const vsync = slack === undefined || refresh === undefined ? undefined : { refresh_ms: refresh, slack_ms: slack * refresh };
+    if (arrived + decoded === 0 && views.every((one) => one.painted === 0) && fps === 0) return undefined;
+    return { mid, arrived, decoded, dropped, fps, latency_ms: video.meter.median(now), vsync, views };
+  }
+
+  /** Of several views of one video, the first one is timed. */
+  private isTimed(view: number, { mid }: Viewer): boolean {
+    for (const [id, viewer] of this.viewers) if (viewer.mid === mid) return id === view;
+    return false;
+  }
+
+  private time({ meter, phase, fast }: Video, frame: PaintedFrame, now: number, refresh_ms: () => number | undefined): void {
+    meter.add(now, this.latenessOf(frame, now));
+    const refresh = fast ? refresh_ms() : undefined;
+    if (refresh !== undefined) phase.add(frame.ready_at, frame.shown_at, refresh);
+  }
+
+  private latenessOf({ rtp_timestamp, ahead_ms }: PaintedFrame, now: number): number | undefined {
+    if (this.clock_offset === undefined || rtp_timestamp === undefined) return undefined;
+    return rtpAge(rtp_timestamp, now + Math.max(0, ahead_ms) + this.clock_offset);
+  }
+
+  private takePainted(view: number): number {
+    const viewer = this.viewers.get(view);
+    const painted = viewer?.painted ?? 0;
+    if (viewer !== undefined) viewer.painted = 0;
+    return painted;
+  }
+}
+
+/** The growth of the totals since the last call. A browser that starts counting again counts nothing twice. */
+function takeTotals(video: Video, totals: VideoTotals | undefined): VideoTotals {
+  const before = video.totals;
+  const growth = (total: number | undefined, last: number): number => Math.max(0, (total ?? 0) - last);
+  const arrived = growth(totals?.arrived, before.arrived);
+  const decoded = growth(totals?.decoded, before.decoded);
+  const dropped = growth(totals?.dropped, before.dropped);
+  video.totals = { arrived: before.arrived + arrived, decoded: before.decoded + decoded, dropped: before.dropped + dropped };
+  return { arrived, decoded, dropped };
+}

@@ -1,0 +1,44 @@
+// The server's clock from echoes, and the age of a frame from its RTP timestamp. Must not know sessions.
+import { describe, expect, test } from "vitest";
+import { rtpAge, ServerClock } from "../src/core/server-clock";
+
+describe("the server's clock", () => {
+  test("is taken to be read half way through the round trip", () => {
+    const clock = new ServerClock();
+    clock.echo(1000, 6010, 1020);
+    expect(clock.offset).toBe(5000);
+    expect(clock.rtt).toBe(20);
+    expect(clock.error).toBe(10);
+  });
+  test("is taken from the quickest echo, not from the newest", () => {
+    const clock = new ServerClock();
+    clock.echo(1000, 6010, 1020);
+    clock.echo(2000, 7390, 2400);
+    expect(clock.offset).toBe(5000);
+    expect(clock.rtt).toBe(400);
+  });
+  test("drops old echoes, so that a clock that was set is followed", () => {
+    const clock = new ServerClock();
+    clock.echo(0, 5001, 2);
+    for (let i = 1; i <= 16; i++) clock.echo(1000 * i, 1000 * i + 9010, 1000 * i + 20);
+    expect(clock.offset).toBe(9000);
+  });
+  test("is unknown before the first echo", () => {
+    expect(new ServerClock().known).toBe(false);
+  });
+});
+
+describe("the age of a frame", () => {
+  const stamp = (time_us: number): number => Number((BigInt(time_us) * 9n / 100n) % 2n ** 32n);
+  test.each([0, 16.7, 250, 4000])("%f ms after its publishing", (age) => {
+    const published_us = 1_795_374_295_920_123;
+    expect(rtpAge(stamp(published_us), published_us / 1000 + age)).toBeCloseTo(age, 1);
+  });
+  test("is right across the wrap of the RTP clock", () => {
+    const wrap_us = Math.ceil((2 ** 32 * 100) / 9) * 30_000;
+    expect(rtpAge(stamp(wrap_us - 5000), wrap_us / 1000 + 5)).toBeCloseTo(10, 1);
+  });
+  test("with a clock slightly behind is a small negative number, not half a day", () => {
+    expect(rtpAge(stamp(1_795_374_295_920_000), 1_795_374_295_915)).toBeCloseTo(-5, 1);
+  });
+});

@@ -1,0 +1,119 @@
+// One view as the session keeps it. Must not know messages.
+import { describe, expect, test } from "vitest";
+import { RetrySchedule } from "../src/core/retry-schedule";
+import { ServerClock } from "../src/core/server-clock";
+import { SessionView } from "../src/core/session-view";
+import { SocketState } from "../src/core/socket-state";
+import { Subscription } from "../src/core/subscription";
+import type { ViewMode } from "../src/core/wire";
+import { CAMERA } from "./stage";
+
+const open = (mode: ViewMode = "lossless"): SessionView => new SessionView(1, "camera", mode, true, { codecs: ["h264"], webcodecs: [] }, new RetrySchedule());
+const move = (x: number) => ({ type: "pointer_move", timestamp: 0, x, y: 0, buttons: [], modifiers: [] }) as const;
+const down = { type: "pointer_down", timestamp: 0 } as const;
+
+function ready(): SocketState {
+  const socket = new SocketState();
+  socket.open(0);
+  socket.opened(0);
+  socket.listed(0);
+  return socket;
+}
+
+describe("input", () => {
+  test("that can wait is sent 16 ms after the first of it", () => {
+    const view = open();
+    view.queue(move(1), 100);
+    view.queue(move(2), 110);
+    expect(view.deadline).toBe(116);
+    expect(view.flush(115)).toEqual([]);
+    expect(view.flush(116)).toEqual([move(2)]);
+    expect(view.deadline).toBe(Infinity);
+    expect(view.flush(200)).toEqual([]);
+  });
+  test("that cannot wait takes what waits along, in order", () => {
+    const view = open();
+    view.queue(move(1), 100);
+    view.queue(down, 101);
+    view.queue(move(2), 101);
+    expect(view.flush(101)).toEqual([move(1), down, move(2)]);
+  });
+});
+
+test("a refusal of lossless pictures pauses the view for five seconds, with the server's reason", () => {
+  const view = open();
+  view.begin(0);
+  view.plan.pause({ code: "connecting" });
+  view.refused({ code: "limits" }, 1000);
+  expect(view.deadline).toBe(6000);
+  view.begin(5999);
+  expect(view.plan.needs).toEqual([]);
+  expect(view.plan.reason).toEqual({ code: "limits" });
+  view.begin(6000);
+  expect(view.plan.needs).toEqual([{ mode: "lossless" }]);
+  expect(view.deadline).toBe(Infinity);
+});
+
+describe("the state", () => {
+  const stateOf = (view: SessionView, socket: SocketState): string | undefined => view.statusIfNew(socket, undefined, CAMERA)?.state;
+
+  test("follows the socket", () => {
+    const socket = new SocketState();
+    socket.open(0);
+    expect(stateOf(open(), socket)).toBe("connecting");
+    expect(stateOf(open(), ready())).toBe("open");
+    const lost = ready();
+    lost.closed(1006, 0, 10);
+    expect(stateOf(open(), lost)).toBe("reconnecting");
+    lost.closed(4401, 0, 10);
+    expect(stateOf(open(), lost)).toBe("error");
+  });
+  test("is negotiated while a picture is shown and the plan goes on", () => {
+    const view = open();
+    view.begin(0);
+    expect(stateOf(view, ready())).toBe("open");
+    view.plan.progress("lossless", 1, 1, 10);
+    expect(stateOf(view, ready())).toBe("negotiated");
+    view.plan.pause({ code: "no_stream" });
+    expect(stateOf(view, ready())).toBe("open");
+  });
+  test("comes with size and codec, and only when something differs", () => {
+    const view = open("webcodecs");
+    const sub = new Subscription(1, "camera", "lossless", undefined, 0);
+    sub.codec = "h264";
+    expect(view.statusIfNew(ready(), sub, CAMERA)).toMatchObject({ size: { width: 640, height: 480 }, codec: undefined });
+    expect(view.statusIfNew(ready(), sub, CAMERA)).toBeUndefined();
+    expect(view.statusIfNew(ready(), sub, undefined)).toMatchObject({ size: undefined });
+    view.begin(0);
+    view.plan.progress("lossless", 1, 1, 10);
+    expect(view.statusIfNew(ready(), sub, CAMERA)).toMatchObject({ codec: "h264", showing: "lossless" });
+  });
+});
+
+test("another stream begins without a picture; the same one changes nothing", () => {
+  const view = open();
+  view.begin(0);
+  view.plan.progress("lossless", 1, 1, 10);
+  view.setStream("camera");
+  expect(view.plan.showing).toBe("lossless");
+  view.setStream("depth");
+  expect(view.plan.showing).toBe("none");
+  expect(view.plan.needs).toEqual([]);
+});
+
+test("a view shows a subscription that it shares and whose mode it is in", () => {
+  const view = open();
+  const sub = new Subscription(1, "camera", "lossless", undefined, 0);
+  view.begin(0);
+  view.plan.progress("lossless", 1, 1, 10);
+  expect(view.shows(sub)).toBe(false);
+  sub.views.add(1);
+  expect(view.shows(sub)).toBe(true);
+  view.plan.showing = "webrtc";
+  expect(view.shows(sub)).toBe(false);
+});
+
+test("numbers are zero, and the clock unknown, before the first report", () => {
+  const sub = new Subscription(1, "camera", "lossless", undefined, 0);
+  expect(open().statsOf(sub, new ServerClock(), 0)).toMatchObject({ published_fps: 0, bitrate: 0, viewers: 0, clock_offset: undefined, rtt_ms: undefined });
+});
