@@ -57,6 +57,7 @@ UNMIRRORED = {
     "test_mutants.py": "mirrors scripts/mutants.py, beside the package",
     "test_mutations.py": "mirrors scripts/mutations.py, beside the package",
     "test_tuning.py": "mirrors scripts/tuning.py, beside the package",
+    "test_words.py": "mirrors docs/glossary.md",
     "test_upstream.py": "mirrors scripts/upstream.py, beside the package",
     "benchmarks/test_link.py": "mirrors benchmarks/, beside the package",
     "benchmarks/test_link_model.py": "mirrors benchmarks/, beside the package",
@@ -194,13 +195,23 @@ def test_no_file_holds_a_path_of_its_authors_machine():
     assert {name: paths for name, paths in found.items() if paths} == {}
 
 
-PAGES = [file for file in tracked() if file.suffix == ".md"]
+# docs/tuning.md is generated: tests/test_tuning.py is for what it names.
+PAGES = [file for file in tracked() if file.suffix == ".md" and file.name != "tuning.md"]
 
 
 def test_the_files_that_a_page_links_to_exist():
     links = [(page, link) for page in PAGES for link in re.findall(r"\]\(([^)#\s]+)", page.read_text())]
     gone = [(page, link) for page, link in links if "://" not in link and not (page.parent / link).exists()]
     assert [f"{named(page)}: {link}" for page, link in gone] == []
+
+
+def test_the_source_files_that_a_page_names_exist():
+    folders = (ROOT, PACKAGE, ROOT / "js" / "src", ROOT / "benchmarks", ROOT / "signaling")
+    gone = []
+    for page in PAGES:
+        names = re.findall(r"`([\w/.-]+\.(?:py|ts|json|mjs))`", page.read_text())
+        gone += [f"{named(page)}: {name}" for name in names if not any((each / name).is_file() for each in folders)]
+    assert gone == []
 
 
 def test_the_tests_that_a_page_names_exist():
