@@ -1,4 +1,4 @@
-"""The engine as its parent sees it: a real process, spoken to over the link."""
+"""The engine as its parent sees it: a real process at the other end of the link."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ import psutil
 import pytest
 
 from framewire import wire
+from framewire.engine import __main__ as main_module
 from framewire.link.control import (
     AddStream,
     Configure,
     EngineStats,
     FromEngine,
+    Handles,
     InputArrived,
     Ready,
     RemoveStream,
@@ -36,14 +38,14 @@ TOKEN = "only-those-who-know-it-come-in"
 
 
 class Parent:
-    """Has an engine, and an ear on it."""
+    """Starts an engine, and keeps the messages that it sends."""
 
     def __init__(self) -> None:
-        self.heard: list[FromEngine] = []
+        self.received: list[FromEngine] = []
         sockets = bind("127.0.0.1", 0)
         self.port = sockets[0].getsockname()[1]
         configure = Configure(options=EngineOptions(token=TOKEN, codecs=("vp8",)))
-        self.engine = EngineProcess(sockets, configure, on_message=self.heard.append)
+        self.engine = EngineProcess(sockets, configure, on_message=self.received.append)
         self.rings: list[RingWriter] = []
 
     def add(self, id_: int, name: str, size: tuple[int, int]) -> None:
@@ -62,7 +64,7 @@ class Parent:
         self.engine.ring_bell(id_)
 
     def all(self, kind: type[Any]) -> list[Any]:
-        return [message for message in self.heard if isinstance(message, kind)]
+        return [message for message in self.received if isinstance(message, kind)]
 
 
 @pytest.fixture
@@ -77,7 +79,7 @@ async def parent() -> AsyncIterator[Parent]:
             ring.close()
 
 
-async def test_a_run_of_the_engine_from_its_first_word_to_its_last(parent: Parent) -> None:
+async def test_the_engine_serves_from_its_first_message_to_its_shutdown(parent: Parent) -> None:
     url = f"ws://127.0.0.1:{parent.port}/ws"
     pid = parent.engine.pid
     assert pid and parent.all(Ready)[0].pid == pid
@@ -117,7 +119,21 @@ async def test_a_run_of_the_engine_from_its_first_word_to_its_last(parent: Paren
     assert not psutil.pid_exists(pid)
 
 
-def test_a_failure_is_told_with_its_trace() -> None:
+class HangingEngine:
+    async def close(self) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_an_engine_that_does_not_close_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 1.5 < main_module.SHUTDOWN_TIMEOUT_S < 3, "after the viewers' 1.5 s, before the parent's 3"
+    monkeypatch.setattr(main_module, "SHUTDOWN_TIMEOUT_S", 0.01)
+    program = main_module.EngineProgram(Handles(control=0, bell=0, parent=0))
+    program._engine = program._server = HangingEngine()  # type: ignore[assignment]
+    async with asyncio.timeout(TEST_TIMEOUT_S):
+        await program._shut_down()
+
+
+def test_a_failure_is_reported_with_its_traceback() -> None:
     arguments = ["--control=0", "--bell=0", "--listen=", f"--parent={os.getpid()}"]
     done = subprocess.run(
         [sys.executable, "-m", "framewire.engine", *arguments],

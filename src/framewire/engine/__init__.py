@@ -1,1 +1,1 @@
-"""The engine: one port, any number of streams and viewers. Does not know whether a process or a loop hosts it."""
+"""The engine: any number of streams and viewers, behind one port. Must not know what hosts it: a process or a loop."""

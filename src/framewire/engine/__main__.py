@@ -1,5 +1,6 @@
-"""The engine as a process: what `framewire.link` starts. The one place where link and engine meet: it turns
-the parent's messages into calls of the engine, and must not decide anything else.
+"""The engine as a process: what `framewire.link` starts. It turns the parent's messages into calls of the engine.
+
+It is the only place where link and engine meet. Must not decide anything.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import signal
 import socket
 import sys
 import traceback
-from typing import Any
+from typing import Any, Final
 
 from framewire.engine.engine import Engine
 from framewire.engine.http.server import WebServer
@@ -33,7 +34,22 @@ from framewire.link.control import (
 from framewire.link.ring import RingReader
 from framewire.options import StreamOptions
 
-STATS_EVERY = 1.0
+STATS_INTERVAL_S: Final = 1.0
+"""Time between two reports of the streams' numbers to the parent (`Display.stats`).
+
+Source: chosen by hand; pinned by
+`tests/engine/test_main.py::test_the_engine_serves_from_its_first_message_to_its_shutdown`"""
+
+SHUTDOWN_TIMEOUT_S: Final = 2.5
+"""Time for viewers and connections to close when the parent shuts the engine down. Then the process exits without them.
+
+Source: chosen by hand, below the time that the parent waits; pinned by
+`tests/engine/test_main.py::test_an_engine_that_does_not_close_is_left_behind`"""
+
+MAX_LOG_CHARACTERS: Final = 4000
+"""Length of a log record that is sent to the parent; the rest is cut off.
+
+Source: chosen by hand"""
 
 
 class _LinkListener:
@@ -49,8 +65,8 @@ class _LinkListener:
         self._link.send(Viewers(stream=stream, count=count))
 
 
-class _ToParent(logging.Handler):
-    """Log records to the parent's own log."""
+class _ParentLogHandler(logging.Handler):
+    """Sends log records to the parent, which writes them to its own log."""
 
     def __init__(self, link: EngineLink, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(logging.WARNING)
@@ -58,52 +74,52 @@ class _ToParent(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            message = Log(level=record.levelno, text=self.format(record)[:4000])
+            message = Log(level=record.levelno, text=self.format(record)[:MAX_LOG_CHARACTERS])
             self._loop.call_soon_threadsafe(self._link.send, message)
         except RuntimeError:
-            pass  # the loop is closed: nobody is left to tell
+            pass  # The loop is closed, and the link with it.
 
 
-class EngineRun:
-    """One run of the process."""
+class EngineProgram:
+    """Receives the parent's messages until it shuts the engine down or is gone."""
 
     def __init__(self, handles: Handles) -> None:
         self._handles = handles
         self._engine: Engine | None = None
         self._server: WebServer | None = None
-        self._waiting: dict[int, StreamOptions] = {}
-        """Streams whose memory has not come yet."""
+        self._streams: dict[int, StreamOptions] = {}
+        """Streams that were added, by id. Each starts when its first ring comes."""
         self._readers: dict[int, RingReader] = {}
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         self._link = EngineLink(self._handles, on_bell=self._on_bell)
-        handler = _ToParent(self._link, loop)
+        handler = _ParentLogHandler(self._link, loop)
         logging.getLogger().addHandler(handler)
-        stats = asyncio.create_task(self._report())
+        stats = asyncio.create_task(self._report_stats())
         try:
             while (item := await self._link.receive()) is not None:
                 message, memory = item
                 if isinstance(message, Shutdown):
                     break
-                await self._take(message, memory)
+                await self._handle(message, memory)
         finally:
             stats.cancel()
-            await self._end()
+            await self._shut_down()
             logging.getLogger().removeHandler(handler)
             self._link.close()
 
-    async def _take(self, message: object, memory: int | None) -> None:
+    async def _handle(self, message: object, memory: int | None) -> None:
         match message:
             case Configure():
                 await self._configure(message)
             case AddStream():
-                self._waiting[message.options.id] = message.options
+                self._streams[message.options.id] = message.options
             case Ring():
                 assert memory is not None, "the link refuses a Ring without its memory"
-                self._begin(message.stream, RingReader(memory))
+                self._use_ring(message.stream, RingReader(memory))
             case RemoveStream():
-                self._waiting.pop(message.id, None)
+                self._streams.pop(message.id, None)
                 if self._engine:
                     self._engine.remove_stream(message.id)
                 if reader := self._readers.pop(message.id, None):
@@ -114,13 +130,13 @@ class EngineRun:
             return
         self._engine = Engine(message.options, _LinkListener(self._link))
         self._server = WebServer(self._engine, message.options)
-        await self._server.start(_listener(fd) for fd in self._handles.listeners)
+        await self._server.start(_listening_socket(fd) for fd in self._handles.listeners)
         self._link.send(Ready(pid=os.getpid(), epoch=self._engine.epoch))
 
-    def _begin(self, id_: int, reader: RingReader) -> None:
+    def _use_ring(self, id_: int, reader: RingReader) -> None:
         old = self._readers.get(id_)
         self._readers[id_] = reader
-        options = self._waiting.get(id_)
+        options = self._streams.get(id_)
         if self._engine and options:
             self._engine.add_stream(options, reader)
             self._engine.published(id_)
@@ -132,44 +148,44 @@ class EngineRun:
             for id_ in streams:
                 self._engine.published(id_)
 
-    async def _report(self) -> None:
+    async def _report_stats(self) -> None:
         while True:
-            await asyncio.sleep(STATS_EVERY)
+            await asyncio.sleep(STATS_INTERVAL_S)
             for id_, stats in (self._engine.stats() if self._engine else {}).items():
                 self._link.send(EngineStats(stream=id_, stats=stats))
 
-    async def _end(self) -> None:
+    async def _shut_down(self) -> None:
         if self._server:
             engine, server = self._engine, self._server
-            assert engine, "a server stands in front of a engine"
+            assert engine, "the server was made for an engine"
             try:
-                async with asyncio.timeout(2.5):
+                async with asyncio.timeout(SHUTDOWN_TIMEOUT_S):
                     await engine.close()
                     await server.close()
             except TimeoutError:
                 pass
 
 
-def _listener(fd: int) -> socket.socket:
+def _listening_socket(fd: int) -> socket.socket:
     sock = socket.socket(fileno=fd)
     sock.setblocking(False)
     return sock
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the engine until its parent says so or is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a kernel's interrupt is for the user's code
+    """Run the engine until its parent shuts it down or is gone; returns the exit code of a failure."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # A notebook kernel's interrupt is meant for the user's code.
     logging.basicConfig(level=logging.WARNING, handlers=[logging.NullHandler()])
-    # What is imported by now lives for ever: no collection needs to walk it, and none pauses a frame for it.
+    # Imported modules are never freed. Without them, a garbage collection is too short to delay a frame.
     gc.collect()
     gc.freeze()
-    run = EngineRun(Handles.parse(arguments))
+    program = EngineProgram(Handles.parse(arguments))
     try:
-        asyncio.run(run.run())
+        asyncio.run(program.run())
     except Exception:
-        traceback.print_exc()  # the parent tells it as the engine's last words
+        traceback.print_exc()  # The parent reports the end of stderr as the reason.
         return 1
-    # Threads of encoders may still be at work on a frame nobody will see.
+    # Without waiting for encoder threads, which may be busy with a last frame.
     sys.stdout.flush()
     os._exit(0)
 

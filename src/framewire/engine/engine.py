@@ -23,11 +23,11 @@ from framewire.options import EngineOptions, StreamOptions
 from framewire.rtc.peer import PeerOptions
 
 ENCODER_THREAD_COUNT: Final = 4
-"""Threads that encode and pack; each encoding uses one at a time.
+"""Threads that encode and compress. Each encoding uses one at a time, and one viewer needs at most three encodings.
 
 Source: chosen by hand"""
 
-GOODBYE_TIMEOUT_S: Final = 1.5
+SHUTDOWN_GOODBYE_TIMEOUT_S: Final = 1.5
 """Time for all viewers to read their close code when the engine ends. Then they are cut off.
 
 Source: chosen by hand; pinned by
@@ -64,7 +64,7 @@ class Engine:
     def __init__(self, options: EngineOptions, listener: Listener, authorize: Authorizer | None = None) -> None:
         self.epoch = secrets.token_hex(8)
         if authorize is None:
-            assert options.token, "whoever starts an engine makes a token up where none is given"
+            assert options.token, "the host of an engine makes up a token where none is given"
             authorize = token_authorizer(options.token)
         self.authorize = authorize
         self._options = options
@@ -80,7 +80,7 @@ class Engine:
     # Streams
 
     def add_stream(self, options: StreamOptions, source: FrameSource) -> None:
-        """A stream begins; one of the same id only gets new memory, one of the same name ends."""
+        """Start a stream. A stream of the same id only gets the new source; another one of the same name ends."""
         if known := self._streams.get(options.id):
             known.replace_source(source)
             return
@@ -95,12 +95,12 @@ class Engine:
             self._announce()
 
     def published(self, id_: int) -> None:
-        """A stream has a new frame."""
+        """The stream's source has a new frame."""
         if stream := self._streams.get(id_):
             stream.wake()
 
     def stats(self) -> dict[int, dict[str, Any]]:
-        """Numbers of every stream, for its publisher."""
+        """The numbers of each stream, by id (`Display.stats`)."""
         now = time.monotonic()
         return {id_: stream.stats(now) for id_, stream in self._streams.items()}
 
@@ -147,10 +147,10 @@ class Engine:
         self._closed = True
         for viewer in self._viewers:
             viewer.close(CloseCode.GOING_AWAY, "the server is closing")
-        await self._wait_until_left(GOODBYE_TIMEOUT_S)
+        await self._wait_until_left(SHUTDOWN_GOODBYE_TIMEOUT_S)
         for viewer in self._viewers:
             viewer.abort()
-        await self._wait_until_left(GOODBYE_TIMEOUT_S)
+        await self._wait_until_left(SHUTDOWN_GOODBYE_TIMEOUT_S)
         await asyncio.gather(*(stream.close() for stream in self._streams.values()), *self._tasks)
         self._streams.clear()
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -381,7 +381,7 @@ async def test_closing_says_goodbye(port: Port) -> None:
 
 
 async def test_a_viewer_that_does_not_read_cannot_hold_up_the_end(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "GOODBYE_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(engine_module, "SHUTDOWN_GOODBYE_TIMEOUT_S", 0.2)
     slot = port.stream(width=2048, height=2048)
     async with connected(port.ws, TOKEN, compress=0) as viewer:
         viewer.pause()

@@ -76,7 +76,7 @@ LISTEN_BACKLOG_CONNECTIONS: Final = 128
 
 Source: asyncio's default is 100, aiohttp's 128"""
 
-CLOSE_TIMEOUT_S: Final = 2.0
+CLOSE_HANDSHAKE_TIMEOUT_S: Final = 2.0
 """Time for a viewer to answer a close frame.
 
 Source: chosen by hand"""
@@ -180,7 +180,7 @@ class WebServer:
             max_msg_size=MAX_TEXT_MESSAGE_BYTES,
             heartbeat=PING_INTERVAL_S,
             writer_limit=MAX_UNSENT_BYTES,
-            timeout=CLOSE_TIMEOUT_S,
+            timeout=CLOSE_HANDSHAKE_TIMEOUT_S,
         )
         try:
             await ws.prepare(request)

@@ -1,1 +1,1 @@
-"""One viewer: its signalling session, its transports, and what it subscribes to."""
+"""One viewer: its session, its transport, its peer connection, and how it is admitted."""

@@ -32,7 +32,7 @@ MAX_SUBSCRIPTIONS: Final = 64
 Source: chosen by hand (SECURITY.md S12); pinned by
 `tests/engine/viewer/test_session.py::test_the_65th_subscription_is_refused`"""
 
-MAX_CANDIDATES: Final = 64
+MAX_CANDIDATE_MESSAGES: Final = 64
 """ICE candidates that a viewer may send for one peer; one more closes it with 4429. A browser sends about ten.
 
 Source: chosen by hand (SECURITY.md S14); pinned by
@@ -464,8 +464,8 @@ class Session:
         if not self._peer_open or event.peer != self._peer:
             return []
         self._candidates += 1
-        if self._candidates > MAX_CANDIDATES:
-            raise RemoteProtocolError(CloseCode.LIMITS, f"more than {MAX_CANDIDATES} candidates")
+        if self._candidates > MAX_CANDIDATE_MESSAGES:
+            raise RemoteProtocolError(CloseCode.LIMITS, f"more than {MAX_CANDIDATE_MESSAGES} candidates")
         return [AddCandidate(event.peer, event.candidate, event.sdp_mid)]
 
     def _peer_failed(self, event: PeerFailed) -> list[Effect]:
