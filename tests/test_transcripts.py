@@ -30,7 +30,7 @@ class Player:
         self.sent: list[Any] = []
         """Sent by the session, not found in the column yet."""
         self.attached: list[s.Attach] = []
-        """Those that have ended included: units on their way still arrive."""
+        """Those that have ended included: units that were sent before may still arrive."""
 
     def play(self) -> None:
         for index, entry in enumerate(self.column):

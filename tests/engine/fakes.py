@@ -34,7 +34,7 @@ class FakeSocket:
         self.sent: list[str | bytes] = []
         self.open = asyncio.Event()
         self.open.set()
-        self.goodbye: tuple[int, str] | None = None
+        self.closed_with: tuple[int, str] | None = None
         self.gone = False
 
     async def send_text(self, text: str) -> None:
@@ -45,7 +45,7 @@ class FakeSocket:
 
     async def close(self, code: int, reason: str) -> None:
         await self.open.wait()
-        self.goodbye = (code, reason)
+        self.closed_with = (code, reason)
 
     def abort(self) -> None:
         self.gone = True
@@ -76,7 +76,7 @@ class MemoryTransport:
 
     def __init__(self) -> None:
         self.sent: list[wire.ServerMessage | AccessUnit] = []
-        self.goodbye: tuple[int, str] | None = None
+        self.closed_with: tuple[int, str] | None = None
         self.lost: Callable[[], None] = lambda: None
 
     def start(self, on_lost: Callable[[], None]) -> None:
@@ -94,7 +94,7 @@ class MemoryTransport:
     def release_units(self) -> None: ...
 
     def close(self, code: int, reason: str) -> None:
-        self.goodbye = self.goodbye or (code, reason)
+        self.closed_with = self.closed_with or (code, reason)
 
     def abort(self) -> None: ...
     async def wait_closed(self) -> None: ...

@@ -42,7 +42,7 @@ class Recorder:
 
 
 class ServedEngine:
-    """A engine behind a real port."""
+    """An engine behind a real port."""
 
     def __init__(self) -> None:
         self.listener = Recorder()
@@ -85,7 +85,7 @@ async def engine() -> AsyncIterator[ServedEngine]:
 # Streams
 
 
-async def test_viewers_hear_of_every_stream_that_comes_and_goes(engine: ServedEngine) -> None:
+async def test_viewers_are_sent_the_list_when_a_stream_is_added_or_removed(engine: ServedEngine) -> None:
     async with connected(engine.url, TOKEN) as viewer:
         assert set(viewer.streams) == {"default"}
         engine.add(1, "second", 7, 5)
@@ -94,13 +94,13 @@ async def test_viewers_hear_of_every_stream_that_comes_and_goes(engine: ServedEn
         await eventually(lambda: set(viewer.streams) == {"default"})
 
 
-async def test_a_resize_is_told_to_everybody(engine: ServedEngine) -> None:
+async def test_viewers_are_sent_the_list_when_a_stream_changes_its_size(engine: ServedEngine) -> None:
     async with connected(engine.url, TOKEN) as viewer:
         engine.publish(0, flat(33, 21))
         await eventually(lambda: (viewer.streams["default"].width, viewer.streams["default"].height) == (33, 21))
 
 
-async def test_a_stream_of_the_same_name_takes_the_place_of_the_old_one(engine: ServedEngine) -> None:
+async def test_a_stream_of_the_same_name_replaces_the_old_one(engine: ServedEngine) -> None:
     async with connected(engine.url, TOKEN) as viewer:
         sub = await viewer.subscribe("default")
         engine.publish(0, flat(64, 48, 1))
@@ -109,7 +109,7 @@ async def test_a_stream_of_the_same_name_takes_the_place_of_the_old_one(engine: 
         ended = await viewer.message(wire.Ended)
         assert (ended.sub, ended.reason) == (sub, "stream_closed")
         streams = await viewer.message(wire.Streams)
-        assert [info.id for info in streams.streams] == [1], "listed anew after the end of the old one was told"
+        assert [info.id for info in streams.streams] == [1], "the new list comes after the end of the old stream"
         picture = noise(32, 16)
         engine.publish(1, picture)
         await viewer.subscribe("default")
@@ -117,7 +117,7 @@ async def test_a_stream_of_the_same_name_takes_the_place_of_the_old_one(engine: 
         assert set(engine.engine.stats()) == {1}
 
 
-async def test_a_stream_said_again_gets_new_memory_and_keeps_its_viewers(engine: ServedEngine) -> None:
+async def test_a_stream_added_again_gets_new_memory_and_keeps_its_viewers(engine: ServedEngine) -> None:
     async with connected(engine.url, TOKEN) as viewer:
         await viewer.subscribe("default")
         engine.publish(0, flat(64, 48, 1))
@@ -128,13 +128,13 @@ async def test_a_stream_said_again_gets_new_memory_and_keeps_its_viewers(engine:
         assert same(await viewer.unit(lambda unit: unit.number == number), picture)
 
 
-async def test_bells_of_streams_that_are_gone_are_nothing(engine: ServedEngine) -> None:
+async def test_new_frames_of_removed_streams_are_ignored(engine: ServedEngine) -> None:
     engine.engine.published(77)
     engine.engine.remove_stream(77)
     assert set(engine.engine.stats()) == {0}
 
 
-# Lossless, all the way
+# Lossless
 
 
 async def test_noise_arrives_as_it_was_published_200_frames_across_sizes_and_layouts(engine: ServedEngine) -> None:
@@ -151,7 +151,7 @@ async def test_noise_arrives_as_it_was_published_200_frames_across_sizes_and_lay
         assert {header.codec for header in viewer.binary} <= {"raw", "zstd"}
 
 
-async def test_what_can_be_packed_is_packed(engine: ServedEngine) -> None:
+async def test_pixels_that_compress_are_sent_compressed(engine: ServedEngine) -> None:
     async with connected(engine.url, TOKEN) as viewer:
         await viewer.subscribe("default")
         engine.publish(0, flat(640, 480))
@@ -159,7 +159,7 @@ async def test_what_can_be_packed_is_packed(engine: ServedEngine) -> None:
         assert unit.codec == "zstd" and len(unit.data) < 10_000 and same(unit, flat(640, 480))
 
 
-async def test_without_acks_two_units_are_under_way_and_then_the_newest(engine: ServedEngine) -> None:
+async def test_without_acks_two_units_are_sent_and_then_the_newest(engine: ServedEngine) -> None:
     async with connected(engine.url, TOKEN) as viewer:
         viewer.acknowledging = False
         sub = await viewer.subscribe("default")
@@ -178,7 +178,7 @@ async def test_without_acks_two_units_are_under_way_and_then_the_newest(engine: 
         assert viewer.unacknowledged[sub] == 1 and viewer.binary[-1].number == newest, "nothing newer, nothing sent"
 
 
-async def test_a_hidden_view_costs_no_encode(engine: ServedEngine) -> None:
+async def test_a_hidden_view_costs_no_encoding(engine: ServedEngine) -> None:
     async with connected(engine.url, TOKEN) as viewer:
         sub = await viewer.subscribe("default")
         engine.publish(0, flat(64, 48, 1))
@@ -193,7 +193,7 @@ async def test_a_hidden_view_costs_no_encode(engine: ServedEngine) -> None:
         assert same(await viewer.unit(), flat(64, 48, 19))
 
 
-async def test_a_viewer_that_stops_reading_slows_no_other(engine: ServedEngine) -> None:
+async def test_a_viewer_that_stops_reading_does_not_slow_others(engine: ServedEngine) -> None:
     async with connected(engine.url, TOKEN) as stuck, connected(engine.url, TOKEN) as quick:
         await stuck.subscribe("default")
         await quick.subscribe("default")
@@ -206,7 +206,7 @@ async def test_a_viewer_that_stops_reading_slows_no_other(engine: ServedEngine) 
         assert max(waiting) <= 2 * 4, "what waits for the stuck one is two units, not thirty"
 
 
-async def test_subscribing_again_in_mid_unit_confuses_no_reader(engine: ServedEngine) -> None:
+async def test_subscribing_again_within_a_unit_keeps_units_whole(engine: ServedEngine) -> None:
     async with connected(engine.url, TOKEN) as viewer:
         for count in range(30):
             sub = await viewer.subscribe("default")
@@ -223,7 +223,7 @@ async def test_subscribing_again_in_mid_unit_confuses_no_reader(engine: ServedEn
 # Coded units over the socket
 
 
-async def test_one_encoding_for_all_who_watch_and_none_when_the_last_has_gone(
+async def test_all_viewers_share_one_encoding_and_the_last_one_ends_it(
     engine: ServedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rate, "SETTLE", ())  # refreshes of a scene that a slow machine makes still
@@ -237,12 +237,12 @@ async def test_one_encoding_for_all_who_watch_and_none_when_the_last_has_gone(
         for viewer in viewers:
             await viewer.subscribe("default", "webcodecs", "h264")
         for viewer in viewers:
-            assert (await viewer.unit()).keyframe, "whoever joins begins with a keyframe"
+            assert (await viewer.unit()).keyframe, "a new viewer starts with a keyframe"
         before = engine.engine.stats()[0]["encodes"]["h264"]
         for value in range(2, 12):
             number = engine.publish(0, flat(64, 48, value))
             units = [await v.unit(lambda unit, n=number: unit.number == n) for v in viewers]  # type: ignore[misc]
-            assert len({unit.data for unit in units}) == 1, "the same bytes for everybody"
+            assert len({unit.data for unit in units}) == 1, "the same bytes for all viewers"
         after = engine.engine.stats()[0]["encodes"]["h264"]
         assert 10 <= after - before < 20, "ten frames, and not three times as many"
         assert engine.engine.stats()[0]["viewers"] == 3 and engine.engine.stats()[0]["encodings"] == ["h264"]
@@ -250,7 +250,7 @@ async def test_one_encoding_for_all_who_watch_and_none_when_the_last_has_gone(
     assert engine.engine.stats()[0]["encodings"] == []
 
 
-async def test_each_kind_of_chroma_is_encoded_once_for_those_who_take_it(engine: ServedEngine) -> None:
+async def test_each_chroma_format_is_encoded_once_for_the_viewers_that_decode_it(engine: ServedEngine) -> None:
     engine.engine._codecs = ("h264_444", "h264")
     engine.publish(0, flat(64, 48, 1))
     async with connected(engine.url) as whole, connected(engine.url, TOKEN) as halved:
@@ -263,7 +263,7 @@ async def test_each_kind_of_chroma_is_encoded_once_for_those_who_take_it(engine:
         assert engine.engine.stats()[0]["encodings"] == ["h264", "h264_444"]
 
 
-async def test_a_keyframe_asked_for_on_a_still_scene_comes_with_a_later_time(engine: ServedEngine) -> None:
+async def test_a_keyframe_requested_on_a_still_scene_has_a_later_time(engine: ServedEngine) -> None:
     async with connected(engine.url, TOKEN) as viewer:
         sub = await viewer.subscribe("default", "webcodecs", "vp8")
         engine.publish(0, flat(64, 48, 1))
@@ -276,7 +276,7 @@ async def test_a_keyframe_asked_for_on_a_still_scene_comes_with_a_later_time(eng
 # WebRTC
 
 
-async def test_a_peer_gets_the_picture_and_takes_everything_with_it_when_it_goes(engine: ServedEngine) -> None:
+async def test_a_peer_is_sent_the_picture_and_leaves_nothing_behind(engine: ServedEngine) -> None:
     descriptors = len(os.listdir("/proc/self/fd"))
     browser = Browser()
     async with connected(engine.url, TOKEN) as viewer:
@@ -296,10 +296,10 @@ async def test_a_peer_gets_the_picture_and_takes_everything_with_it_when_it_goes
     await eventually(lambda: len(os.listdir("/proc/self/fd")) <= descriptors, "no socket stays open")
 
 
-# What comes back
+# Input
 
 
-async def test_input_and_viewers_are_told_to_the_host(engine: ServedEngine) -> None:
+async def test_input_and_viewer_counts_reach_the_listener(engine: ServedEngine) -> None:
     engine.add(1, "second")
     async with connected(engine.url, TOKEN) as one, connected(engine.url, TOKEN) as two:
         for viewer, key in ((one, "a"), (two, "b")):
@@ -307,7 +307,7 @@ async def test_input_and_viewers_are_told_to_the_host(engine: ServedEngine) -> N
             await viewer.send(wire.Input(sub, wire.RenderviewEvent("key_down", 1.0, key=key)))
         await eventually(lambda: len(engine.listener.inputs) == 2)
         assert sorted((stream, event["key"]) for stream, _, _, event in engine.listener.inputs) == [(1, "a"), (1, "b")]
-        assert len({client for _, client, _, _ in engine.listener.inputs}) == 2, "viewers are told apart"
+        assert len({client for _, client, _, _ in engine.listener.inputs}) == 2, "each viewer has its own id"
     await eventually(lambda: engine.listener.counts[-1] == (1, 0))
     assert max(count for _, count in engine.listener.counts) == 2
 
@@ -342,7 +342,7 @@ async def test_a_65th_subscription_is_refused(engine: ServedEngine) -> None:
 # The end
 
 
-async def test_after_the_end_nobody_is_let_in(engine: ServedEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_closed_engine_accepts_no_viewers(engine: ServedEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     async with connected(engine.url, TOKEN) as viewer:
         await viewer.subscribe("default")
         await engine.engine.close()
@@ -353,7 +353,7 @@ async def test_after_the_end_nobody_is_let_in(engine: ServedEngine, monkeypatch:
     await engine.engine.close()
 
 
-async def test_what_this_machine_cannot_encode_is_not_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_codec_that_this_machine_cannot_encode_is_not_offered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module, "available_codecs", lambda: ("vp8",))
     engine = Engine(EngineOptions(token=TOKEN, codecs=("h264", "vp8")), Recorder())
     assert engine._codecs == ("vp8",)

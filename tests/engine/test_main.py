@@ -108,13 +108,13 @@ async def test_the_engine_serves_from_its_first_message_to_its_shutdown(parent: 
         await viewer.subscribe("cam", "webcodecs", "h264")
         assert (await viewer.message(wire.Ended)).reason == "no_codec"
 
-        os.kill(pid, signal.SIGINT)  # a kernel's interrupt is for the user's code
+        os.kill(pid, signal.SIGINT)  # a notebook kernel's interrupt is for the user's code
         parent.engine.send(RemoveStream(id=5))
         assert (await viewer.message(wire.Ended)).reason == "stream_closed"
         assert psutil.Process(pid).is_running()
 
         closing = asyncio.create_task(asyncio.to_thread(parent.engine.close))
-        assert await viewer.closed() == 1001, "a goodbye is said"
+        assert await viewer.closed() == 1001, "viewers are sent a close code"
         await closing
     assert not psutil.pid_exists(pid)
 

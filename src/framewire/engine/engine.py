@@ -27,11 +27,11 @@ ENCODER_THREAD_COUNT: Final = 4
 
 Source: chosen by hand"""
 
-SHUTDOWN_GOODBYE_TIMEOUT_S: Final = 1.5
+SHUTDOWN_CLOSE_TIMEOUT_S: Final = 1.5
 """Time for all viewers to read their close code when the engine ends. Then they are cut off.
 
 Source: chosen by hand; pinned by
-`tests/engine/http/test_server.py::test_a_viewer_that_does_not_read_cannot_hold_up_the_end`"""
+`tests/engine/http/test_server.py::test_a_viewer_that_does_not_read_does_not_delay_the_shutdown`"""
 
 MAX_UNADMITTED_VIEWERS: Final = 32
 """Viewers that have connected and are not admitted yet; one more is closed with 4429.
@@ -42,23 +42,24 @@ Source: chosen by hand (SECURITY.md S12); pinned by
 MAX_VIEWERS: Final = 256
 """Viewers of one engine; one more is closed with 4429.
 
-Source: chosen by hand (SECURITY.md S12); pinned by `tests/engine/http/test_server.py::test_all_sockets_are_counted`"""
+Source: chosen by hand (SECURITY.md S12); pinned by
+`tests/engine/http/test_server.py::test_the_number_of_viewers_is_limited`"""
 
 
 class Listener(Protocol):
     """What the engine reports to its host. Called on the event loop; must return at once."""
 
     def on_input(self, stream: int, client_id: str, principal: str | None, event: dict[str, Any]) -> None:
-        """A viewer sent an input event. ``principal`` is who it was admitted as."""
+        """A viewer sent an input event. ``principal`` is what its admission named it."""
 
     def on_viewers(self, stream: int, count: int) -> None:
-        """So many viewers watch the stream now."""
+        """The number of viewers that watch the stream has changed."""
 
 
 class Engine:
     """Streams and viewers. Made on a running loop and used from it alone.
 
-    ``authorize`` decides which viewers are let in; without it, those that have the token of ``options``.
+    ``authorize`` decides which viewers are admitted. Without it, those that have the token of ``options`` are.
     """
 
     def __init__(self, options: EngineOptions, listener: Listener, authorize: Authorizer | None = None) -> None:
@@ -147,10 +148,10 @@ class Engine:
         self._closed = True
         for viewer in self._viewers:
             viewer.close(CloseCode.GOING_AWAY, "the server is closing")
-        await self._wait_until_left(SHUTDOWN_GOODBYE_TIMEOUT_S)
+        await self._wait_until_left(SHUTDOWN_CLOSE_TIMEOUT_S)
         for viewer in self._viewers:
             viewer.abort()
-        await self._wait_until_left(SHUTDOWN_GOODBYE_TIMEOUT_S)
+        await self._wait_until_left(SHUTDOWN_CLOSE_TIMEOUT_S)
         await asyncio.gather(*(stream.close() for stream in self._streams.values()), *self._tasks)
         self._streams.clear()
         self._pool.shutdown(wait=False, cancel_futures=True)

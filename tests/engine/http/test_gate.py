@@ -16,7 +16,7 @@ LOCAL = "127.0.0.1:8765"
 @pytest.mark.parametrize(
     "header", ["127.0.0.1", "127.0.0.1:1", "127.9.9.9:80", "localhost:9", "LOCALHOST", "[::1]:5", "viewer.example:80"]
 )
-def test_hosts_that_mean_this_machine_or_were_allowed(header: str) -> None:
+def test_local_and_allowed_host_names_are_accepted(header: str) -> None:
     assert GATE.allows_host(header)
 
 
@@ -26,7 +26,7 @@ def test_hosts_that_mean_this_machine_or_were_allowed(header: str) -> None:
      "xviewer.example", "192.0.2.7", "[::ffff:127.0.0.1]", "0.0.0.0", "127.0.0.1:99999", "127.0.0.1:x", "[::1",
      "a@127.0.0.1", "127.0.0.1/evil", "127.0.0.1, evil.com", "127.0.0.1 ", "2130706433", "0x7f.1", "l\u043ecalhost"],
 )  # fmt: skip
-def test_hosts_that_a_rebinding_page_would_bring(header: str | None) -> None:
+def test_host_names_of_rebinding_attacks_are_refused(header: str | None) -> None:
     assert not GATE.allows_host(header)
 
 
@@ -40,7 +40,7 @@ def test_an_exposed_server_answers_to_any_address_but_to_no_name() -> None:
     [None, "http://127.0.0.1:8765", "http://localhost:8888", "https://localhost", "http://[::1]:3000",
      "https://lab.example", "vscode-webview://0abc", "https://x1.vscode-cdn.net"],
 )  # fmt: skip
-def test_origins_that_may_connect(origin: str | None) -> None:
+def test_local_and_allowed_origins_are_accepted(origin: str | None) -> None:
     assert GATE.allows_origin(origin, LOCAL)
 
 
@@ -52,21 +52,21 @@ def test_origins_that_may_connect(origin: str | None) -> None:
      "http://u@localhost", "http://localhost/", "https://vscode-cdn.net.evil.com", "https://evilvscode-cdn.net",
      "http://x.vscode-cdn.net", "http://localhost:x", "chrome-extension://abc", "http://[::1"],
 )  # fmt: skip
-def test_origins_of_other_peoples_pages(origin: str) -> None:
+def test_foreign_origins_are_refused(origin: str) -> None:
     assert not GATE.allows_origin(origin, LOCAL)
 
 
-def test_the_page_this_server_gave_out_may_come_back_to_it() -> None:
+def test_a_page_of_this_server_may_connect_to_it() -> None:
     assert OPEN.allows_origin("http://192.0.2.7:8765", "192.0.2.7:8765")
     assert not OPEN.allows_origin("http://192.0.2.7:8766", "192.0.2.7:8765")
     assert not OPEN.allows_origin("http://192.0.2.8:8765", "192.0.2.7:8765")
 
 
 @given(st.text(max_size=60), st.text(max_size=60) | st.none())
-def test_headers_of_any_text_get_an_answer(header: str, origin: str | None) -> None:
+def test_any_header_text_is_accepted_or_refused_without_an_error(header: str, origin: str | None) -> None:
     assert GATE.allows_host(header) in (True, False)
     assert GATE.allows_origin(origin, header) in (True, False)
 
 
-def test_names_and_addresses() -> None:
+def test_the_host_is_taken_out_of_the_header() -> None:
     assert host_of("Example.COM:80") == "example.com"

@@ -1,4 +1,4 @@
-"""One port, seen from outside: what it answers, to whom, and what it refuses. Real sockets throughout."""
+"""One port, seen from outside: what it answers, to whom, and what it refuses. All tests use real sockets."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ async def status(port: Port, path: str, method: str = "GET", **headers: str) -> 
             return response.status
 
 
-# What is there
+# Routes
 
 
 async def test_every_route_is_public_by_list_or_refused(port: Port) -> None:
@@ -97,7 +97,7 @@ async def test_every_route_is_public_by_list_or_refused(port: Port) -> None:
         assert await status(port, "/", method) in (400, 405), method
 
 
-async def test_what_is_public_says_nothing_of_streams_or_tokens(port: Port) -> None:
+async def test_public_pages_contain_no_stream_names_and_no_token(port: Port) -> None:
     port.stream("a stream of mine")
     async with aiohttp.ClientSession() as client:
         for path in sorted(PUBLIC):
@@ -109,7 +109,7 @@ async def test_what_is_public_says_nothing_of_streams_or_tokens(port: Port) -> N
                 assert response.headers["Cross-Origin-Resource-Policy"] == "same-origin"
 
 
-async def test_the_page_is_packed_for_those_who_can_unpack_it(port: Port) -> None:
+async def test_the_page_is_compressed_for_browsers_that_accept_gzip(port: Port) -> None:
     bodies = []
     async with aiohttp.ClientSession(auto_decompress=False) as client:
         for accepted in ("gzip, deflate", "identity"):
@@ -148,7 +148,9 @@ async def test_an_accepted_socket_holds_little_unsent(port: Port) -> None:
             assert 1 << 15 <= unsent <= 1 << 19, "below, pixels stutter; above, offers wait"
 
 
-async def test_without_the_built_client_the_page_says_what_to_do(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_the_built_client_the_page_explains_what_to_do(
+    port: Port, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(server_module.PAGES, "/", ("not-built.html", "text/html"))
     async with aiohttp.ClientSession() as client, client.get(port.http) as response:
         assert response.status == 503 and "make setup" in await response.text()
@@ -157,21 +159,21 @@ async def test_without_the_built_client_the_page_says_what_to_do(port: Port, mon
 # Host
 
 
-OURS = ("127.0.0.1", "127.0.0.1:1", "localhost:80", "LOCALHOST", "[::1]:5", "viewer.example")
-STRANGE = (
+KNOWN_HOSTS = ("127.0.0.1", "127.0.0.1:1", "localhost:80", "LOCALHOST", "[::1]:5", "viewer.example")
+UNKNOWN_HOSTS = (
     "evil.com", "127.0.0.1.evil.com", "localhost.evil.com", "localhost.", "viewer.example.evil.com", "192.0.2.7",
     "[::ffff:127.0.0.1]", "0.0.0.0", "127.0.0.1:99999", "2130706433", "a@127.0.0.1", "127.0.0.1, evil.com",
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("path", ["/", "/health", "/ws", "/nothing"])
-async def test_a_host_that_is_not_ours_is_refused_everywhere(port: Port, path: str) -> None:
+async def test_an_unknown_host_name_is_refused_on_every_route(port: Port, path: str) -> None:
     upgrade = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13",
                "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode()} if path == "/ws" else {}  # fmt: skip
-    for host in STRANGE:
+    for host in UNKNOWN_HOSTS:
         assert await status(port, path, Host=host, **upgrade) == 403, host
     if path == "/health":
-        assert {host: await status(port, path, Host=host) for host in OURS} == dict.fromkeys(OURS, 200)
+        assert {host: await status(port, path, Host=host) for host in KNOWN_HOSTS} == dict.fromkeys(KNOWN_HOSTS, 200)
 
 
 async def raw(port: Port, request: bytes) -> bytes:
@@ -195,7 +197,7 @@ async def test_requests_that_no_client_library_makes_are_refused(port: Port) -> 
     assert await status(port, "/health") == 200
 
 
-# Who may open a socket
+# Origin, token, first message
 
 
 @pytest.mark.parametrize(
@@ -209,7 +211,7 @@ async def test_a_page_of_another_origin_is_closed_with_4403(port: Port, origin: 
 
 
 @pytest.mark.parametrize("origin", ["http://localhost:8888", "https://lab.example", "vscode-webview://0abc", None])
-async def test_pages_that_were_allowed_get_in_with_the_token(port: Port, origin: str | None) -> None:
+async def test_a_page_of_an_allowed_origin_connects_with_the_token(port: Port, origin: str | None) -> None:
     headers = {"Origin": origin} if origin else {}
     async with connected(port.ws, TOKEN, headers=headers) as viewer:
         assert not viewer.ws.closed
@@ -221,10 +223,10 @@ async def test_a_wrong_token_is_closed_with_4401(port: Port, token: str) -> None
     async with connected(port.ws) as viewer:
         await viewer.send(wire.Hello(wire.VERSION, token, []))
         assert await viewer.closed() == 4401
-        assert not viewer.streams, "nothing is said to a stranger"
+        assert not viewer.streams, "a refused viewer is sent nothing"
 
 
-async def test_a_token_in_the_address_opens_nothing(port: Port) -> None:
+async def test_a_token_in_the_address_is_ignored(port: Port) -> None:
     async with connected(f"{port.ws}?token={TOKEN}", headers={"Authorization": f"Bearer {TOKEN}"}) as viewer:
         await viewer.send(wire.Subscribe(1, "default", "lossless"))
         assert await viewer.closed() == 4400
@@ -236,7 +238,7 @@ async def test_another_version_is_closed_with_4426(port: Port) -> None:
         assert await viewer.closed() == 4426
 
 
-async def test_a_socket_that_says_nothing_is_closed_with_4408(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_socket_that_sends_nothing_is_closed_with_4408(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "HELLO_TIMEOUT_S", 0.05)
     async with connected(port.ws) as viewer:
         assert await viewer.closed() == 4408
@@ -271,14 +273,30 @@ async def test_an_auth_hook_gets_the_request_and_its_principal_reaches_the_liste
     await server.close()
 
 
-RUBBISH = ["", "{", "null", "[]", '{"type":"hello"}', '{"type":"nothing"}', '{"type":"ack","sub":1,"frame":-1}',
+async def test_a_long_reason_is_cut_at_a_character() -> None:
+    reason = "x" + 100 * "ä"
+    engine = Engine(OPTIONS, NullListener(), lambda token, request: Refused(CloseCode.LIMITS, reason))
+    server, sockets = WebServer(engine, OPTIONS), bind("127.0.0.1", 0)
+    await server.start(sockets)
+    async with (
+        aiohttp.ClientSession() as client,
+        client.ws_connect(f"ws://127.0.0.1:{sockets[0].getsockname()[1]}/ws") as ws,
+    ):
+        await ws.send_str(wire.encode(wire.Hello(wire.VERSION, "any", [])))
+        closed = await ws.receive()
+        assert (closed.data, closed.extra) == (4429, "x" + 61 * "ä")
+    await engine.close()
+    await server.close()
+
+
+INVALID = ["", "{", "null", "[]", '{"type":"hello"}', '{"type":"nothing"}', '{"type":"ack","sub":1,"frame":-1}',
            '{"type":"hello","version":1,"token":"x","codecs":[],"more":1}', "[" * 50_000]  # fmt: skip
 
 
-@pytest.mark.parametrize("text", RUBBISH, ids=range(len(RUBBISH)))
-@pytest.mark.parametrize("greeted", [False, True])
-async def test_rubbish_is_closed_with_4400(port: Port, text: str, greeted: bool) -> None:
-    async with connected(port.ws, TOKEN if greeted else None) as viewer:
+@pytest.mark.parametrize("text", INVALID, ids=range(len(INVALID)))
+@pytest.mark.parametrize("admitted", [False, True])
+async def test_an_invalid_message_is_closed_with_4400(port: Port, text: str, admitted: bool) -> None:
+    async with connected(port.ws, TOKEN if admitted else None) as viewer:
         await viewer.ws.send_str(text)
         assert await viewer.closed() == 4400
 
@@ -295,11 +313,11 @@ async def test_a_message_longer_than_64_kib_ends_the_socket_unread(port: Port) -
         assert await viewer.closed() in (1009, 4400)
 
 
-async def test_rubbish_from_one_viewer_is_no_matter_to_another(port: Port) -> None:
+async def test_an_invalid_message_of_one_viewer_does_not_disturb_another(port: Port) -> None:
     slot = port.stream()
     async with connected(port.ws, TOKEN) as good:
         await good.subscribe("default")
-        for text in RUBBISH:
+        for text in INVALID:
             async with connected(port.ws, TOKEN) as bad:
                 await bad.ws.send_str(text)
                 await bad.closed()
@@ -308,7 +326,7 @@ async def test_rubbish_from_one_viewer_is_no_matter_to_another(port: Port) -> No
         assert (await good.unit()).number == 1
 
 
-# How many
+# Limits
 
 
 async def test_the_33rd_socket_without_hello_is_closed_with_4429(port: Port) -> None:
@@ -319,10 +337,10 @@ async def test_the_33rd_socket_without_hello_is_closed_with_4429(port: Port) -> 
         await silent.pop().close()
         await eventually(lambda: port.engine.viewers < MAX_UNADMITTED_VIEWERS)
         async with connected(port.ws, TOKEN), connected(port.ws, TOKEN):
-            """Whoever has said hello takes no place from those who have not."""
+            """Admitted viewers do not count."""
 
 
-async def test_all_sockets_are_counted(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_number_of_viewers_is_limited(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module, "MAX_VIEWERS", 2)
     async with connected(port.ws, TOKEN), connected(port.ws, TOKEN), connected(port.ws) as third:
         assert await third.closed() == 4429
@@ -357,15 +375,15 @@ async def test_compression_is_not_negotiated_and_a_compressed_bomb_is_refused(po
 # The end
 
 
-async def test_nothing_of_a_conversation_reaches_the_log(port: Port, caplog: pytest.LogCaptureFixture) -> None:
+async def test_nothing_that_a_viewer_sends_reaches_the_log(port: Port, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     logging.getLogger("asyncio").setLevel(logging.INFO)
     port.stream()
     async with connected(port.ws, TOKEN) as viewer:
         await viewer.subscribe("default")
-    for say in (TOKEN, f'{{"type":"hello","token":"{TOKEN}"}}', f'{{"type":"{TOKEN}"}}'):
+    for text in (TOKEN, f'{{"type":"hello","token":"{TOKEN}"}}', f'{{"type":"{TOKEN}"}}'):
         async with connected(f"{port.ws}?token={TOKEN}") as viewer:
-            await viewer.ws.send_str(say)
+            await viewer.ws.send_str(text)
             await viewer.closed()
     await status(port, f"/?token={TOKEN}")
     await raw(port, f"GET /{TOKEN} HTTP/9.9\r\nHost: {TOKEN}\r\n\r\n".encode())
@@ -374,14 +392,16 @@ async def test_nothing_of_a_conversation_reaches_the_log(port: Port, caplog: pyt
     assert not [record.getMessage() for record in caplog.records if TOKEN in record.getMessage()]
 
 
-async def test_closing_says_goodbye(port: Port) -> None:
+async def test_closing_the_engine_closes_viewers_with_1001(port: Port) -> None:
     async with connected(port.ws, TOKEN) as viewer:
         await port.engine.close()
         assert await viewer.closed() == 1001
 
 
-async def test_a_viewer_that_does_not_read_cannot_hold_up_the_end(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "SHUTDOWN_GOODBYE_TIMEOUT_S", 0.2)
+async def test_a_viewer_that_does_not_read_does_not_delay_the_shutdown(
+    port: Port, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "SHUTDOWN_CLOSE_TIMEOUT_S", 0.2)
     slot = port.stream(width=2048, height=2048)
     async with connected(port.ws, TOKEN, compress=0) as viewer:
         viewer.pause()
@@ -396,8 +416,10 @@ async def test_a_viewer_that_does_not_read_cannot_hold_up_the_end(port: Port, mo
         assert not port.engine.viewers
 
 
-async def test_a_viewer_that_does_not_take_its_goodbye_is_cut_off(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(websocket, "GOODBYE_TIMEOUT_S", 0.2)
+async def test_a_viewer_that_does_not_read_its_close_frame_is_cut_off(
+    port: Port, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket, "CLOSE_TIMEOUT_S", 0.2)
     slot = port.stream(width=2048, height=2048)
     async with connected(port.ws, TOKEN) as viewer:
         viewer.pause()
@@ -412,7 +434,7 @@ async def test_a_viewer_that_does_not_take_its_goodbye_is_cut_off(port: Port, mo
         await eventually(lambda: not http.connections, "its socket is closed as well")
 
 
-async def test_a_viewer_that_vanishes_is_forgotten(port: Port) -> None:
+async def test_a_viewer_whose_connection_is_reset_is_removed(port: Port) -> None:
     port.stream()
     sock = socket.create_connection(("127.0.0.1", port.number))
     sock.sendall(upgrade(port))
@@ -422,14 +444,14 @@ async def test_a_viewer_that_vanishes_is_forgotten(port: Port) -> None:
     await eventually(lambda: not port.engine.viewers)
 
 
-async def test_a_viewer_that_left_before_it_was_let_in_is_no_error(
+async def test_a_viewer_that_left_before_it_was_accepted_is_not_an_error(
     port: Port, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Viewers wait in the backlog while an engine starts, and some have given up by then."""
+    """Viewers wait in the backlog while an engine starts, and some go away meanwhile."""
     for _ in range(20):
         with socket.create_connection(("127.0.0.1", port.number)) as sock:
             sock.sendall(upgrade(port))
-            # A reset instead of a goodbye, before the server's loop, which is this one, has run at all.
+            # A reset instead of a close frame, before this loop, which is the server's as well, has run at all.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     await asyncio.sleep(0.3)
     assert await status(port, "/health") == 200

@@ -1,4 +1,4 @@
-"""What the system says of a connection, and what it does not."""
+"""What Linux measures of a TCP connection, and when it is no measure of the path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which viewers are let in."""
+"""Which viewers are admitted."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def test_an_admitted_viewer_is_sent_welcome_and_the_streams() -> None:
     assert session.state is s.State.READY and session.deadline is None
 
 
-def test_times_are_those_of_feed_unless_they_are_moved_to_unix_time() -> None:
+def test_without_an_offset_welcome_has_the_time_of_feed() -> None:
     session = s.Session(s.ServerInfo("x", "e", ()), REQUEST, (), 0.0)
     welcome, _ = sent(admit(session, 2.0))
     assert isinstance(welcome, wire.Welcome) and welcome.time == 2000.0
@@ -177,7 +177,7 @@ def test_the_first_codec_of_the_viewer_that_the_server_has_is_chosen(
     assert wanted in effects
 
 
-def test_messages_for_a_subscription_that_is_over_are_ignored() -> None:
+def test_messages_for_an_ended_subscription_are_ignored() -> None:
     session = ready()
     session.feed(wire.Subscribe(5, "default", "lossless"), 2.0)
     session.feed(wire.Unsubscribe(5), 2.0)
@@ -334,7 +334,7 @@ def test_an_offer_of_a_closed_peer_is_not_sent() -> None:
     session.feed(wire.Unsubscribe(1), 2.0)
     assert session.feed(s.PeerOffered(1, 1, "sdp", {1: "0"}), 2.1) == []
     session.feed(wire.Subscribe(2, "default", "webrtc"), 2.2)
-    assert session.feed(s.PeerOffered(1, 2, "sdp", {2: "0"}), 2.3) == [], "nor by way of the next peer"
+    assert session.feed(s.PeerOffered(1, 2, "sdp", {2: "0"}), 2.3) == [], "nor as an offer of the next peer"
     assert kinds(session.feed(s.PeerOffered(2, 2, "sdp", {2: "0"}), 2.3)) == ["Send"]
 
 

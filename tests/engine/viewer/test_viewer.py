@@ -83,9 +83,9 @@ def hook(bench: Bench, answer: Admission | Exception | asyncio.Future[Admission]
     return viewer
 
 
-def goodbye(viewer: Viewer) -> int | None:
+def close_code(viewer: Viewer) -> int | None:
     assert isinstance(viewer.transport, MemoryTransport)
-    return viewer.transport.goodbye[0] if viewer.transport.goodbye else None
+    return viewer.transport.closed_with[0] if viewer.transport.closed_with else None
 
 
 INPUT = (wire.Subscribe(1, "two", "lossless"), wire.Input(1, wire.RenderviewEvent("key_down", 5.0, key="a")))
@@ -101,7 +101,7 @@ async def test_input_reaches_the_publisher_with_the_viewer_and_its_principal(ben
 
 
 async def test_a_viewer_that_the_hook_refuses_is_closed_with_its_code(bench: Bench) -> None:
-    assert goodbye(hook(bench, Refused(CloseCode.LIMITS, "one viewer each"))) == 4429
+    assert close_code(hook(bench, Refused(CloseCode.LIMITS, "one viewer each"))) == 4429
 
 
 async def test_messages_wait_for_a_hook_that_takes_its_time(bench: Bench) -> None:
@@ -117,22 +117,22 @@ async def test_messages_wait_for_a_hook_that_takes_its_time(bench: Bench) -> Non
     viewer.close(1001, "")
 
 
-async def test_a_hook_that_never_answers_meets_the_deadline_for_hello(
+async def test_a_hook_that_does_not_answer_is_ended_by_the_deadline_for_hello(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session_module, "HELLO_TIMEOUT_S", 0.02)
     answer: asyncio.Future[Admission] = asyncio.get_running_loop().create_future()
     viewer = hook(bench, answer)
-    await eventually(lambda: goodbye(viewer) == 4408)
+    await eventually(lambda: close_code(viewer) == 4408)
     await eventually(answer.cancelled, "and is cancelled")
 
 
-async def test_a_hook_that_fails_lets_nobody_in(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_hook_that_fails_admits_no_viewer(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     answer: asyncio.Future[Admission] = asyncio.get_running_loop().create_future()
     for viewer in (hook(bench, OSError("no database")), hook(bench, answer)):
         if viewer.closed is False:
             answer.set_exception(OSError("no database"))
-        await eventually(lambda v=viewer: goodbye(v) == 1001)  # type: ignore[misc]
+        await eventually(lambda v=viewer: close_code(v) == 1001)  # type: ignore[misc]
         assert not viewer.admitted
     assert caplog.text.count("no database") == 2
 
@@ -217,7 +217,7 @@ async def test_a_closed_viewer_is_sent_its_code_last_and_is_not_listened_to(benc
     bench.send(wire.Subscribe(3, "two", "lossless"))
     bench.viewer.streams_changed(())
     await bench.viewer.wait_closed()
-    assert bench.socket.goodbye and bench.socket.goodbye[0] == 4400
+    assert bench.socket.closed_with and bench.socket.closed_with[0] == 4400
     assert len(bench.socket.messages(wire.Ended)) == 1, "messages that were queued before are still sent"
     assert bench.counts == [(0, 1), (0, 0)]
 
@@ -238,8 +238,8 @@ async def test_a_viewer_that_reads_nothing_is_closed_when_its_queue_is_full(benc
         bench.send(wire.Report(1, float(time_ms), True, 0, 0))
     assert bench.viewer.closed and len(bench.transport._messages) <= MAX_QUEUED_MESSAGES
     bench.socket.open.set()
-    await eventually(lambda: bench.socket.goodbye)
-    assert bench.socket.goodbye and bench.socket.goodbye[0] == 4429
+    await eventually(lambda: bench.socket.closed_with)
+    assert bench.socket.closed_with and bench.socket.closed_with[0] == 4429
 
 
 async def test_a_queue_that_fills_between_effects_leaves_nothing_attached(bench: Bench) -> None:
@@ -375,7 +375,7 @@ async def test_peers_are_not_opened_faster_than_they_close(bench: Bench) -> None
     for peer in FakePeer.made:
         peer.closing.set()
     await bench.viewer.wait_closed()
-    assert bench.socket.goodbye and bench.socket.goodbye[0] == 4429
+    assert bench.socket.closed_with and bench.socket.closed_with[0] == 4429
     assert all(peer.closed for peer in FakePeer.made)
     FakePeer.made = real
 

@@ -19,7 +19,7 @@ OFFER = s.MakeOffer(1, 4, ((2, "vp8", 9),))
 
 
 class SlowPeer:
-    """A peer whose commands end when a test lets them. A command may be told to fail."""
+    """A peer whose commands wait for ``go``, and then fail with ``error`` if there is one."""
 
     def __init__(self) -> None:
         self.log: list[object] = []

@@ -123,7 +123,7 @@ async def test_queued_messages_are_sent_before_the_close_code_and_units_are_not(
     link.transport.close(4400, "bad")
     link.transport.close(1001, "a second close changes nothing")
     await link.transport.wait_closed()
-    assert link.order == "m" and link.socket.goodbye == (4400, "bad") and link.lost == 0
+    assert link.order == "m" and link.socket.closed_with == (4400, "bad") and link.lost == 0
 
 
 async def test_units_that_are_held_do_not_delay_the_close(link: Link) -> None:
@@ -131,16 +131,18 @@ async def test_units_that_are_held_do_not_delay_the_close(link: Link) -> None:
     link.transport.send_unit(1, unit(1))
     link.transport.close(1001, "")
     await link.transport.wait_closed()
-    assert link.socket.goodbye == (1001, "")
+    assert link.socket.closed_with == (1001, "")
 
 
-async def test_a_viewer_that_does_not_read_its_goodbye_is_cut_off(link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert 1 <= module.GOODBYE_TIMEOUT_S <= 10, "long enough for a slow link, short enough for a port that is needed"
-    monkeypatch.setattr(module, "GOODBYE_TIMEOUT_S", 0.01)
+async def test_a_viewer_that_does_not_read_its_close_code_is_cut_off(
+    link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert 1 <= module.CLOSE_TIMEOUT_S <= 10, "long enough for a slow link, short enough for a port that is needed"
+    monkeypatch.setattr(module, "CLOSE_TIMEOUT_S", 0.01)
     link.socket.open.clear()
     link.transport.close(1001, "")
     await link.transport.wait_closed()
-    assert link.socket.gone and link.socket.goodbye is None
+    assert link.socket.gone and link.socket.closed_with is None
 
 
 async def test_a_lost_viewer_is_reported_once(link: Link) -> None:

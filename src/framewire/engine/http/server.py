@@ -81,6 +81,11 @@ CLOSE_HANDSHAKE_TIMEOUT_S: Final = 2.0
 
 Source: chosen by hand"""
 
+MAX_CLOSE_REASON_BYTES: Final = 123
+"""Length of the reason in a close frame, in UTF-8.
+
+Source: RFC 6455 section 5.5; pinned by `tests/engine/http/test_server.py::test_a_long_reason_is_cut_at_a_character`"""
+
 PAGES: Final = {
     "/": ("page.html", "text/html"),
     "/page.js": ("page.js", "text/javascript"),
@@ -188,7 +193,7 @@ class WebServer:
             # It waited in the backlog while the engine started, and went away before it was accepted.
             return web.Response()
         if not self._gate.allows_origin(request.headers.get("Origin"), request.headers.get("Host")):
-            # Accepted and then closed: a page learns only 1006 of a refused upgrade, and cannot say what is wrong.
+            # Accepted and then closed: of a refused upgrade a page learns only 1006, and cannot show the reason.
             await ws.close(code=CloseCode.FORBIDDEN, message=b"origin not allowed (allow_origins=)")
             return ws
         _send_at_once(request.transport)
@@ -224,8 +229,8 @@ class _AiohttpSocket:
         await self._ws.send_bytes(data)
 
     async def close(self, code: int, reason: str) -> None:
-        # A reason is at most 123 bytes of UTF-8 (RFC 6455 section 5.5).
-        message = reason.encode()[:123].decode(errors="ignore").encode()
+        # Cut at a whole character.
+        message = reason.encode()[:MAX_CLOSE_REASON_BYTES].decode(errors="ignore").encode()
         await self._ws.close(code=code or WSCloseCode.GOING_AWAY, message=message, drain=False)
 
     def abort(self) -> None:

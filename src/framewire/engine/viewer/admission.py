@@ -1,6 +1,6 @@
-"""Whether a viewer is let in, and as whom. Pure; must not know sessions, sockets or HTTP.
+"""Whether a viewer is admitted, and as which principal. Pure; must not know sessions, sockets or HTTP.
 
-To authenticate viewers in another way, write an `Authorizer` and give it to the engine.
+For another kind of authentication, write an `Authorizer` and give it to the engine.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from framewire.errors import CloseCode
 
 @dataclass(frozen=True, slots=True)
 class ConnectionRequest:
-    """What a transport knows of the viewer that opened it. All of it comes from the viewer and may be forged,
-    ``remote`` behind a proxy included. Its ``repr`` says nothing, since any part may hold a secret."""
+    """What a transport knows of the viewer that opened it. The viewer may forge all of it. The ``repr`` is empty, since
+    any part may hold a secret."""
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Names in lower case."""
     cookies: Mapping[str, str] = field(default_factory=dict, repr=False)
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
     remote: str | None = field(default=None, repr=False)
-    """IP address of the other end; None where there is none."""
+    """IP address of the other end, which may be a proxy; None where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The viewer may come in. ``principal`` names it to the publisher, beside each of its input events."""
+    """The viewer is admitted. ``principal`` names it to the publisher, beside each of its input events."""
 
     principal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The viewer may not come in; it is closed with this code."""
+    """The viewer is closed with this code."""
 
     code: CloseCode
     reason: str
@@ -42,8 +42,8 @@ class Refused:
 
 Admission = Admitted | Refused
 Authorizer = Callable[[str, ConnectionRequest], Admission | Awaitable[Admission]]
-"""Takes the token of the viewer's `hello` and its request. May be a coroutine function: the viewer's messages wait,
-and the deadline for `hello` holds for the answer as well."""
+"""Gets the token of the viewer's `hello`, and its request. It may be a coroutine function: meanwhile the viewer's
+messages wait, and the deadline for `hello` holds for the answer as well."""
 
 
 def token_authorizer(token: str) -> Authorizer:

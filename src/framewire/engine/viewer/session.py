@@ -56,7 +56,7 @@ Source: signaling/schema.json; pinned by
 
 @dataclass(frozen=True, slots=True)
 class Admit:
-    """Decide whether this viewer may come in; answer with `Admitted` or `Refused`."""
+    """Decide whether to admit this viewer; answer with `Admitted` or `Refused`."""
 
     token: str = field(repr=False)
     request: ConnectionRequest
@@ -206,7 +206,7 @@ class _Subscription:
 
 @dataclass(frozen=True)
 class ServerInfo:
-    """What a session says of its server, and which codecs it may choose from."""
+    """What a session sends of its server, and which codecs it may choose from."""
 
     software: str
     epoch: str
@@ -288,7 +288,7 @@ class Session:
         if not isinstance(event, wire.Hello):
             raise RemoteProtocolError(CloseCode.BAD_MESSAGE, "the first message must be hello")
         if event.version != wire.VERSION:
-            raise RemoteProtocolError(CloseCode.VERSION, f"this server speaks version {wire.VERSION}")
+            raise RemoteProtocolError(CloseCode.VERSION, f"this server has version {wire.VERSION} of the protocol")
         self._hello = event
         self._state = State.ADMITTING
         return [Admit(event.token, self._request)]

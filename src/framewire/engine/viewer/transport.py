@@ -23,7 +23,7 @@ class Transport(Protocol):
         """Queue a unit of this subscription."""
 
     def drop_units(self, sub: int) -> None:
-        """Forget the units that wait for this subscription. A unit that is partly sent is sent to its end."""
+        """Drop the queued units of this subscription. A unit that is partly sent is sent to its end."""
 
     def hold_units(self) -> None:
         """Send messages alone, until `release_units` or a short deadline of the transport's own."""

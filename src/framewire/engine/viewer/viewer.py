@@ -77,7 +77,7 @@ class Viewer:
 
     @property
     def admitted(self) -> bool:
-        """Whether the viewer has been let in."""
+        """Whether the viewer has been admitted."""
         return self._session.state is s.State.READY
 
     @property

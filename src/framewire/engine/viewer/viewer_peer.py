@@ -55,7 +55,7 @@ class ViewerPeer:
         self._video_first = asyncio.get_running_loop().call_later(VIDEO_FIRST_S, self._run_deferred)
 
     def defer(self, call: Callable[[], None]) -> bool:
-        """Whether the call is deferred, since the first video frames are on their way. False: nothing is done."""
+        """Whether the call is deferred until the first video frames are sent. False: the caller makes it itself."""
         if self._video_first is None:
             return False
         self._deferred.append(call)

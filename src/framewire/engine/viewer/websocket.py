@@ -28,11 +28,11 @@ a second later.
 Source: benchmark `lossy-150ms-10%-bursts`; pinned by
 `tests/engine/viewer/test_websocket.py::test_units_are_held_for_a_bounded_time`"""
 
-GOODBYE_TIMEOUT_S: Final = 5.0
+CLOSE_TIMEOUT_S: Final = 5.0
 """Time for a viewer to read the last messages and the close code. Then its connection is cut off.
 
 Source: chosen by hand; pinned by
-`tests/engine/viewer/test_websocket.py::test_a_viewer_that_does_not_read_its_goodbye_is_cut_off`"""
+`tests/engine/viewer/test_websocket.py::test_a_viewer_that_does_not_read_its_close_code_is_cut_off`"""
 
 
 class Socket(Protocol):
@@ -60,8 +60,8 @@ class WebSocketTransport:
         self._wake = asyncio.Event()
         self._hold: asyncio.TimerHandle | None = None
         """Set while units are held back."""
-        self._goodbye: tuple[int, str] | None = None
-        self._goodbye_timer: asyncio.TimerHandle | None = None
+        self._close_frame: tuple[int, str] | None = None
+        self._close_timer: asyncio.TimerHandle | None = None
         self._writer: asyncio.Task[None] | None = None
 
     def start(self, on_lost: Callable[[], None]) -> None:
@@ -97,13 +97,13 @@ class WebSocketTransport:
             self._wake.set()
 
     def close(self, code: int, reason: str) -> None:
-        if self._goodbye is not None:
+        if self._close_frame is not None:
             return
-        self._goodbye = (int(code), reason)
+        self._close_frame = (int(code), reason)
         self._chunks.clear()
         self.release_units()
         self._wake.set()
-        self._goodbye_timer = asyncio.get_running_loop().call_later(GOODBYE_TIMEOUT_S, self.abort)
+        self._close_timer = asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, self.abort)
 
     def abort(self) -> None:
         self._socket.abort()
@@ -128,8 +128,8 @@ class WebSocketTransport:
                         await self._socket.send_text(self._messages.popleft())
                     else:
                         await self._socket.send_bytes(self._chunks.popleft()[2])
-                if self._goodbye:
-                    await self._socket.close(*self._goodbye)
+                if self._close_frame:
+                    await self._socket.close(*self._close_frame)
                     return
         except (ConnectionError, RuntimeError):
             pass  # The viewer is gone. Whatever reads from the socket notices it as well.
@@ -140,12 +140,12 @@ class WebSocketTransport:
             self._finish(on_lost)
 
     def _finish(self, on_lost: Callable[[], None]) -> None:
-        for timer in (self._goodbye_timer, self._hold):
+        for timer in (self._close_timer, self._hold):
             if timer:
                 timer.cancel()
         self._chunks.clear()
-        if self._goodbye is None:
-            self._goodbye = (int(CloseCode.GOING_AWAY), "")
+        if self._close_frame is None:
+            self._close_frame = (int(CloseCode.GOING_AWAY), "")
             on_lost()
 
 
