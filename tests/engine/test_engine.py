@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -271,6 +272,17 @@ async def test_a_keyframe_requested_on_a_still_scene_has_a_later_time(engine: Se
         await viewer.report(sub, keyframe=True)
         again = await viewer.unit(lambda unit: unit.keyframe)
         assert again.number == first.number and again.time_us > first.time_us
+
+
+async def test_three_encodings_that_take_long_do_not_delay_a_fourth(engine: ServedEngine) -> None:
+    done = threading.Event()
+    for _ in range(3):
+        engine.engine._pool.submit(done.wait)
+    async with connected(engine.url, TOKEN) as viewer:
+        await viewer.subscribe("default")
+        engine.publish(0, flat(64, 48))
+        assert (await viewer.unit()).number == 1
+    done.set()
 
 
 # WebRTC

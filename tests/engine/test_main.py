@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import psutil
@@ -16,6 +17,7 @@ import pytest
 
 from framewire import wire
 from framewire.engine import __main__ as main_module
+from framewire.link.attach import EngineLink
 from framewire.link.control import (
     AddStream,
     Configure,
@@ -117,6 +119,19 @@ async def test_the_engine_serves_from_its_first_message_to_its_shutdown(parent: 
         assert await viewer.closed() == 1001, "viewers are sent a close code"
         await closing
     assert not psutil.pid_exists(pid)
+
+
+async def test_a_long_log_record_is_cut() -> None:
+    sent: list[Any] = []
+
+    class Link:
+        def send(self, message: FromEngine) -> None:
+            sent.append(message)
+
+    handler = main_module._ParentLogHandler(cast("EngineLink", Link()), asyncio.get_running_loop())
+    handler.emit(logging.LogRecord("framewire", logging.WARNING, "", 0, "x" * 1_000_000, None, None))
+    await eventually(lambda: sent)
+    assert sent[0].level == logging.WARNING and 1000 <= len(sent[0].text) <= 10_000
 
 
 class HangingEngine:

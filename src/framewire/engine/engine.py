@@ -25,7 +25,8 @@ from framewire.rtc.peer import PeerOptions
 ENCODER_THREAD_COUNT: Final = 4
 """Threads that encode and compress. Each encoding uses one at a time, and one viewer needs at most three encodings.
 
-Source: chosen by hand"""
+Source: chosen by hand; pinned by
+`tests/engine/test_engine.py::test_three_encodings_that_take_long_do_not_delay_a_fourth`"""
 
 SHUTDOWN_CLOSE_TIMEOUT_S: Final = 1.5
 """Time for all viewers to read their close code when the engine ends. Then they are cut off.

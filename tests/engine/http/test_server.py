@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import gzip
 import logging
 import os
@@ -125,8 +126,14 @@ async def test_the_page_is_compressed_for_browsers_that_accept_gzip(port: Port) 
 async def test_lost_packets_are_repeated_at_short_intervals(port: Port) -> None:
     another, (listening,) = WebServer(port.engine, OPTIONS), bind("127.0.0.1", 0)
     await another.start([listening])
-    option, value = RETRANSMISSION_OPTIONS[-1]
-    assert listening.getsockopt(socket.IPPROTO_TCP, option) == value
+    set_: dict[int, int] = {}
+    for option, _ in RETRANSMISSION_OPTIONS:
+        with contextlib.suppress(OSError):  # an older kernel
+            set_[option] = listening.getsockopt(socket.IPPROTO_TCP, option)
+    assert set_[server_module.TCP_THIN_LINEAR_TIMEOUTS_OPTION] == 1
+    assert set_.items() <= set(RETRANSMISSION_OPTIONS)
+    assert 40_000 <= server_module.TCP_RTO_MIN_US < 200_000, "above a delayed ACK, below Linux's own"
+    assert 500 <= server_module.TCP_RTO_MAX_MS <= 2000, "above a long round trip, below what a viewer takes for an end"
     await another.close()
 
 
@@ -432,6 +439,31 @@ async def test_a_viewer_that_does_not_read_its_close_frame_is_cut_off(
         http = port.server._runner and port.server._runner.server
         assert http
         await eventually(lambda: not http.connections, "its socket is closed as well")
+
+
+async def test_a_viewer_that_answers_no_ping_is_removed(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 5 <= server_module.PING_INTERVAL_S <= 30, "seldom, and twice before a proxy gives up after a minute"
+    monkeypatch.setattr(server_module, "PING_INTERVAL_S", 0.05)
+    async with aiohttp.ClientSession() as client:
+        await client.ws_connect(port.ws, autoping=False)
+        await eventually(lambda: port.engine.viewers == 1)
+        await eventually(lambda: port.engine.viewers == 0)
+
+
+async def test_a_viewer_that_does_not_answer_a_close_frame_is_removed(
+    port: Port, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert 1 <= server_module.CLOSE_HANDSHAKE_TIMEOUT_S <= 5, "a long round trip, and no longer than a restart may take"
+    monkeypatch.setattr(server_module, "CLOSE_HANDSHAKE_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(session, "HELLO_TIMEOUT_S", 0.01)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port.number)
+    writer.write(upgrade(port))
+    await reader.readuntil(b"\r\n\r\n")
+    async with asyncio.timeout(TEST_TIMEOUT_S):
+        close_frame = await reader.read()
+    assert struct.unpack(">H", close_frame[2:4])[0] == 4408
+    await eventually(lambda: port.engine.viewers == 0)
+    writer.close()
 
 
 async def test_a_viewer_whose_connection_is_reset_is_removed(port: Port) -> None:

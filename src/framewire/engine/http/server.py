@@ -32,7 +32,8 @@ log = logging.getLogger(__name__)
 PING_INTERVAL_S: Final = 20.0
 """Time between WebSocket pings. A viewer that answers none within half of it is gone.
 
-Source: aiohttp's ``heartbeat``; below the 60 s after which reverse proxies close an idle connection"""
+Source: chosen by hand, below the 60 s after which reverse proxies close an idle connection; pinned by
+`tests/engine/http/test_server.py::test_a_viewer_that_answers_no_ping_is_removed`"""
 
 MAX_UNSENT_BYTES: Final = 128 * 1024
 """Bytes that the kernel may hold unsent (``TCP_NOTSENT_LOWAT``). They are old when they arrive, and an offer waits
@@ -42,26 +43,32 @@ Source: chosen by hand; pinned by
 `tests/engine/http/test_server.py::test_an_accepted_socket_holds_little_unsent`"""
 
 TCP_RTO_MIN_US_OPTION: Final = 45
-"""Source: linux/tcp.h, ``TCP_RTO_MIN_US`` (Linux 6.15 and later; older ones ignore it)"""
+"""Number of the socket option for `TCP_RTO_MIN_US`. Python has no name for it; kernels before 6.15 refuse it.
+
+Source: Linux, include/uapi/linux/tcp.h"""
 
 TCP_RTO_MIN_US: Final = 80_000
-"""Shortest time until TCP sends a lost packet again.
+"""Shortest time until TCP sends a lost packet again. Linux's own is 200 ms.
 
-Source: benchmark `lossy-150ms-10%-bursts`"""
+Source: benchmark `lossy-150ms-10%-bursts`; pinned by
+`tests/engine/http/test_server.py::test_lost_packets_are_repeated_at_short_intervals`"""
 
 TCP_RTO_MAX_MS_OPTION: Final = 44
-"""Source: linux/tcp.h, ``TCP_RTO_MAX_MS`` (Linux 6.15 and later; older ones ignore it)"""
+"""Number of the socket option for `TCP_RTO_MAX_MS`. Python has no name for it; kernels before 6.15 refuse it.
+
+Source: Linux, include/uapi/linux/tcp.h"""
 
 TCP_RTO_MAX_MS: Final = 1000
 """Longest time until TCP sends a lost packet again. By default it doubles up to two minutes: when packets are lost in
 bursts, half a page or an offer can hang for fifteen seconds.
 
-Source: benchmark `lossy-150ms-10%-bursts`"""
+Source: benchmark `lossy-150ms-10%-bursts`; pinned by
+`tests/engine/http/test_server.py::test_lost_packets_are_repeated_at_short_intervals`"""
 
 TCP_THIN_LINEAR_TIMEOUTS_OPTION: Final = 16
-"""Repeat at constant intervals when few packets are unacknowledged.
+"""Number of the socket option that repeats at constant intervals while few packets are unacknowledged.
 
-Source: linux/tcp.h, ``TCP_THIN_LINEAR_TIMEOUTS``; pinned by
+Source: Linux, include/uapi/linux/tcp.h, ``TCP_THIN_LINEAR_TIMEOUTS``; pinned by
 `tests/engine/http/test_server.py::test_lost_packets_are_repeated_at_short_intervals`"""
 
 RETRANSMISSION_OPTIONS: Final = (
@@ -71,15 +78,11 @@ RETRANSMISSION_OPTIONS: Final = (
 )
 # Accepted sockets inherit these from the listening one.
 
-LISTEN_BACKLOG_CONNECTIONS: Final = 128
-"""Connections that wait in the kernel until they are accepted: viewers that reconnect while the engine restarts.
-
-Source: asyncio's default is 100, aiohttp's 128"""
-
 CLOSE_HANDSHAKE_TIMEOUT_S: Final = 2.0
-"""Time for a viewer to answer a close frame.
+"""Time for a viewer to answer a close frame. Then its connection is closed without the answer.
 
-Source: chosen by hand"""
+Source: chosen by hand; pinned by
+`tests/engine/http/test_server.py::test_a_viewer_that_does_not_answer_a_close_frame_is_removed`"""
 
 MAX_CLOSE_REASON_BYTES: Final = 123
 """Length of the reason in a close frame, in UTF-8.
@@ -133,7 +136,7 @@ class WebServer:
         await self._runner.setup()
         for sock in sockets:
             _repeat_sooner(sock)
-            await web.SockSite(self._runner, sock, backlog=LISTEN_BACKLOG_CONNECTIONS).start()
+            await web.SockSite(self._runner, sock).start()
 
     async def close(self) -> None:
         """Stop listening, and close the connections that are open."""

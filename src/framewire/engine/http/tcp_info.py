@@ -9,7 +9,7 @@ from typing import Any, Final
 TCP_INFO_BYTES: Final = 168
 """Length of ``struct tcp_info`` up to the last field that is read.
 
-Source: linux/tcp.h, ``tcpi_delivery_rate``"""
+Source: Linux, include/uapi/linux/tcp.h, ``tcpi_delivery_rate``"""
 
 MIN_ACKED_BYTES: Final = 40_000
 """Bytes that the other end must have acknowledged before the rate is believed. What TCP sends in its first round trips
@@ -21,7 +21,7 @@ Source: initial window of ten segments (RFC 6928), doubled once; pinned by
 DELIVERY_RATE_APP_LIMITED: Final = 1
 """Bit of byte 7: the sender had nothing more to send while the rate was measured.
 
-Source: linux/tcp.h, ``tcpi_delivery_rate_app_limited``"""
+Source: Linux, include/uapi/linux/tcp.h, ``tcpi_delivery_rate_app_limited``"""
 
 
 def delivery_rate_bps(sock: Any) -> float | None:

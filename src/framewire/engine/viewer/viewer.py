@@ -35,11 +35,6 @@ MAX_CLOSING_PEERS: Final = 8
 Source: chosen by hand (SECURITY.md S12); pinned by
 `tests/engine/viewer/test_viewer.py::test_peers_are_not_opened_faster_than_they_close`"""
 
-TIMER_MARGIN_S: Final = 0.001
-"""Added to the session's deadline, so that a timer which fires early by its resolution does not miss it.
-
-Source: asyncio's clock resolution; chosen by hand"""
-
 
 class ViewerContext(Protocol):
     """What viewers need of the engine that serves them."""
@@ -145,8 +140,8 @@ class Viewer:
             self._timer = None
         deadline = self._session.deadline
         if deadline is not None and not self._closed:
-            delay = max(0.0, deadline - time.monotonic()) + TIMER_MARGIN_S
-            self._timer = asyncio.get_running_loop().call_later(delay, self._feed, s.DeadlinePassed())
+            delay_s = max(0.0, deadline - time.monotonic())
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._feed, s.DeadlinePassed())
 
     # Effects
 
