@@ -9,7 +9,7 @@ import pytest
 
 import framewire as fw
 from benchmarks import probe
-from framewire.engine.stream.layer_policy import FULL, HALF, Layer, LayerPolicy
+from framewire.engine.stream.layer_policy import Layer, LayerPolicy, PolicyViewer
 from tests.e2e.conftest import NewPage
 from tests.e2e.stage import SLACK, Publisher, address, advances, debug, painted, say, showing, until
 from tests.e2e.test_picture import framed, on_show, psnr
@@ -18,16 +18,16 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
 class Will:
-    """Puts every viewer on one rung, whatever its way takes."""
+    """Puts every viewer on one layer, whatever its bandwidth."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.rung: Layer = FULL
-        monkeypatch.setattr(LayerPolicy, "review", lambda rungs, spent, thin, now: self.review(rungs))
+        self.layer: Layer = Layer.FULL
+        monkeypatch.setattr(LayerPolicy, "review", lambda policy, spent, half_below, now: self.review(policy))
 
-    def review(self, rungs: LayerPolicy[object]) -> dict[object, Layer]:
-        moves = {key: self.rung for key, viewer in rungs._viewers.items() if viewer.rung != self.rung}
-        for key in moves:
-            rungs._viewers[key].rung = self.rung
+    def review(self, policy: LayerPolicy[PolicyViewer]) -> dict[PolicyViewer, Layer]:
+        moves = {viewer: self.layer for viewer, state in policy._states.items() if state.layer != self.layer}
+        for viewer in moves:
+            policy._states[viewer].layer = self.layer
         return moves
 
 
@@ -42,7 +42,7 @@ async def test_half_the_size_fills_the_same_place(
         async with on_show(display, [picture]):
             page = await new_page(address(display.url, mode="webrtc", chrome="0"), width=width, height=height)
             await showing(page, "webrtc")
-            will.rung = HALF
+            will.layer = Layer.HALF
 
             async def halved() -> bool:
                 return bool((await debug(page))["video"]["width"] < width)
@@ -70,8 +70,8 @@ async def test_changing_over_and_back_costs_no_picture(new_page: NewPage, monkey
             await showing(page, "webrtc")
             await probe.start(page)
             sizes = set()
-            for rung in (HALF, FULL, HALF, FULL):
-                will.rung = rung
+            for layer in (Layer.HALF, Layer.FULL, Layer.HALF, Layer.FULL):
+                will.layer = layer
                 await asyncio.sleep(1.5)
                 sizes.add((await debug(page))["video"]["width"])
             seen = await probe.take(page)

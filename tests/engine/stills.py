@@ -1,8 +1,8 @@
-"""Frames and encoders that tests hold in their hands: a source without a ring, an encoder without a codec."""
+"""Frames and encoders in a test's hands: a source without a ring, an encoder without a codec."""
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -12,7 +12,7 @@ from framewire.frame import AccessUnit, Frame, Pixels
 
 
 class Source:
-    """A `FrameSource` of whatever was published last; counts what is leased and given back."""
+    """A `FrameSource` of the frame published last; counts the leases that are not given back."""
 
     def __init__(self) -> None:
         self.frame: Frame | None = None
@@ -41,7 +41,7 @@ class Lease:
 
 
 class Encoder:
-    """A `VideoEncoder` that notes what it is asked for. ``gate`` cleared, it hangs; ``fails``, it refuses."""
+    """A `VideoEncoder` that notes what it is asked for; ``fails``, it refuses."""
 
     codec: Literal["h264", "vp8"] = "h264"
 
@@ -49,19 +49,18 @@ class Encoder:
         self.asked: list[tuple[int, bool]] = []
         self.rates: list[int] = []
         self.closed = False
-        self.gate = threading.Event()
-        self.gate.set()
         self.fails: Exception | None = None
-        self.octets = 1
+        self.on_encode: Callable[[], None] = lambda: None
+        self.size_bytes: Callable[[Frame], int] = lambda frame: 1
         """Of each unit, beside its headers."""
 
     def encode(self, frame: Frame, *, keyframe: bool = False) -> AccessUnit:
-        self.gate.wait(30)
-        assert not self.closed, "nobody encodes with a closed encoder"
+        self.on_encode()
+        assert not self.closed, "a closed encoder encodes nothing"
         if self.fails:
             raise self.fails
         self.asked.append((frame.number, keyframe))
-        data = b"\0\0\0\1\x65" + b"!" * self.octets
+        data = b"\0\0\0\1\x65" + b"!" * self.size_bytes(frame)
         return AccessUnit("h264", data, frame.number, frame.time_us, frame.width, frame.height, keyframe)
 
     def set_rate(self, bits_per_second: int) -> None:

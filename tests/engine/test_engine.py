@@ -15,7 +15,7 @@ from framewire import wire
 from framewire.engine import engine as engine_module
 from framewire.engine.engine import Engine
 from framewire.engine.http.server import WebServer
-from framewire.engine.stream import rate
+from framewire.engine.stream import keyframes
 from framewire.engine.viewer.viewer import Viewer
 from framewire.engine.viewer.websocket import WebSocketTransport
 from framewire.link.listen import bind
@@ -227,7 +227,7 @@ async def test_subscribing_again_within_a_unit_keeps_units_whole(engine: ServedE
 async def test_all_viewers_share_one_encoding_and_the_last_one_ends_it(
     engine: ServedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rate, "SETTLE", ())  # refreshes of a scene that a slow machine makes still
+    monkeypatch.setattr(keyframes, "REFRESH_STILL_AFTER_S", ())  # refreshes of a scene that a slow machine makes still
     engine.publish(0, flat(64, 48, 1))
     async with (
         connected(engine.url, TOKEN) as one,
@@ -337,7 +337,7 @@ async def test_a_flood_of_subscriptions_leaves_memory_and_tasks_flat(engine: Ser
         assert {ended.reason for ended in limits} == {"no_such_stream"}
         await eventually(lambda: len(asyncio.all_tasks()) <= tasks)
         (ours,) = engine.engine._viewers
-        assert not ours._subs and engine.queued_chunks(ours) <= 2 and not engine.engine._streams[0]._lane_of
+        assert not ours._subs and engine.queued_chunks(ours) <= 2 and not engine.engine._streams[0].viewers
 
 
 async def test_a_65th_subscription_is_refused(engine: ServedEngine) -> None:

@@ -1,10 +1,9 @@
-"""One stream: encodings come with their first subscriber, are shared, and go with their last."""
+"""One stream: encodings start with their first subscriber, are shared, and stop with their last."""
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -13,9 +12,10 @@ from framewire import wire
 from framewire.engine.stream import stream as stream_module
 from framewire.engine.stream.encoding import Key, PackedUnit, Sink
 from framewire.engine.stream.stream import Stream
+from framewire.frame import AccessUnit
 from framewire.options import StreamOptions
 from tests.engine.stills import Encoder, Source
-from tests.viewer import eventually
+from tests.engine.stream.virtual import EPOCH_US, Wall, Workers, now, settle
 
 A, A2, B = ("a", 1), ("a", 2), ("b", 1)
 
@@ -25,13 +25,14 @@ class Bench:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.source = Source()
-        self.pool = ThreadPoolExecutor(2)
+        self.workers = Workers()
+        self.wall = Wall()
         self.resized = 0
         self.encoders: list[Encoder] = []
         self.got: dict[Key, list[PackedUnit]] = {}
         monkeypatch.setattr(stream_module, "open_encoder", self._open)
         options = StreamOptions(id=3, name="cam", width=6, height=4, fps=30.0)
-        self.stream = Stream(options, self.source, self.pool, self._on_resize)
+        self.stream = Stream(options, self.source, self.workers, self._on_resize, clock=now, wall_us=self.wall)
 
     def _open(self, codec: str, *, fps: float, max_bitrate: int) -> Encoder:
         assert (fps, max_bitrate) == (30.0, 20_000_000)
@@ -50,120 +51,165 @@ class Bench:
 
         return take
 
-    def publish(self, number: int, pixels: np.ndarray | None = None) -> None:
+    async def publish(self, number: int, pixels: np.ndarray | None = None) -> None:
         self.source.publish(number, pixels)
         self.stream.wake()
+        await settle()
+
+    def numbers(self, key: Key) -> list[int]:
+        return [packed.unit.number for packed in self.got[key]]
 
 
 @pytest.fixture
 async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
     bench = Bench(monkeypatch)
     yield bench
+    bench.workers.let_go()
     await bench.stream.close()
-    bench.pool.shutdown()
+    assert bench.source.leased == 0
 
 
-async def test_one_encoder_for_all_and_none_for_nobody(bench: Bench) -> None:
-    bench.publish(1)
+async def test_one_encoder_for_all_and_none_without_subscribers(bench: Bench) -> None:
+    await bench.publish(1)
     for key in (A, B):
         bench.stream.attach(key, "h264", bench.sink(key), packets=True)
-    await eventually(lambda: bench.got[A] and bench.got[B])
-    assert len(bench.encoders) == 1 and bench.stream.stats(0.0)["encodings"] == ["h264"]
+    await settle()
+    assert bench.numbers(A) == bench.numbers(B) == [1]
+    assert len(bench.encoders) == 1 and bench.stream.stats(now())["encodings"] == ["h264"]
     bench.stream.detach(A)
-    assert bench.stream.stats(0.0)["encodings"] == ["h264"]
+    assert bench.stream.stats(now())["encodings"] == ["h264"]
     bench.stream.detach(B)
-    assert bench.stream.stats(0.0)["encodings"] == []
-    await eventually(lambda: bench.encoders[0].closed)
-    bench.publish(2)
-    assert not [packed for key in (A, B) for packed in bench.got[key] if packed.unit.number == 2]
+    assert bench.stream.stats(now())["encodings"] == []
+    await bench.publish(2)
+    assert bench.encoders[0].closed and bench.numbers(A) == bench.numbers(B) == [1]
 
 
-async def test_who_comes_while_the_last_one_leaves_gets_a_new_encoder(bench: Bench) -> None:
-    bench.publish(1)
+async def test_each_encoding_gets_each_frame(bench: Bench) -> None:
     bench.stream.attach(A, "h264", bench.sink(A), packets=True)
-    await eventually(lambda: bench.source.leased or bench.got[A])
+    bench.stream.attach(B, "lossless", bench.sink(B))
+    await bench.publish(1)
+    await bench.publish(2)
+    assert bench.numbers(A) == bench.numbers(B) == [1, 2]
+    assert bench.stream.encoding(A) is not bench.stream.encoding(B)
+    assert bench.stream.stats(now())["encodes"] == {"h264": 2, "lossless": 2}
+
+
+async def test_a_subscriber_that_comes_while_the_last_one_leaves_gets_a_new_encoder(bench: Bench) -> None:
+    bench.workers.hanging = True
+    bench.stream.attach(A, "h264", bench.sink(A), packets=True)
+    await bench.publish(1)
     bench.stream.detach(A)
     bench.stream.attach(B, "h264", bench.sink(B), packets=True)
-    await eventually(lambda: bench.got[B])
-    await eventually(lambda: bench.encoders[0].closed)
-    assert not bench.encoders[1].closed
+    await settle()
+    bench.workers.let_go()
+    await settle()
+    assert bench.numbers(B) == [1] and bench.got[A] == []
+    assert bench.encoders[0].closed and not bench.encoders[1].closed
 
 
-async def test_encodes_are_counted_over_all_lives_of_an_encoding(bench: Bench) -> None:
+async def test_units_are_counted_however_often_an_encoding_starts(bench: Bench) -> None:
     for number, key in enumerate((A, B), 1):
-        bench.publish(number)
-        bench.stream.attach(key, "lossless", bench.sink(key), packets=False)
-        await eventually(lambda k=key: bench.got[k])  # type: ignore[misc]
+        await bench.publish(number)
+        bench.stream.attach(key, "lossless", bench.sink(key))
+        await settle()
         bench.stream.detach(key)
-    assert bench.stream.stats(0.0)["encodes"] == {"lossless": 2}
+    assert bench.stream.stats(now())["encodes"] == {"lossless": 2}
 
 
 async def test_viewers_are_connections_not_subscriptions(bench: Bench) -> None:
     for key, name in ((A, "lossless"), (A2, "h264"), (B, "lossless")):
-        bench.stream.attach(key, name, bench.sink(key), packets=False)
-    assert bench.stream.viewers == 2
+        bench.stream.attach(key, name, bench.sink(key), packets=name == "h264")
+    assert bench.stream.viewers == bench.stream.stats(now())["viewers"] == 2
     bench.stream.detach(A)
-    assert bench.stream.viewers == 2
+    assert bench.stream.viewers == 2 and bench.stream.encoding(A) is None
     bench.stream.detach(A2)
-    bench.stream.detach(("nobody", 9))
+    bench.stream.detach(("stranger", 9))
     assert bench.stream.viewers == 1
 
 
-async def test_how_long_it_rests_counts_from_what_was_published_not_from_what_was_encoded(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bench.publish(1)
-    lease = bench.source.latest()
-    assert lease is not None
-    at = lease.frame.time_us / 1e6
-    lease.release()
-    monkeypatch.setattr(time, "time", lambda: at + 0.75)
-    assert bench.stream.rested_ms() == pytest.approx(750, abs=0.01)
-    monkeypatch.setattr(time, "time", lambda: at - 5)
-    assert bench.stream.rested_ms() == 0, "a clock that was set back"
+async def test_the_age_of_a_frame_counts_from_its_publish(bench: Bench) -> None:
+    bench.source.publish(1, time_us=EPOCH_US)
+    bench.stream.wake()
+    bench.wall.offset_us = EPOCH_US - round(0 * 1e6)
+    bench.wall.offset_us += 750_000 - (bench.wall() - EPOCH_US)
+    assert bench.stream.rested_ms() == 750
+    bench.wall.offset_us -= 5_000_000
+    assert bench.stream.rested_ms() == 0, "a wall clock that was set back"
 
 
-async def test_a_frame_of_another_size_is_told_once(bench: Bench) -> None:
+async def test_a_frame_of_another_size_is_announced_once(bench: Bench) -> None:
     assert bench.stream.info == wire.StreamInfo(3, "cam", 6, 4, 30.0)
-    bench.publish(1)
+    await bench.publish(1)
     assert bench.resized == 0
     for number in (2, 3):
-        bench.publish(number, np.zeros((5, 9, 1), np.uint8))
+        await bench.publish(number, np.zeros((5, 9, 1), np.uint8))
     assert bench.resized == 1
     assert bench.stream.info == wire.StreamInfo(3, "cam", 9, 5, 30.0)
-    assert bench.source.leased == 0
+    await bench.publish(4, np.zeros((6, 9, 1), np.uint8))
+    assert bench.resized == 2
 
 
-async def test_frames_may_come_from_elsewhere_at_any_time(bench: Bench) -> None:
-    bench.publish(1)
-    bench.stream.attach(A, "lossless", bench.sink(A), packets=False)
-    await eventually(lambda: bench.got[A])
+async def test_frames_may_come_from_another_source_at_any_time(bench: Bench) -> None:
+    await bench.publish(1)
+    bench.stream.attach(A, "lossless", bench.sink(A))
+    bench.stream.attach(B, "h264", bench.sink(B), packets=True)
+    await settle()
     bench.source = Source()
     bench.source.publish(2)
     bench.stream.replace_source(bench.source)
-    await eventually(lambda: bench.got[A][-1].unit.number == 2)
+    await settle()
+    assert bench.numbers(A) == bench.numbers(B) == [1, 2]
 
 
-async def test_published_frames_are_counted_even_when_bells_are_lost(bench: Bench) -> None:
-    now = time.monotonic()
+async def test_nothing_happens_before_the_first_frame(bench: Bench) -> None:
+    bench.stream.wake()
+    assert bench.stream.published_fps(now()) == 0 and bench.source.leased == 0
+
+
+async def test_published_frames_are_counted_even_when_wakes_are_lost(bench: Bench) -> None:
     for number in range(0, 1000, 50):
-        bench.publish(number)
-        bench.publish(number)
-    rate = bench.stream.published_fps(now + 0.5)
-    assert 400 <= rate <= 600, "951 frames in two seconds"
+        await bench.publish(number)
+        await bench.publish(number)
+    assert bench.stream.published_fps(now() + 0.5) == 951 / 2
 
 
-async def test_a_frame_number_may_wrap(bench: Bench) -> None:
-    bench.publish(0xFFFFFFFF)
-    bench.publish(0)
-    assert bench.stream._published.mean(time.monotonic()) == 1
+async def test_numbers_for_the_publisher(bench: Bench) -> None:
+    bench.stream.attach(A, "h264", bench.sink(A), packets=True)
+    for number in range(1, 31):
+        await bench.publish(number)
+        await asyncio.sleep(1 / 30)
+    assert bench.stream.stats(now()) == {
+        "viewers": 1,
+        "published_fps": 30.0,
+        "encodings": ["h264"],
+        "encodes": {"h264": 30},
+        "encode_ms": {"h264": 0.0},
+    }
 
 
 async def test_the_end_closes_every_encoding(bench: Bench) -> None:
-    bench.publish(1)
+    await bench.publish(1)
     bench.stream.attach(A, "h264", bench.sink(A), packets=True)
-    bench.stream.attach(B, "lossless", bench.sink(B), packets=False)
+    bench.stream.attach(B, "lossless", bench.sink(B))
     await bench.stream.close()
     assert bench.encoders[0].closed and bench.stream.viewers == 0
-    bench.publish(2)
-    assert bench.source.leased == 0
+    await bench.publish(2)
+    assert bench.got[A] == bench.got[B] == []
+
+
+async def test_a_recorder_is_a_subscriber_that_acknowledges_what_it_has_written(bench: Bench) -> None:
+    key, written = ("recorder", 0), list[AccessUnit]()
+
+    def record(packed: PackedUnit) -> bool:
+        written.append(packed.unit)
+        encoding = bench.stream.encoding(key)
+        assert encoding is not None
+        asyncio.get_running_loop().call_soon(encoding.acknowledge, key, packed.unit.number)
+        return True
+
+    bench.stream.attach(key, "h264", record)
+    for number in range(1, 11):
+        await bench.publish(number)
+    bench.stream.detach(key)
+    assert [unit.number for unit in written] == list(range(1, 11))
+    assert [unit.keyframe for unit in written] == [True] + [False] * 9

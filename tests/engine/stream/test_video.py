@@ -1,46 +1,47 @@
-"""One video encoder: when a unit is made, of what, for whom; and what failures cost."""
+"""One video encoder: when a unit is made, of which frame and size, and for which subscribers."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from framewire.engine.stream import loop as lane_module
-from framewire.engine.stream import overload as effort
-from framewire.engine.stream import rate
-from framewire.engine.stream.encoding import Key, Mark, PackedUnit, Sink
-from framewire.engine.stream.loop import EncodingLoop
-from framewire.engine.stream.video import VideoLayer
-from framewire.frame import AccessUnit, Frame
+from framewire.engine.stream.encoding import Key, PackedUnit, Sink
+from framewire.engine.stream.fanout import Subscriber
+from framewire.engine.stream.keyframes import MIN_KEYFRAME_INTERVAL_S, REFRESH_STILL_AFTER_S
+from framewire.engine.stream.video import RTP_TICK_US, VideoLayer
 from tests.engine.stills import REFUSED, Encoder, Source
-from tests.viewer import eventually
+from tests.engine.stream.virtual import EPOCH_US, Wall, Workers, context, now, settle, skip
 
 A, B = ("a", 1), ("b", 1)
-CEILING = 8_000_000
+MAX_BPS = 8_000_000
 
 
 class Bench:
-    """Lanes with hands: publish into them, look at what each subscriber got."""
+    """A video encoder in our hands: publish into it, look at what each subscriber got."""
 
     def __init__(self) -> None:
         self.source = Source()
         self.encoder = Encoder()
-        self.pool = ThreadPoolExecutor(2)
-        self.lanes: list[EncodingLoop] = []
+        self.workers = Workers()
+        self.context = context(self.source, self.workers)
+        self.layers: list[VideoLayer] = []
         self.got: dict[Key, list[PackedUnit]] = {A: [], B: []}
+        self.layer = self.open()
 
-    def video(self) -> VideoLayer:
-        lane = VideoLayer(7, self.source, self.pool, self.encoder, CEILING)
-        self.lanes.append(lane)
-        return lane
+    def open(self, *, half: bool = False) -> VideoLayer:
+        layer = VideoLayer("h264", self.context, self.encoder, MAX_BPS, half=half)
+        self.layers.append(layer)
+        return layer
 
-    def sink(self, key: Key, takes: Callable[[], bool] = lambda: True) -> Sink:
+    def subscribe(self, key: Key, *, packets: bool = True, takes: Callable[[], bool] = lambda: True) -> Subscriber:
+        subscriber = Subscriber(key, self.sink(key, takes), packets=packets)
+        self.layer.subscribe(subscriber)
+        return subscriber
+
+    def sink(self, key: Key, takes: Callable[[], bool]) -> Sink:
         def take(packed: PackedUnit) -> bool:
             if takes():
                 self.got[key].append(packed)
@@ -49,347 +50,329 @@ class Bench:
 
         return take
 
-    def publish(self, number: int) -> None:
-        self.source.publish(number)
-        for lane in self.lanes:
-            lane.wake()
+    async def publish(self, number: int, pixels: np.ndarray | None = None) -> None:
+        self.source.publish(number, pixels)
+        self.context.published.published(number, round(now() * 1e6), now())
+        self.layer.wake()
+        await settle()
+
+    async def play(self, frames: range, fps: float, pixels: np.ndarray | None = None) -> None:
+        """Publish at this rate."""
+        start = now()
+        for index, number in enumerate(frames):
+            await asyncio.sleep(max(start + index / fps - now(), 0))
+            await self.publish(number, pixels)
 
     def numbers(self, key: Key) -> list[int]:
         return [packed.unit.number for packed in self.got[key]]
 
-    async def reached(self, key: Key, number: int) -> None:
-        await eventually(lambda: number in self.numbers(key), f"{key} got {self.numbers(key)}, not {number}")
-
-    async def settled(self, lane: EncodingLoop) -> None:
-        """Until the lane has had its turn and waits again."""
-        made = -1
-        while made != lane.made or lane._wake.is_set():
-            made = lane.made
-            await asyncio.sleep(0.05)
+    def keyframes(self) -> list[int]:
+        return [number for number, keyframe in self.encoder.asked if keyframe]
 
 
 @pytest.fixture
-async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
-    # The refreshes of a still scene would be among the units that these tests count.
-    monkeypatch.setattr(rate, "SETTLE", ())
+async def bench() -> AsyncIterator[Bench]:
     bench = Bench()
     yield bench
-    bench.encoder.gate.set()
-    for lane in bench.lanes:
-        await lane.close()
+    for layer in bench.layers:
+        await layer.close()
     assert bench.source.leased == 0, "every lease was given back"
-    bench.pool.shutdown()
 
 
-async def test_the_marks_told_are_those_of_late_and_the_newest(bench: Bench) -> None:
-    lane = bench.video()
-    now = time.time_ns() // 1000
-    lane.marks.extend(Mark(number, 0, now - ago) for number, ago in ((1, 9_000_000), (3, 4_000_000), (3, 100_000)))
-    assert [(mark.number, now - mark.time_us) for mark in lane.recent()] == [(3, 100_000)]
-    lane.marks.append(Mark(4, 0, now))
-    assert [mark.number for mark in lane.recent()] == [3, 4]
-    lane.marks.clear()
-    assert lane.recent() == []
-    lane.marks.append(Mark(4, 0, now - 60_000_000))
-    assert [mark.number for mark in lane.recent()] == [4]
-
-
-async def test_a_newcomer_starts_with_a_keyframe_and_follows_with_deltas(bench: Bench) -> None:
-    lane = bench.video()
-    bench.publish(1)
-    lane.add(A, bench.sink(A), packets=True)
-    await bench.reached(A, 1)
-    bench.publish(2)
-    await bench.reached(A, 2)
-    assert bench.encoder.asked == [(1, True), (2, False)]
+async def test_a_new_subscriber_starts_with_a_keyframe_and_follows_with_deltas(bench: Bench) -> None:
+    await bench.publish(1)
+    assert bench.encoder.asked == [], "nothing is encoded without subscribers"
+    bench.subscribe(A)
+    await settle()
+    await bench.publish(2)
+    assert bench.encoder.asked == [(1, True), (2, False)] and bench.numbers(A) == [1, 2]
     packed = bench.got[A][0]
     assert packed.rtp and packed.rtp.unit is packed.unit and not packed.messages
-    assert [(mark.number, mark.time_us) for mark in lane.marks] == [
-        (p.unit.number, p.unit.time_us) for p in bench.got[A]
-    ]
+    marks = bench.layer.report(A, now()).marks
+    assert [mark.number for mark in marks] in ([1, 2], [2])
 
 
-async def test_a_subscriber_that_fails_costs_the_others_nothing(bench: Bench) -> None:
+async def test_a_unit_is_encoded_once_for_all_subscribers(bench: Bench) -> None:
+    bench.subscribe(A)
+    bench.subscribe(B, packets=False)
+    await bench.publish(1)
+    assert bench.got[A][0] is bench.got[B][0] and bench.got[B][0].messages and bench.got[A][0].rtp
+    assert len(bench.encoder.asked) == bench.context.made["h264"] == 1
+
+
+async def test_a_subscriber_that_fails_costs_the_others_nothing(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     def broken(packed: PackedUnit) -> bool:
         raise ValueError("a header that cannot be written")
 
-    lane = bench.video()
-    bench.publish(1)
-    lane.add(A, broken, packets=True)
-    lane.add(B, bench.sink(B), packets=True)
-    await bench.reached(B, 1)
-    bench.publish(2)
-    await bench.reached(B, 2)
+    bench.layer.subscribe(Subscriber(A, broken, packets=True))
+    bench.subscribe(B)
+    await bench.publish(1)
+    await bench.publish(2)
+    assert bench.numbers(B) == [1, 2]
+    assert [record.getMessage() for record in caplog.records] == ["a subscriber failed"], "it is paused by then"
 
 
-async def test_who_moves_to_another_encoding_is_counted_on(bench: Bench) -> None:
-    before, after = bench.video(), bench.video()
-    bench.publish(1)
-    before.add(A, bench.sink(A), packets=True)
-    await bench.reached(A, 1)
-    bits = before.sent_bps(A, time.monotonic())
-    assert bits > 0
-    after.add(A, bench.sink(A), packets=True)
-    after.take_over(A, before)
-    assert after.sent_bps(A, time.monotonic()) >= bits / 2
-    after.take_over(B, before)
-    assert after.sent_bps(B, time.monotonic()) == after.sent_fps(B, time.monotonic()) == 0
+async def test_bytes_sent_are_counted_for_each_subscriber(bench: Bench) -> None:
+    bench.encoder.size_bytes = lambda frame: 10_000
+    bench.subscribe(A)
+    await bench.play(range(1, 31), 30)
+    sent_bytes = sum(packed.size_bytes for packed in bench.got[A])
+    report = bench.layer.report(A, now())
+    assert report.sent_bps == bench.layer.sent_bps(A, now()) == bench.layer.spent_bps(now()) == sent_bytes * 8 / 2
+    assert report.sent_fps == pytest.approx(30) and report.target_bps == MAX_BPS
+    assert bench.layer.sent_bps(B, now()) == 0
 
 
-async def test_a_unit_is_made_once_for_all(bench: Bench) -> None:
-    lane = bench.video()
-    bench.publish(1)
-    lane.add(A, bench.sink(A), packets=True)
-    lane.add(B, bench.sink(B), packets=False)
-    await bench.reached(A, 1)
-    await bench.reached(B, 1)
-    assert len(bench.encoder.asked) == lane.made == 1
-    assert bench.got[A][0] is bench.got[B][0] and bench.got[B][0].messages
+async def test_a_keyframe_requested_on_a_still_scene_is_made_as_soon_as_allowed(bench: Bench) -> None:
+    bench.subscribe(A)
+    await bench.publish(1)
+    await asyncio.sleep(2)
+    bench.encoder.asked.clear()
+    bench.layer.request_keyframe(A)
+    await settle()
+    assert bench.encoder.asked == [(1, True)]
+    bench.layer.request_keyframe(A)
+    await asyncio.sleep(MIN_KEYFRAME_INTERVAL_S - 0.01)
+    assert bench.encoder.asked == [(1, True)]
+    await asyncio.sleep(0.02)
+    assert bench.encoder.asked == [(1, True)] * 2
 
 
-async def test_a_keyframe_wanted_on_a_still_scene_is_made_at_once_and_later_in_time(bench: Bench) -> None:
-    lane = bench.video()
-    bench.publish(1)
-    lane.add(A, bench.sink(A), packets=True)
-    await bench.reached(A, 1)
-    for _ in range(2):
-        made = lane.made
-        lane.request_keyframe(A)
-        await eventually(lambda m=made: lane.made > m)  # type: ignore[misc]
-    assert bench.encoder.asked == [(1, True)] * 3
-    times = [packed.unit.time_us for packed in bench.got[A]]
-    assert times == sorted(set(times)), "receivers drop a picture whose time stood still"
-    assert times[1] > 1_600_000_000_000_000, "it carries the time of its sending"
-
-
-async def test_requests_for_keyframes_meet_in_one(bench: Bench) -> None:
-    lane = bench.video()
-    bench.publish(1)
-    lane.add(A, bench.sink(A), packets=True)
-    await bench.reached(A, 1)
-    started = time.monotonic()
-    for number in range(2, 60):
-        lane.request_keyframe(A)
-        bench.publish(number)
+async def test_keyframe_requests_of_a_second_are_answered_by_few_keyframes(bench: Bench) -> None:
+    bench.subscribe(A)
+    for number in range(1, 101):
+        bench.layer.request_keyframe(A)
+        await bench.publish(number)
         await asyncio.sleep(0.01)
-    keyframes = sum(keyframe for _, keyframe in bench.encoder.asked)
-    assert keyframes <= 2 + (time.monotonic() - started) / rate.KEYFRAME_GAP
+    assert bench.keyframes() == [1, 31, 61, 91]
+    assert len(bench.encoder.asked) == 4, "a delta helps nobody who waits for a keyframe"
+
+
+async def test_the_keyframe_interval_counts_from_the_end_of_encoding(bench: Bench) -> None:
+    bench.encoder.on_encode = lambda: skip(0.1)
+    bench.subscribe(A)
+    await bench.publish(1)
+    bench.layer.request_keyframe(A)
+    await asyncio.sleep(0.29)
+    assert bench.keyframes() == [1]
+    await asyncio.sleep(0.02)
+    assert bench.keyframes() == [1, 1]
 
 
 async def test_publishing_faster_than_the_encoder_skips_frames(bench: Bench) -> None:
-    lane = bench.video()
-    bench.publish(1)
-    lane.add(A, bench.sink(A), packets=True)
-    await bench.reached(A, 1)
-    bench.encoder.gate.clear()
+    bench.subscribe(A)
+    await bench.publish(1)
+    bench.workers.hanging = True
     for number in range(2, 100):
-        bench.publish(number)
-        await asyncio.sleep(0)
-    bench.encoder.gate.set()
-    await bench.reached(A, 99)
-    assert len(bench.numbers(A)) <= 4 and bench.numbers(A) == sorted(bench.numbers(A))
+        await bench.publish(number)
+    bench.workers.let_go()
+    await settle()
+    assert bench.numbers(A) == [1, 2, 99]
 
 
-async def test_a_hidden_view_costs_no_encode_and_comes_back_with_a_keyframe(bench: Bench) -> None:
-    lane = bench.video()
-    bench.publish(1)
-    lane.add(A, bench.sink(A), packets=True)
-    await bench.reached(A, 1)
-    lane.show(A, False)
+async def test_a_hidden_subscriber_costs_no_encoding_and_returns_with_a_keyframe(bench: Bench) -> None:
+    subscriber = bench.subscribe(A)
+    await bench.publish(1)
+    subscriber.show(False)
     for number in range(2, 20):
-        bench.publish(number)
-        await asyncio.sleep(0)
-    await bench.settled(lane)
+        await bench.publish(number)
+    await asyncio.sleep(5)
     assert len(bench.encoder.asked) == 1
-    lane.show(A, True)
-    await bench.reached(A, 19)
+    assert subscriber.show(True)
+    bench.layer.restart(A)
+    await settle()
     assert bench.encoder.asked[1:] == [(19, True)]
 
 
 @pytest.mark.parametrize("stuck", ["hidden", "without credit"])
-async def test_a_lane_that_nobody_can_follow_rests(bench: Bench, monkeypatch: pytest.MonkeyPatch, stuck: str) -> None:
-    monkeypatch.setattr(rate, "SETTLE", (0.01, 0.02))
-    lane = bench.video()
-    bench.publish(1)
-    lane.add(A, bench.sink(A), packets=False)
-    await bench.reached(A, 1)
-    if stuck == "hidden":
-        lane.show(A, False)
-    bench.publish(2)
-    bench.publish(3)
-    await asyncio.sleep(0.2)
+async def test_an_encoder_that_no_subscriber_can_follow_rests(bench: Bench, stuck: str) -> None:
+    subscriber = bench.subscribe(A, packets=False)
+    for number in (1, 2, 3):
+        await bench.publish(number)
+        if stuck == "hidden":
+            subscriber.show(False)
+    await asyncio.sleep(5)
     looks = bench.source.looks
-    await asyncio.sleep(0.2)
-    assert bench.source.looks - looks < 5, "it looks when something changes, not all the time"
+    await asyncio.sleep(60)
+    assert bench.source.looks == looks
+    assert len(bench.encoder.asked) == (1 if stuck == "hidden" else 2)
 
 
-async def test_a_still_scene_is_sharpened_and_then_left_alone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rate, "SETTLE", (0.02, 0.04))
-    lane = bench.video()
-    lane.add(A, bench.sink(A), packets=True)
-    bench.publish(1)
-    await eventually(lambda: len(bench.got[A]) == 3)
-    await asyncio.sleep(0.1)
-    assert bench.encoder.asked == [(1, True), (1, False), (1, False)]
-    times = [packed.unit.time_us for packed in bench.got[A]]
-    assert times == sorted(set(times))
+async def test_a_still_scene_is_sharpened_and_then_left_alone(bench: Bench) -> None:
+    bench.subscribe(A)
+    await bench.publish(1)
+    started = now()
+    refreshed = []
+    while now() < started + 5:
+        made = len(bench.encoder.asked)
+        await asyncio.sleep(0.01)
+        if len(bench.encoder.asked) > made:
+            refreshed.append(round(now() - started, 2))
+    assert refreshed == pytest.approx(REFRESH_STILL_AFTER_S, abs=0.011)
+    assert bench.encoder.asked == [(1, True), *[(1, False)] * 4]
 
 
-async def test_a_sink_that_refuses_waits_for_a_keyframe(bench: Bench) -> None:
-    lane = bench.video()
+async def test_a_frame_encoded_again_carries_the_time_of_its_encoding(bench: Bench) -> None:
+    """Receivers drop a picture whose time stands still."""
+    bench.subscribe(A)
+    await bench.publish(1)
+    await asyncio.sleep(2)
+    first, *again = [packed.unit.time_us for packed in bench.got[A]]
+    assert first == 1
+    expected = [EPOCH_US + round(at * 1e6) for at in REFRESH_STILL_AFTER_S]
+    assert again == pytest.approx(expected, abs=2000)
+
+
+async def test_timestamps_grow_when_the_wall_clock_is_set_back(bench: Bench) -> None:
+    wall = bench.context.wall_us
+    assert isinstance(wall, Wall)
+    bench.subscribe(A)
+    bench.source.publish(1, time_us=EPOCH_US)
+    bench.layer.wake()
+    await settle()
+    bench.source.publish(2, time_us=EPOCH_US - 60_000_000)
+    wall.offset_us -= 60_000_000
+    bench.layer.wake()
+    await asyncio.sleep(0.15)
+    assert [packed.unit.time_us - EPOCH_US for packed in bench.got[A]] == [0, RTP_TICK_US, 2 * RTP_TICK_US]
+    assert RTP_TICK_US == 12
+
+
+async def test_a_refused_unit_is_followed_by_a_keyframe_once_it_is_asked_for(bench: Bench) -> None:
     ready = False
-    lane.add(A, bench.sink(A, lambda: ready), packets=True)
-    bench.publish(1)
-    await eventually(lambda: lane.made)
-    bench.publish(2)
-    await bench.settled(lane)
-    assert not bench.got[A]
+    bench.subscribe(A, takes=lambda: ready)
+    await bench.publish(1)
+    await bench.publish(2)
+    await asyncio.sleep(1)
+    assert not bench.got[A] and bench.encoder.asked == [(1, True)]
     ready = True
-    lane.request_keyframe(A)
-    await bench.reached(A, 2)
-    assert bench.got[A][0].unit.keyframe, "tried again though nothing was published"
+    bench.layer.request_keyframe(A)
+    await settle()
+    assert bench.numbers(A) == [2] and bench.got[A][0].unit.keyframe, "tried again though nothing was published"
 
 
-async def test_a_frame_that_cannot_be_encoded_costs_that_frame(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    lane = bench.video()
-    lane.add(A, bench.sink(A), packets=True)
-    bench.encoder.fails = REFUSED
-    for number in range(1, 5):
-        bench.publish(number)
-        await asyncio.sleep(0.02)
-    assert [record.getMessage() for record in caplog.records] == [str(REFUSED)], "said once, not for every frame"
-    bench.encoder.fails = None
-    bench.publish(5)
-    await bench.reached(A, 5)
+async def test_a_peer_that_refuses_is_paused_until_it_asks(bench: Bench) -> None:
+    """No keyframe for a full link: it would be refused as well, and cost the others sharpness."""
+    refused = 0
 
-
-@pytest.mark.parametrize("error", [REFUSED, ZeroDivisionError("a bug")])
-async def test_a_still_picture_that_failed_once_is_tried_again(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
-) -> None:
-    monkeypatch.setattr(lane_module, "RETRY", 0.01)
-    lane = bench.video()
-    lane.add(A, bench.sink(A), packets=True)
-    bench.encoder.fails = error
-    bench.publish(1)
-    await eventually(lambda: caplog.records)
-    bench.encoder.fails = None
-    await bench.reached(A, 1)
-    assert caplog.records[0].levelno == logging.WARNING
-    assert bool(caplog.records[0].exc_info) == isinstance(error, ZeroDivisionError), "a bug is told with its trace"
-
-
-async def test_a_source_that_raises_does_not_end_the_lane(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    lane = bench.video()
-    with monkeypatch.context() as patch:
-        patch.setattr(bench.source, "latest", lambda: 1 / 0)
-        lane.add(A, bench.sink(A), packets=True)
-        bench.publish(1)
-        await eventually(lambda: lane._complained)
-    bench.publish(2)
-    await bench.reached(A, 2)
-
-
-async def test_closing_waits_for_the_frame_in_the_encoders_hands(bench: Bench) -> None:
-    lane = bench.video()
-    lane.add(A, bench.sink(A), packets=True)
-    bench.encoder.gate.clear()
-    bench.publish(1)
-    await eventually(lambda: bench.source.leased)
-    closing = asyncio.create_task(lane.close())
-    await asyncio.sleep(0.05)
-    assert not closing.done() and bench.source.leased == 1, "the thread still reads the leased pixels"
-    bench.encoder.gate.set()
-    await closing
-    assert bench.encoder.closed and bench.source.leased == 0 and not bench.got[A]
-
-
-async def test_a_target_is_said_once_and_never_above_the_ceiling(bench: Bench) -> None:
-    lane = bench.video()
-    for target in (CEILING, 950_000, 950_000, 2 * CEILING):
-        lane.aim(target)
-    assert bench.encoder.rates == [950_000, CEILING] and lane.target_bps == CEILING
-
-
-async def test_a_lane_of_half_size_encodes_frames_of_half_size(bench: Bench) -> None:
-    lane = VideoLayer(7, bench.source, bench.pool, bench.encoder, CEILING, half=True)
-    bench.lanes.append(lane)
-    lane.add(A, bench.sink(A), packets=True)
-    bench.source.publish(1, np.zeros((90, 161, 3), np.uint8))
-    lane.wake()
-    await bench.reached(A, 1)
-    assert (bench.got[A][0].unit.width, bench.got[A][0].unit.height) == (81, 45)
-    assert lane.output.per_second(time.monotonic()) > 0
-
-
-async def test_a_peer_that_refuses_is_left_alone_until_it_asks(bench: Bench) -> None:
-    """No keyframe for one whose way is full: it would cost the others, and be refused as well."""
-    lane = bench.video()
-    lane.add(A, bench.sink(A), packets=True)
-    refused: list[int] = []
-
-    def refuse(packed: PackedUnit) -> bool:
-        refused.append(packed.unit.number)
+    def refuse() -> bool:
+        nonlocal refused
+        refused += 1
         return False
 
-    lane.add(B, refuse, packets=True)
+    bench.subscribe(A)
+    bench.subscribe(B, takes=refuse)
     for number in range(1, 5):
-        bench.publish(number)
-        await bench.reached(A, number)
-        await asyncio.sleep(rate.KEYFRAME_GAP / 2)
-    assert refused == [1] and [key for _, key in bench.encoder.asked] == [True, False, False, False]
-    lane.request_keyframe(B)
-    await eventually(lambda: len(refused) == 2)
-    assert bench.encoder.asked[-1][1]
+        await bench.publish(number)
+        await asyncio.sleep(MIN_KEYFRAME_INTERVAL_S)
+    assert refused == 1 and bench.keyframes() == [1] and {1, 2, 3, 4} == set(bench.numbers(A))
+    bench.layer.request_keyframe(B)
+    await settle()
+    assert refused == 2 and bench.keyframes() == [1, 4]
+
+
+async def test_a_socket_that_refuses_is_not_paused(bench: Bench) -> None:
+    answers = iter([False, True])
+    bench.subscribe(A, packets=False, takes=lambda: next(answers))
+    await bench.publish(1)
+    await asyncio.sleep(MIN_KEYFRAME_INTERVAL_S + 0.01)
+    assert bench.numbers(A) == [1] and bench.keyframes() == [1, 1]
+
+
+async def test_a_subscriber_that_comes_during_a_job_of_the_other_form_gets_the_next_keyframe(bench: Bench) -> None:
+    bench.workers.hanging = True
+    bench.subscribe(A)
+    await bench.publish(1)
+    bench.subscribe(B, packets=False)
+    bench.workers.let_go()
+    await settle()
+    assert bench.numbers(A) == [1] and bench.got[B] == []
+    await asyncio.sleep(MIN_KEYFRAME_INTERVAL_S + 0.01)
+    assert bench.numbers(B) == [1] and bench.got[B][0].messages
+
+
+async def test_a_frame_that_cannot_be_encoded_is_tried_again_as_if_it_were_new(bench: Bench) -> None:
+    bench.subscribe(A)
+    bench.encoder.fails = REFUSED
+    await bench.publish(1)
+    bench.encoder.fails = None
+    await asyncio.sleep(0.6)
+    assert bench.numbers(A)[0] == 1 and bench.got[A][0].unit.time_us == 1, "it is encoded for the first time"
+
+
+async def test_closing_closes_the_encoder_once_its_frame_is_done(bench: Bench) -> None:
+    bench.subscribe(A)
+    bench.workers.hanging = True
+    await bench.publish(1)
+    closing = asyncio.create_task(bench.layer.close())
+    await settle()
+    assert not bench.encoder.closed
+    bench.workers.let_go()
+    await closing
+    assert bench.encoder.closed and not bench.got[A]
+
+
+async def test_a_target_is_set_once_and_never_above_the_maximum(bench: Bench) -> None:
+    for target in (MAX_BPS, 950_000, 950_000, 2 * MAX_BPS):
+        bench.layer.set_target(target)
+    assert bench.encoder.rates == [950_000, MAX_BPS] and bench.layer.target_bps == MAX_BPS
+
+
+async def test_a_layer_of_half_size_encodes_frames_of_half_size(bench: Bench) -> None:
+    bench.layer = bench.open(half=True)
+    bench.subscribe(A)
+    await bench.publish(1, np.zeros((90, 161, 3), np.uint8))
+    assert (bench.got[A][0].unit.width, bench.got[A][0].unit.height) == (81, 45)
+
+
+async def test_frames_are_halved_when_there_is_no_time_for_all_of_them(bench: Bench) -> None:
+    pixels = np.zeros((64, 96, 3), np.uint8)
+    bench.encoder.on_encode = lambda: skip(0.04)
+    bench.subscribe(A)
+    # Of 60 frames a second the encoder gets every third.
+    await bench.play(range(1, 240, 3), 20, pixels)
+    widths = [packed.unit.width for packed in bench.got[A]]
+    assert widths[0] == 96 and widths[-1] == 48
+
+
+async def test_a_still_picture_is_not_halved_however_long_it_takes(bench: Bench) -> None:
+    bench.encoder.on_encode = lambda: skip(0.9)
+    bench.subscribe(A)
+    for number in range(1, 8):
+        await bench.publish(number, np.zeros((64, 96, 3), np.uint8))
+        await asyncio.sleep(2)
+    assert {packed.unit.width for packed in bench.got[A]} == {96}
+
+
+async def sent_after(bench: Bench, number: int) -> float:
+    """Seconds from the publish of a frame until it is sent, on a stream of 60 frames a second."""
+    published = now()
+    bench.source.publish(number)
+    bench.context.published.interval_s = 1 / 60
+    bench.layer.wake()
+    while number not in bench.numbers(A):
+        await asyncio.sleep(0.0001)
+        assert now() < published + 1
+    return now() - published
 
 
 async def test_frames_of_a_sole_viewer_keep_clear_of_its_screens_refresh(bench: Bench) -> None:
-    lane = bench.video()
-    lane._interval.seconds = 1 / 60
-    lane.vsync(A, 0.001, 1 / 60)
-    assert lane._wait(0.003, time.monotonic()) == 0, "it is nobody's"
-    lane.add(A, bench.sink(A), packets=True)
-    lane.vsync(A, 0.001, 1 / 60)
-    wait = lane._wait(0.003, time.monotonic())
-    assert 0.004 < wait < 1 / 120
-    assert lane._wait(0.014, time.monotonic()) == 0, "no frame is worth the one after it"
-    lane.add(B, bench.sink(B), packets=True)
-    lane.vsync(A, 0.001, 1 / 60)
-    assert lane._wait(0.003, time.monotonic()) == 0, "their screens differ"
+    bench.layer.vsync(A, 0.001, 1 / 60)
+    bench.subscribe(A)
+    assert await sent_after(bench, 61) < 0.001, "what a stranger reported counts for nothing"
+    bench.layer.vsync(A, 0.001, 1 / 60)
+    assert 0.004 < await sent_after(bench, 62) < 1 / 120
+    bench.subscribe(B)
+    bench.layer.vsync(A, 0.001, 1 / 60)
+    assert await sent_after(bench, 63) < 0.001, "their screens differ"
 
 
-async def test_a_unit_that_waits_holds_neither_a_thread_nor_its_frame_and_is_not_sent(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lane = bench.video()
-    monkeypatch.setattr(lane, "_wait", lambda took, now: 30.0)
-    lane.add(A, bench.sink(A), packets=True)
-    bench.publish(1)
-    await eventually(lambda: bench.encoder.asked and not bench.source.leased, "it is made and the frame given back")
-    threads = [bench.pool.submit(lambda: None) for _ in range(2)]
-    for thread in threads:
-        thread.result(timeout=5)
-    assert not bench.got[A] and lane.made == 0
-    assert 0 < lane.cost.mean(time.monotonic()), "what it took is known already"
-    await lane.close()
-
-
-async def test_frames_that_there_is_no_time_for_are_halved(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(effort, "PATIENCE", 0.1)
-    at_once = bench.encoder.encode
-
-    def slowly(frame: Frame, *, keyframe: bool = False) -> AccessUnit:
-        time.sleep(0.02)
-        return at_once(frame, keyframe=keyframe)
-
-    monkeypatch.setattr(bench.encoder, "encode", slowly)
-    lane = bench.video()
-    lane.add(A, bench.sink(A), packets=True)
-    for number in range(1, 400):
-        bench.source.publish(number, np.zeros((64, 96, 3), np.uint8), time_us=number * 5000)
-        lane.wake()
-        await asyncio.sleep(0.005)
-        if bench.got[A] and bench.got[A][-1].unit.width == 48:
-            break
-    assert bench.got[A][0].unit.width == 96
-    assert bench.got[A][-1].unit.width == 48
+async def test_no_frame_waits_at_the_cost_of_the_next(bench: Bench) -> None:
+    bench.subscribe(A)
+    bench.layer.vsync(A, 0.001, 1 / 60)
+    wait = await sent_after(bench, 61)
+    room = 0.9 / 60 - wait
+    bench.encoder.on_encode = lambda: skip(room + 0.0005)
+    assert await sent_after(bench, 62) < room + 0.001
+    bench.encoder.on_encode = lambda: skip(room - 0.0005)
+    assert await sent_after(bench, 63) > room + 0.004

@@ -1,4 +1,4 @@
-"""Frames and a screen, as arithmetic: how many are never seen, with and without a word about where they are ready."""
+"""Frames and a screen, as arithmetic: how many are never seen, with and without reports of when they are ready."""
 
 from __future__ import annotations
 
@@ -8,21 +8,33 @@ import random
 
 import pytest
 
-from framewire.engine.stream.vsync import CLOSE, VsyncPhase
+from framewire.engine.stream.vsync import (
+    KEEP_CLEAR_MAX_REFRESH_FRACTION,
+    KEEP_CLEAR_S,
+    MAX_INTERVAL_REFRESHES,
+    MAX_REFRESH_S,
+    MIN_INTERVAL_REFRESHES,
+    MIN_MOVE_S,
+    MIN_REFRESH_S,
+    REPORT_TIMEOUT_S,
+    REPORTS_STALE_AFTER_MOVE_S,
+    STOP_WAITING_MARGIN_FRACTION,
+    VsyncPhase,
+)
 
 REFRESH = 1 / 60
-WAY = 0.009
+PATH_S = 0.009
 """Seconds from the encoder to a picture that is ready."""
 
 
 def circular(slacks: list[float], refresh: float) -> float:
-    """As `js/src/core/beat.ts` has it."""
+    """As the viewer computes it."""
     mean = sum(cmath.exp(2j * math.pi * slack / refresh) for slack in slacks)
     return cmath.phase(mean) / (2 * math.pi) % 1 * refresh
 
 
 def play(
-    beat: VsyncPhase,
+    phase: VsyncPhase,
     *,
     fps: float,
     refresh: float = REFRESH,
@@ -30,8 +42,7 @@ def play(
     late: float = 0.05,
     reports: bool = True,
 ) -> tuple[float, float]:
-    """Fraction of frames that a screen never shows, and the seconds that one waited here on average; what the viewer
-    says arrives ``late``."""
+    """The fraction of frames that a screen never shows, and the mean wait in seconds. Reports come ``late`` seconds."""
     seconds = 30.0
     chance = random.Random(4)
     shown: dict[int, int] = {}
@@ -40,38 +51,38 @@ def play(
     count = int(seconds * fps)
     for number in range(count):
         published = 10 + number / fps
-        wait = beat.wait(1 / fps, published)
+        wait = phase.wait_s(1 / fps, published)
         waited += wait
-        ready = published + wait + WAY + chance.uniform(-jitter, jitter)
+        ready = published + wait + PATH_S + chance.uniform(-jitter, jitter)
         drawn = math.ceil(ready / refresh)
         # Of two in one refresh the later is seen.
         shown[drawn] = number
         slacks.append(drawn * refresh - ready)
         if reports and published > 10 + told:
             ends = len(slacks) - round(late * fps)
-            beat.look(circular(slacks[max(ends - 15, 0) : ends], refresh), refresh, published)
+            phase.report(circular(slacks[max(ends - 15, 0) : ends], refresh), refresh, published)
             told += 0.5
     return 1 - len(shown) / count, waited / count
 
 
 @pytest.mark.parametrize("fps", [59.7, 59.95, 60.0, 60.1])
-def test_frames_as_fast_as_the_screen_are_seen(fps):
+def test_frames_as_fast_as_the_screen_are_seen(fps: float) -> None:
     lost_before, _ = play(VsyncPhase(), fps=fps, reports=False)
     lost, waited = play(VsyncPhase(), fps=fps)
     # More frames than refreshes cannot all be seen.
     needless = max(fps / 60 - 1, 0)
     assert lost - needless < 0.005
     assert lost <= lost_before
-    assert waited < 2 * CLOSE[0]
+    assert waited < 2 * KEEP_CLEAR_S
 
 
 @pytest.mark.parametrize("late", [0.0, 0.1, 0.3])
-def test_what_is_told_late_is_not_acted_on_twice(late):
+def test_a_late_report_is_not_acted_on_twice(late: float) -> None:
     assert play(VsyncPhase(), fps=59.95, late=late)[0] < 0.01
 
 
 @pytest.mark.parametrize("rate", [120, 144])
-def test_faster_screens_lose_no_more_than_without_it_and_waits_are_short(rate):
+def test_faster_screens_lose_no_more_frames_and_waits_are_short(rate: int) -> None:
     for fps in (rate - 0.3, rate - 0.05):
         lost, waited = play(VsyncPhase(), fps=fps, refresh=1 / rate, jitter=0.0005)
         before, _ = play(VsyncPhase(), fps=fps, refresh=1 / rate, jitter=0.0005, reports=False)
@@ -79,53 +90,143 @@ def test_faster_screens_lose_no_more_than_without_it_and_waits_are_short(rate):
         assert waited < 0.3 / rate
 
 
-def test_without_it_those_that_are_ready_about_when_the_screen_is_drawn_are_lost():
-    """What the test above would pass on, were the screen kinder than it is."""
+def test_without_reports_frames_that_are_ready_when_the_screen_is_drawn_are_lost() -> None:
+    """Otherwise the tests above would prove nothing."""
     assert play(VsyncPhase(), fps=59.7, reports=False)[0] > 0.02
 
 
-def test_frames_far_from_the_refresh_wait_for_nothing():
-    beat = VsyncPhase()
-    beat.look(0.008, REFRESH, 1.0)
-    assert beat.wait(REFRESH, 1.0) == 0
+def waits(slack_s: float, refresh_s: float = REFRESH, now: float = 1.0) -> float:
+    """The wait after one report."""
+    phase = VsyncPhase()
+    phase.report(slack_s, refresh_s, now)
+    return phase.wait_s(refresh_s, now)
+
+
+CLEAR = KEEP_CLEAR_MAX_REFRESH_FRACTION * REFRESH
+"""Of a screen of 60 Hz: a little less than `KEEP_CLEAR_S`."""
+
+
+def test_frames_far_from_the_refresh_do_not_wait() -> None:
+    assert waits(0.008) == 0
+    assert waits(CLEAR + 1e-6) == 0
+    assert waits(REFRESH - CLEAR - 1e-6) == 0
+
+
+def test_frames_just_before_a_refresh_wait_until_they_are_clear_of_it() -> None:
+    for slack_s in (0.0, 0.001, CLEAR - 1e-6):
+        assert waits(slack_s) == pytest.approx(slack_s + CLEAR)
+
+
+def test_frames_just_behind_a_refresh_wait_until_they_are_clear_of_it() -> None:
+    for behind_s in (1e-6, 0.001, CLEAR - 1e-6):
+        assert waits(REFRESH - behind_s) == pytest.approx(CLEAR - behind_s)
+
+
+def test_slow_screens_keep_no_more_clear_than_frames_vary_by() -> None:
+    assert waits(0.001, 1 / 30) == pytest.approx(0.001 + KEEP_CLEAR_S) and KEEP_CLEAR_S == 0.0045
+    assert waits(KEEP_CLEAR_S + 1e-6, 1 / 30) == 0
+    assert waits(0.001, 1 / 120) == pytest.approx(0.001 + 1 / 480) and KEEP_CLEAR_MAX_REFRESH_FRACTION == 0.25
 
 
 @pytest.mark.parametrize("fps", [24.0, 30.0, 120.0])
-def test_streams_of_another_rate_than_the_screen_wait_for_nothing(fps):
+def test_streams_of_another_rate_do_not_wait(fps: float) -> None:
     assert play(VsyncPhase(), fps=fps)[1] < 0.0001
 
 
-def test_a_viewer_that_says_no_more_is_not_waited_for():
-    beat = VsyncPhase()
-    beat.look(0.001, REFRESH, 1.0)
-    assert beat.wait(REFRESH, 1.0) == pytest.approx(0.001 + CLOSE[1] * REFRESH)
-    beat.rest()
-    assert beat.wait(REFRESH, 1.0) == 0
-    beat.look(0.001, REFRESH, 1.0)
-    assert beat.wait(REFRESH, 3.5) == 0, "it has been silent for long"
+def test_streams_about_as_fast_as_the_screen_wait() -> None:
+    phase = VsyncPhase()
+    phase.report(0.001, REFRESH, 1.0)
+    assert (MIN_INTERVAL_REFRESHES, MAX_INTERVAL_REFRESHES) == (0.75, 1.3)
+    for refreshes, wait in ((0.74, False), (0.76, True), (1.29, True), (1.31, False)):
+        assert bool(phase.wait_s(refreshes * REFRESH, 1.0)) is wait
+
+
+def test_a_silent_viewer_is_not_waited_for() -> None:
+    phase = VsyncPhase()
+    assert phase.wait_s(REFRESH, 0.0) == 0, "nothing was reported yet"
+    phase.report(0.001, REFRESH, 1.0)
+    assert phase.wait_s(REFRESH, 1.0) == pytest.approx(0.001 + CLEAR)
+    assert phase.wait_s(REFRESH, 1.0 + REPORT_TIMEOUT_S) > 0 and REPORT_TIMEOUT_S == 2.0
+    assert phase.wait_s(REFRESH, 1.001 + REPORT_TIMEOUT_S) == 0
+
+
+def test_a_viewer_that_reports_again_after_a_long_silence_starts_anew() -> None:
+    phase = VsyncPhase()
+    phase.report(0.001, REFRESH, 1.0)
+    phase.report(0.008, REFRESH, 3.5)
+    assert phase.wait_s(REFRESH, 3.5) == 0, "its frames did not wait meanwhile"
+
+
+def test_with_several_viewers_no_frame_waits() -> None:
+    phase = VsyncPhase()
+    phase.report(0.001, REFRESH, 1.0)
+    phase.reset()
+    assert phase.wait_s(REFRESH, 1.0) == 0
+    phase.report(0.008, REFRESH, 1.1)
+    assert phase.wait_s(REFRESH, 1.1) == 0
+    phase.report(0.001, REFRESH, 1.2)
+    assert phase.wait_s(REFRESH, 1.2) > 0, "and with one again, they do"
 
 
 @pytest.mark.parametrize(("slack", "refresh"), [(0.001, 0.0), (1e9, 1e9), (-5.0, 0.0166), (0.001, -1.0)])
-def test_nonsense_moves_nothing_far(slack, refresh):
-    beat = VsyncPhase()
-    beat.look(slack, refresh, 1.0)
-    assert 0 <= beat.wait(REFRESH, 1.0) <= REFRESH * 2 / 3
+def test_nonsense_moves_no_frame_far(slack: float, refresh: float) -> None:
+    phase = VsyncPhase()
+    phase.report(slack, refresh, 1.0)
+    assert 0 <= phase.wait_s(REFRESH, 1.0) <= REFRESH * 2 / 3
+
+
+def test_impossible_refresh_rates_move_nothing() -> None:
+    assert (MIN_REFRESH_S, MAX_REFRESH_S) == (0.004, 0.05)
+    for refresh_s, wait in ((0.0039, False), (0.004, True), (0.05, True), (0.0501, False)):
+        assert bool(waits(0.0001, refresh_s)) is wait
+
+
+def test_an_impossible_refresh_rate_ends_a_wait() -> None:
+    phase = VsyncPhase()
+    phase.report(0.001, REFRESH, 1.0)
+    phase.report(0.001, 1e9, 1.1)
+    phase.report(0.008, REFRESH, 1.2)
+    assert phase.wait_s(REFRESH, 1.2) == 0, "this report is believed, as no frame waited"
 
 
 @pytest.mark.parametrize("refresh", [1 / 60, 1 / 75, 1 / 120, 1 / 240])
-def test_no_frame_waits_for_more_than_two_thirds_of_a_refresh(refresh):
+def test_no_frame_waits_for_more_than_two_thirds_of_a_refresh(refresh: float) -> None:
     for step in range(200):
-        beat = VsyncPhase()
+        phase = VsyncPhase()
         for now, slack in enumerate((0.0, step / 200 * refresh)):
-            beat.look(slack, refresh, 1.0 + now)
-            assert 0 <= beat.wait(refresh, 1.0 + now) <= refresh * 2 / 3
+            phase.report(slack, refresh, 1.0 + now)
+            assert 0 <= phase.wait_s(refresh, 1.0 + now) <= refresh * 2 / 3
 
 
-def test_what_is_told_right_after_a_move_speaks_of_before_it():
-    beat = VsyncPhase()
-    beat.look(0.002, REFRESH, 1.0)
-    moved = beat.wait(REFRESH, 1.0)
-    beat.look(0.002, REFRESH, 1.5)
-    assert beat.wait(REFRESH, 1.5) == moved
-    beat.look((0.002 - moved) % REFRESH, REFRESH, 2.0)
-    assert beat.wait(REFRESH, 2.0) == pytest.approx(moved)
+def test_a_report_right_after_a_move_is_ignored() -> None:
+    """It still speaks of the frames before the move."""
+    phase = VsyncPhase()
+    phase.report(0.002, REFRESH, 1.0)
+    moved = phase.wait_s(REFRESH, 1.0)
+    phase.report(0.002, REFRESH, 0.999 + REPORTS_STALE_AFTER_MOVE_S)
+    assert phase.wait_s(REFRESH, 1.5) == moved and REPORTS_STALE_AFTER_MOVE_S == 0.7
+    phase.report((0.002 - moved) % REFRESH, REFRESH, 1.0 + REPORTS_STALE_AFTER_MOVE_S)
+    assert phase.wait_s(REFRESH, 2.0) == pytest.approx(moved), "with its wait it is just where it should be"
+    phase.report((0.008 - moved) % REFRESH, REFRESH, 2.5)
+    assert phase.wait_s(REFRESH, 2.5) == 0
+
+
+def test_a_small_move_makes_no_report_stale() -> None:
+    assert MIN_MOVE_S == 0.002
+    for change_s, stale in ((MIN_MOVE_S - 1e-5, False), (MIN_MOVE_S + 1e-5, True)):
+        phase = VsyncPhase()
+        phase.report(REFRESH - CLEAR + change_s, REFRESH, 1.0)
+        assert phase.wait_s(REFRESH, 1.0) == pytest.approx(change_s)
+        phase.report(0.008, REFRESH, 1.1)
+        assert bool(phase.wait_s(REFRESH, 1.1)) is stale
+
+
+def test_frames_that_wait_go_on_a_little_longer() -> None:
+    """Or noise would move them to and fro."""
+    assert STOP_WAITING_MARGIN_FRACTION == 0.3
+    for margin, wait in ((0.29, True), (0.31, False)):
+        phase = VsyncPhase()
+        phase.report(CLEAR - 1e-6, REFRESH, 1.0)
+        waited = phase.wait_s(REFRESH, 1.0)
+        phase.report(CLEAR * (1 + margin) - waited, REFRESH, 2.0)
+        assert bool(phase.wait_s(REFRESH, 2.0)) is wait

@@ -15,9 +15,15 @@ from framewire.rtc.rtp.packets import RtpUnit
 Key = tuple[str, int]
 """A subscription: the connection's id and the subscription's number."""
 
+Clock = Callable[[], float]
+"""Seconds that only grow, as `time.monotonic` has them."""
+
+WallClock = Callable[[], int]
+"""Microseconds since the Unix epoch."""
+
 
 class Lease(Protocol):
-    """A frame that holds still until it is released."""
+    """A frame that does not change until it is released."""
 
     @property
     def frame(self) -> Frame: ...
@@ -26,20 +32,20 @@ class Lease(Protocol):
 
 
 class FrameSource(Protocol):
-    """Where the newest frame is: a ring or a slot. Never blocks, never raises, never torn."""
+    """Where the newest frame is: a ring or a slot. Never blocks, never raises, never returns half a frame."""
 
     def latest(self) -> Lease | None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class PackedUnit:
-    """A unit in the forms in which it leaves: cut once, shared by all."""
+    """A unit in the forms in which it is sent: packed once, shared by all subscribers."""
 
     unit: AccessUnit
     rtp: RtpUnit | None
-    """For peers; None where no peer subscribes."""
+    """For peers; None when no peer subscribes."""
     messages: tuple[bytes, ...]
-    """For WebSockets; empty where none subscribes."""
+    """For WebSockets; empty when none subscribes."""
 
     @property
     def size_bytes(self) -> int:
@@ -47,11 +53,12 @@ class PackedUnit:
 
 
 Sink = Callable[[PackedUnit], bool]
+"""Takes a unit, or returns False when it has no room. Returns at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Which RTP timestamp a frame left under, and when it was published."""
+    """Which RTP timestamp a frame was sent under, and when it was published."""
 
     number: int
     rtp: int
@@ -73,10 +80,7 @@ class EncodingReport:
 
 
 class Encoding(Protocol):
-    """What a stream sends under one encoding name. Used from the event loop; unknown keys are ignored.
-
-    A subscriber is a key and a sink that takes units: a WebSocket, a peer connection, a recorder.
-    """
+    """What a stream sends under one encoding name. Used from the event loop; unknown keys are ignored."""
 
     @property
     def max_bps(self) -> int:
@@ -84,12 +88,7 @@ class Encoding(Protocol):
         ...
 
     def encode_ms(self, now: float) -> Mapping[str, float]:
-        """Mean time to encode or pack one frame, by the name of each encoder in use."""
-        ...
-
-    @property
-    def encodes(self) -> Mapping[str, int]:
-        """Units made since the stream began, by encoding."""
+        """Mean time to encode or pack one frame, by the name of each running encoder."""
         ...
 
     def __len__(self) -> int:
@@ -97,7 +96,11 @@ class Encoding(Protocol):
         ...
 
     def add(self, key: Key, sink: Sink, *, packets: bool) -> None:
-        """Start sending to a subscriber, from a keyframe on: RTP (``packets``) or WebSocket messages."""
+        """Start sending to a subscriber, from a keyframe on.
+
+        ``packets``: it takes `PackedUnit.rtp` and counts its own room. Otherwise it takes ``messages`` and has
+        credits: it acknowledges each unit.
+        """
         ...
 
     def remove(self, key: Key) -> None:
@@ -113,7 +116,7 @@ class Encoding(Protocol):
         ...
 
     def acknowledge(self, key: Key, number: int) -> None:
-        """The unit of frame ``number`` arrived whole over the WebSocket: its credit is free again."""
+        """The unit of frame ``number`` arrived whole: its credit is free again."""
         ...
 
     def estimate(self, key: Key, bits_per_second: float, sent_bps: float, *, measured: bool) -> None:
@@ -134,14 +137,6 @@ class Encoding(Protocol):
 
     def wake(self) -> None:
         """A frame was published."""
-        ...
-
-    def resize(self, width: int, height: int) -> None:
-        """The stream's frames have this size from now on, in pixels."""
-        ...
-
-    def replace_source(self, source: FrameSource) -> None:
-        """Frames come from another place from now on."""
         ...
 
     async def close(self) -> None:

@@ -1,138 +1,191 @@
-"""One unit, many subscribers: who gets it. Pure; must not know encoders, peers or sockets.
+"""One unit, many subscribers: which of them it goes to. Pure; must not know encoders, peers or sockets.
 
-The only place where a unit is dropped for want of room, so no viewer is ever sent a delta whose
-reference it did not get. A credit is receipt, never paint: hidden tabs do not paint.
+This is the only place where a unit is skipped for want of room. So no subscriber is ever sent a delta whose reference
+it did not get. A credit means receipt, never paint: hidden tabs do not paint.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final, Generic, TypeVar
+from typing import Final
 
-CREDITS: Final = 2
-"""Units under way to one subscriber, at most: one on the wire, one being sent."""
+from framewire.engine.stream.encoding import Key, Sink
+from framewire.engine.stream.meter import Meter
 
-K = TypeVar("K", bound=Hashable)
+MAX_IN_FLIGHT_UNITS: Final = 2
+"""Units on the way to one WebSocket subscriber: one on the wire and one being sent.
+
+Source: chosen by hand; pinned by `tests/engine/stream/test_fanout.py::test_two_units_are_in_flight_at_most`.
+"""
+
+
+@dataclass(slots=True, eq=False)
+class Subscriber:
+    """One subscriber of an encoding: where its units go, whether it is visible, and what it was sent."""
+
+    key: Key
+    sink: Sink
+    packets: bool
+    """Whether it takes RTP packets, and counts its own room; otherwise it has credits."""
+    visible: bool = True
+    sent: Meter = field(default_factory=Meter)
+    """Bytes of the units sent to it."""
+
+    def show(self, visible: bool) -> bool:
+        """Set whether it is visible; returns whether it was hidden until now."""
+        reappears = visible and not self.visible
+        self.visible = visible
+        return reappears
 
 
 @dataclass(slots=True)
-class _Subscriber:
-    credited: bool
-    """False where somebody else counts the room (the peer's own queue)."""
-    visible: bool = True
-    waiting: bool = True
-    """For a keyframe: a delta would refer to what it never got."""
-    choked: bool = False
-    """Whether it refused a unit, and has not said yet that it can take one again."""
+class InFlight:
+    """A unit on its way to a subscriber that has credits."""
+
+    number: int
+    size_bytes: int
+    sent_at: float
+
+
+@dataclass(slots=True)
+class _Delivery:
+    """How far one subscriber is with the units of one encoder."""
+
+    subscriber: Subscriber
+    needs_keyframe: bool = True
+    """A delta would refer to a unit that it did not get."""
+    paused: bool = False
+    """It refused a unit and has not asked for a keyframe since."""
     newest: int | None = None
-    under_way: list[int] = field(default_factory=list)
+    """Number of the newest frame that it was sent."""
+    in_flight: list[InFlight] = field(default_factory=list)
 
     @property
-    def room(self) -> bool:
-        return not self.choked and (not self.credited or len(self.under_way) < CREDITS)
+    def ready(self) -> bool:
+        """Whether it can be sent a unit now."""
+        has_room = self.subscriber.packets or len(self.in_flight) < MAX_IN_FLIGHT_UNITS
+        return has_room and not self.paused and self.subscriber.visible
 
 
-class Fanout(Generic[K]):
-    """The subscribers of one encoding."""
+class Fanout:
+    """The subscribers of one encoder."""
 
     def __init__(self) -> None:
-        self._subscribers: dict[K, _Subscriber] = {}
+        self._deliveries: dict[Key, _Delivery] = {}
 
     def __len__(self) -> int:
-        return len(self._subscribers)
+        return len(self._deliveries)
 
-    def __iter__(self) -> Iterator[K]:
-        return iter(self._subscribers)
+    def __iter__(self) -> Iterator[Subscriber]:
+        return (delivery.subscriber for delivery in self._deliveries.values())
 
-    def __contains__(self, key: K) -> bool:
-        return key in self._subscribers
+    def __contains__(self, key: Key) -> bool:
+        return key in self._deliveries
 
-    def add(self, key: K, *, credited: bool) -> None:
-        self._subscribers[key] = _Subscriber(credited)
+    def get(self, key: Key) -> Subscriber | None:
+        """The subscriber of this key."""
+        delivery = self._deliveries.get(key)
+        return delivery.subscriber if delivery else None
 
-    def remove(self, key: K) -> None:
-        self._subscribers.pop(key, None)
+    def add(self, subscriber: Subscriber) -> None:
+        """Start sending to a subscriber, from a keyframe on."""
+        self._deliveries[subscriber.key] = _Delivery(subscriber)
 
-    def show(self, key: K, visible: bool) -> None:
-        """A hidden view costs nothing; one that comes back starts from a keyframe."""
-        subscriber = self._subscribers[key]
-        if visible and not subscriber.visible:
-            subscriber.waiting = True
-        subscriber.visible = visible
+    def remove(self, key: Key) -> None:
+        """Stop sending to a subscriber."""
+        self._deliveries.pop(key, None)
 
-    def wait(self, key: K) -> None:
-        """This subscriber lost its reference: nothing but a keyframe helps, and that it can take."""
-        if key in self._subscribers:
-            self._subscribers[key].waiting = True
-            self._subscribers[key].choked = False
+    # What subscribers report
 
-    def choke(self, key: K) -> None:
-        """This subscriber takes nothing until it asks: a keyframe made for it meanwhile would cost all others
-        some sharpness, and be refused like the unit before."""
-        if key in self._subscribers:
-            self._subscribers[key].choked = True
+    def restart(self, key: Key) -> None:
+        """This subscriber missed units, since it was hidden: it goes on from a keyframe."""
+        if delivery := self._deliveries.get(key):
+            delivery.needs_keyframe = True
 
-    def missed(self, key: K, number: int) -> None:
-        """A routed unit did not leave after all: its credit is back, and only a keyframe helps."""
+    def request_keyframe(self, key: Key) -> None:
+        """This subscriber asks for a keyframe, so it can take one: it is not paused any more."""
+        if delivery := self._deliveries.get(key):
+            delivery.needs_keyframe = True
+            delivery.paused = False
+
+    def pause(self, key: Key) -> None:
+        """This subscriber refused a unit, so it gets none until it asks for a keyframe.
+
+        A keyframe made for it earlier would be refused too, and would cost the others sharpness.
+        """
+        if delivery := self._deliveries.get(key):
+            delivery.paused = True
+
+    def missed(self, key: Key, number: int) -> None:
+        """A routed unit was not sent after all: its credit is free again, and only a keyframe helps."""
         self.acknowledge(key, number)
-        if key in self._subscribers:
-            self._subscribers[key].newest = None
-            self._subscribers[key].waiting = True
+        if delivery := self._deliveries.get(key):
+            delivery.newest = None
+            delivery.needs_keyframe = True
 
-    def acknowledge(self, key: K, number: int) -> None:
-        """The unit of this frame arrived whole: its credit is back. Unknown frames are ignored."""
-        subscriber = self._subscribers.get(key)
-        if subscriber and number in subscriber.under_way:
-            subscriber.under_way.remove(number)
+    def acknowledge(self, key: Key, number: int) -> InFlight | None:
+        """The unit of this frame arrived whole, and its credit is free again. None for frames not in flight."""
+        delivery = self._deliveries.get(key)
+        if delivery is None:
+            return None
+        for index, unit in enumerate(delivery.in_flight):
+            if unit.number == number:
+                return delivery.in_flight.pop(index)
+        return None
+
+    # What is to be made
 
     def wants(self, number: int) -> bool:
-        """Whether anybody could take the unit of this frame now."""
-        return any(s.visible and s.room and s.newest != number for s in self._subscribers.values())
+        """Whether a subscriber can take the unit of this frame now."""
+        return any(each.ready and each.newest != number for each in self._deliveries.values())
 
     @property
     def wants_keyframe(self) -> bool:
-        """Whether somebody who could take a unit waits for a keyframe."""
-        return any(s.visible and s.room and s.waiting for s in self._subscribers.values())
+        """Whether a subscriber that can take a unit needs a keyframe."""
+        return any(each.ready and each.needs_keyframe for each in self._deliveries.values())
 
     @property
-    def follows(self) -> bool:
-        """Whether a delta is of use to anybody."""
-        return any(s.visible and s.room and not s.waiting for s in self._subscribers.values())
+    def wants_delta(self) -> bool:
+        """Whether a subscriber can decode a delta."""
+        return any(each.ready and not each.needs_keyframe for each in self._deliveries.values())
 
-    def newest(self, key: K) -> int | None:
-        """Number of the newest frame this subscriber was sent."""
-        return self._subscribers[key].newest if key in self._subscribers else None
+    def behind(self, number: int) -> dict[Key, int | None]:
+        """Who can take this frame now, and the number of the frame that each of them has; None: it needs all of it.
 
-    def route(self, number: int, *, keyframe: bool) -> list[K]:
-        """Those to send this unit to now; everybody else who sees the stream waits for the next keyframe."""
-        takers = []
-        for key, subscriber in self._subscribers.items():
-            if not subscriber.visible or (subscriber.waiting and not keyframe):
-                continue
-            if not subscriber.room:
-                subscriber.waiting = True
-                continue
-            self.took(key, number)
-            takers.append(key)
-        return takers
-
-    def behind(self, number: int) -> dict[K, int | None]:
-        """Those who could take this frame now and have another, and the number of that; None: only a keyframe helps.
-
-        For encodings whose deltas build on any frame, and not on the unit before alone: nobody waits for having
-        missed one.
+        For encodings whose deltas build on any older frame: their subscribers may skip frames.
         """
         return {
-            key: None if subscriber.waiting else subscriber.newest
-            for key, subscriber in self._subscribers.items()
-            if subscriber.visible and subscriber.room and subscriber.newest != number
+            key: None if each.needs_keyframe else each.newest
+            for key, each in self._deliveries.items()
+            if each.ready and each.newest != number
         }
 
-    def took(self, key: K, number: int) -> None:
-        """A unit of this frame goes to this subscriber, who has room for it."""
-        subscriber = self._subscribers[key]
-        subscriber.waiting = False
-        subscriber.newest = number
-        if subscriber.credited:
-            subscriber.under_way.append(number)
+    def held(self) -> set[int]:
+        """Numbers of the frames that subscribers have."""
+        return {each.newest for each in self._deliveries.values() if each.newest is not None}
+
+    # Units that are sent
+
+    def route(self, number: int, *, keyframe: bool) -> list[Subscriber]:
+        """Those to send this unit to now. Visible subscribers without room need a keyframe from now on."""
+        takers = []
+        for delivery in self._deliveries.values():
+            if delivery.needs_keyframe and not keyframe:
+                continue
+            if delivery.ready:
+                self._sent(delivery, number)
+                takers.append(delivery.subscriber)
+            elif delivery.subscriber.visible:
+                delivery.needs_keyframe = True
+        return takers
+
+    def sent(self, key: Key, number: int, *, size_bytes: int, now: float) -> None:
+        """A unit of this frame is sent to a subscriber of `behind`."""
+        self._sent(self._deliveries[key], number, size_bytes, now)
+
+    def _sent(self, delivery: _Delivery, number: int, size_bytes: int = 0, now: float = 0.0) -> None:
+        delivery.needs_keyframe = False
+        delivery.newest = number
+        if not delivery.subscriber.packets:
+            delivery.in_flight.append(InFlight(number, size_bytes, now))

@@ -1,201 +1,321 @@
-"""Who gets which of at most three encodings of one stream, and what each of them may spend. Pure; time is an argument.
+"""Which viewer gets which of at most three encodings of one stream, and the bitrate of each. Pure; time is an argument.
 
-Must not know encoders, peers or how a viewer is moved: it is told what each viewer's way takes and what each encoding
-spends, and answers with a rung for each viewer.
+Must not know encoders, peers or how a viewer is moved: it reads the bandwidth available to each viewer and the bitrate
+that each encoding spends, and answers with a layer for each viewer.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Generic, Literal, TypeVar
-
-K = TypeVar("K", bound=Hashable)
-
-Layer = Literal[0, 1, 2]
-FULL: Final[Layer] = 0
-"""All that the best way among the viewers takes."""
-LOW: Final[Layer] = 1
-"""Full size, for those whose way takes less."""
-HALF: Final[Layer] = 2
-"""Half as wide and as high, for those whose way takes too little for full size."""
-LAYERS: Final[tuple[Layer, ...]] = (FULL, LOW, HALF)
-
-COMPANY: Final = (0.7, 0.5, 0.5)
-"""Of the best limit on a rung: who can take so much stays, and all get what the least of them takes. A rung for each
-small difference would cost an encoding each, and a keyframe at each move."""
-FILLED: Final = 0.9
-"""Of a viewer's limit: an encoding that spends less is not too much for him."""
-ROOM: Final = 1.1
-"""Times what an encoding needs: what the way must take of him who moves up."""
-SPENDS: Final = 1.25
-"""Times what an encoding spends of late: what it needs."""
-DOWN: Final = 1.0
-"""Seconds for which an encoding must have been too much: a move costs a keyframe, maybe an encoder."""
-SOON, HOPELESS = 0.4, 0.5
-"""Likewise, where the way takes not even this part of what the encoding spends."""
-UP: Final = 3.0
-"""Seconds for which the next better must have fitted."""
-NEWCOMER: Final = 3.0
-"""Seconds in which a new viewer's estimate is still being found, unless it falls."""
-STEADY, LONGEST_FALL = 0.3, 2.0
-"""Seconds that an estimate must not have fallen, and for how long a falling one is waited for."""
-FALLS: Final = 0.9
-"""Of the lowest of late: less is a fall."""
-FELL: Final = 0.6
-"""Of the first estimate: less means that the way took not even that, and waiting finds no more."""
-FRESH: Final = 1.2
-"""Seconds in which a new viewer raises no target: those whom that would flood move first."""
-REGRET: Final = 15.0
-"""Seconds from a move up within which a move down shows that it was a mistake: the next waits twice as long."""
-LONGEST: Final = 60.0
-THIN: Final = 0.02
-"""Bits for a pixel of full size below which half the size looks better."""
-SMALLEST: Final = 128
-"""Pixels of the shorter side: smaller pictures are not halved."""
+from enum import IntEnum
+from typing import Final, Generic, Protocol, TypeVar
 
 
-def thin(width: int, height: int, fps: float) -> float | None:
-    """Bits a second below which a stream of this size is better seen at half of it; None where it is never."""
-    return THIN * width * height * fps if min(width, height) >= SMALLEST else None
+class Layer(IntEnum):
+    """One of a stream's encoders, the best first."""
+
+    FULL = 0
+    """Full size at the bitrate of the viewers with the most bandwidth."""
+    LOW = 1
+    """Full size at a lower bitrate, for viewers with less bandwidth."""
+    HALF = 2
+    """Half the width and height, for viewers whose bandwidth is too low for full size."""
+
+
+SHARED_LIMIT_FRACTIONS: Final = (0.7, 0.5, 0.5)
+"""Viewers share a layer while their bandwidth is at least this fraction of the best one's, for each layer.
+
+The layer runs at the lowest of them. Finer splits would cost an encoder, and a keyframe for each switch.
+
+Source: chosen by hand;
+pinned by `tests/engine/stream/test_layer_policy.py::test_viewers_of_similar_bandwidth_share_a_layer`.
+"""
+
+FITS_LIMIT_FRACTION: Final = 0.9
+"""A layer that spends at most this fraction of a viewer's bandwidth fits that viewer.
+
+Source: chosen by hand;
+pinned by `tests/engine/stream/test_layer_policy.py::test_a_layer_that_spends_little_fits_slow_links`.
+"""
+
+MOVE_UP_HEADROOM_FACTOR: Final = 1.1
+"""A viewer moves up when its bandwidth is this many times what the better layer needs.
+
+Source: chosen by hand; pinned by `tests/engine/stream/test_layer_policy.py::test_a_viewer_moves_up_with_some_headroom`.
+"""
+
+NEED_SPENT_FACTOR: Final = 1.25
+"""A layer needs this many times what it spends now, at most its target: motion may grow.
+
+Source: chosen by hand; pinned by `tests/engine/stream/test_layer_policy.py::test_a_viewer_moves_up_with_some_headroom`.
+"""
+
+MOVE_DOWN_AFTER_S: Final = 1.0
+"""A viewer moves down after its layer has not fitted for this long: a move costs a keyframe and perhaps an encoder.
+
+Source: chosen by hand; pinned by `tests/engine/stream/test_layer_policy.py::test_a_short_dip_moves_no_viewer`.
+"""
+
+MOVE_DOWN_FAR_BELOW_AFTER_S: Final = 0.4
+"""A viewer far below what its layer spends moves down after this time.
+
+Source: chosen by hand;
+pinned by `tests/engine/stream/test_layer_policy.py::test_a_viewer_far_below_its_layer_moves_sooner`.
+"""
+
+FAR_BELOW_FRACTION: Final = 0.5
+"""A viewer whose bandwidth is less than this fraction of what its layer spends is far below it.
+
+Source: chosen by hand;
+pinned by `tests/engine/stream/test_layer_policy.py::test_a_viewer_far_below_its_layer_moves_sooner`.
+"""
+
+MOVE_UP_AFTER_S: Final = 3.0
+"""A viewer moves up after the better layer has fitted for this long.
+
+Source: chosen by hand;
+pinned by `tests/engine/stream/test_layer_policy.py::test_a_viewer_moves_up_after_three_seconds`.
+"""
+
+NEW_VIEWER_KEEPS_LAYER_S: Final = 3.0
+"""A new viewer stays on its layer for this long, since its estimate is still rising, unless the estimate collapses.
+
+Source: chosen by hand; pinned by `tests/engine/stream/test_layer_policy.py::test_a_new_viewer_has_time_to_be_measured`.
+"""
+
+STABLE_ESTIMATE_S: Final = 0.3
+"""A viewer moves down only when its estimate has not fallen for this long: the next layer may not fit either.
+
+Source: chosen by hand; pinned by `tests/engine/stream/test_layer_policy.py::test_a_falling_estimate_is_waited_for`.
+"""
+
+MAX_FALL_WAIT_S: Final = 2.0
+"""An estimate that falls and falls is waited for no longer than this.
+
+Source: chosen by hand; pinned by `tests/engine/stream/test_layer_policy.py::test_a_falling_estimate_is_waited_for`.
+"""
+
+FALL_FRACTION: Final = 0.9
+"""An estimate below this fraction of its lowest value has fallen; above the inverse, it has recovered.
+
+Source: chosen by hand; pinned by `tests/engine/stream/test_layer_policy.py::test_noise_of_an_estimate_is_no_fall`.
+"""
+
+FIRST_ESTIMATE_COLLAPSE_FRACTION: Final = 0.6
+"""An estimate below this fraction of the first one has collapsed: not even that was available, so waiting is useless.
+
+Source: chosen by hand;
+pinned by `tests/engine/stream/test_layer_policy.py::test_a_new_viewer_whose_estimate_collapses_moves_at_once`.
+"""
+
+NEW_VIEWER_RAISES_NO_TARGET_S: Final = 1.2
+"""A new viewer does not raise its layer's bitrate for this long, so that viewers with less bandwidth can move first.
+
+Source: chosen by hand;
+pinned by `tests/engine/stream/test_layer_policy.py::test_a_new_viewer_with_more_bandwidth_floods_none`.
+"""
+
+MISTAKE_WINDOW_S: Final = 15.0
+"""A move down this soon after a move up shows that the move up was a mistake: the next one waits twice as long.
+
+Source: chosen by hand;
+pinned by `tests/engine/stream/test_layer_policy.py::test_a_mistaken_move_up_doubles_the_next_wait`.
+"""
+
+MOVE_UP_MAX_WAIT_S: Final = 60.0
+"""However many mistakes, a viewer moves up after the better layer has fitted for this long.
+
+Source: chosen by hand;
+pinned by `tests/engine/stream/test_layer_policy.py::test_a_mistaken_move_up_doubles_the_next_wait`.
+"""
+
+HALF_SIZE_BITS_PER_PIXEL: Final = 0.02
+"""Below this many bits for each pixel of full size, half size looks better.
+
+Source: chosen by hand; pinned by `tests/engine/stream/test_layer_policy.py::test_small_pictures_are_not_halved`.
+"""
+
+HALVE_MIN_SIDE_PX: Final = 128
+"""Pictures whose shorter side has fewer pixels are not halved.
+
+Source: chosen by hand; pinned by `tests/engine/stream/test_layer_policy.py::test_small_pictures_are_not_halved`.
+"""
+
+
+def half_size_below_bps(width: int, height: int, fps: float) -> float | None:
+    """Bits a second below which half size looks better; None for pictures too small to be halved."""
+    if min(width, height) < HALVE_MIN_SIDE_PX:
+        return None
+    return HALF_SIZE_BITS_PER_PIXEL * width * height * fps
+
+
+class PolicyViewer(Protocol):
+    """What the policy reads of a viewer."""
+
+    @property
+    def visible(self) -> bool: ...
+
+    @property
+    def limit_bps(self) -> float:
+        """The bandwidth available to it, as far as is known, and at most what is of use."""
+        ...
+
+
+V = TypeVar("V", bound=PolicyViewer)
 
 
 @dataclass(slots=True)
-class _Viewer:
+class _State:
+    """What the policy remembers of one viewer."""
+
     since: float
-    unknown: float
-    """The limit of one of whom nothing is known."""
-    first: float | None = None
-    """The first that was."""
-    lowest: float = float("inf")
-    fell_at: float = float("-inf")
-    rung: Layer = FULL
-    visible: bool = True
-    fresh: bool = True
-    wanted: Layer = FULL
+    unknown_limit_bps: float
+    """The limit before there was an estimate."""
+    first_estimate_bps: float | None = None
+    lowest_bps: float = math.inf
+    fell_at: float = -math.inf
+    layer: Layer = Layer.FULL
+    raises_target: bool = False
+    wanted: Layer = Layer.FULL
     wanted_since: float = 0.0
-    patience: float = UP
-    climbed_at: float = float("-inf")
+    move_up_after_s: float = MOVE_UP_AFTER_S
+    moved_up_at: float = -math.inf
 
 
-class LayerPolicy(Generic[K]):
+class LayerPolicy(Generic[V]):
     """The viewers of one stream and codec."""
 
-    def __init__(self, limit: Callable[[K], float]) -> None:
-        """``limit``: bits a second that the way to a viewer takes, as far as is known; never more than is of use."""
-        self._limit = limit
-        self._viewers: dict[K, _Viewer] = {}
+    def __init__(self) -> None:
+        self._states: dict[V, _State] = {}
 
-    def add(self, key: K, now: float) -> None:
-        """A viewer comes, and begins at the top: nothing is known of its way yet."""
-        self._viewers[key] = _Viewer(now, self._limit(key))
+    def add(self, viewer: V, now: float) -> None:
+        """A new viewer starts on the full layer, as its bandwidth is not known yet."""
+        self._states[viewer] = _State(now, viewer.limit_bps)
 
-    def remove(self, key: K) -> None:
-        self._viewers.pop(key, None)
+    def remove(self, viewer: V) -> None:
+        """A viewer is gone."""
+        self._states.pop(viewer, None)
 
-    def show(self, key: K, visible: bool) -> None:
-        """Whoever cannot see counts for nothing."""
-        if key in self._viewers:
-            self._viewers[key].visible = visible
+    def layer(self, viewer: V) -> Layer:
+        """The layer that a viewer is assigned to."""
+        return self._states[viewer].layer
 
-    def rung(self, key: K) -> Layer:
-        """Where a viewer is."""
-        return self._viewers[key].rung
+    def target_bps(self, layer: Layer) -> float | None:
+        """Bits a second for a layer's encoder; None if no visible viewer is assigned to it."""
+        on_it = [(viewer.limit_bps, state) for viewer, state in self._states.items() if _sees(viewer, state, layer)]
+        limits = [limit for limit, state in on_it if state.raises_target] or [limit for limit, _ in on_it]
+        # Those of similar bandwidth. The others are about to move down, or have too little for any layer.
+        return min((limit for limit in limits if limit >= SHARED_LIMIT_FRACTIONS[layer] * max(limits)), default=None)
 
-    def target(self, rung: Layer) -> float | None:
-        """Bits a second for the encoding of a rung; None if nobody who sees is on it."""
-        on = [(self._limit(key), v.fresh) for key, v in self._viewers.items() if v.visible and v.rung == rung]
-        limits = [limit for limit, fresh in on if not fresh] or [limit for limit, _ in on]
-        # Those whose ways are alike. Others are on their way down, or beyond help.
-        return min((limit for limit in limits if limit >= COMPANY[rung] * max(limits)), default=None)
+    def review(self, spent_bps: Mapping[Layer, float], half_below_bps: float | None, now: float) -> dict[V, Layer]:
+        """The viewers that move now, and to which layer.
 
-    def _best(self, rung: Layer) -> float:
-        on = (self._limit(key) for key, v in self._viewers.items() if v.visible and v.rung == rung)
-        return max(on, default=math.inf)
-
-    def review(self, spent: Mapping[Layer, float], thin: float | None, now: float) -> dict[K, Layer]:
-        """The viewers that move now, and where to. ``spent``: bits a second of each encoding, of late; ``thin`` as
-        `thin` says."""
-        moves: dict[K, Layer] = {}
-        alone = sum(viewer.visible for viewer in self._viewers.values()) == 1
-        for key, viewer in self._viewers.items():
-            self._look(key, viewer, now)
+        ``spent_bps``: what each running encoder spends; ``half_below_bps``: see `half_size_below_bps`.
+        """
+        moves: dict[V, Layer] = {}
+        is_alone = sum(viewer.visible for viewer in self._states) == 1
+        for viewer, state in self._states.items():
+            _note_estimate(state, viewer.limit_bps, now)
             if not viewer.visible:
-                viewer.wanted, viewer.wanted_since = viewer.rung, now
+                state.wanted, state.wanted_since = state.layer, now
                 continue
-            wanted = FULL if alone else self._wanted(self._limit(key), viewer.rung, spent, thin)
-            # Where to may change on the way: what counts is for how long he has been wrong where he is.
-            if _way(wanted, viewer.rung) != _way(viewer.wanted, viewer.rung) or wanted == viewer.rung:
-                viewer.wanted_since = now
-            viewer.wanted = wanted
-            if wanted != viewer.rung and now >= self._move_at(key, viewer, spent, now):
-                moves[key] = wanted
-        for key, rung in moves.items():
-            self._move(self._viewers[key], rung, now)
+            wanted = Layer.FULL if is_alone else self._wanted(viewer.limit_bps, state.layer, spent_bps, half_below_bps)
+            # The layer wanted may change while it waits. What counts is how long the present one has been wrong.
+            if _direction(wanted, state) != _direction(state.wanted, state) or wanted == state.layer:
+                state.wanted_since = now
+            state.wanted = wanted
+            if wanted != state.layer and now >= _move_at(state, viewer.limit_bps, spent_bps):
+                moves[viewer] = wanted
+        for viewer, layer in moves.items():
+            _move(self._states[viewer], layer, now)
         return moves
 
-    def _look(self, key: K, viewer: _Viewer, now: float) -> None:
-        limit = self._limit(key)
-        viewer.fresh = now - viewer.since < FRESH
-        if viewer.first is None and limit != viewer.unknown:
-            viewer.first = limit
-        if limit < FALLS * viewer.lowest:
-            viewer.fell_at = now
-        if not FALLS * viewer.lowest <= limit <= viewer.lowest / FALLS:
-            viewer.lowest = limit
+    def _best_bps(self, layer: Layer) -> float:
+        """The most bandwidth of a viewer on a layer; infinite where there is none."""
+        limits = (viewer.limit_bps for viewer, state in self._states.items() if _sees(viewer, state, layer))
+        return max(limits, default=math.inf)
 
-    def _wanted(self, limit: float, rung: Layer, spent: Mapping[Layer, float], thin: float | None) -> Layer:
-        better = (each for each in LAYERS[:rung] if self._takes_in(each, limit, spent, thin))
-        found = next(better, None)
-        if found is not None:
-            return found
-        if self._keeps(rung, limit, spent, thin):
-            return rung
-        crowd = self.target(LOW) if rung != LOW else None
-        fits_low = rung != LOW and (thin is None or limit >= thin) and (crowd is None or limit >= COMPANY[LOW] * crowd)
-        return LOW if fits_low or thin is None else HALF
+    def _wanted(
+        self, limit_bps: float, layer: Layer, spent_bps: Mapping[Layer, float], half_below_bps: float | None
+    ) -> Layer:
+        for better in list(Layer)[:layer]:
+            if self._fits_from_below(better, limit_bps, spent_bps, half_below_bps):
+                return better
+        if self._still_fits(layer, limit_bps, spent_bps, half_below_bps):
+            return layer
+        if half_below_bps is None:
+            return Layer.LOW
+        # A viewer on the low layer that does not fit there can only go down.
+        low_bps = self.target_bps(Layer.LOW)
+        fits_low = layer != Layer.LOW and limit_bps >= half_below_bps
+        shares_low = low_bps is None or limit_bps >= SHARED_LIMIT_FRACTIONS[Layer.LOW] * low_bps
+        return Layer.LOW if fits_low and shares_low else Layer.HALF
 
-    def _takes_in(self, rung: Layer, limit: float, spent: Mapping[Layer, float], thin: float | None) -> bool:
-        """Whether somebody from below fits in."""
-        if rung == LOW and thin is not None and limit < SPENDS * thin:
+    def _fits_from_below(
+        self, layer: Layer, limit_bps: float, spent_bps: Mapping[Layer, float], half_below_bps: float | None
+    ) -> bool:
+        """Whether a viewer of a lower layer fits this one."""
+        if layer == Layer.LOW and half_below_bps is not None and limit_bps < NEED_SPENT_FACTOR * half_below_bps:
             return False
-        target = self.target(rung)
-        need = 0.0 if target is None else min(target, SPENDS * spent.get(rung, target))
-        # Or as well as the best who is there: an encoding that spends all it may has room for nobody.
-        return limit >= min(ROOM * need, self._best(rung))
+        target_bps = self.target_bps(layer)
+        need_bps = 0.0
+        if target_bps is not None:
+            need_bps = min(target_bps, NEED_SPENT_FACTOR * spent_bps.get(layer, target_bps))
+        # As much bandwidth as the best viewer there is enough: an encoder that spends all of it leaves no headroom.
+        return limit_bps >= min(MOVE_UP_HEADROOM_FACTOR * need_bps, self._best_bps(layer))
 
-    def _keeps(self, rung: Layer, limit: float, spent: Mapping[Layer, float], thin: float | None) -> bool:
-        """Whether somebody fits where he is."""
-        if rung == HALF:
-            return thin is not None
-        if spent.get(rung, 0.0) <= FILLED * limit:
+    def _still_fits(
+        self, layer: Layer, limit_bps: float, spent_bps: Mapping[Layer, float], half_below_bps: float | None
+    ) -> bool:
+        """Whether a viewer fits the layer that it is on."""
+        if layer == Layer.HALF:
+            return half_below_bps is not None
+        if spent_bps.get(layer, 0.0) <= FITS_LIMIT_FRACTION * limit_bps:
             return True
-        if rung == LOW and thin is not None and limit < thin:
+        if layer == Layer.LOW and half_below_bps is not None and limit_bps < half_below_bps:
             return False
-        return limit >= COMPANY[rung] * self._best(rung)
-
-    def _move_at(self, key: K, viewer: _Viewer, spent: Mapping[Layer, float], now: float) -> float:
-        if viewer.wanted < viewer.rung:
-            return viewer.wanted_since + viewer.patience
-        limit = self._limit(key)
-        fell = viewer.first is not None and limit < FELL * viewer.first
-        if now - viewer.since < NEWCOMER and not fell:
-            return viewer.since + NEWCOMER
-        hopeless = limit < HOPELESS * spent.get(viewer.rung, 0.0)
-        # Not while it still falls: the next rung would be wrong as well.
-        steady = min(viewer.fell_at + STEADY, viewer.wanted_since + LONGEST_FALL)
-        return max(viewer.wanted_since + (SOON if hopeless else DOWN), steady)
-
-    def _move(self, viewer: _Viewer, rung: Layer, now: float) -> None:
-        if rung < viewer.rung:
-            viewer.climbed_at = now
-        else:
-            mistaken = now - viewer.climbed_at < REGRET
-            viewer.patience = min(2 * viewer.patience, LONGEST) if mistaken else UP
-        viewer.rung = rung
+        return limit_bps >= SHARED_LIMIT_FRACTIONS[layer] * self._best_bps(layer)
 
 
-def _way(wanted: Layer, rung: Layer) -> int:
-    """Up, down or neither."""
-    return (wanted > rung) - (wanted < rung)
+def _sees(viewer: PolicyViewer, state: _State, layer: Layer) -> bool:
+    return viewer.visible and state.layer == layer
+
+
+def _note_estimate(state: _State, limit_bps: float, now: float) -> None:
+    state.raises_target = now - state.since >= NEW_VIEWER_RAISES_NO_TARGET_S
+    if state.first_estimate_bps is None and limit_bps != state.unknown_limit_bps:
+        state.first_estimate_bps = limit_bps
+    if limit_bps < FALL_FRACTION * state.lowest_bps:
+        state.fell_at = now
+    if not FALL_FRACTION * state.lowest_bps <= limit_bps <= state.lowest_bps / FALL_FRACTION:
+        state.lowest_bps = limit_bps
+
+
+def _move_at(state: _State, limit_bps: float, spent_bps: Mapping[Layer, float]) -> float:
+    """When a viewer that wants another layer moves."""
+    if state.wanted < state.layer:
+        return state.wanted_since + state.move_up_after_s
+    first_bps = state.first_estimate_bps
+    collapsed = first_bps is not None and limit_bps < FIRST_ESTIMATE_COLLAPSE_FRACTION * first_bps
+    far_below = limit_bps < FAR_BELOW_FRACTION * spent_bps.get(state.layer, 0.0)
+    wait_s = MOVE_DOWN_FAR_BELOW_AFTER_S if far_below else MOVE_DOWN_AFTER_S
+    stable_at = min(state.fell_at + STABLE_ESTIMATE_S, state.wanted_since + MAX_FALL_WAIT_S)
+    move_at = max(state.wanted_since + wait_s, stable_at)
+    return move_at if collapsed else max(move_at, state.since + NEW_VIEWER_KEEPS_LAYER_S)
+
+
+def _move(state: _State, layer: Layer, now: float) -> None:
+    if layer < state.layer:
+        state.moved_up_at = now
+    elif now - state.moved_up_at < MISTAKE_WINDOW_S:
+        state.move_up_after_s = min(2 * state.move_up_after_s, MOVE_UP_MAX_WAIT_S)
+    else:
+        state.move_up_after_s = MOVE_UP_AFTER_S
+    state.layer = layer
+
+
+def _direction(wanted: Layer, state: _State) -> int:
+    """1 for down, -1 for up, 0 for neither."""
+    return (wanted > state.layer) - (wanted < state.layer)

@@ -1,223 +1,256 @@
-"""One codec of one stream for everybody who takes it: at most three encodings, each viewer on one of them.
+"""One codec of one stream for all its viewers: at most three encoders, and each viewer on one of them.
 
-The shell around `rungs`: opens and closes encodings and moves viewers between them. Must not know sessions or peers.
-A viewer moves with the first keyframe of where it goes, so that it never sees pictures of two encodings in turn.
+The shell around `layer_policy`: starts and stops encoders and moves viewers between them. Must not know sessions or
+peers. A viewer moves with the first keyframe of its new layer, so it never sees units of two encoders in turn.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
-from framewire.engine.stream.encoding import EncodingReport, FrameSource, Key, PackedUnit, Sink
-from framewire.engine.stream.layer_policy import FULL, HALF, LOW, Layer, LayerPolicy, thin
-from framewire.engine.stream.rate import RembLimiter
+from framewire.codec.base import VideoEncoder
+from framewire.engine.stream.context import StreamContext
+from framewire.engine.stream.encoding import EncodingReport, Key, PackedUnit, Sink
+from framewire.engine.stream.fanout import Subscriber
+from framewire.engine.stream.layer_policy import Layer, LayerPolicy, half_size_below_bps
+from framewire.engine.stream.remb import RembLimiter
 from framewire.engine.stream.video import VideoLayer
 
-NAMES: dict[Layer, str] = {FULL: "", LOW: "-low", HALF: "-half"}
-HALF_CEILING = 8
-"""Part of the stream's highest bitrate that the encoding of half size may use; never less than a million bits: its
-buffer, and so its keyframes, are as small."""
+SUFFIXES: Final[Mapping[Layer, str]] = {Layer.FULL: "", Layer.LOW: "-low", Layer.HALF: "-half"}
+"""What a layer's name has behind the codec's."""
 
-OpenEncoding = Callable[[int, bool], VideoLayer]
-"""Opens an encoding of at most so many bits a second, of half the size or not."""
+HALF_SIZE_MAX_FRACTION: Final = 0.125
+"""The half-size layer uses at most this fraction of the stream's highest bitrate.
+
+An encoder's buffer, and so its keyframes, follow the highest bitrate that it was opened for.
+
+Source: chosen by hand;
+pinned by `tests/engine/stream/test_layers.py::test_the_half_size_encoder_is_opened_for_an_eighth_or_a_megabit`.
+"""
+
+HALF_SIZE_MIN_BPS: Final = 1_000_000
+"""The half-size layer may use this much in any case, if the stream may.
+
+Source: chosen by hand;
+pinned by `tests/engine/stream/test_layers.py::test_the_half_size_encoder_is_opened_for_an_eighth_or_a_megabit`.
+"""
+
+OpenEncoder = Callable[[int], VideoEncoder]
+"""Opens an encoder for at most this many bits a second."""
+
+
+@dataclass(slots=True, eq=False)
+class _Viewer:
+    """One viewer of a stream's video; `LayerPolicy` reads it."""
+
+    subscriber: Subscriber
+    limiter: RembLimiter
+    receives: Layer = Layer.FULL
+    """The layer whose units it gets. While it moves, the policy has assigned another one."""
+
+    @property
+    def visible(self) -> bool:
+        return self.subscriber.visible
+
+    @property
+    def limit_bps(self) -> float:
+        return self.limiter.limit_bps
 
 
 class LayeredEncoding:
-    """What a stream takes for one encoding, and is one to three."""
+    """One codec of one stream, with one to three encoders (an `Encoding`)."""
 
-    def __init__(self, codec: str, ceiling: int, fps: float, open_lane: OpenEncoding) -> None:
-        self.codec = codec
-        self.brake: RembLimiter[Key] = RembLimiter(ceiling)
-        self._fps = fps
-        self._open_lane = open_lane
-        self._rungs: LayerPolicy[Key] = LayerPolicy(self.brake.limit)
-        self._lanes: dict[Layer, VideoLayer] = {}
-        self._at: dict[Key, Layer] = {}
-        """Where each viewer's units come from; `LayerPolicy` says where it is to be."""
-        self._sinks: dict[Key, tuple[Sink, bool]] = {}
-        self._visible: dict[Key, bool] = {}
-        self._made_before: dict[str, int] = {}
+    def __init__(self, codec: str, context: StreamContext, open_encoder: OpenEncoder) -> None:
+        self._codec = codec
+        self._context = context
+        self._clock = context.clock
+        self._open_encoder = open_encoder
+        self._policy: LayerPolicy[_Viewer] = LayerPolicy()
+        self._viewers: dict[Key, _Viewer] = {}
+        self._layers: dict[Layer, VideoLayer] = {}
         self._closing: set[asyncio.Task[None]] = set()
-        self.size = (0, 0)
-        """Of the stream's frames."""
+
+    @property
+    def max_bps(self) -> int:
+        """Bits a second that one viewer can use at most."""
+        return self._context.max_bps
+
+    def encode_ms(self, now: float) -> Mapping[str, float]:
+        """Mean time to encode one frame, by the name of each running encoder."""
+        return {self._name(layer): encoder.cost_ms(now) for layer, encoder in self._layers.items()}
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._viewers
+
+    def __len__(self) -> int:
+        return len(self._viewers)
 
     # Subscribers
 
     def add(self, key: Key, sink: Sink, *, packets: bool) -> None:
-        self._rungs.add(key, time.monotonic())
-        self._sinks[key] = sink, packets
-        self._at[key] = FULL
-        self._lane(FULL).add(key, partial(self._deliver, key, FULL), packets=packets)
+        """Start sending to a viewer, from a keyframe of the full layer on."""
+        viewer = _Viewer(Subscriber(key, sink, packets=packets), RembLimiter(self.max_bps))
+        self._viewers[key] = viewer
+        self._policy.add(viewer, self._clock())
+        self._layer(Layer.FULL).subscribe(viewer.subscriber)
 
     def remove(self, key: Key) -> None:
-        self._rungs.remove(key)
-        self.brake.forget(key)
-        self._at.pop(key, None)
-        self._sinks.pop(key, None)
-        self._visible.pop(key, None)
-        for lane in self._lanes.values():
-            lane.remove(key)
-        self._aim()
-        self._shut_idle()
-
-    def __contains__(self, key: Key) -> bool:
-        return key in self._at
-
-    def __len__(self) -> int:
-        return len(self._at)
+        """Stop sending to a viewer."""
+        viewer = self._viewers.pop(key, None)
+        if viewer is None:
+            return
+        self._policy.remove(viewer)
+        for encoder in self._layers.values():
+            encoder.remove(key)
+        self._set_targets()
+        self._close_idle()
 
     def show(self, key: Key, visible: bool) -> None:
-        if key not in self._at:
+        """Whether the viewer can be seen. A hidden one is sent nothing and restarts from a keyframe."""
+        viewer = self._viewers.get(key)
+        if viewer is None:
             return
-        self._visible[key] = visible
-        self._rungs.show(key, visible)
-        for lane in self._lanes.values():
-            lane.show(key, visible)
+        reappears = viewer.subscriber.show(visible)
+        for encoder in self._layers.values():
+            if key in encoder:
+                if reappears:
+                    encoder.restart(key)
+                encoder.wake()
         self._review()
 
     def request_keyframe(self, key: Key) -> None:
-        """This subscriber cannot go on without a keyframe."""
-        if key in self._at:
-            self.lane(key).request_keyframe(key)
+        """The viewer cannot decode further without a keyframe."""
+        if encoder := self._receives(key):
+            encoder.request_keyframe(key)
 
     def acknowledge(self, key: Key, number: int) -> None:
-        """A unit arrived whole over the WebSocket."""
-        if key in self._at:
-            self.lane(key).acknowledge(key, number)
+        """The unit of frame ``number`` arrived whole: its credit is free again."""
+        if encoder := self._receives(key):
+            encoder.acknowledge(key, number)
 
     def estimate(self, key: Key, bits_per_second: float, sent_bps: float, *, measured: bool) -> None:
-        """What the way to one viewer takes, while ``sent_bps`` bits a second go there: ``measured``, or as the viewer
-        guesses."""
-        if key not in self._at:
+        """The bandwidth available to a viewer that is sent ``sent_bps``: ``measured`` here, or its REMB."""
+        viewer = self._viewers.get(key)
+        if viewer is None:
             return
         if measured:
-            self.brake.measured(key, bits_per_second)
+            viewer.limiter.measured(bits_per_second)
         else:
-            self.brake.estimate(key, bits_per_second, sent_bps)
+            viewer.limiter.remb(bits_per_second, sent_bps)
         self._review()
 
     def vsync(self, key: Key, slack_s: float, refresh_s: float) -> None:
         """A viewer's frames are ready ``slack_s`` before the screen refresh that shows them."""
-        if key in self._at:
-            self.lane(key).vsync(key, slack_s, refresh_s)
-
-    # What it is asked
-
-    @property
-    def max_bps(self) -> int:
-        """Bits a second, at most."""
-        return self.brake.ceiling
-
-    def lane(self, key: Key) -> VideoLayer:
-        """The encoding whose units a viewer gets now."""
-        return self._lanes[self._at[key]]
+        if encoder := self._receives(key):
+            encoder.vsync(key, slack_s, refresh_s)
 
     def sent_bps(self, key: Key, now: float) -> float:
-        """Bits a second sent to this subscriber in the last two seconds."""
-        return self.lane(key).sent_bps(key, now) if key in self._at else 0.0
+        """Bits a second sent to a viewer in the last two seconds."""
+        encoder = self._receives(key)
+        return encoder.sent_bps(key, now) if encoder else 0.0
 
     def report(self, key: Key, now: float) -> EncodingReport:
-        """Numbers for one subscriber's statistics."""
-        return self.lane(key).report(key, now) if key in self._at else EncodingReport()
+        """Numbers for a viewer's statistics."""
+        encoder = self._receives(key)
+        return encoder.report(key, now) if encoder else EncodingReport()
 
-    @property
-    def encodings(self) -> dict[str, VideoLayer]:
-        """Those in use, by name."""
-        return {self.codec + NAMES[rung]: lane for rung, lane in self._lanes.items()}
+    def _receives(self, key: Key) -> VideoLayer | None:
+        """The encoder whose units a viewer gets."""
+        viewer = self._viewers.get(key)
+        return self._layers[viewer.receives] if viewer else None
 
-    def encode_ms(self, now: float) -> dict[str, float]:
-        """Mean time to encode one frame, by the name of each encoder in use."""
-        return {name: lane.cost.mean(now) for name, lane in self.encodings.items()}
-
-    @property
-    def encodes(self) -> dict[str, int]:
-        """Units made since the beginning, by encoding."""
-        made = dict(self._made_before)
-        for name, lane in self.encodings.items():
-            made[name] = made.get(name, 0) + lane.made
-        return made
-
-    # The encodings
+    # Encoders
 
     def wake(self) -> None:
-        """A frame was published. Who gets the best of it gets it first: the other encodings would take the
-        processors from it, and wait until it is sent."""
-        if FULL in self._lanes:
-            self._lanes[FULL].wake()
+        """A frame was published. The full layer encodes it first.
+
+        The other encoders would take the processors from it, so they are woken when it has looked at the frame.
+        """
+        if Layer.FULL in self._layers:
+            self._layers[Layer.FULL].wake()
         else:
             self._wake_others()
 
     def _wake_others(self) -> None:
-        for rung, lane in self._lanes.items():
-            if rung != FULL:
-                lane.wake()
+        for layer, encoder in self._layers.items():
+            if layer != Layer.FULL:
+                encoder.wake()
 
-    def resize(self, width: int, height: int) -> None:
-        self.size = width, height
+    def _name(self, layer: Layer) -> str:
+        return self._codec + SUFFIXES[layer]
 
-    def replace_source(self, source: FrameSource) -> None:
-        for lane in self._lanes.values():
-            lane.source = source
+    def _layer(self, layer: Layer) -> VideoLayer:
+        """The encoder of a layer, started if it does not run."""
+        if layer not in self._layers:
+            self._layers[layer] = self._start(layer)
+            self._set_targets()
+        return self._layers[layer]
 
-    def _lane(self, rung: Layer) -> VideoLayer:
-        if rung not in self._lanes:
-            part = max(1_000_000, self.max_bps // HALF_CEILING) if rung == HALF else self.max_bps
-            self._lanes[rung] = lane = self._open_lane(min(part, self.max_bps), rung == HALF)
-            if rung == FULL:
-                lane.on_turn = self._wake_others
-            self._aim()
-        return self._lanes[rung]
+    def _start(self, layer: Layer) -> VideoLayer:
+        max_bps = self.max_bps
+        if layer == Layer.HALF:
+            max_bps = min(max_bps, max(HALF_SIZE_MIN_BPS, int(max_bps * HALF_SIZE_MAX_FRACTION)))
+        return VideoLayer(
+            self._name(layer),
+            self._context,
+            self._open_encoder(max_bps),
+            max_bps,
+            half=layer == Layer.HALF,
+            deliver=partial(self._deliver, layer),
+            after_step=self._wake_others if layer == Layer.FULL else lambda: None,
+        )
 
     def _review(self) -> None:
-        now = time.monotonic()
-        spent = {rung: lane.output.per_second(now) * 8 for rung, lane in self._lanes.items()}
-        for key, rung in self._rungs.review(spent, thin(*self.size, self._fps), now).items():
-            self._move(key, rung)
-        self._aim()
-        self._shut_idle()
+        """Move viewers whose layer does not fit any more, and set the bitrates."""
+        now, context = self._clock(), self._context
+        spent_bps = {layer: encoder.spent_bps(now) for layer, encoder in self._layers.items()}
+        half_below_bps = half_size_below_bps(context.width, context.height, context.fps)
+        for viewer, layer in self._policy.review(spent_bps, half_below_bps, now).items():
+            self._move(viewer, layer)
+        self._set_targets()
+        self._close_idle()
 
-    def _move(self, key: Key, rung: Layer) -> None:
-        """Wait on the other encoding for its next keyframe; until then the units of the one before go on."""
-        for other, lane in self._lanes.items():
-            if other != self._at[key]:
-                lane.remove(key)  # it was on its way there
-        if rung == self._at[key]:
-            return
-        lane = self._lane(rung)
-        lane.add(key, partial(self._deliver, key, rung), packets=self._sinks[key][1])
-        lane.show(key, self._visible.get(key, True))
+    def _move(self, viewer: _Viewer, layer: Layer) -> None:
+        """Subscribe to the new layer; units of the old one go on until the new one has made a keyframe."""
+        key = viewer.subscriber.key
+        for other, encoder in self._layers.items():
+            if other != viewer.receives:
+                encoder.remove(key)  # it was about to move there
+        if layer != viewer.receives:
+            self._layer(layer).subscribe(viewer.subscriber)
 
-    def _deliver(self, key: Key, rung: Layer, packed: PackedUnit) -> bool:
-        if self._at[key] != rung:
-            before, self._at[key] = self._lanes[self._at[key]], rung
-            self._lanes[rung].take_over(key, before)
-            before.remove(key)
-            self._shut_idle()
-        return self._sinks[key][0](packed)
+    def _deliver(self, layer: Layer, subscriber: Subscriber, packed: PackedUnit) -> bool:
+        viewer = self._viewers[subscriber.key]
+        if viewer.receives != layer:
+            self._layers[viewer.receives].remove(subscriber.key)
+            viewer.receives = layer
+            self._close_idle()
+        return subscriber.sink(packed)
 
-    def _aim(self) -> None:
-        for rung, lane in self._lanes.items():
-            target = self._rungs.target(rung)
-            if target is not None:
-                lane.aim(int(target))
+    def _set_targets(self) -> None:
+        for layer, encoder in self._layers.items():
+            target_bps = self._policy.target_bps(layer)
+            if target_bps is not None:
+                encoder.set_target(int(target_bps))
 
-    def _shut_idle(self) -> None:
-        for rung in [rung for rung, lane in self._lanes.items() if not len(lane)]:
-            lane = self._lanes.pop(rung)
-            if rung == FULL:
-                # It was to wake them when its turn is over.
+    def _close_idle(self) -> None:
+        """Stop the encoders that have no subscriber left."""
+        for layer in [layer for layer, encoder in self._layers.items() if not len(encoder)]:
+            encoder = self._layers.pop(layer)
+            if layer == Layer.FULL:
+                # It would have woken the others after its present step.
                 self._wake_others()
-            name = self.codec + NAMES[rung]
-            self._made_before[name] = self._made_before.get(name, 0) + lane.made
-            task = asyncio.get_running_loop().create_task(lane.close())
+            task = asyncio.get_running_loop().create_task(encoder.close())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
-        # A lane that still runs may end another meanwhile.
-        for lane in list(self._lanes.values()):
-            await lane.close()
+        """Stop encoding and wait until it has stopped."""
+        # An encoder that still runs may stop another one meanwhile.
+        for encoder in list(self._layers.values()):
+            await encoder.close()
         await asyncio.gather(*self._closing)

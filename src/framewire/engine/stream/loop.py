@@ -1,4 +1,4 @@
-"""The loop that every encoding runs: the newest frame in, the same unit out to all subscribers that want it.
+"""The loop that every encoder runs: plan a job for the newest frame, build it on a worker thread, send what was built.
 
 Must not know sessions, sockets or peers. Nothing may end the loop: a frame that cannot be encoded costs that frame.
 """
@@ -8,135 +8,163 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Executor
-from typing import Final
+from typing import Final, Generic, TypeVar
 
-from framewire.codec.messages import messages
-from framewire.engine.stream.encoding import EncodingReport, FrameSource, Key, Mark, PackedUnit, Sink
-from framewire.engine.stream.fanout import Fanout
-from framewire.engine.stream.rate import Meter
+from framewire.engine.stream.context import StreamContext
+from framewire.engine.stream.encoding import EncodingReport, Key, Mark
+from framewire.engine.stream.fanout import Fanout, Subscriber
+from framewire.engine.stream.meter import Meter
 from framewire.errors import EncoderError
 from framewire.frame import AccessUnit, Frame, rtp_timestamp
-from framewire.rtc.rtp.packets import RtpUnit, packetise
 
 log = logging.getLogger(__name__)
 
-RETRY: Final = 0.5
-"""Seconds after a failure until the newest frame is tried again; a newer one is tried at once."""
+RETRY_FAILED_AFTER_S: Final = 0.5
+"""A frame that could not be encoded is tried again after this long; a newer frame is tried at once.
 
-RECENT_US: Final = 1_500_000
+Source: chosen by hand; pinned by `tests/engine/stream/test_loop.py::test_a_still_picture_that_failed_is_tried_again`.
+"""
+
+REPORTED_MARKS_US: Final = 1_500_000
+"""Reports name the frames published in this time: viewers report twice a second, and a report may be lost.
+
+Source: chosen by hand; pinned by `tests/engine/stream/test_loop.py::test_a_report_names_the_recent_frames`.
+"""
+
+MAX_MARKS: Final = 64
+"""Frames that are remembered for reports: a quarter second of 240 fps.
+
+Source: chosen by hand; pinned by `tests/engine/stream/test_loop.py::test_a_report_names_the_recent_frames`.
+"""
+
+Job = TypeVar("Job")
+"""All that a worker thread needs to build units of one frame."""
+
+Built = TypeVar("Built")
+"""What a worker thread made."""
 
 
-class _Receiver:
-    """What one subscriber takes and how much of it."""
+class EncodingLoop(ABC, Generic[Job, Built]):
+    """One encoder and its subscribers. A subclass says what a job is, and how it is planned and sent."""
 
-    def __init__(self, sink: Sink, *, packets: bool) -> None:
-        self.sink = sink
-        self.packets = packets
-        self.octets = Meter()
-
-
-class EncodingLoop:
-    """The loop that all encodings share. Subclasses say whether a unit is due and how it is made."""
-
-    def __init__(self, stream: int, source: FrameSource, pool: Executor) -> None:
-        self._stream = stream
-        self.source = source
-        self._pool = pool
-        self._receivers: dict[Key, _Receiver] = {}
-        self._fanout: Fanout[Key] = Fanout()
+    def __init__(
+        self,
+        name: str,
+        context: StreamContext,
+        build: Callable[[Job], Built],
+        *,
+        after_step: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``build`` runs on a worker thread and knows nothing of the loop; ``after_step`` is called after each look."""
+        self._name = name
+        self._context = context
+        self._clock = context.clock
+        self._build = build
+        self._after_step = after_step
+        self._fanout = Fanout()
+        self._cost_ms = Meter()
+        self._marks: deque[Mark] = deque(maxlen=MAX_MARKS)
+        self._failing = False
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
-        self._encoded: int | None = None
-        self._complained = False
-        self.cost = Meter()
-        self.made = 0
-        """Units made since the lane began: the proof that an encoding is shared."""
-        self.marks: deque[Mark] = deque(maxlen=64)
-        self.on_turn: Callable[[], None] = lambda: None
-        """Called when what woke it is done with."""
+        context.made[name] += 0
         self._task = asyncio.get_running_loop().create_task(self._run())
 
-    # Subscribers
+    # What a subclass says
 
-    def add(self, key: Key, sink: Sink, *, packets: bool) -> None:
-        self._receivers[key] = _Receiver(sink, packets=packets)
-        self._fanout.add(key, credited=not packets)
-        self.wake()
+    @abstractmethod
+    def _plan(self, frame: Frame, now: float) -> Job | None:
+        """What to build of this frame now; None for nothing."""
 
-    def remove(self, key: Key) -> None:
-        self._receivers.pop(key, None)
-        self._fanout.remove(key)
+    @abstractmethod
+    def _send(self, built: Built) -> None:
+        """Send what was built to the subscribers that can take it."""
 
-    def __contains__(self, key: Key) -> bool:
-        return key in self._receivers
+    def _look_again_at(self) -> float | None:
+        """When to look again though nothing happens; None for never."""
+        return None
 
-    def __len__(self) -> int:
-        return len(self._receivers)
-
-    def show(self, key: Key, visible: bool) -> None:
-        if key in self._fanout:
-            self._fanout.show(key, visible)
-            self.wake()
-
-    def request_keyframe(self, key: Key) -> None:
-        """This subscriber cannot go on without a keyframe."""
-        self._fanout.wait(key)
-        self.wake()
-
-    def acknowledge(self, key: Key, number: int) -> None:
-        """A unit arrived whole over the WebSocket."""
-        self._fanout.acknowledge(key, number)
-        self.wake()
-
-    def take_over(self, key: Key, before: EncodingLoop) -> None:
-        """Go on counting what a subscriber is sent where the lane that it comes from left off: it needs no less."""
-        if key in self._receivers and key in before._receivers:
-            self._receivers[key].octets = before._receivers[key].octets
-
-    def recent(self) -> list[Mark]:
-        """The units of the last second and a half; the newest in any case."""
-        since_us = time.time_ns() // 1000 - RECENT_US
-        return [mark for mark in self.marks if mark.time_us > since_us] or list(self.marks)[-1:]
-
-    def replace_source(self, source: FrameSource) -> None:
-        self.source = source
-
-    def sent_fps(self, key: Key, now: float) -> float:
-        """Units a second sent to this subscriber in the last two seconds."""
-        receiver = self._receivers.get(key)
-        return receiver.octets.rate(now) if receiver else 0.0
-
-    def sent_bps(self, key: Key, now: float) -> float:
-        """Bits a second sent to this subscriber in the last two seconds."""
-        receiver = self._receivers.get(key)
-        return receiver.octets.per_second(now) * 8 if receiver else 0.0
+    def _send_delay_s(self, took_s: float, now: float) -> float:
+        """Seconds that a unit waits before it is sent, which took ``took_s`` to make."""
+        return 0.0
 
     @property
     def target_bps(self) -> int:
         """Bits a second that the encoder aims at; 0 where it has no target."""
         return 0
 
+    # Subscribers
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._fanout
+
+    def __len__(self) -> int:
+        return len(self._fanout)
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Start sending to a subscriber, from a keyframe on."""
+        self._fanout.add(subscriber)
+        self.wake()
+
+    def remove(self, key: Key) -> None:
+        """Stop sending to a subscriber."""
+        self._fanout.remove(key)
+
+    def restart(self, key: Key) -> None:
+        """A subscriber was hidden: it goes on from a keyframe."""
+        self._fanout.restart(key)
+        self.wake()
+
+    def request_keyframe(self, key: Key) -> None:
+        """A subscriber cannot decode further without a keyframe."""
+        self._fanout.request_keyframe(key)
+        self.wake()
+
+    def acknowledge(self, key: Key, number: int) -> None:
+        """The unit of frame ``number`` arrived whole: its credit is free again."""
+        self._fanout.acknowledge(key, number)
+        self.wake()
+
+    def sent_bps(self, key: Key, now: float) -> float:
+        """Bits a second sent to a subscriber in the last two seconds."""
+        subscriber = self._fanout.get(key)
+        return subscriber.sent.per_second(now) * 8 if subscriber else 0.0
+
     def report(self, key: Key, now: float) -> EncodingReport:
-        """Numbers for one subscriber's statistics."""
+        """Numbers for a subscriber's statistics."""
+        subscriber = self._fanout.get(key)
+        if subscriber is None:
+            return EncodingReport()
         return EncodingReport(
-            sent_fps=self.sent_fps(key, now),
-            sent_bps=self.sent_bps(key, now),
-            encode_ms=self.cost.mean(now),
+            sent_fps=subscriber.sent.rate(now),
+            sent_bps=subscriber.sent.per_second(now) * 8,
+            encode_ms=self._cost_ms.mean(now),
             target_bps=self.target_bps,
-            marks=self.recent(),
+            marks=self._recent_marks(),
         )
+
+    def cost_ms(self, now: float) -> float:
+        """Mean time to encode or pack one frame."""
+        return self._cost_ms.mean(now)
+
+    def _recent_marks(self) -> list[Mark]:
+        since_us = self._context.wall_us() - REPORTED_MARKS_US
+        return [mark for mark in self._marks if mark.time_us > since_us] or list(self._marks)[-1:]
+
+    def _mark(self, unit: AccessUnit) -> None:
+        self._marks.append(Mark(unit.number, rtp_timestamp(unit.time_us), unit.time_us))
 
     # The loop
 
     def wake(self) -> None:
-        """Something changed: a frame, a subscriber, room, a timer."""
+        """Look again: there is a new frame, a new subscriber or new room, or a time has come."""
         self._wake.set()
 
     async def close(self) -> None:
+        """Stop, and wait until the worker thread has finished its job."""
         self._cancel_timer()
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -150,115 +178,60 @@ class EncodingLoop:
             try:
                 await self._step()
             except Exception as error:
-                self._complain(error)
-                now = time.monotonic()
-                self._set_timer(now + RETRY, now)
-            self.on_turn()
+                self._log_failure(error)
+                now = self._clock()
+                self._set_timer(now + RETRY_FAILED_AFTER_S, now)
+            self._after_step()
 
     async def _step(self) -> None:
-        lease = self.source.latest()
+        lease = self._context.source.latest()
         if lease is None:
             return
         try:
-            now = time.monotonic()
-            if not self._due(lease.frame, now):
-                self._set_timer(self._next(now), now)
+            now = self._clock()
+            job = self._plan(lease.frame, now)
+            if job is None:
+                self._set_timer(self._look_again_at(), now)
                 return
-            packed, took = await self._make(lease.frame)
+            built, took_s = await self._run_job(job)
         finally:
             lease.release()
-        if wait := self._wait(took, now):
-            await asyncio.sleep(wait)
-        self._complained = False
-        self.made += 1
-        self._send(packed)
-        self._set_timer(self._next(time.monotonic()), time.monotonic())
+        if delay_s := self._send_delay_s(took_s, now):
+            await asyncio.sleep(delay_s)
+        self._failing = False
+        self._send(built)
+        self._set_timer(self._look_again_at(), self._clock())
 
-    async def _make(self, frame: Frame) -> tuple[PackedUnit, float]:
-        """The unit and the seconds that it took, on a worker thread. A cancelled lane still waits for it: the thread
-        reads the leased frame."""
-        job = asyncio.get_running_loop().run_in_executor(self._pool, self._work, frame)
+    async def _run_job(self, job: Job) -> tuple[Built, float]:
+        """What was built, and the seconds it took. A cancelled loop still waits: the thread reads the leased frame."""
+        work = asyncio.get_running_loop().run_in_executor(self._context.pool, self._timed_build, job)
         try:
-            packed, took = await asyncio.shield(job)
+            built, took_s = await asyncio.shield(work)
         except asyncio.CancelledError:
             with contextlib.suppress(Exception):
-                await job
+                await work
             raise
-        self.cost.add(time.monotonic(), took * 1000)
-        return packed, took
+        self._cost_ms.add(self._clock(), took_s * 1000)
+        return built, took_s
 
-    def _work(self, frame: Frame) -> tuple[PackedUnit, float]:
-        started = time.monotonic()
-        packed = self._build(frame)
-        return packed, time.monotonic() - started
-
-    def _send(self, packed: PackedUnit) -> list[Key]:
-        """To everybody who can take it; returns who did."""
-        unit = packed.unit
-        now = time.monotonic()
-        self.marks.append(Mark(unit.number, rtp_timestamp(unit.time_us), unit.time_us))
-        takers = []
-        for key in self._fanout.route(unit.number, keyframe=unit.keyframe):
-            receiver = self._receivers[key]
-            # A subscriber that came while the unit was made may find no form of it that it can take.
-            if (receiver.packets and not packed.rtp) or (not receiver.packets and not packed.messages):
-                self._fanout.missed(key, unit.number)
-                self.wake()
-            elif _taken(receiver.sink, packed):
-                receiver.octets.add(now, packed.size_bytes)
-                takers.append(key)
-            else:
-                self._fanout.missed(key, unit.number)
-                if receiver.packets:
-                    self._fanout.choke(key)
-        return takers
-
-    def _forms(self, unit: AccessUnit) -> PackedUnit:
-        receivers = list(self._receivers.values())
-        packed = RtpUnit(unit, packetise(unit)) if any(receiver.packets for receiver in receivers) else None
-        sockets = any(not receiver.packets for receiver in receivers)
-        return PackedUnit(unit, packed, tuple(messages(unit, self._stream)) if sockets else ())
+    def _timed_build(self, job: Job) -> tuple[Built, float]:
+        started_at = self._clock()
+        built = self._build(job)
+        return built, self._clock() - started_at
 
     def _set_timer(self, when: float | None, now: float) -> None:
         self._cancel_timer()
         if when is not None and not self._wake.is_set():
-            delay = max(0.0, when - now)
-            self._timer = asyncio.get_running_loop().call_later(delay, self.wake)
+            delay_s = max(0.0, when - now)
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self.wake)
 
     def _cancel_timer(self) -> None:
         if self._timer:
             self._timer.cancel()
             self._timer = None
 
-    def _complain(self, error: Exception) -> None:
-        """Once, until a frame gets through again."""
-        if not self._complained:
-            self._complained = True
+    def _log_failure(self, error: Exception) -> None:
+        """Once, until a frame is encoded again. A bug is logged with its trace."""
+        if not self._failing:
+            self._failing = True
             log.warning("%s", error, exc_info=None if isinstance(error, EncoderError) else error)
-
-    # What a subclass says
-
-    def _due(self, frame: Frame, now: float) -> bool:
-        """Whether a unit of this frame shall be made now."""
-        raise NotImplementedError
-
-    def _next(self, now: float) -> float | None:
-        """When to look again though nothing happens; None for never."""
-        raise NotImplementedError
-
-    def _build(self, frame: Frame) -> PackedUnit:
-        """The unit; on a worker thread."""
-        raise NotImplementedError
-
-    def _wait(self, took: float, now: float) -> float:
-        """Seconds that a unit waits which ``took`` so many to make."""
-        return 0.0
-
-
-def _taken(sink: Sink, packed: PackedUnit) -> bool:
-    """Whether a subscriber took it. What goes wrong with one must not cost those after it the unit."""
-    try:
-        return sink(packed)
-    except Exception:
-        log.exception("a subscriber failed")
-        return False

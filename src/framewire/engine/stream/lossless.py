@@ -1,47 +1,128 @@
-"""Every pixel of one stream: to each viewer what changed since the frame it has, packed once for all who have it.
+"""Every pixel of one stream: each viewer gets what changed since the frame it has, packed once for all that have it.
 
-Must not know sessions, sockets or peers; how tiles are found and packed is `codec`'s.
+Must not know sessions, sockets or peers; how tiles are found and packed is `codec`'s business.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from concurrent.futures import Executor
+from dataclasses import dataclass
 from typing import Final
 
 from framewire.codec.lossless import checksum_of, pack, pack_delta
 from framewire.codec.messages import messages
 from framewire.codec.tiles import Tiles
-from framewire.engine.stream.encoding import FrameSource, Key, Mark, PackedUnit
+from framewire.engine.stream.compression import CompressionChoice, CompressionTrial
+from framewire.engine.stream.context import StreamContext
+from framewire.engine.stream.encoding import Clock, Key, PackedUnit, Sink
+from framewire.engine.stream.fanout import Subscriber
 from framewire.engine.stream.loop import EncodingLoop
-from framewire.engine.stream.rate import Packing
-from framewire.frame import AccessUnit, Frame, rtp_timestamp
+from framewire.frame import AccessUnit, Frame
 
-WHOLE: Final = 0.9
-"""A delta of so much of the picture or more is sent as the whole picture: that needs no base, and less work."""
+MAX_DELTA_FRACTION: Final = 0.9
+"""A delta of this fraction of the tiles or more is sent as a whole picture: that needs no base, and less work.
+
+Source: chosen by hand;
+pinned by `tests/engine/stream/test_lossless.py::test_a_picture_that_changed_almost_everywhere_is_sent_whole`.
+"""
 
 
-class LosslessEncoding(EncodingLoop):
-    """The newest frame's pixels, whole or as a delta.
+@dataclass(frozen=True, slots=True)
+class LosslessJob:
+    """A frame to pack, and what to pack it against."""
 
-    What a viewer was sent it has: a WebSocket loses nothing, and a credit is only room. So a viewer that is
-    skipped misses nothing that its next delta does not bring.
+    frame: Frame
+    bases: Mapping[int | None, int]
+    """Numbers of the frames that viewers have, and the tiles' turn of each; None and 0 for the whole picture."""
+    choice: CompressionChoice
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltLossless:
+    """The units of one frame."""
+
+    number: int
+    turn: int
+    """The tiles' turn of the frame."""
+    units: Mapping[int | None, PackedUnit]
+    """By the frame that they build on. Several may be the same whole picture."""
+    trials: tuple[CompressionTrial, ...]
+
+
+class LosslessBuilder:
+    """The part of the lossless encoding that runs on a worker thread. Owns the tiles."""
+
+    def __init__(self, stream_id: int, clock: Clock) -> None:
+        self._stream_id = stream_id
+        self._clock = clock
+        self._tiles = Tiles()
+        self._turn = 0
+        self._checksum = 0
+        self._newest: tuple[int, int] | None = None
+        """Number and time of the frame that the tiles hold."""
+
+    def build(self, job: LosslessJob) -> BuiltLossless:
+        """Pack one frame against each of the job's bases."""
+        frame = job.frame
+        if (frame.number, frame.time_us) != self._newest:
+            self._turn = self._tiles.update(frame)
+            self._checksum = checksum_of(frame.pixels)
+            self._newest = frame.number, frame.time_us
+        choice, trials = job.choice, []
+        units: dict[int | None, PackedUnit] = {}
+        whole: PackedUnit | None = None
+        for base, turn in job.bases.items():
+            made = None if base is None else self._delta(frame, base, turn, choice)
+            if made is None and whole is not None:
+                units[base] = whole
+                continue
+            unit, trial = made or self._whole(frame, choice)
+            units[base] = PackedUnit(unit, None, tuple(messages(unit, self._stream_id)))
+            if made is None:
+                whole = units[base]
+            if trial is not None:
+                trials.append(trial)
+                choice = choice.tried(trial)
+        return BuiltLossless(frame.number, self._turn, units, tuple(trials))
+
+    def _delta(
+        self, frame: Frame, base: int, turn: int, choice: CompressionChoice
+    ) -> tuple[AccessUnit, CompressionTrial | None] | None:
+        """None when the whole picture must be sent."""
+        if turn < self._tiles.since:
+            return None
+        mask = self._tiles.changed(turn)
+        if mask.mean() >= MAX_DELTA_FRACTION:
+            return None
+        body = self._tiles.body(mask)
+        started_at = self._clock()
+        compress = choice.compress(body.nbytes, started_at)
+        unit = pack_delta(frame, self._checksum, base, body, compress=compress)
+        return unit, self._trial(body.nbytes, unit, started_at) if compress else None
+
+    def _whole(self, frame: Frame, choice: CompressionChoice) -> tuple[AccessUnit, CompressionTrial | None]:
+        started_at = self._clock()
+        raw_bytes = frame.pixels.nbytes
+        compress = choice.compress(raw_bytes, started_at)
+        unit = pack(frame, self._checksum, compress=compress)
+        return unit, self._trial(raw_bytes, unit, started_at) if compress else None
+
+    def _trial(self, raw_bytes: int, unit: AccessUnit, started_at: float) -> CompressionTrial:
+        return CompressionTrial(raw_bytes, len(unit.data), self._clock() - started_at, started_at)
+
+
+class LosslessEncoding(EncodingLoop[LosslessJob, BuiltLossless]):
+    """The newest frame's pixels, whole or as a delta (an `Encoding`).
+
+    A viewer has what it was sent, as a WebSocket loses nothing. So a viewer that skips frames needs no keyframe: its
+    next delta brings what it skipped.
     """
 
-    def __init__(self, stream: int, source: FrameSource, pool: Executor) -> None:
-        self._packing = Packing()
-        self._left: dict[tuple[Key, int], tuple[float, int]] = {}
-        self._tiles = Tiles()
-        self._checksum = 0
-        self._taken: tuple[int, int] | None = None
-        """Number and time of the frame that the tiles hold."""
+    def __init__(self, context: StreamContext) -> None:
+        self._choice = CompressionChoice()
         self._turns: dict[int, int] = {}
-        """Frame numbers that viewers have, and the tiles' turn of each."""
-        self._bases: frozenset[int | None] = frozenset()
-        self._made: dict[int | None, PackedUnit] = {}
-        """The newest frame by the base it builds on; what viewers without one get is under None."""
-        super().__init__(stream, source, pool)
+        """Numbers of the frames that viewers have, and the tiles' turn of each."""
+        super().__init__("lossless", context, LosslessBuilder(context.stream_id, context.clock).build)
 
     @property
     def max_bps(self) -> int:
@@ -50,111 +131,66 @@ class LosslessEncoding(EncodingLoop):
 
     def encode_ms(self, now: float) -> Mapping[str, float]:
         """Mean time to pack one frame."""
-        return {"lossless": self.cost.mean(now)}
+        return {self._name: self.cost_ms(now)}
 
-    @property
-    def encodes(self) -> Mapping[str, int]:
-        """Units made since it began, by encoding."""
-        return {"lossless": self.made}
+    def add(self, key: Key, sink: Sink, *, packets: bool) -> None:
+        """Start sending to a subscriber, from the whole picture on."""
+        assert not packets, "RTP carries no lossless units"
+        self.subscribe(Subscriber(key, sink, packets=False))
 
-    def estimate(self, key: Key, bits_per_second: float, sent_bps: float, *, measured: bool) -> None:
-        """Credits follow the link by themselves."""
-
-    def vsync(self, key: Key, slack_s: float, refresh_s: float) -> None:
-        """Frames on a canvas are not moved."""
-
-    def resize(self, width: int, height: int) -> None:
-        """Each frame carries its size."""
+    def show(self, key: Key, visible: bool) -> None:
+        """Whether the subscriber can be seen. A hidden one is sent nothing and restarts from the whole picture."""
+        subscriber = self._fanout.get(key)
+        if subscriber is None:
+            return
+        if subscriber.show(visible):
+            self.restart(key)
+        self.wake()
 
     def request_keyframe(self, key: Key) -> None:
-        # The picture this viewer has is worth nothing to it, even if it is the newest.
+        """The subscriber's picture is worth nothing to it, even if it is the newest."""
         self._fanout.missed(key, -1)
         self.wake()
 
     def acknowledge(self, key: Key, number: int) -> None:
-        started, octets = self._left.pop((key, number), (0.0, 0))
-        if octets:
-            self._packing.arrived(octets, time.monotonic() - started)
-        super().acknowledge(key, number)
+        """The unit of frame ``number`` arrived whole: its credit is free again, and the link was measured."""
+        if arrived := self._fanout.acknowledge(key, number):
+            self._choice = self._choice.arrived(arrived.size_bytes, self._clock() - arrived.sent_at)
+        self.wake()
 
-    def remove(self, key: Key) -> None:
-        super().remove(key)
-        self._left = {k: v for k, v in self._left.items() if k[0] != key}
+    def estimate(self, key: Key, bits_per_second: float, sent_bps: float, *, measured: bool) -> None:
+        """Without effect: credits follow the link by themselves."""
 
-    def _due(self, frame: Frame, now: float) -> bool:
-        self._bases = frozenset(self._fanout.behind(frame.number).values())
-        return bool(self._bases)
+    def vsync(self, key: Key, slack_s: float, refresh_s: float) -> None:
+        """Without effect: pictures on a canvas do not wait."""
 
-    def _next(self, now: float) -> float | None:
-        return None
+    def _plan(self, frame: Frame, now: float) -> LosslessJob | None:
+        bases = set(self._fanout.behind(frame.number).values())
+        if not bases:
+            return None
+        turns = {base: 0 if base is None else self._turns.get(base, 0) for base in bases}
+        return LosslessJob(frame, turns, self._choice)
 
-    def _build(self, frame: Frame) -> PackedUnit:
-        if (frame.number, frame.time_us) != self._taken:
-            self._turns[frame.number] = self._tiles.update(frame)
-            self._checksum = checksum_of(frame.pixels)
-            self._taken = frame.number, frame.time_us
-        whole: PackedUnit | None = None
-        self._made = {}
-        for base in self._bases:
-            unit = self._delta(frame, base)
-            if unit:
-                self._made[base] = self._parcel(unit)
+    def _send(self, built: BuiltLossless) -> None:
+        self._turns[built.number] = built.turn
+        for trial in built.trials:
+            self._choice = self._choice.tried(trial)
+        distinct = {id(packed): packed for packed in built.units.values()}
+        self._context.made[self._name] += len(distinct)
+        self._mark(next(iter(distinct.values())).unit)
+        for key, base in self._fanout.behind(built.number).items():
+            if packed := built.units.get(base):
+                self._send_to(key, packed)
             else:
-                self._made[base] = whole = whole or self._parcel(self._whole(frame))
-        return next(iter(self._made.values()))
-
-    def _parcel(self, unit: AccessUnit) -> PackedUnit:
-        return PackedUnit(unit, None, tuple(messages(unit, self._stream)))
-
-    def _delta(self, frame: Frame, base: int | None) -> AccessUnit | None:
-        """None where the whole picture is called for."""
-        turn = self._turns.get(base, 0) if base is not None else 0
-        if base is None or turn < self._tiles.since:
-            return None
-        mask = self._tiles.changed(turn)
-        if mask.mean() >= WHOLE:
-            return None
-        body = self._tiles.body(mask)
-        started = time.monotonic()
-        compress = self._packing.compress(body.nbytes, started)
-        unit = pack_delta(frame, self._checksum, base, body, compress=compress)
-        self._tried(body.nbytes, unit, started, compress=compress)
-        return unit
-
-    def _whole(self, frame: Frame) -> AccessUnit:
-        started = time.monotonic()
-        raw = frame.pixels.nbytes
-        compress = self._packing.compress(raw, started)
-        unit = pack(frame, self._checksum, compress=compress)
-        self._tried(raw, unit, started, compress=compress)
-        return unit
-
-    def _tried(self, raw: int, unit: AccessUnit, started: float, *, compress: bool) -> None:
-        if compress:
-            self._packing.tried(raw, len(unit.data), time.monotonic() - started, started)
-
-    def _send(self, packed: PackedUnit) -> list[Key]:
-        number = packed.unit.number
-        self.marks.append(Mark(number, rtp_timestamp(packed.unit.time_us), packed.unit.time_us))
-        self.made += len(set(map(id, self._made.values()))) - 1
-        takers = []
-        for key, base in self._fanout.behind(number).items():
-            made = self._made.get(base)
-            if made is None:
-                # It came, or has room again, since the others' was packed.
+                # It came, or has room again, since the job was planned.
                 self.wake()
-                continue
-            self._give(key, made)
-            takers.append(key)
-        held = {number, *(self._fanout.newest(key) for key in self._fanout)}
-        self._turns = {n: turn for n, turn in self._turns.items() if n in held}
-        return takers
+        held = self._fanout.held() | {built.number}
+        self._turns = {number: turn for number, turn in self._turns.items() if number in held}
 
-    def _give(self, key: Key, packed: PackedUnit) -> None:
-        now = time.monotonic()
-        receiver = self._receivers[key]
-        taken = receiver.sink(packed)
+    def _send_to(self, key: Key, packed: PackedUnit) -> None:
+        now, subscriber = self._clock(), self._fanout.get(key)
+        assert subscriber is not None, "it was behind a moment ago"
+        taken = subscriber.sink(packed)
         assert taken, "a socket's queue takes whatever there is credit for"
-        self._fanout.took(key, packed.unit.number)
-        receiver.octets.add(now, packed.size_bytes)
-        self._left[key, packed.unit.number] = (now, packed.size_bytes)
+        self._fanout.sent(key, packed.unit.number, size_bytes=packed.size_bytes, now=now)
+        subscriber.sent.add(now, packed.size_bytes)

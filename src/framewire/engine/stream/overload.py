@@ -1,73 +1,89 @@
-"""Whether frames are encoded at half their size, as there is no time for all of it. Pure; time is an argument.
+"""Whether frames are encoded at half size, since there is no time to encode all of them. Pure; time is an argument.
 
-Must not know encoders or frames: it is told what encoding takes and how often frames come. Where three frames in ten
-are dropped, a picture that moves evenly at half the size is worth more; a still one is never halved.
+Must not know encoders or frames: it is told how long encoding takes and how often frames come. When three frames in
+ten are dropped, even motion at half size looks better. A still picture is never halved.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-KEEPS_UP: Final = 0.7
-"""Of the published frames that are encoded: with fewer, for `PATIENCE`, the size is halved."""
-FITS: Final = 0.9
-"""Of the time between two frames that encoding at full size may take to come back to it."""
-PATIENCE: Final = 2.0
-"""Seconds that it must have been so: something else may have had the processor."""
-STILL: Final = 0.2
-"""Seconds without a frame after which the newest is one to look at."""
-RETRY: Final = (30.0, 480.0)
-"""Seconds until full size is tried again whatever it took before, first and at most; twice as long after each try."""
+KEEPS_UP_FRACTION: Final = 0.7
+"""An encoder that encodes this fraction of the published frames is fast enough; below it the size is halved.
+
+Source: chosen by hand; pinned by `tests/engine/stream/test_overload.py::test_five_of_six_frames_are_enough`.
+"""
+
+FULL_SIZE_FITS_FRACTION: Final = 0.9
+"""Full size comes back when encoding it takes less than this fraction of the frame interval.
+
+Source: chosen by hand; pinned by `tests/engine/stream/test_overload.py::test_full_size_comes_back_with_a_margin`.
+"""
+
+CHANGE_AFTER_S: Final = 2.0
+"""The size changes after the time has been wrong for this long: another program may have had the processor.
+
+Source: chosen by hand;
+pinned by `tests/engine/stream/test_overload.py::test_a_short_time_without_the_processor_changes_nothing`.
+"""
+
+STILL_AFTER_S: Final = 0.2
+"""Without a new frame for this long, the picture is still and is looked at: it is shown at full size.
+
+Source: chosen by hand; pinned by `tests/engine/stream/test_overload.py::test_a_still_picture_has_full_size_at_once`.
+"""
+
+FULL_SIZE_RETRY_MIN_S: Final = 30.0
+"""Full size is tried again after this long, and after twice as long each time it fails.
+
+Full size that has held for this long counts as a success, and the time starts from here again.
+
+Source: chosen by hand; pinned by `tests/engine/stream/test_overload.py::test_full_size_is_retried_less_and_less_often`.
+"""
+
+FULL_SIZE_RETRY_MAX_S: Final = 480.0
+"""Full size is tried again after this long at most.
+
+Source: chosen by hand; pinned by `tests/engine/stream/test_overload.py::test_full_size_is_retried_less_and_less_often`.
+"""
 
 
 class Overload:
-    """The size of one encoding's frames."""
+    """Decides between full and half size for one encoder."""
 
     def __init__(self) -> None:
         self.half = False
-        self._full_cost = 0.0
-        self._since: float | None = None
-        self._halved_at = self._full_at = 0.0
-        self._retry = RETRY[0]
+        """Whether frames are to be halved."""
+        self._full_size_cost_s = 0.0
+        self._wrong_since: float | None = None
+        self._halved_at = self._full_size_at = 0.0
+        self._retry_after_s = FULL_SIZE_RETRY_MIN_S
 
-    def look(self, cost: float, interval: float, now: float) -> None:
-        """Encoding a frame takes ``cost`` seconds of late, at the size that it has; one is published every
-        ``interval`` seconds."""
-        still = interval > STILL
-        wrong = self._full_cost < FITS * interval if self.half else cost * KEEPS_UP > interval and not still
-        tries = self.half and now - self._halved_at > self._retry
-        if not (wrong or tries):
-            self._since = None
-            if not self.half and now - self._full_at > RETRY[0]:
-                self._retry = RETRY[0]
-            return
-        since = self._since = now if self._since is None else self._since
-        if tries or still or now - since > PATIENCE:
-            self._change(cost, now, tries=tries and not wrong)
-
-    def _change(self, cost: float, now: float, *, tries: bool) -> None:
+    def update(self, cost_s: float, interval_s: float, now: float) -> None:
+        """Encoding takes ``cost_s`` at the present size; a frame is published every ``interval_s``."""
+        still = interval_s > STILL_AFTER_S
         if self.half:
-            self._full_at = now
+            wrong = self._full_size_cost_s < FULL_SIZE_FITS_FRACTION * interval_s
+            retry = now - self._halved_at > self._retry_after_s
         else:
-            self._full_cost, self._halved_at = cost, now
-        # What came back because there was time for it has not failed yet.
-        self._retry = min(2 * self._retry, RETRY[1]) if tries else self._retry
+            wrong = cost_s * KEEPS_UP_FRACTION > interval_s and not still
+            retry = False
+        if not (wrong or retry):
+            self._wrong_since = None
+            if not self.half and now - self._full_size_at > FULL_SIZE_RETRY_MIN_S:
+                self._retry_after_s = FULL_SIZE_RETRY_MIN_S
+            return
+        if self._wrong_since is None:
+            self._wrong_since = now
+        if retry or still or now - self._wrong_since > CHANGE_AFTER_S:
+            self._change(cost_s, now, is_retry=retry and not wrong)
+
+    def _change(self, cost_s: float, now: float, *, is_retry: bool) -> None:
+        if self.half:
+            self._full_size_at = now
+        else:
+            self._full_size_cost_s, self._halved_at = cost_s, now
+        if is_retry:
+            self._retry_after_s = min(2 * self._retry_after_s, FULL_SIZE_RETRY_MAX_S)
         self.half = not self.half
-        self._since = None
-
-
-class Interval:
-    """Seconds from one published frame to the next, whether or not they were all encoded."""
-
-    def __init__(self) -> None:
-        self.seconds = 1.0
-        self._number = 0
-        self._time_us: int | None = None
-
-    def saw(self, number: int, time_us: int) -> None:
-        """A frame is encoded that was published as the ``number``-th, at ``time_us``."""
-        if self._time_us is not None and number != self._number:
-            frames = (number - self._number) & 0xFFFFFFFF
-            each = max(time_us - self._time_us, 0) / 1e6 / frames
-            self.seconds += (min(each, 1.0) - self.seconds) / 8
-        self._number, self._time_us = number, time_us
+        self._wrong_since = None

@@ -1,125 +1,228 @@
-"""One video encoder of a stream: when it makes a unit, of which size, and when it sends it.
+"""One video encoder of a stream: when it encodes a frame, at which size, and when the unit is sent.
 
 Must not know which layer it is, sessions or peers.
 """
 
 from __future__ import annotations
 
-import time
-from concurrent.futures import Executor
-from dataclasses import replace
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Final
 
 from framewire.codec.base import VideoEncoder
 from framewire.codec.halve import halved
-from framewire.engine.stream.encoding import FrameSource, Key, PackedUnit
+from framewire.codec.messages import messages
+from framewire.engine.stream.context import StreamContext
+from framewire.engine.stream.encoding import Clock, Key, PackedUnit, WallClock
+from framewire.engine.stream.fanout import Subscriber
+from framewire.engine.stream.keyframes import KeyframeThrottle, StillRefresh
 from framewire.engine.stream.loop import EncodingLoop
-from framewire.engine.stream.overload import Interval, Overload
-from framewire.engine.stream.rate import KeyframeThrottle, Meter, Settle
+from framewire.engine.stream.meter import Meter
+from framewire.engine.stream.overload import Overload
 from framewire.engine.stream.vsync import VsyncPhase
-from framewire.frame import Frame
+from framewire.frame import AccessUnit, Frame
+from framewire.rtc.rtp.packets import RtpUnit, packetise
 
-SPARE: Final = 0.9
-"""Of the time from one frame to the next: so long may one take, with what it waits."""
+log = logging.getLogger(__name__)
+
+MAX_FRAME_TIME_FRACTION: Final = 0.9
+"""Encoding and waiting may take this fraction of the frame interval: a wait that delays the next frame is left out.
+
+Source: chosen by hand; pinned by `tests/engine/stream/test_video.py::test_no_frame_waits_at_the_cost_of_the_next`.
+"""
+
+RTP_TICK_US: Final = 12
+"""Units of one encoder are at least this far apart: one tick of the RTP clock, rounded up.
+
+Source: RFC 6184 §8.2.1 and RFC 7741 §6.1 (90 kHz, so 11.1 µs);
+pinned by `tests/engine/stream/test_video.py::test_timestamps_grow_when_the_wall_clock_is_set_back`.
+"""
 
 
-class VideoLayer(EncodingLoop):
-    """H.264 or VP8 of one stream: encoded once, whoever watches."""
+@dataclass(frozen=True, slots=True)
+class VideoJob:
+    """What to encode, and in which forms the unit is needed."""
+
+    frame: Frame
+    half: bool
+    keyframe: bool
+    again: bool
+    """Whether the frame was encoded before. Its unit gets the present time, or receivers drop it as old."""
+    min_time_us: int
+    """The unit's time is at least this."""
+    packets: bool
+    messages: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltVideo:
+    """An encoded unit, ready to be sent."""
+
+    packed: PackedUnit
+    encoded_at: float
+
+
+class VideoBuilder:
+    """The part of a video encoder that runs on a worker thread."""
+
+    def __init__(self, stream_id: int, encoder: VideoEncoder, clock: Clock, wall_us: WallClock) -> None:
+        self._stream_id = stream_id
+        self._encoder = encoder
+        self._clock = clock
+        self._wall_us = wall_us
+
+    def build(self, job: VideoJob) -> BuiltVideo:
+        """Encode and pack one frame."""
+        frame = halved(job.frame) if job.half else job.frame
+        unit = self._encoder.encode(frame, keyframe=job.keyframe)
+        encoded_at = self._clock()
+        time_us = max(unit.time_us, job.min_time_us, self._wall_us() if job.again else 0)
+        if time_us != unit.time_us:
+            unit = replace(unit, time_us=time_us)
+        return BuiltVideo(self._pack(unit, job), encoded_at)
+
+    def _pack(self, unit: AccessUnit, job: VideoJob) -> PackedUnit:
+        rtp = RtpUnit(unit, packetise(unit)) if job.packets else None
+        return PackedUnit(unit, rtp, tuple(messages(unit, self._stream_id)) if job.messages else ())
+
+
+Deliver = Callable[[Subscriber, PackedUnit], bool]
+"""Gives a unit to a subscriber; False when the subscriber has no room."""
+
+
+def to_sink(subscriber: Subscriber, packed: PackedUnit) -> bool:
+    """Give a unit to the subscriber itself."""
+    return subscriber.sink(packed)
+
+
+class VideoLayer(EncodingLoop[VideoJob, BuiltVideo]):
+    """One video encoder: each unit is encoded once, however many subscribers there are."""
 
     def __init__(
         self,
-        stream: int,
-        source: FrameSource,
-        pool: Executor,
+        name: str,
+        context: StreamContext,
         encoder: VideoEncoder,
-        ceiling: int,
+        max_bps: int,
         *,
         half: bool = False,
+        deliver: Deliver = to_sink,
+        after_step: Callable[[], None] = lambda: None,
     ) -> None:
-        """``ceiling``: bits a second, at most. ``half``: of frames at half their width and height."""
+        """``max_bps``: bits a second at most. ``half``: frames are halved in width and height."""
         self._encoder = encoder
         self._half = half
+        self._deliver = deliver
+        self._max_bps = self._target_bps = max_bps
         self._throttle = KeyframeThrottle()
-        self._settle = Settle()
-        self._beat = VsyncPhase()
-        self._effort = Overload()
-        self._interval = Interval()
-        self.output = Meter()
-        """Octets of the units made."""
-        self._ceiling = self._target = ceiling
-        self._key = False
+        self._still = StillRefresh()
+        self._vsync = VsyncPhase()
+        self._overload = Overload()
+        self._output = Meter()
+        """Bytes of the units made."""
         self._seen: int | None = None
-        self._stamp = 0
-        super().__init__(stream, source, pool)
+        """Number of the newest frame that was looked at, and of the newest one that was encoded."""
+        self._encoded: int | None = None
+        self._min_time_us = 0
+        builder = VideoBuilder(context.stream_id, encoder, context.clock, context.wall_us)
+        super().__init__(name, context, builder.build, after_step=after_step)
 
     @property
     def target_bps(self) -> int:
         """Bits a second that the encoder aims at."""
-        return self._target
+        return self._target_bps
 
-    @property
-    def codec(self) -> str:
-        return self._encoder.codec
+    def spent_bps(self, now: float) -> float:
+        """Bits a second of the units made in the last two seconds."""
+        return self._output.per_second(now) * 8
 
-    def aim(self, bits_per_second: int) -> None:
-        """Spend so much from the next unit on, or the ceiling."""
-        target = min(bits_per_second, self._ceiling)
-        if target != self._target:
-            self._target = target
-            self._encoder.set_rate(target)
+    def set_target(self, bits_per_second: int) -> None:
+        """Aim at this bitrate, or at the maximum, from the next unit on."""
+        target_bps = min(bits_per_second, self._max_bps)
+        if target_bps != self._target_bps:
+            self._target_bps = target_bps
+            self._encoder.set_rate(target_bps)
 
     def vsync(self, key: Key, slack_s: float, refresh_s: float) -> None:
         """A viewer's frames are ready ``slack_s`` before the screen refresh that shows them."""
         if len(self) == 1 and key in self:
-            self._beat.look(slack_s, refresh_s, time.monotonic())
+            self._vsync.report(slack_s, refresh_s, self._clock())
         else:
-            self._beat.rest()
-
-    def _wait(self, took: float, now: float) -> float:
-        interval = self._interval.seconds
-        wait = self._beat.wait(interval, now)
-        # No frame is worth the one after it.
-        return wait if took + wait < SPARE * interval else 0.0
-
-    def _send(self, packed: PackedUnit) -> list[Key]:
-        self.output.add(time.monotonic(), packed.size_bytes)
-        return super()._send(packed)
+            self._vsync.reset()
 
     async def close(self) -> None:
         await super().close()
         self._encoder.close()
 
-    def _due(self, frame: Frame, now: float) -> bool:
-        fresh = frame.number != self._encoded
-        if fresh and frame.number != self._seen:
+    def _plan(self, frame: Frame, now: float) -> VideoJob | None:
+        self._note(frame, now)
+        keyframe = self._fanout.wants_keyframe and self._throttle.allows(now)
+        # A delta helps no subscriber while all of them need a keyframe.
+        if not (keyframe or (self._fanout.wants_delta and self._needs_unit(frame))):
+            return None
+        return VideoJob(
+            frame,
+            half=self._half or self._overload.half,
+            keyframe=keyframe,
+            again=frame.number == self._encoded,
+            min_time_us=self._min_time_us,
+            packets=any(subscriber.packets for subscriber in self._fanout),
+            messages=any(not subscriber.packets for subscriber in self._fanout),
+        )
+
+    def _note(self, frame: Frame, now: float) -> None:
+        """What a look at the newest frame tells about the stream."""
+        if frame.number not in (self._encoded, self._seen):
             self._seen = frame.number
-            self._settle.published(now)
-        self._effort.look(self.cost.mean(now) / 1000, max(self._interval.seconds, self._settle.age(now)), now)
-        refresh = self._settle.next is not None and now >= self._settle.next
-        if refresh:
-            # Counted as done even if nobody can take it: a moment that has passed must not stay the next one.
-            self._settle.refreshed()
-        self._key = self._fanout.wants_keyframe and self._throttle.due(now)
-        # A delta helps nobody while everybody waits for a keyframe.
-        return self._key or (self._fanout.follows and (refresh or (fresh and self._fanout.wants(frame.number))))
+            self._still.published(now)
+        interval_s = max(self._context.published.interval_s, self._still.age_s(now))
+        self._overload.update(self.cost_ms(now) / 1000, interval_s, now)
+        self._still.advance(now)
 
-    def _next(self, now: float) -> float | None:
-        times = [self._settle.next] if len(self._fanout) else []
+    def _needs_unit(self, frame: Frame) -> bool:
+        return self._still.due or (frame.number != self._encoded and self._fanout.wants(frame.number))
+
+    def _look_again_at(self) -> float | None:
+        times = [self._still.next_at] if len(self) else []
         if self._fanout.wants_keyframe:
-            times.append(self._throttle.next)
-        return min((t for t in times if t is not None), default=None)
+            times.append(self._throttle.next_at)
+        return min((at for at in times if at is not None), default=None)
 
-    def _build(self, frame: Frame) -> PackedUnit:
-        half = self._half or self._effort.half
-        unit = self._encoder.encode(halved(frame) if half else frame, keyframe=self._key)
+    def _send_delay_s(self, took_s: float, now: float) -> float:
+        interval_s = self._context.published.interval_s
+        wait_s = self._vsync.wait_s(interval_s, now)
+        return wait_s if took_s + wait_s < MAX_FRAME_TIME_FRACTION * interval_s else 0.0
+
+    def _send(self, built: BuiltVideo) -> None:
+        packed, unit, now = built.packed, built.packed.unit, self._clock()
         if unit.keyframe:
-            self._throttle.made(time.monotonic())
-        if frame.number == self._encoded:
-            # The same picture again is a new unit: its time must move on, or receivers drop it as old.
-            unit = replace(unit, time_us=max(unit.time_us, time.time_ns() // 1000))
-        # 12 us is the tick of the RTP clock; a wall clock that was set back must not run it backwards.
-        unit = replace(unit, time_us=max(unit.time_us, self._stamp + 12))
-        self._stamp = unit.time_us
-        self._encoded = frame.number
-        self._interval.saw(frame.number, frame.time_us)
-        return self._forms(unit)
+            self._throttle.made(built.encoded_at)
+        self._encoded = unit.number
+        # A wall clock that was set back must not run the RTP clock backwards.
+        self._min_time_us = unit.time_us + RTP_TICK_US
+        self._context.made[self._name] += 1
+        self._output.add(now, packed.size_bytes)
+        self._mark(unit)
+        for subscriber in self._fanout.route(unit.number, keyframe=unit.keyframe):
+            self._send_to(subscriber, packed, now)
+
+    def _send_to(self, subscriber: Subscriber, packed: PackedUnit, now: float) -> None:
+        if not (packed.rtp if subscriber.packets else packed.messages):
+            # It came after the job was planned, and the unit was not packed in the form that it takes.
+            self._fanout.missed(subscriber.key, packed.unit.number)
+            self.wake()
+        elif self._taken(subscriber, packed):
+            subscriber.sent.add(now, packed.size_bytes)
+        else:
+            self._fanout.missed(subscriber.key, packed.unit.number)
+            if subscriber.packets:
+                self._fanout.pause(subscriber.key)
+
+    def _taken(self, subscriber: Subscriber, packed: PackedUnit) -> bool:
+        """Whether a subscriber took a unit. One that fails must not cost the others the unit."""
+        try:
+            return self._deliver(subscriber, packed)
+        except Exception:
+            log.exception("a subscriber failed")
+            return False

@@ -1,62 +1,119 @@
-"""How long frames wait so that they keep clear of the moment at which a viewer's screen is drawn. Pure; time is an
-argument. Must not know viewers, encoders or how a wait is kept.
+"""How long frames wait so that they are not ready just when a viewer's screen is drawn. Pure; time is an argument.
 
-A stream as fast as the screen has one frame for each refresh. Frames that get ready about when the screen is drawn are
-now just in time and now just too late; then two meet in the next refresh, of which one is never seen, and no buffer but
-a whole frame's helps. Where they are ready is known (`wire.Report`), so they are moved instead: those that come close
-to a refresh wait until a little behind it. It costs about two milliseconds on average, and nothing elsewhere.
+Must not know viewers, encoders or how the wait is kept.
+
+A stream as fast as the screen has one frame for each refresh. A frame that is ready about when the screen is drawn is
+sometimes just in time and sometimes just too late. Then two frames meet in the next refresh, and one of them is never
+seen. The viewer reports when its frames are ready (`wire.Report`), so frames close to a refresh wait until just behind
+it. That costs about two milliseconds on average, and nothing for frames that are ready elsewhere.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-CLOSE: Final = (0.0045, 0.25)
-"""Seconds before and behind a refresh that frames keep clear of: about what they vary by. And of a refresh, at most."""
-LEAVE: Final = 0.3
-"""Of that, beyond it, at which they stop to wait: else noise would move them to and fro."""
-MOVED: Final = 0.002
-SETTLED: Final = 0.7
-"""Seconds of a change from which on what the viewer says next still speaks of before it, and for how long."""
-FORGET: Final = 2.0
-"""Seconds without a word from the viewer."""
-RATES: Final = (0.75, 1.3)
-"""Refreshes from one frame to the next: faster streams lose frames anyway, slower ones have a refresh for each."""
-REFRESHES: Final = (0.004, 0.05)
-"""Seconds between two refreshes that are believed."""
+KEEP_CLEAR_S: Final = 0.0045
+"""Frames keep this far from a refresh, before and behind it: about as much as their arrival varies.
+
+Source: benchmark `720p60`; pinned by `tests/engine/stream/test_vsync.py::test_frames_as_fast_as_the_screen_are_seen`.
+"""
+
+KEEP_CLEAR_MAX_REFRESH_FRACTION: Final = 0.25
+"""Frames keep at most this fraction of a refresh clear, so that fast screens leave them room.
+
+Source: chosen by hand;
+pinned by `tests/engine/stream/test_vsync.py::test_no_frame_waits_for_more_than_two_thirds_of_a_refresh`.
+"""
+
+STOP_WAITING_MARGIN_FRACTION: Final = 0.3
+"""Frames that wait stop doing so this fraction farther out than they started: noise must not move them to and fro.
+
+Source: chosen by hand; pinned by `tests/engine/stream/test_vsync.py::test_frames_that_wait_go_on_a_little_longer`.
+"""
+
+MIN_MOVE_S: Final = 0.002
+"""A smaller change of the wait does not make the viewer's next reports stale.
+
+Source: chosen by hand; pinned by `tests/engine/stream/test_vsync.py::test_a_small_move_makes_no_report_stale`.
+"""
+
+REPORTS_STALE_AFTER_MOVE_S: Final = 0.7
+"""Reports this soon after a change still describe the frames before it, as viewers report every half second.
+
+Source: chosen by hand; pinned by `tests/engine/stream/test_vsync.py::test_a_report_right_after_a_move_is_ignored`.
+"""
+
+REPORT_TIMEOUT_S: Final = 2.0
+"""A viewer that has not reported for this long is not waited for.
+
+Source: chosen by hand; pinned by `tests/engine/stream/test_vsync.py::test_a_silent_viewer_is_not_waited_for`.
+"""
+
+MIN_INTERVAL_REFRESHES: Final = 0.75
+"""With fewer refreshes than this from one frame to the next, frames are lost in any case, and none waits.
+
+Source: chosen by hand; pinned by `tests/engine/stream/test_vsync.py::test_streams_of_another_rate_do_not_wait`.
+"""
+
+MAX_INTERVAL_REFRESHES: Final = 1.3
+"""With more refreshes than this from one frame to the next, each frame has a refresh of its own, and none waits.
+
+Source: chosen by hand; pinned by `tests/engine/stream/test_vsync.py::test_streams_of_another_rate_do_not_wait`.
+"""
+
+MIN_REFRESH_S: Final = 0.004
+"""A shorter refresh interval (more than 250 Hz) is not believed.
+
+Source: chosen by hand; pinned by `tests/engine/stream/test_vsync.py::test_impossible_refresh_rates_move_nothing`.
+"""
+
+MAX_REFRESH_S: Final = 0.05
+"""A longer refresh interval (less than 20 Hz) is not believed.
+
+Source: chosen by hand; pinned by `tests/engine/stream/test_vsync.py::test_impossible_refresh_rates_move_nothing`.
+"""
 
 
 class VsyncPhase:
-    """One encoding's frames and the screen of the viewer that they are for."""
+    """When one encoder's frames are ready, relative to the refreshes of the one screen that shows them."""
 
     def __init__(self) -> None:
-        self._shift = 0.0
-        self._refresh = 0.0
-        self._looked_at = self._moved_at = float("-inf")
+        self._wait_s = 0.0
+        self._refresh_s = 0.0
+        self._reported_at = self._moved_at = float("-inf")
 
-    def look(self, slack: float, refresh: float, now: float) -> None:
-        """The viewer's frames are ready ``slack`` seconds before the refresh that shows them, with what they waited
-        here; the screen is drawn every ``refresh`` seconds."""
-        if not REFRESHES[0] <= refresh <= REFRESHES[1] or now - self._looked_at > FORGET:
-            self._shift, self._moved_at = 0.0, float("-inf")
-        self._refresh, self._looked_at = refresh, now
-        if REFRESHES[0] <= refresh <= REFRESHES[1] and now - self._moved_at >= SETTLED:
-            self._move((slack + self._shift) % refresh, now)
+    def report(self, slack_s: float, refresh_s: float, now: float) -> None:
+        """The viewer's frames, with the wait they had here, are ready ``slack_s`` before the refresh that shows them.
 
-    def _move(self, unmoved: float, now: float) -> None:
-        """Frames that waited for nothing would be ready ``unmoved`` seconds before a refresh."""
-        close = min(CLOSE[0], CLOSE[1] * self._refresh)
-        before = close * (1 + LEAVE) if self._shift > 0 else close
-        shift = unmoved + close if unmoved < before else max(close - (self._refresh - unmoved), 0.0)
-        if abs(shift - self._shift) > MOVED:
+        The screen is drawn every ``refresh_s``.
+        """
+        believed = MIN_REFRESH_S <= refresh_s <= MAX_REFRESH_S
+        if not believed or now - self._reported_at > REPORT_TIMEOUT_S:
+            self._wait_s, self._moved_at = 0.0, float("-inf")
+        self._refresh_s, self._reported_at = refresh_s, now
+        if believed and now - self._moved_at >= REPORTS_STALE_AFTER_MOVE_S:
+            self._move((slack_s + self._wait_s) % refresh_s, now)
+
+    def _move(self, slack_s: float, now: float) -> None:
+        """Frames that did not wait would be ready ``slack_s`` before a refresh."""
+        clear_s = min(KEEP_CLEAR_S, KEEP_CLEAR_MAX_REFRESH_FRACTION * self._refresh_s)
+        before_s = clear_s * (1 + STOP_WAITING_MARGIN_FRACTION) if self._wait_s > 0 else clear_s
+        if slack_s < before_s:
+            wait_s = slack_s + clear_s
+        else:
+            behind_s = self._refresh_s - slack_s
+            wait_s = max(clear_s - behind_s, 0.0)
+        if abs(wait_s - self._wait_s) > MIN_MOVE_S:
             self._moved_at = now
-        self._shift = shift
+        self._wait_s = wait_s
 
-    def rest(self) -> None:
-        """There is nobody to move frames for, or they are for several, whose screens differ."""
-        self._shift, self._looked_at = 0.0, float("-inf")
+    def reset(self) -> None:
+        """No frame waits: there is no viewer, or there are several whose screens differ."""
+        self._wait_s, self._reported_at = 0.0, float("-inf")
 
-    def wait(self, interval: float, now: float) -> float:
-        """Seconds that a frame waits, where one is published every ``interval`` seconds."""
-        fast = RATES[0] * self._refresh < interval < RATES[1] * self._refresh
-        return self._shift if fast and now - self._looked_at <= FORGET else 0.0
+    def wait_s(self, interval_s: float, now: float) -> float:
+        """Seconds that a frame waits, when one is published every ``interval_s``."""
+        fewest_s, most_s = MIN_INTERVAL_REFRESHES * self._refresh_s, MAX_INTERVAL_REFRESHES * self._refresh_s
+        if not fewest_s < interval_s < most_s or now - self._reported_at > REPORT_TIMEOUT_S:
+            return 0.0
+        return self._wait_s

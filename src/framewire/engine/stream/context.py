@@ -1,0 +1,37 @@
+"""What the encodings of one stream share: where frames are, worker threads, clocks and counters.
+
+Must not know encodings. The stream writes it, on the event loop; a worker thread gets copies of what it needs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+
+from framewire.engine.stream.encoding import Clock, FrameSource, WallClock
+from framewire.engine.stream.meter import FrameMeter
+
+
+def wall_clock() -> int:
+    """Microseconds since the Unix epoch."""
+    return time.time_ns() // 1000
+
+
+@dataclass(slots=True)
+class StreamContext:
+    """What the encodings of one stream share."""
+
+    stream_id: int
+    source: FrameSource
+    pool: Executor
+    width: int
+    height: int
+    fps: float
+    max_bps: int
+    clock: Clock = time.monotonic
+    wall_us: WallClock = wall_clock
+    published: FrameMeter = field(default_factory=FrameMeter)
+    made: Counter[str] = field(default_factory=Counter)
+    """Units made since the stream started, by encoding: the proof that encodings are shared."""

@@ -1,0 +1,72 @@
+"""From estimates to the bandwidth that a viewer's video may use."""
+
+from __future__ import annotations
+
+import pytest
+
+from framewire.engine.stream.remb import BELIEVE_REMB_FRACTION, MIN_LIMIT_BPS, REMB_HEADROOM_FRACTION, RembLimiter
+
+MAX_BPS = 8_000_000
+
+
+def test_nothing_is_limited_before_the_first_estimate() -> None:
+    assert RembLimiter(MAX_BPS).limit_bps == MAX_BPS
+
+
+def test_a_remb_above_what_is_sent_limits_nothing() -> None:
+    """A receiver never estimates more than about 1.5 times what it gets: a quiet stream is no narrow link."""
+    limiter = RembLimiter(20_000_000)
+    for _ in range(20):
+        limiter.remb(600_000, 400_000)
+    assert limiter.limit_bps == 20_000_000
+
+
+def test_a_first_remb_slightly_below_what_is_sent_is_ignored() -> None:
+    limiter = RembLimiter(MAX_BPS)
+    limiter.remb(BELIEVE_REMB_FRACTION * 4_000_000, 4_000_000)
+    assert limiter.limit_bps == MAX_BPS and BELIEVE_REMB_FRACTION == 0.8
+    limiter.remb(BELIEVE_REMB_FRACTION * 4_000_000 - 1, 4_000_000)
+    assert limiter.limit_bps < MAX_BPS
+
+
+def test_a_low_remb_limits_at_once() -> None:
+    limiter = RembLimiter(MAX_BPS)
+    limiter.remb(2_000_000, 8_000_000)
+    assert limiter.limit_bps == REMB_HEADROOM_FRACTION * 2_000_000 == 1_900_000
+    limiter.remb(4_000_000, 8_000_000)
+    assert limiter.limit_bps == 1_900_000, "a low estimate never raises the limit"
+
+
+def test_the_limit_follows_a_remb_that_rises() -> None:
+    limiter = RembLimiter(MAX_BPS)
+    limiter.remb(2_000_000, 8_000_000)
+    for remb, limit in ((2_500_000, 2_500_000), (4_000_000, 4_000_000), (9_000_000, MAX_BPS)):
+        limiter.remb(remb, limiter.limit_bps)
+        assert limiter.limit_bps == limit
+
+
+def test_an_unchanging_remb_releases_the_limit_slowly() -> None:
+    limiter = RembLimiter(MAX_BPS)
+    limiter.remb(1_000_000, 4_000_000)
+    limiter.remb(900_000, 600_000)
+    assert limiter.limit_bps == pytest.approx(950_000 * 1.02)
+    for _ in range(200):
+        limiter.remb(900_000, 600_000)
+    assert limiter.limit_bps == MAX_BPS
+
+
+def test_what_is_measured_holds_both_ways() -> None:
+    limiter = RembLimiter(MAX_BPS)
+    for measured in (2_000_000, 1_000_000, 5_000_000):
+        limiter.measured(measured)
+        assert limiter.limit_bps == measured
+    limiter.measured(9_000_000)
+    assert limiter.limit_bps == MAX_BPS
+
+
+def test_no_limit_is_below_the_minimum() -> None:
+    limiter = RembLimiter(MAX_BPS)
+    limiter.measured(1)
+    assert limiter.limit_bps == MIN_LIMIT_BPS == 150_000
+    limiter.remb(1, 8_000_000)
+    assert limiter.limit_bps == MIN_LIMIT_BPS
