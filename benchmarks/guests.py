@@ -48,7 +48,7 @@ class Guest(Viewer):
             protocol.datagram_received = _ignore
             protocol.send_stun = _ignore
             protocol.send_data = _ignore_soon
-            protocol.batch.send = _ignore
+            protocol.gso.send = _ignore
 
     def _ways(self) -> list[Any]:
         if not self._pc.getTransceivers():

@@ -46,17 +46,17 @@ class Receiver(Protocol):
     def received(self, packet: bytes) -> None: ...
 
 
-class _Connection(ice.Connection):
+class _Connection(ice.IceConnection):
     """Media packets end here: neither queued nor decrypted."""
 
     receiver: Receiver | None = None
 
-    def take(self, data: bytes, component: int) -> None:
+    def enqueue(self, data: bytes, component: int) -> None:
         is_media = 128 <= data[0] <= 191 and not 192 <= data[1] <= 223
         if is_media and self.receiver is not None:
             self.receiver.received(data)
         elif not is_media:
-            super().take(data, component)
+            super().enqueue(data, component)
 
 
 class _Gatherer(RTCIceGatherer):

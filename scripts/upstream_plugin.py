@@ -2,7 +2,7 @@
 
 `scripts/upstream.py` loads it. Must not know what the tests do, but for those it leaves out: each by name, with why.
 
-Not put in the place of anything: `stack.Slot`, which is no RTCRtpSender (it is video and has no tracks, so a test
+Not put in the place of anything: `SenderSlot`, which is no RTCRtpSender (it is video and has no tracks, so a test
 that has a sender in it means another one), and our tables of codecs, which have no audio.
 """
 
@@ -19,14 +19,15 @@ import aiortc.rtcicetransport
 import pytest
 
 from framewire.rtc.stack import ice
-from framewire.rtc.stack import peer_connection as stack
+from framewire.rtc.stack.dtls_transport import DtlsTransport
+from framewire.rtc.stack.peer_connection import IceGatherer
 
 DTLS = b"\x17"
 """The first byte of DTLS's application data (RFC 7983 §7)."""
 
 LEFT_OUT = {
     "IceConnectionTest::test_set_selected_pair": "its pair was proved by no check, so ours takes nothing from it",
-    "RTCDtlsTransportTest::test_rtp": "media comes in: `_Transport` has no way in for it",
+    "RTCDtlsTransportTest::test_rtp": "media comes in: `DtlsTransport` has no way in for it",
     "RTCDtlsTransportTest::test_srtp_unprotect_error": "media comes in",
 }
 STOCK_DTLS = {
@@ -38,7 +39,7 @@ STOCK_DTLS = {
 """These have our ICE, and aiortc's transport above it."""
 
 
-class DressedConnection(ice.Connection):
+class DressedConnection(ice.IceConnection):
     """The tests send words, and ours lets only DTLS and SRTP through: each gets the first byte of DTLS on its way."""
 
     async def sendto(self, data: bytes, component: int) -> None:
@@ -69,17 +70,17 @@ def replace_ice() -> None:
 
 
 def replace_peer_connection() -> ModuleType:
-    """``aiortc.rtcpeerconnection`` is a private copy as `stack` makes them, with aiortc's own senders and codecs."""
-    stack._Transport.on_feedback = staticmethod(lambda feedback: None)
+    """``aiortc.rtcpeerconnection`` is a private copy as framewire makes them, with aiortc's own senders and codecs."""
+    DtlsTransport.on_feedback = staticmethod(lambda feedback: None)
     module = ice.private_copy(
         "aiortc.rtcpeerconnection",
-        RTCDtlsTransport=stack._Transport,
-        RTCIceGatherer=stack._Gatherer,
+        RTCDtlsTransport=DtlsTransport,
+        RTCIceGatherer=IceGatherer,
     )
     for where in (aiortc, aiortc.rtcicetransport):
-        _put(where, "RTCIceGatherer", stack._Gatherer)
+        _put(where, "RTCIceGatherer", IceGatherer)
     for where in (aiortc, aiortc.rtcdtlstransport):
-        _put(where, "RTCDtlsTransport", stack._Transport)
+        _put(where, "RTCDtlsTransport", DtlsTransport)
     _put(aiortc, "RTCPeerConnection", module.RTCPeerConnection)
     _replace_module("aiortc.rtcpeerconnection", module)
     return module
@@ -117,8 +118,8 @@ def whose_dtls(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     if config.getoption("--ours") == "aioice":
-        return ["framewire's: ice.Connection, ice.Protocol, a private copy of aioice.ice"]
-    return ["framewire's: stack._Gatherer, stack._Transport, a private copy of aiortc.rtcpeerconnection"]
+        return ["framewire's: IceConnection, IceSocket, a private copy of aioice.ice"]
+    return ["framewire's: IceGatherer, DtlsTransport, a private copy of aiortc.rtcpeerconnection"]
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -28,7 +28,7 @@ from framewire.frame import AccessUnit
 from framewire.rtc.events import PeerTrack
 from framewire.rtc.peer import Peer
 from framewire.rtc.rtp.packets import packetise
-from framewire.rtc.stack.peer_connection import FEC_PAYLOAD_TYPE
+from framewire.rtc.stack.peer_connection import FLEXFEC_PAYLOAD_TYPE
 from tests.codec.scenes import flat as flat_frame
 from tests.fake_codec import FAKE, FakeEncoder
 from tests.viewer import connected, flat
@@ -66,7 +66,7 @@ def test_an_entry_keeps_to_the_ranges_of_the_contract(spec):
 
 def test_no_payload_type_is_given_twice():
     given = [number for spec in CODECS.values() for number in (spec.payload_type, spec.payload_type + 1)]
-    given.append(FEC_PAYLOAD_TYPE)
+    given.append(FLEXFEC_PAYLOAD_TYPE)
     assert len(set(given)) == len(given)
 
 

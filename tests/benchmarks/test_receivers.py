@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.receivers import Viewer, Way, feedback, header_extension, remb, rtcp_packet
 from framewire.rtc.rtp import rtcp, twcc
-from framewire.rtc.rtp.packets import MID, PLAYOUT_DELAY, TRANSPORT_CC, Draft, Extensions
+from framewire.rtc.rtp.packets import MID, PLAYOUT_DELAY, TRANSPORT_CC, Extensions, RtpPacketDraft
 
 
 @pytest.mark.parametrize("first", [1, 65_500])
@@ -33,7 +33,7 @@ def test_feedback_says_what_arrived_and_when(first, lost):
 
 def test_a_header_extension_is_found_among_others():
     extensions = Extensions({MID: 1, PLAYOUT_DELAY: 3, TRANSPORT_CC: 4}, "0")
-    packet = Draft(99, True, 1, 2, 3, extensions, b"payload").write(0.0, 0xABCD)
+    packet = RtpPacketDraft(99, True, 1, 2, 3, extensions, b"payload").write(0.0, 0xABCD)
     assert header_extension(packet, 4) == 0xABCD
     assert header_extension(packet, 9) is None
 
@@ -49,7 +49,7 @@ def test_the_last_packets_of_frames_are_counted_and_not_what_is_repeated():
     now = int(time.time() * 90_000)
     for ssrc, marker, sequence in ((7, False, 1), (7, True, 2), (8, True, 1), (8, False, 2), (7, True, 3)):
         viewer.received(
-            Draft(99, marker, sequence, now & 0xFFFFFFFF, ssrc, extensions, b"payload").write(0.0, sequence)
+            RtpPacketDraft(99, marker, sequence, now & 0xFFFFFFFF, ssrc, extensions, b"payload").write(0.0, sequence)
         )
     assert (viewer.packets, viewer.frames, len(viewer.delays)) == (5, 2, 2)
 

@@ -108,13 +108,13 @@ class FakePeer:
 
     made: list[FakePeer]
 
-    def __init__(self, *, ice_servers: Any, on_event: Any, parity: bool, smooth: bool, speed: Any) -> None:
+    def __init__(self, *, ice_servers: Any, on_event: Any, parity: bool, smooth: bool, tcp_bps: Any) -> None:
         self.on_event = on_event
         self.tracks: list[Any] = []
         self.sent: list[Any] = []
         self.answers: list[str] = []
         self.accepts = True
-        self.wanted = 0
+        self.useful_bps = 0
         self.closing = asyncio.Event()
         self.closing.set()
         self.closed = False
@@ -131,8 +131,8 @@ class FakePeer:
 
     async def add_candidate(self, candidate: str, sdp_mid: str) -> None: ...
 
-    def want(self, bits_per_second: int) -> None:
-        self.wanted = bits_per_second
+    def set_useful_bitrate(self, bits_per_second: int) -> None:
+        self.useful_bps = bits_per_second
 
     def send(self, sub: int, unit: Any) -> bool:
         if self.accepts:

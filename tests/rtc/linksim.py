@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from framewire.rtc.send.controller import HEADERS, SendController
+from framewire.rtc.send.controller import IP_UDP_HEADER_BYTES, SendController
 
 PAYLOAD = 1180
 TAG = 16
@@ -72,12 +72,12 @@ class Sample:
 @dataclass(frozen=True, slots=True)
 class _Draft:
     ssrc: int
-    octets: int
+    payload_bytes: int
     media: bool
 
     def write(self, now: float, transport_sequence: int | None) -> bytes:
         assert transport_sequence is not None, "congestion control is on"
-        return struct.pack("!H?", transport_sequence, self.media) + bytes(self.octets + 17)
+        return struct.pack("!H?", transport_sequence, self.media) + bytes(self.payload_bytes + 17)
 
 
 @dataclass
@@ -112,8 +112,12 @@ class Simulation:
         self._last_arrival = 0.0
         self._feedback_count = 250
         self._wake_at = float("inf")
-        self.flow = SendController(self, lambda estimate: self.estimates.append((self.time, estimate)), self.max_bps)
-        self.flow.pad = lambda octets: _Draft(2, min(octets, PAYLOAD), media=False)
+        self.flow = SendController(
+            self,
+            on_bitrate=lambda estimate: self.estimates.append((self.time, estimate)),
+            make_padding=lambda size_bytes: _Draft(2, min(size_bytes, PAYLOAD), media=False),
+            max_media_bps=self.max_bps,
+        )
 
     @property
     def time(self) -> float:
@@ -121,8 +125,8 @@ class Simulation:
         return self.now - self._began
 
     def run(self, seconds: float) -> Simulation:
-        self.flow.want(self.ceiling)
-        self.flow.control(self.now)
+        self.flow.set_useful_bitrate(self.ceiling)
+        self.flow.start(self.now)
         for first in (self._frame, self._answer, self._cross):
             self._at(self.now + 0.001, first)
         end = self.now + seconds
@@ -165,7 +169,7 @@ class Simulation:
 
     def transmit(self, packets: list[bytes]) -> None:
         for packet in packets:
-            self._enqueue(packet, len(packet) + HEADERS)
+            self._enqueue(packet, len(packet) + IP_UDP_HEADER_BYTES)
 
     # The link
 

@@ -1,4 +1,4 @@
-"""A peer and a stock aiortc viewer on one machine: pictures, losses, renegotiation, strangers and ends."""
+"""A peer and a stock aiortc viewer on one machine: pictures, losses, renegotiation, strangers, ends."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 from framewire.errors import PeerError
 from framewire.rtc import peer
 from framewire.rtc.events import BitrateEstimate, KeyframeWanted, PeerState, PeerTrack
-from framewire.rtc.peer import Peer
+from framewire.rtc.peer import SMOOTH_PLAYOUT_DELAY_S, Peer
 from framewire.rtc.stack import ice
-from framewire.rtc.stack.peer_connection import Connection
+from framewire.rtc.stack.peer_connection import PeerConnection
 from framewire.rtc.stack.sdp_filter import MAX_CANDIDATES
 from tests.rtc.viewers import Stage, Viewer
 
@@ -44,15 +44,6 @@ async def test_a_stock_viewer_sees_the_picture(stage: Stage, track):
     stats = stage.peer.stats(track.sub)
     assert stats.frames_sent >= len(stage.viewer.pictures["0"])
     assert stats.packets > stats.frames_sent
-
-
-async def test_a_handshake_does_not_wait_for_openssl_to_miss_what_was_lost(stage: Stage, monkeypatch):
-    async def lost(self, data):
-        """All that OpenSSL sends, the first time and after each of its own timeouts."""
-
-    monkeypatch.setattr(ice.ice.Connection, "send", lost)
-    await stage.negotiate(C)
-    await stage.until(lambda: stage.shown(3, 128))
 
 
 async def test_the_viewer_reports_and_estimates(stage: Stage):
@@ -113,7 +104,7 @@ async def test_streams_come_and_go_on_one_connection(stage: Stage):
     assert stage.kinds(PeerState) == 1
 
 
-async def test_a_slot_left_is_a_slot_for_the_next_of_its_codec(stage: Stage):
+async def test_a_free_slot_is_used_by_the_next_subscription_of_its_codec(stage: Stage):
     await stage.negotiate(A)
     await stage.until(lambda: stage.shown(1, 128))
     await stage.negotiate(C)
@@ -139,21 +130,21 @@ async def test_a_track_swapped_in_one_offer_waits_for_the_answer(stage: Stage):
     assert KeyframeWanted(2) in stage.events
 
 
-async def test_candidates_may_trickle_and_rubbish_among_them(loopback):
+async def test_candidates_may_trickle_and_invalid_ones_are_ignored(loopback):
     stage = Stage()
     offer = await stage.peer.offer([C])
     answer = await stage.viewer.answer(offer.sdp)
     candidates = [line[2:] for line in answer.splitlines() if line.startswith("a=candidate")]
     await stage.peer.answer("".join(f"{line}\r\n" for line in answer.splitlines() if "candidate" not in line))
-    for rubbish in ("", "candidate:1 1 udp 1 x.local 5000 typ host", "\0", "candidate:" + "9 " * 20):
-        await stage.peer.add_candidate(rubbish, "0")
+    for invalid in ("", "candidate:1 1 udp 1 x.local 5000 typ host", "\0", "candidate:" + "9 " * 20):
+        await stage.peer.add_candidate(invalid, "0")
     for candidate in candidates:
         await stage.peer.add_candidate(candidate, "0")
     await stage.until(lambda: PeerState("connected") in stage.events)
     await stage.close()
 
 
-async def test_the_thousandth_candidate_is_not_looked_at(stage: Stage):
+async def test_the_number_of_candidates_is_bounded(stage: Stage):
     await stage.peer.offer([C])
     for port in range(2000, 3000):
         await stage.peer.add_candidate(f"candidate:1 1 udp 1 127.0.0.1 {port} typ host", "0")
@@ -175,11 +166,11 @@ async def test_a_flood_of_strangers_does_not_keep_the_viewer_out(stage: Stage):
         flooding = asyncio.create_task(flood())
         await stage.peer.answer(await stage.viewer.answer(offer.sdp))
         await stage.watch(lambda: PeerState("connected") in stage.events)
-        assert stage.peer._connection.transport.connection._queue.qsize() < ice.MAX_WAITING
+        assert stage.peer._connection.transport.connection._queue.qsize() < ice.MAX_QUEUED_DATAGRAMS
         flooding.cancel()
 
 
-async def test_a_viewer_that_refuses_a_track_is_told_so_by_an_error(stage: Stage):
+async def test_a_viewer_that_refuses_a_track_is_an_error(stage: Stage):
     offer = await stage.peer.offer([A])
     answer = await stage.viewer.answer(offer.sdp)
     with pytest.raises(PeerError, match="no decoder"):
@@ -213,7 +204,7 @@ async def test_a_viewer_that_hangs_up_is_closed(stage: Stage):
 
 
 async def test_a_viewer_that_vanishes_has_failed(stage: Stage, monkeypatch):
-    monkeypatch.setattr(peer, "SILENCE_DEADLINE", 2)
+    monkeypatch.setattr(peer, "SILENCE_TIMEOUT_S", 2)
     await stage.negotiate(C)
     await stage.until(lambda: stage.shown(3, 128))
     for protocol in stage.viewer.pc.getReceivers()[0].transport.transport._connection._protocols:
@@ -222,8 +213,8 @@ async def test_a_viewer_that_vanishes_has_failed(stage: Stage, monkeypatch):
     assert not stage.shows[3].play()
 
 
-async def test_a_viewer_that_never_comes_has_failed(stage: Stage, monkeypatch):
-    monkeypatch.setattr(peer, "CONNECT_DEADLINE", 0.5)
+async def test_a_viewer_that_never_connects_has_failed(stage: Stage, monkeypatch):
+    monkeypatch.setattr(peer, "CONNECT_TIMEOUT_S", 0.5)
     offer = await stage.peer.offer([C])
     answer = await Viewer().answer(offer.sdp)
     silent = "\r\n".join(line for line in answer.split("\r\n") if "candidate" not in line)
@@ -234,14 +225,14 @@ async def test_a_viewer_that_never_comes_has_failed(stage: Stage, monkeypatch):
 async def test_after_the_end_nothing_raises_but_offers(stage: Stage):
     await stage.negotiate(C)
     await stage.until(lambda: stage.shown(3, 128))
-    heard = len(stage.events)
+    before = len(stage.events)
     await stage.peer.close()
     await stage.peer.close()
     assert not stage.shows[3].play()
     assert not stage.peer.send(99, stage.shows[3].unit(64))
     await stage.peer.add_candidate("candidate:1 1 udp 1 127.0.0.1 5000 typ host", "0")
     await asyncio.sleep(0.05)
-    assert len(stage.events) == heard
+    assert len(stage.events) == before
     for late in (stage.peer.offer([C]), stage.peer.answer("v=0")):
         with pytest.raises(PeerError):
             await late
@@ -254,14 +245,14 @@ async def test_a_peer_that_never_offered_closes():
     await lonely.close()
 
 
-async def test_a_connection_that_will_not_close_is_left_behind(monkeypatch, stage: Stage):
-    async def never(self: Connection) -> None:
+async def test_a_connection_that_does_not_close_is_given_up(monkeypatch, stage: Stage):
+    async def never(self: PeerConnection) -> None:
         await asyncio.Event().wait()
 
     await stage.peer.offer([C])
-    monkeypatch.setattr(peer, "CLOSE_DEADLINE", 0.05)
+    monkeypatch.setattr(peer, "CLOSE_TIMEOUT_S", 0.05)
     with monkeypatch.context() as patch:
-        patch.setattr(Connection, "close", never)
+        patch.setattr(PeerConnection, "close", never)
         await stage.peer.close()
     await stage.peer._connection.close()
 
@@ -299,21 +290,21 @@ async def test_what_is_lost_is_repaired_under_feedback_too(measured: Stage):
     await measured.until(lambda: measured.shown(1, 60), level=60)
 
 
-async def test_a_peer_without_control_asks_for_no_feedback(stage: Stage):
-    """And one that asks in vain goes by the viewer's own estimate."""
+async def test_without_feedback_on_packets_the_viewers_own_estimate_counts(stage: Stage):
     await stage.negotiate(C)
     await stage.until(lambda: estimates(stage))
     assert not any(estimate.measured for estimate in estimates(stage))
-    unheard = Stage()
-    unheard.peer = Peer(on_event=unheard._on_event, congestion_control=True)
-    await unheard.negotiate(C)
-    await unheard.until(lambda: estimates(unheard))
-    assert not any(estimate.measured for estimate in estimates(unheard))
-    await unheard.close()
 
 
-async def test_how_much_is_of_use_bounds_what_is_looked_for(measured: Stage):
-    measured.peer.want(1_000_000)
+async def test_a_smooth_peer_asks_for_a_playout_delay(stage: Stage):
+    stage.peer = Peer(on_event=stage.peer._on_event, smooth=True)
+    await stage.negotiate(C)
+    await stage.until(lambda: stage.shown(3, 128))
+    assert stage.peer._senders[3]._playout_delay.seconds == SMOOTH_PLAYOUT_DELAY_S == 0.1
+
+
+async def test_no_more_bandwidth_is_looked_for_than_is_useful(measured: Stage):
+    measured.peer.set_useful_bitrate(1_000_000)
     await measured.negotiate(A)
     await measured.until(lambda: measured.shows[1].number > 60)
     assert max(estimate.bits_per_second for estimate in estimates(measured)) < 4_000_000

@@ -1,4 +1,4 @@
-"""A viewer made of stock aiortc, and something for it to look at."""
+"""A viewer made of stock aiortc, and something for it to show. Must not know what is tested."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ from framewire.rtc.rtp import packets
 from framewire.rtc.rtp.packets import RtpUnit, pack
 from framewire.rtc.rtp.rtcp import RTPFB, TRANSPORT_CC
 from framewire.rtc.stack import ice
-from framewire.rtc.stack.peer_connection import EXTENSIONS, PACKET_FEEDBACK
+from framewire.rtc.stack.peer_connection import HEADER_EXTENSIONS as OFFERED_EXTENSIONS
+from framewire.rtc.stack.sender_slot import PACKET_FEEDBACK
 from tests.rtc.linksim import feedback
 
 
 class _Reporter(RTCDtlsTransport):
-    """Tells every 50 ms which packets have arrived, and when."""
+    """Reports every 50 ms which packets have arrived, and when."""
 
     _arrived: dict[int, float]
     _count = 0
@@ -41,7 +42,7 @@ class _Reporter(RTCDtlsTransport):
             asyncio.get_running_loop().call_later(0.05, self._report)
         end = 16 + 4 * int.from_bytes(data[14:16])
         elements = dict(unpack_header_extensions(0xBEDE, data[16:end]))
-        # Decrypted already: aiortc does that before.
+        # aiortc has decrypted it.
         number = elements.get(TRANSPORT_CC_ID)
         if number:
             self._arrived[int.from_bytes(number)] = time.monotonic()
@@ -62,12 +63,12 @@ class _Reporter(RTCDtlsTransport):
         task.add_done_callback(_background.discard)
 
 
-TRANSPORT_CC_ID = len(EXTENSIONS) + 1
+TRANSPORT_CC_ID = 1 + OFFERED_EXTENSIONS.index(packets.TRANSPORT_CC)
 _background: set[asyncio.Future[None]] = set()
 
 
 def reporting_connection() -> type[RTCPeerConnection]:
-    """Stock aiortc, but for feedback on each packet."""
+    """Stock aiortc that gives feedback on each packet as well."""
     codecs = copy.deepcopy(CODECS)
     for codec in codecs["video"]:
         codec.rtcpFeedback.append(PACKET_FEEDBACK)
@@ -81,7 +82,7 @@ def reporting_connection() -> type[RTCPeerConnection]:
 
 
 class Viewer:
-    """Answers offers, decodes every track, and keeps the newest picture of each by mid."""
+    """Answers offers, decodes every track, and keeps the pictures of each by mid."""
 
     def __init__(self, connection: type[RTCPeerConnection] = RTCPeerConnection) -> None:
         self.pc = connection(RTCConfiguration(iceServers=[]))
@@ -113,7 +114,7 @@ class Viewer:
 
 
 class Show:
-    """Frames of one subscription: encodes, sends, and gives a keyframe when one is wanted."""
+    """The frames of one subscription: encodes and sends them, with a keyframe when one is requested."""
 
     def __init__(self, peer: Peer, track: PeerTrack, *, width: int = 160, height: int = 120) -> None:
         self.peer = peer
@@ -125,7 +126,7 @@ class Show:
         self._texture = np.random.default_rng(track.sub).integers(0, 64, self.size, dtype=np.uint8)
 
     def unit(self, level: int) -> RtpUnit:
-        """The next frame: noise on a gray of this level, so that it is many packets and yet recognisable."""
+        """The next frame: noise on gray of this level, so that it takes many packets and can still be recognised."""
         pixels = np.roll(self._texture, self.number, 1) + np.uint8(level - 32)
         frame = Frame(pixels, self.number, time.time_ns() // 1000)
         keyframe, self.keyframe = self.keyframe, False
@@ -140,9 +141,11 @@ class Stage:
     """A peer, its viewer, and the events between them."""
 
     def __init__(self, *, feedback: bool = False) -> None:
-        """``feedback``: the viewer gives some on each packet, and the peer goes by it."""
+        """``feedback``: the viewer gives feedback on each packet, so that the peer has congestion control."""
         self.events: list[PeerEvent] = []
-        self.peer = Peer(on_event=self._on_event, congestion_control=feedback)
+        self.peer = Peer(
+            on_event=self._on_event,
+        )
         self.viewer = Viewer(reporting_connection()) if feedback else Viewer()
         self.shows: dict[int, Show] = {}
         self.mids: dict[int, str] = {}
@@ -159,11 +162,11 @@ class Stage:
         await self.peer.answer(await self.viewer.answer(offer.sdp))
 
     async def until(self, condition: Callable[[], object], *, level: int = 128) -> None:
-        """Play all shows until something is so."""
+        """Play all shows until a condition holds."""
         await self._until(condition, lambda: [show.play(level) for show in self.shows.values()])
 
     async def watch(self, condition: Callable[[], object]) -> None:
-        """Play nothing until something is so."""
+        """Play nothing until a condition holds."""
         await self._until(condition, lambda: None)
 
     async def _until(self, condition: Callable[[], object], step: Callable[[], object]) -> None:

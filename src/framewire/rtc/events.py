@@ -1,4 +1,4 @@
-"""What a peer says and counts, as values. Must not know aiortc, sockets or clocks."""
+"""What goes in and out of a peer, as values. Must not know aiortc, sockets or clocks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from framewire.codecs import CodecName
 
 @dataclass(frozen=True, slots=True)
 class PeerTrack:
-    """One subscription that the next offer must carry."""
+    """One subscription that the next offer must contain."""
 
     sub: int
     codec: CodecName
@@ -19,7 +19,7 @@ class PeerTrack:
 
 @dataclass(frozen=True, slots=True)
 class PeerOffer:
-    """An offer, and the mid each subscription has in it."""
+    """An offer, and the mid of each subscription in it."""
 
     sdp: str
     mids: dict[int, str]
@@ -27,26 +27,26 @@ class PeerOffer:
 
 @dataclass(frozen=True, slots=True)
 class KeyframeWanted:
-    """The viewer of this subscription cannot go on without a keyframe."""
+    """The viewer of this subscription cannot continue without a keyframe."""
 
     sub: int
 
 
 @dataclass(frozen=True, slots=True)
 class BitrateEstimate:
-    """What the way to the viewer takes, all subscriptions of the peer together."""
+    """The bits per second of media that the path to the viewer takes, for all subscriptions of the peer together."""
 
     bits_per_second: int
     measured: bool = False
-    """Whether it was measured here, packet by packet, with probes beyond what is sent: it holds both ways, and
-    headers and repairs are taken off. Else it is the viewer's own guess (REMB), which never rises far above
-    what it is sent."""
+    """Whether it was measured here, packet by packet: then it may be used in full, as headers and repairs are taken off
+    and probes have looked for more. Otherwise it is the viewer's own estimate (REMB), which never rises far above what
+    the viewer is sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class PeerState:
-    """``connected`` once; then at most one of ``failed`` (never or no longer reachable) and ``closed`` (the
-    viewer hung up). Our own `Peer.close` says nothing."""
+    """``connected`` comes once. After it, or instead of it, comes at most one of ``failed`` (the viewer cannot be
+    reached) and ``closed`` (the viewer hung up). `Peer.close` causes none."""
 
     state: Literal["connected", "failed", "closed"]
 
@@ -54,26 +54,27 @@ class PeerState:
 PeerEvent = KeyframeWanted | BitrateEstimate | PeerState
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PeerStats:
-    """Counters of one subscription since it began, and the newest report of its viewer."""
+    """Counters of one subscription since it may send, and the viewer's newest report."""
 
     frames_sent: int = 0
     frames_dropped: int = 0
     packets: int = 0
-    """Without retransmissions."""
-    octets: int = 0
-    """Of RTP payload, without retransmissions."""
+    """RTP packets of media, without retransmissions."""
+    payload_bytes: int = 0
+    """Their RTP payload."""
     retransmitted: int = 0
-    """Packets sent again because they were asked for."""
+    """Packets sent again, requested or not."""
     probes: int = 0
     """Last packets sent again because nothing followed them."""
     nacks: int = 0
-    """Packets the viewer reported missing."""
+    """Packets that the viewer reported missing."""
     keyframe_requests: int = 0
     """PLI and FIR."""
     loss: float = 0.0
-    """Fraction of packets lost between the viewer's two newest reports, 0 to 1."""
+    """The fraction of packets lost between the viewer's two newest reports, 0 to 1."""
     jitter_s: float = 0.0
+    """The jitter that the viewer reports, in seconds."""
     rtt_s: float | None = None
-    """Round trip, seconds; None until the viewer's first report."""
+    """The round trip in seconds; None until it is known."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
-from collections.abc import Callable, Sequence
-from typing import TypedDict
+from collections.abc import Callable, Sequence, Set
+from typing import Final, TypedDict
 
 from framewire.errors import PeerError
 from framewire.options import IceServer
@@ -20,13 +19,15 @@ from framewire.rtc.events import (
     PeerStats,
     PeerTrack,
 )
-from framewire.rtc.repair.retransmission import Origin
 from framewire.rtc.rtp import rtcp
-from framewire.rtc.rtp.packets import TRANSPORT_CC, Draft, RtpUnit
+from framewire.rtc.rtp.packets import TRANSPORT_CC, RtpPacketDraft, RtpUnit
 from framewire.rtc.send.controller import SendController
+from framewire.rtc.send.packet_sender import PacketSender
 from framewire.rtc.send.sender import NEVER, SenderParameters, UnitSender
-from framewire.rtc.stack.peer_connection import Connection, Protocol, Slot, State
+from framewire.rtc.send.uncontrolled import UncontrolledSend
+from framewire.rtc.stack.peer_connection import ConnectionState, PeerConnection
 from framewire.rtc.stack.sdp_filter import MAX_CANDIDATES, clean_answer, usable_candidate
+from framewire.rtc.stack.sender_slot import SenderSlot
 
 __all__ = [
     "BitrateEstimate",
@@ -42,13 +43,35 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-CONNECT_DEADLINE = 10.0
-"""Seconds from the answer to a working connection; aiortc itself gives up after a minute."""
-SILENCE_DEADLINE = 7
-"""Seconds without a datagram of the viewer until it is gone. Its consent checks alone come every two."""
-CLOSE_DEADLINE = 5.0
-HOLD = 0.1
-"""Seconds that frames are held back where they shall be smooth: three at 30 a second."""
+CONNECT_TIMEOUT_S: Final = 10.0
+"""A peer has failed if it is not connected this long after the answer. aiortc itself gives up after a minute.
+
+Source: chosen by hand; pinned by `tests/rtc/test_peer.py::test_a_viewer_that_never_connects_has_failed`."""
+
+SILENCE_TIMEOUT_S: Final = 7
+"""A peer has failed if nothing came from the viewer for this many seconds. Its consent checks alone come every 5 s
+(RFC 7675), and it answers ours.
+
+Source: chosen by hand; pinned by `tests/rtc/test_peer.py::test_a_viewer_that_vanishes_has_failed`."""
+
+CLOSE_TIMEOUT_S: Final = 5.0
+"""Closing may take this long, then it is given up.
+
+Source: chosen by hand; pinned by
+`tests/rtc/test_peer.py::test_a_connection_that_does_not_close_is_given_up`."""
+
+SMOOTH_PLAYOUT_DELAY_S: Final = 0.1
+"""With ``latency="smooth"`` the viewer holds frames back this long: three frames at 30 per second.
+
+Source: chosen by hand; pinned by `tests/rtc/test_peer.py::test_a_smooth_peer_asks_for_a_playout_delay`."""
+
+USEFUL_BITRATE_BPS: Final = 20_000_000
+"""The bitrate that streams can use, until `Peer.set_useful_bitrate` is called.
+
+Source: chosen by hand: 1080p60 of a detailed scene."""
+
+WATCH_INTERVAL_S: Final = 1.0
+"""Look this often whether the viewer is silent."""
 
 
 class PeerOptions(TypedDict):
@@ -61,7 +84,7 @@ class PeerOptions(TypedDict):
 class Peer:
     """A peer connection that offers. Made on a running event loop and used from it alone.
 
-    Events are delivered from the loop, never from inside a call to this object.
+    Events are delivered by the loop, never during a call to this object.
     """
 
     def __init__(
@@ -69,33 +92,30 @@ class Peer:
         *,
         on_event: Callable[[PeerEvent], None],
         ice_servers: Sequence[IceServer] = (),
-        congestion_control: bool = True,
         parity: bool = False,
         smooth: bool = False,
-        speed: Callable[[], float | None] = lambda: None,
+        tcp_bps: Callable[[], float | None] = lambda: None,
     ) -> None:
-        """``congestion_control``: whether to ask the viewer for feedback on each packet, and to send by it.
-        Without, and for a viewer that gives none, packets leave as they come and its own estimate is told.
-        ``parity``: whether the viewer understands FlexFEC-03, so that frames may be protected against loss.
-        ``smooth``: whether the viewer shall hold frames back a little, for an even rhythm.
-        ``speed``: bits a second that another connection on the same way takes at this moment, if that is known."""
-        self._loop = asyncio.get_running_loop()
-        # A clock that is steady and yet the wall's: sender reports name moments to the viewer.
-        self._clock_origin = time.time() - self._loop.time()
+        """``parity``: whether the viewer understands parity packets (FlexFEC). ``smooth``: whether it should hold
+        frames back, so that they are shown evenly. ``tcp_bps`` returns the bits per second that a TCP connection to the
+        viewer delivers, or None if unknown: the first estimate."""
         self._on_event = on_event
-        protocol: Protocol = "plain" if not congestion_control else "parity" if parity else "feedback"
-        self._connection = Connection(ice_servers, self._start, self._feed, self._changed, protocol)
-        self._flow: SendController | None = None
-        self._wanted = 20_000_000
-        self._hold = HOLD if smooth else 0.0
-        self._speed = speed
+        self._loop = asyncio.get_running_loop()
+        self._clock_origin = time.time() - self._loop.time()
+        self._connection = PeerConnection(ice_servers, self._slot_ready, self._feed, self._state_changed, parity=parity)
+        self._useful_bps: float = USEFUL_BITRATE_BPS
+        self._min_playout_delay_s = SMOOTH_PLAYOUT_DELAY_S if smooth else 0.0
+        self._tcp_bps = tcp_bps
+        self._packets: PacketSender | None = None
+        """None until it is negotiated whether the viewer gives feedback on each packet."""
+        self._measures = False
+        """Whether the viewer gives that feedback."""
         self._senders: dict[int, UnitSender] = {}
-        self._mids: dict[int, str] = {}
         self._candidates = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._watch: asyncio.TimerHandle | None = None
-        self._silence = 0
-        self._connected = self._over = self._closed = False
+        self._watch_timer: asyncio.TimerHandle | None = None
+        self._silent_intervals = 0
+        self._connected = self._ended = self._closed = False
 
     def _now(self) -> float:
         return self._clock_origin + self._loop.time()
@@ -107,10 +127,12 @@ class Peer:
         if not self._closed:
             self._on_event(event)
 
-    async def offer(self, tracks: Sequence[PeerTrack]) -> PeerOffer:
-        """An offer of exactly these tracks: all that are live, those already offered included.
+    # Negotiation
 
-        Raises ``PeerError`` if the peer is closed, there is nothing to offer yet, or an ICE server's URL is none.
+    async def offer(self, tracks: Sequence[PeerTrack]) -> PeerOffer:
+        """An offer of exactly these tracks: all that are subscribed, those offered before included.
+
+        Raises ``PeerError`` if the peer is closed, there is nothing to offer yet, or an ICE server's URL is invalid.
         """
         if self._closed:
             raise PeerError("the peer is closed")
@@ -118,118 +140,144 @@ class Peer:
         if not self._connection.slots:
             raise PeerError("nothing to offer")
         sdp = await self._connection.offer()
-        self._mids = {
-            slot.unit_sender.sub: self._connection.mid(slot) for slot in self._connection.slots if slot.unit_sender
-        }
-        return PeerOffer(sdp, dict(self._mids))
+        slots = self._connection.slots
+        return PeerOffer(sdp, {slot.sub: self._connection.mid(slot) for slot in slots if slot.sub is not None})
 
     def _assign(self, tracks: Sequence[PeerTrack]) -> None:
-        """Free the slots of tracks that are gone, and give the new ones a slot each."""
+        """Release the slots of tracks that are gone, and give each new track a slot."""
         wanted = {track.sub for track in tracks}
         for slot in self._connection.slots:
-            if slot.unit_sender and slot.unit_sender.sub not in wanted:
-                slot.unit_sender.stop()
-                del self._senders[slot.unit_sender.sub]
-                slot.unit_sender, slot.negotiated = None, False
+            if slot.sub is not None and slot.sub not in wanted:
+                self._senders.pop(slot.sub, None)
+                slot.release()
+        assigned = {slot.sub for slot in self._connection.slots}
         for track in tracks:
-            if track.sub not in self._senders:
-                self._move_in(self._free_slot(track), track)
+            if track.sub not in assigned:
+                self._free_slot(track).assign(track.sub)
 
-    def _free_slot(self, track: PeerTrack) -> Slot:
-        free = (s for s in self._connection.slots if s.unit_sender is None and s.codec == track.codec)
+    def _free_slot(self, track: PeerTrack) -> SenderSlot:
+        free = (slot for slot in self._connection.slots if slot.sub is None and slot.codec == track.codec)
         return next(free, None) or self._connection.add_slot(track.codec)
 
-    def _move_in(self, slot: Slot, track: PeerTrack) -> None:
-        # In the lower half, so that no viewer sees a wrap before it has seen the stream (RFC 3711 §3.3.1).
-        media, rtx, fec = (Origin(ssrc, random.randrange(1 << 15)) for ssrc in slot.renew())
-        if self._flow is None:
-            self._flow = SendController(
-                slot.transport, lambda estimate: self._emit(BitrateEstimate(estimate, measured=True))
-            )
-            self._flow.pad = self._pad
-            self._flow.want(self._wanted)
-        slot.unit_sender = UnitSender(track.sub, media, rtx, fec, self._flow, slot.transport, self._emit, self._hold)
-        slot.name(f"framewire-{track.sub}")
-        self._senders[track.sub] = slot.unit_sender
-
     async def answer(self, sdp: str) -> None:
-        """Take the viewer's answer to the newest offer. Raises ``PeerError`` if it is bad or refuses a track;
-        the peer is of no use then and must be closed."""
+        """Take the viewer's answer to the newest offer. Raises ``PeerError`` if it is bad or refuses a track; then the
+        peer is of no use and must be closed."""
         if self._closed:
             raise PeerError("the peer is closed")
         await self._connection.accept(clean_answer(sdp))
-        if self._watch is None:
-            self._watch = self._loop.call_later(1.0, self._tick_watch, self._loop.time() + CONNECT_DEADLINE)
+        if self._watch_timer is None:
+            deadline = self._loop.time() + CONNECT_TIMEOUT_S
+            self._watch_timer = self._loop.call_later(WATCH_INTERVAL_S, self._watch, deadline)
 
     async def add_candidate(self, candidate: str, sdp_mid: str) -> None:
-        """Take one of the viewer's candidates. What cannot be used is dropped silently; all mids share one
-        transport, so ``sdp_mid`` decides nothing."""
+        """Take one of the viewer's candidates. Useless ones are ignored. All mids share one transport, so ``sdp_mid``
+        makes no difference."""
         text = usable_candidate(candidate)
         if text is None or self._closed or self._candidates >= MAX_CANDIDATES or not self._connection.slots:
             return
         self._candidates += 1
         await self._connection.add_candidate(text)
 
-    def _start(self, slot: Slot, parameters: SenderParameters) -> None:
-        assert slot.unit_sender is not None and self._flow is not None, "only a slot with a subscription gets ready"
+    def _slot_ready(self, slot: SenderSlot, parameters: SenderParameters) -> None:
+        assert slot.sub is not None, "only a slot with a subscription becomes ready"
         now = self._now()
-        if TRANSPORT_CC in parameters.extensions:
-            self._flow.control(now, self._speed())
-        slot.unit_sender.start(parameters, now, slot.transport.rtt)
+        if self._packets is None:
+            self._measures = TRANSPORT_CC in parameters.extensions
+            self._packets = self._make_packet_sender(slot, now)
+        slot.sender = self._senders[slot.sub] = UnitSender(
+            slot.sub,
+            slot.origins(),
+            parameters,
+            self._packets,
+            slot.transport,
+            self._emit,
+            rtt_s=slot.transport.rtt_s,
+            min_playout_delay_s=self._min_playout_delay_s,
+        )
+        slot.sender.start(now)
         self._schedule()
 
-    def _pad(self, octets: int) -> Draft | None:
-        """Padding from any sender that can make some."""
-        drafts = (sender.pad(octets) for sender in self._senders.values())
-        return next((draft for draft in drafts if draft is not None), None)
+    def _make_packet_sender(self, slot: SenderSlot, now: float) -> PacketSender:
+        if not self._measures:
+            return UncontrolledSend(slot.transport)
+        controller = SendController(
+            slot.transport,
+            on_bitrate=lambda bps: self._emit(BitrateEstimate(bps, measured=True)),
+            on_flushed=self._flushed,
+            on_loss_reset=self._loss_reset,
+            make_padding=self._make_padding,
+            tcp_bps=self._tcp_bps(),
+        )
+        controller.set_useful_bitrate(self._useful_bps)
+        controller.start(now)
+        return controller
 
-    def want(self, bits_per_second: int) -> None:
-        """So much is of use, all subscriptions together: no need to find out whether the way takes more."""
-        self._wanted = bits_per_second
-        if self._flow is not None:
-            self._flow.want(bits_per_second)
+    def _flushed(self, ssrcs: Set[int], now: float) -> None:
+        for sender in self._senders.values():
+            if sender.ssrc in ssrcs:
+                sender.flushed(now)
+
+    def _loss_reset(self) -> None:
+        for sender in self._senders.values():
+            sender.loss_reset()
+
+    def _make_padding(self, size_bytes: int) -> RtpPacketDraft | None:
+        """Padding of any sender that can make some."""
+        made = (sender.make_padding(size_bytes) for sender in self._senders.values())
+        return next((padding for padding in made if padding is not None), None)
+
+    # Units out, feedback in
+
+    def set_useful_bitrate(self, bits_per_second: float) -> None:
+        """All subscriptions together can use this much: there is no need to find out whether the path takes more."""
+        self._useful_bps = bits_per_second
+        if self._packets is not None:
+            self._packets.set_useful_bitrate(bits_per_second)
 
     def send(self, sub: int, unit: RtpUnit) -> bool:
-        """Send a unit to a subscription. Never raises, never blocks; False if it was dropped.
+        """Send a unit to a subscription. Never raises, never blocks. Returns False if it was dropped.
 
-        It is dropped while the subscription is not connected, while it waits for a keyframe (which is then
-        asked for), when two units still wait for the socket, and when more was sent than the way takes (a keyframe
-        is asked for once there is room again).
+        It is dropped if the subscription is not connected; if it needs a keyframe, which is then requested; if two
+        units still wait for the socket; or if more was sent than the path takes. In that case a keyframe is requested
+        once there is room again.
         """
         sender = self._senders.get(sub)
-        if sender is None or self._over or self._closed:
+        if sender is None or self._ended or self._closed:
             return False
         sent = sender.send(unit, self._now())
         self._schedule()
         return sent
 
     def stats(self, sub: int) -> PeerStats:
-        """Counters of a subscription; all zero if it is not one of this peer's."""
+        """Counters of a subscription; all zero if it may not send yet, or is not one of this peer's."""
         sender = self._senders.get(sub)
         return sender.stats if sender else PeerStats()
 
     def _feed(self, feedback: rtcp.Feedback) -> None:
         if isinstance(feedback, rtcp.Remb):
             ours = any(sender.ssrc in feedback.ssrcs for sender in self._senders.values())
-            if ours and not (self._flow is not None and self._flow.controlled):
+            if ours and not self._measures:
                 self._emit(BitrateEstimate(feedback.bits_per_second))
             return
-        if self._over or self._closed:
+        if self._ended or self._closed:
             return
         if isinstance(feedback, rtcp.TransportCcFeedback):
-            if self._flow is not None:
-                self._flow.feed(feedback.fci, self._now())
+            if self._packets is not None:
+                self._packets.feed(feedback.fci, self._now())
         else:
             for sender in self._senders.values():
                 if sender.ssrc == feedback.ssrc:
                     sender.feed(feedback, self._now())
         self._schedule()
 
+    # Time
+
     def _schedule(self) -> None:
-        """Wake up by the first deadline. Waking up early costs a look, moving the timer costs more."""
-        flow = NEVER if self._flow is None else self._flow.deadline
-        deadline = min((s.deadline for s in self._senders.values()), default=NEVER)
-        deadline = min(deadline, flow) - self._clock_origin
+        """Wake up at the first deadline. Waking up too early costs less than moving the timer."""
+        deadline = min((sender.deadline for sender in self._senders.values()), default=NEVER)
+        if self._packets is not None:
+            deadline = min(deadline, self._packets.deadline)
+        deadline -= self._clock_origin
         if deadline == NEVER or (self._timer is not None and self._timer.when() <= deadline):
             return
         if self._timer is not None:
@@ -238,46 +286,48 @@ class Peer:
 
     def _tick(self) -> None:
         self._timer = None
-        if self._over or self._closed:
+        if self._ended or self._closed:
             return
         for sender in self._senders.values():
             sender.tick(self._now())
-        if self._flow is not None:
-            self._flow.tick(self._now())
+        if self._packets is not None:
+            self._packets.tick(self._now())
         self._schedule()
 
-    def _changed(self, state: State) -> None:
+    # The end
+
+    def _state_changed(self, state: ConnectionState) -> None:
         if state == "connected" and not self._connected:
             self._connected = True
             self._emit(PeerState("connected"))
         elif state in ("failed", "closed"):
             self._end(PeerState("failed" if state == "failed" else "closed"))
 
-    def _tick_watch(self, connect_by: float) -> None:
-        """Once a second. Silence is counted in these, not in clock time: a machine that slept, or a loop that
-        stood still, heard nobody and must not conclude that nobody spoke."""
-        self._silence = 0 if self._connection.heard() else self._silence + 1
+    def _watch(self, connect_by: float) -> None:
+        """Look whether the viewer is silent. Silence is counted in calls, not in clock time: if the machine slept or
+        the loop was blocked, nothing could be received, and the viewer may have sent."""
+        self._silent_intervals = 0 if self._connection.take_received() else self._silent_intervals + 1
         too_late = not self._connected and self._loop.time() >= connect_by
-        if too_late or (self._connected and self._silence >= SILENCE_DEADLINE):
-            logger.info("peer gave up: %s", "never connected" if too_late else "the viewer is silent")
+        if too_late or (self._connected and self._silent_intervals * WATCH_INTERVAL_S >= SILENCE_TIMEOUT_S):
+            logger.info("the peer failed: %s", "it never connected" if too_late else "the viewer is silent")
             self._end(PeerState("failed"))
-        if not self._over:
-            self._watch = self._loop.call_later(1.0, self._tick_watch, connect_by)
+        if not self._ended:
+            self._watch_timer = self._loop.call_later(WATCH_INTERVAL_S, self._watch, connect_by)
 
     def _end(self, state: PeerState) -> None:
-        if not (self._over or self._closed):
-            self._over = True
+        if not (self._ended or self._closed):
+            self._ended = True
             self._emit(state)
 
     async def close(self) -> None:
-        """Hang up. May be called twice."""
+        """Hang up. Idempotent."""
         if self._closed:
             return
         self._closed = True
-        for timer in (self._timer, self._watch):
+        for timer in (self._timer, self._watch_timer):
             if timer is not None:
                 timer.cancel()
         try:
-            await asyncio.wait_for(self._connection.close(), CLOSE_DEADLINE)
+            await asyncio.wait_for(self._connection.close(), CLOSE_TIMEOUT_S)
         except Exception as error:
-            logger.warning("peer did not close cleanly: %r", error)
+            logger.warning("the peer did not close cleanly: %r", error)

@@ -341,7 +341,7 @@ async def test_an_estimate_of_the_peer_is_shared_among_the_streams_that_it_carri
     bench.publish()
     bench.publish(stream=1)
     await eventually(lambda: peer.sent and units(bench.socket.sent))
-    assert peer.wanted == 20_000_000
+    assert peer.useful_bps == 20_000_000
     peer.on_event(BitrateEstimate(1))
     assert target(bench, 1) < 1_000_000
     assert target(bench, 2) == 20_000_000, "a stream over the WebSocket is not slowed down"

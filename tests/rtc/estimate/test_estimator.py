@@ -12,7 +12,7 @@ from itertools import pairwise
 import pytest
 
 from framewire.rtc.estimate.estimator import MIN_BPS, START_BPS, BandwidthEstimator
-from framewire.rtc.repair.protection import ceiling
+from framewire.rtc.repair.fec_policy import max_media_bps
 from framewire.rtc.rtp.twcc import PacketResult
 from tests.rtc.linksim import Link, Simulation, steps
 
@@ -149,7 +149,7 @@ def test_bursts_of_loss_do_not_collapse():
 def test_bursts_that_meet_by_chance_do_not_lower_the_bitrate_for_long(seed: int):
     """Where a tenth is lost in bursts, now and then a quarter of two hundred packets is."""
     link = Link(steps((0, 10 * M)), rtt=0.15, loss=0.1, burst=4, feedback_loss=lambda now: 0.1)
-    estimates = Simulation(link, max_bps=ceiling, seed=seed).run(40).estimates
+    estimates = Simulation(link, max_bps=max_media_bps, seed=seed).run(40).estimates
     small = sum(until - at for (at, estimate), (until, _) in pairwise(estimates) if estimate < 1.2 * M)
     assert small < 2
 

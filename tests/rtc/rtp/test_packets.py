@@ -15,8 +15,8 @@ from framewire.rtc.rtp.packets import (
     MID,
     PLAYOUT_DELAY,
     TRANSPORT_CC,
-    Draft,
     Extensions,
+    RtpPacketDraft,
     pack,
     packetise,
 )
@@ -44,7 +44,7 @@ def packet(**changes):
         "payload_type": 99, "marker": True, "sequence": 65535, "timestamp": 0xFFFFFFFF, "ssrc": 0xDEADBEEF,
         "extensions": Extensions(IDS, "0"), "payload": b"payload",
     }  # fmt: skip
-    return Draft(**(fields | changes)).write(1_700_000_000.5, None)
+    return RtpPacketDraft(**(fields | changes)).write(1_700_000_000.5, None)
 
 
 def parsed(data):
@@ -91,16 +91,16 @@ def test_a_number_for_feedback_takes_the_place_of_the_send_time():
 
 
 def test_a_draft_becomes_a_packet_when_it_leaves():
-    draft = Draft(99, True, 7, 8, 9, Extensions(IDS, "0"), b"payload")
-    assert draft.octets == 7
+    draft = RtpPacketDraft(99, True, 7, 8, 9, Extensions(IDS, "0"), b"payload")
+    assert draft.payload_bytes == 7
     assert parsed(draft.write(1_700_000_000.5, None)).extensions.abs_send_time == 1 << 17
-    numbered = Draft(99, True, 7, 8, 9, Extensions({TRANSPORT_CC: 4}, "0"), b"payload")
+    numbered = RtpPacketDraft(99, True, 7, 8, 9, Extensions({TRANSPORT_CC: 4}, "0"), b"payload")
     assert numbered.write(0, 1)[12:] != numbered.write(0, 2)[12:]
 
 
 @pytest.mark.parametrize("padding", [1, 2, 255])
 def test_padding_is_what_another_stack_takes_off(padding):
-    draft = Draft(100, False, 7, 8, 9, Extensions(IDS, "0"), b"", padding)
-    assert draft.octets == padding
+    draft = RtpPacketDraft(100, False, 7, 8, 9, Extensions(IDS, "0"), b"", padding)
+    assert draft.payload_bytes == padding
     read = parsed(draft.write(0, None))
     assert (read.payload, read.padding_size) == (b"", padding)

@@ -1,30 +1,35 @@
-"""The one way out of a peer connection."""
+"""Sending under congestion control."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
 from framewire.rtc.estimate.estimator import START_BPS, BandwidthEstimator
-from framewire.rtc.send import controller as flow_module
-from framewire.rtc.send.controller import REMINDER, SendController
-from framewire.rtc.send.pacer import NEVER
+from framewire.rtc.repair import fec_policy
+from framewire.rtc.send.controller import MAX_DRAIN_S, MIN_START_BPS, SendController
+from framewire.rtc.send.media_bitrate import REMIND_INTERVAL_S
+from framewire.rtc.send.pacer import GENTLE_PACING_FACTOR, NEVER, PACING_FACTOR
 from tests.rtc.linksim import feedback
 
 
 @dataclass(frozen=True)
 class Draft:
     ssrc: int
-    octets: int
+    payload_bytes: int
     name: str = "media"
 
     def write(self, now: float, transport_sequence: int | None) -> bytes:
-        return f"{self.name} {transport_sequence} {now} ".encode().ljust(self.octets, b".")
+        return f"{self.name} {transport_sequence} {now} ".encode().ljust(self.payload_bytes, b".")
 
 
 @dataclass
 class Socket:
+    """An outlet that keeps what leaves; encryption is a byte in front."""
+
     sent: list[bytes] = field(default_factory=list)
     bursts: int = 0
 
@@ -43,231 +48,309 @@ class Socket:
         return float(self.sent[index].decode().split()[2])
 
 
+class Rig(SendController):
+    """A started controller, and what it did."""
+
+    def __init__(self, **options: Any) -> None:
+        self.socket = Socket()
+        self.bitrates: list[int] = []
+        self.flushed: list[tuple[Set[int], float]] = []
+        self.resets = 0
+        self.now = 1000.0
+        super().__init__(
+            self.socket,
+            on_bitrate=self.bitrates.append,
+            on_flushed=lambda ssrcs, now: self.flushed.append((ssrcs, now)),
+            on_loss_reset=self._count_reset,
+            **options,
+        )
+        self.start(1000.0)
+
+    def _count_reset(self) -> None:
+        self.resets += 1
+
+    def send(self, packets: Sequence[Any], parities: Sequence[Any], interval_s: float, now: float) -> None:
+        self.now = now
+        super().send(packets, parities, interval_s, now)
+
+    def run(self, until: float) -> float:
+        """Tick until then; returns when something left last."""
+        at, left = 0.0, len(self.socket.sent)
+        while self.deadline < until:
+            self.now = max(self.now, self.deadline)
+            self.tick(self.now)
+            if len(self.socket.sent) > left:
+                at, left = self.now, len(self.socket.sent)
+        return at
+
+    def answer(self, frames: int, *, interval: float = 1 / 30, size: int = 3) -> None:
+        """Send frames over a path that takes everything, with feedback on each."""
+        arrived = len(self.socket.sent)
+        for index in range(frames):
+            now = 1000 + index * interval
+            self.send([Draft(1, 1000)] * size, (), interval, now)
+            self.run(now + interval)
+            arrivals: list[float | None] = [
+                self.socket.left_at(i) + 50 + 0.02 for i in range(arrived, len(self.socket.sent))
+            ]
+            self.feed(feedback(arrived + 1, arrivals, index & 255), now + interval - 0.0003)
+            arrived += len(arrivals)
+
+
 FRAME = [Draft(1, 1000)] * 3
 
 
-def controlled() -> tuple[SendController, Socket, list[int]]:
-    socket, told = Socket(), list[int]()
-    flow = SendController(socket, told.append)
-    flow.control(1000.0)
-    return flow, socket, told
+@pytest.fixture
+def rig():
+    return Rig()
 
 
-def test_without_control_packets_go_through_as_they_come():
-    socket, told = Socket(), list[int]()
-    flow = SendController(socket, told.append)
-    flow.send(FRAME * 100, (), 1 / 30, 1000.0)
-    flow.repair([Draft(2, 10, "again")], 1000.0)
-    assert len(socket.sent) == 301 and socket.bursts == 2
-    assert socket.names[0] == "#media None" and socket.names[-1] == "#again None"
-    assert flow.admits(1000.0) and flow.deadline == NEVER and not told
-    flow.tick(1001.0)
-    flow.feed(feedback(1, [5.0], 0), 1001.0)
-    assert not told
+def padded(**options: Any) -> Rig:
+    return Rig(make_padding=lambda size_bytes: Draft(2, min(size_bytes, 1100), "pad"), **options)
 
 
-def test_all_packets_share_one_numbering():
-    flow, socket, _ = controlled()
-    flow.send(FRAME, (), 1 / 30, 1000.0)
-    flow.repair([Draft(2, 10, "again")], 1000.01)
-    flow.send([Draft(3, 10, "other")], (), 1 / 30, 1000.02)
-    assert socket.names == ["#media 1", "#media 2", "#media 3", "#again 4", "#other 5"]
+def test_all_packets_share_one_numbering(rig):
+    rig.send(FRAME, (), 1 / 30, 1000.0)
+    rig.send_urgent([Draft(2, 10, "again")], 1000.01)
+    rig.send([Draft(3, 10, "other")], [Draft(4, 10, "parity")], 1 / 30, 1000.02)
+    assert rig.socket.names == ["#media 1", "#media 2", "#media 3", "#again 4", "#other 5", "#parity 6"]
 
 
-def test_a_large_frame_waits_and_the_deadline_says_for_how_long():
-    flow, socket, _ = controlled()
-    flow.send(FRAME * 10, (), 1 / 30, 1000.0)
-    assert 0 < len(socket.sent) < 30
-    now = 1000.0
-    while len(socket.sent) < 30:
-        assert flow.deadline <= now + 0.1
-        now = max(now, flow.deadline)
-        flow.tick(now)
-    assert now < 1000.2
+def test_before_the_start_nothing_is_due():
+    controller = SendController(Socket(), on_bitrate=lambda bps: None)
+    assert controller.deadline == NEVER
 
 
-def test_the_start_is_told_and_then_reminded_of():
-    flow, _, told = controlled()
-    assert len(told) == 1 and 0.9 * START_BPS < told[0] < START_BPS
-    now = 1000.0
-    while now < 1000 + 2.5 * REMINDER:
-        now = flow.deadline
-        flow.tick(now)
-    assert told == [told[0]] * 3
+def test_a_large_frame_waits_and_the_deadline_says_how_long(rig):
+    rig.send(FRAME * 10, (), 1 / 30, 1000.0)
+    assert 0 < len(rig.socket.sent) < 30
+    assert rig.queueing_delay_s > 0
+    assert rig.run(1000.5) < 1000.2
+    assert len(rig.socket.sent) == 30
+    assert rig.queueing_delay_s == 0
 
 
-def test_the_newest_packet_is_repeated_bit_by_bit_and_left_out_of_account():
-    flow, socket, _ = controlled()
-    flow.send(FRAME, (), 1 / 30, 1000.0)
-    flow.repeat(1)
-    assert socket.sent[3] == socket.sent[2]
-    flow.repeat(77)
-    assert len(socket.sent) == 4
-    assert len(flow._adapter) == 2
+def test_the_first_estimate_is_reported_at_once_and_repeated_every_second(rig):
+    assert rig.bitrates == [0.95 * START_BPS]
+    rig.run(1000 + 2.5 * REMIND_INTERVAL_S)
+    assert rig.bitrates == [0.95 * START_BPS] * 3
 
 
-def test_nothing_of_a_forgotten_sender_leaves():
-    flow, socket, _ = controlled()
-    flow.send([Draft(1, 1000)] * 20, (), 1 / 30, 1000.0)
-    flow.send([Draft(3, 1000, "other")] * 2, (), 1 / 30, 1000.0)
-    left = len(socket.sent)
-    flow.forget(1)
-    for step in range(1, 40):
-        flow.tick(1000 + step / 100)
-    assert socket.names[left:] == [f"#other {left + 1}", f"#other {left + 2}"]
-    flow.repeat(1)
-    assert len(socket.sent) == left + 2
+def test_the_newest_packet_is_repeated_byte_for_byte_and_its_feedback_ignored(rig):
+    rig.send(FRAME, (), 1 / 30, 1000.0)
+    rig.repeat_last(1)
+    assert rig.socket.sent[3] == rig.socket.sent[2]
+    rig.repeat_last(77)
+    assert len(rig.socket.sent) == 4
+    assert len(rig._feedback) == 2
 
 
-def test_rubbish_for_feedback_changes_nothing():
-    flow, _, told = controlled()
+def test_nothing_of_a_removed_sender_leaves(rig):
+    rig.send([Draft(1, 1000)] * 20, (), 1 / 30, 1000.0)
+    rig.send([Draft(3, 1000, "other")] * 2, (), 1 / 30, 1000.0)
+    left = len(rig.socket.sent)
+    rig.remove(1)
+    rig.run(1000.4)
+    assert rig.socket.names[left:] == [f"#other {left + 1}", f"#other {left + 2}"]
+    rig.repeat_last(1)
+    assert len(rig.socket.sent) == left + 2
+
+
+def test_invalid_feedback_changes_nothing(rig):
     for fci in (b"", b"\xff" * 40, feedback(900, [5.0] * 9, 0)):
-        flow.feed(fci, 1000.1)
-    assert len(told) == 1
-
-
-def answered(flow: SendController, socket: Socket, frames: int, delay: float = 0.02) -> None:
-    """Frames at 30 a second over a way that takes everything, feedback on each."""
-    arrived = 0
-    for index in range(frames):
-        now = 1000 + index / 30
-        flow.send(FRAME, (), 1 / 30, now)
-        while flow.deadline < now + 1 / 30:
-            flow.tick(flow.deadline)
-        arrivals = [socket.left_at(i) + 50 + delay for i in range(arrived, len(socket.sent))]
-        flow.feed(feedback(arrived + 1, arrivals, index & 255), now + 0.033)
-        arrived += len(arrivals)
+        rig.feed(fci, 1000.1)
+    assert len(rig.bitrates) == 1
 
 
 def test_a_probe_is_padded():
-    flow, socket, _ = controlled()
-    flow.pad = lambda octets: Draft(2, min(octets, 1100), "pad")
-    answered(flow, socket, 10)
-    padding = [name for name in socket.names if name.startswith("#pad")]
+    rig = padded()
+    rig.answer(10)
+    padding = [name for name in rig.socket.names if name.startswith("#pad")]
     assert len(padding) > 10, "three times 2 Mbit/s for 20 ms, and the frames are much smaller"
 
 
-def test_a_scene_at_rest_is_not_probed_for():
-    flow, socket, _ = controlled()
-    flow.want(1e9)
-    flow.pad = lambda octets: Draft(2, min(octets, 1100), "pad")
-    answered(flow, socket, 10)
-    while flow.deadline < 1002:
-        flow.tick(flow.deadline)
-    # Feedback goes on, as for a neighbour; what is known of the way could be more.
-    before = len(socket.sent)
+def test_a_probe_that_cannot_be_padded_is_cancelled(rig):
+    rig.answer(10)
+    assert len(rig.socket.sent) == 30
+
+
+def test_a_still_scene_is_not_probed_for():
+    rig = padded()
+    rig.set_useful_bitrate(1e9)
+    rig.answer(10)
+    rig.run(1002)
+    before = len(rig.socket.sent)
+    # Feedback goes on, as for another stream; and there is more bandwidth to find.
     for index in range(100):
-        now = 1002 + index / 10
-        while flow.deadline < now:
-            flow.tick(flow.deadline)
-        flow.feed(feedback(before, [socket.left_at(before - 1) + 50], 60 + index & 255), now)
-    assert len(socket.sent) == before
+        rig.run(1002 + index / 10)
+        arrival = rig.socket.left_at(before - 1) + 50
+        rig.feed(feedback(before, [arrival], 60 + index & 255), 1002 + index / 10)
+    assert len(rig.socket.sent) == before
 
 
-def test_a_probe_that_cannot_be_padded_is_let_go():
-    flow, socket, _ = controlled()
-    answered(flow, socket, 10)
-    assert len(socket.sent) == 30
+def test_a_scene_in_motion_is_probed_for():
+    rig = padded()
+    rig.set_useful_bitrate(1e9)
+    rig.answer(60)
+    assert rig.bitrates[-1] > 2 * rig.bitrates[0]
+    assert len(rig.bitrates) <= 2 + 20, "ten times a second"
 
 
-def test_estimates_that_rise_are_told_ten_times_a_second_at_most():
-    flow, socket, told = controlled()
-    flow.want(1e9)
-    flow.pad = lambda octets: Draft(2, min(octets, 1100), "pad")
-    answered(flow, socket, 60)
-    assert told[-1] > 2 * told[0]
-    assert len(told) <= 2 + 20
+def test_no_more_is_looked_for_than_is_useful():
+    rig = padded()
+    rig.set_useful_bitrate(1e6)
+    rig.answer(60)
+    assert rig.bitrates[-1] < 2 * START_BPS
 
 
-def test_what_is_told_leaves_room_for_headers():
-    flow, _, told = controlled()
-    for index in range(400):
-        flow.send([Draft(1, 100)], (), 1 / 30, 1000 + index / 30)
-        flow.tick(1000 + index / 30)
-    assert told[-1] == pytest.approx(START_BPS * 100 / 176, rel=0.05)
+def test_headers_and_parity_are_taken_off_the_bitrate(rig):
+    for index in range(100):
+        rig.send([Draft(1, 100)], (), 1 / 30, 1000 + index / 30)
+        rig.run(1000 + index / 30)
+    assert rig.bitrates[-1] == pytest.approx(START_BPS * 100 / 176, rel=0.05)
+    for index in range(100, 200):
+        rig.send([Draft(1, 1000)], [Draft(3, 1000)], 1 / 30, 1000 + index / 30)
+        rig.run(1000 + index / 30)
+    assert rig.bitrates[-1] == pytest.approx(START_BPS * 1000 / 2152, rel=0.05)
 
 
-def test_what_is_told_follows_what_protects_frames_within_a_few_of_them():
-    flow, _, told = controlled()
-    for index in range(70):
-        now = 1000 + index / 30
-        flow.send([Draft(1, 1000)], [Draft(3, 1000)] if index >= 40 else (), 1 / 30, now)
-        flow.tick(now)
-        if index == 39:
-            before = told[-1]
-    assert told[-1] < 0.6 * before
-
-
-def test_parities_leave_the_room_to_frames_where_more_is_sent_than_the_way_takes(monkeypatch):
-    flow, _, _ = controlled()
-    monkeypatch.setattr(flow_module, "parity_count", lambda *_: 8)
-    counts = [flow.parity_count(8, 0.15, 1 / 30)]
+def test_parity_makes_room_for_frames_while_more_is_sent_than_the_link_takes(rig, monkeypatch):
+    monkeypatch.setattr(fec_policy, "parity_count", lambda *_: 8)
+    counts = [rig.parity_count(8, 0.15, 1 / 30)]
     for _ in range(9):
-        flow.send([Draft(1, 1000)] * 20, (), 1 / 30, 1000.0)
-        counts.append(flow.parity_count(8, 0.15, 1 / 30))
-    assert counts[0] == 8 and counts[-1] == 0
+        rig.send([Draft(1, 1000)] * 20, (), 1 / 30, 1000.0)
+        counts.append(rig.parity_count(8, 0.15, 1 / 30))
+    assert counts[:4] == [8] * 4, "half of the room is left"
+    assert counts[-1] == 0
     assert counts == sorted(counts, reverse=True) and any(0 < count < 8 for count in counts)
 
 
-def test_a_viewer_that_is_overdue_where_much_is_lost_is_not_heard(monkeypatch):
-    flow, socket, _ = controlled()
+def lossy(rig: Rig, fraction: float, frames: int = 60) -> float:
+    """Lose packets evenly, with feedback on each frame; returns the time after it."""
+    lost = 0.0
+    for index in range(frames):
+        now, first = 1000 + index / 30, len(rig.socket.sent)
+        rig.send([Draft(1, 100)] * 10, (), 1 / 30, now)
+        arrivals: list[float | None] = []
+        for _ in range(10):
+            lost += fraction
+            arrivals.append(None if lost >= 1 else now + 50)
+            lost -= lost >= 1
+        rig.feed(feedback(first + 1, arrivals, index & 255), now + 0.01)
+    return 1000 + frames / 30
 
-    def hear(now: float) -> None:
-        flow.send([Draft(1, 100)], (), 1 / 30, now)
-        flow.feed(feedback(len(socket.sent), [now + 50], round(now * 10)), now + 0.01)
 
+@pytest.mark.parametrize(("fraction", "twice"), [(0.0, False), (0.015, False), (0.03, True)])
+def test_repairs_leave_twice_once_two_percent_are_lost(rig, fraction, twice):
+    lossy(rig, fraction, 150)
+    assert rig.loses_repairs is twice
+
+
+def test_what_is_lost_is_kept_for_retransmissions(rig):
+    before = rig.bitrates[-1]
+    now = lossy(rig, 0.1, 150)
+    rig.tick(now + 1.5)
+    share = 1000 / (1000 + 10 * 76)
+    assert rig._loss.fraction == pytest.approx(0.1, rel=0.2)
+    target = rig._estimator.target_bps(now + 1.5)
+    limit = fec_policy.max_media_bps(rig._loss.fraction)
+    assert rig.bitrates[-1] == pytest.approx(min(target * share * (1 - 2 * rig._loss.fraction), limit), rel=0.02)
+    assert rig.bitrates[-1] < before
+
+
+@pytest.mark.parametrize(("fraction", "factor"), [(0.0, PACING_FACTOR), (0.05, GENTLE_PACING_FACTOR)])
+def test_frames_leave_more_evenly_while_packets_are_lost(rig, fraction, factor, monkeypatch):
+    monkeypatch.setattr(BandwidthEstimator, "next_probe", lambda self, now: None)
+    now = lossy(rig, fraction, 120)
+    target_bps = rig._estimator.target_bps(now)
+    # The queue time limit must not be what decides, nor the silence after this.
+    packets = int(0.2 * factor * target_bps / 8 / 1076)
+    rig.send([Draft(1, 1000)] * packets, (), 1 / 30, now)
+    took = rig.run(now + 0.6) - now
+    assert took == pytest.approx(packets * 1076 * 8 / (factor * target_bps), rel=0.1)
+
+
+def test_feedback_that_is_overdue_on_a_lossy_path_is_noticed(rig, monkeypatch):
     for index in range(40):
-        hear(1000 + index / 20)
+        now = 1000 + index / 20
+        rig.send([Draft(1, 100)], (), 1 / 30, now)
+        rig.feed(feedback(len(rig.socket.sent), [now + 50], index), now + 0.01)
     last = 1000 + 39 / 20
-    assert flow.unheard(last + 0.5) is None, "nothing is lost here"
-    monkeypatch.setattr(SendController, "loses_repairs", property(lambda flow: True))
-    assert flow.unheard(last + 0.06) is None
-    assert flow.unheard(last + 0.2) == pytest.approx(last)
-    flow.send([Draft(1, 1000)] * 200, (), 1 / 30, last + 0.2)
-    assert flow.unheard(last + 0.2) is None, "there is no room for more"
+    assert rig.unacknowledged_since(last + 0.5) is None, "nothing is lost here"
+    monkeypatch.setattr(SendController, "loses_repairs", property(lambda rig: True))
+    assert rig.unacknowledged_since(last + 0.06) is None
+    assert rig.unacknowledged_since(last + 0.2) == pytest.approx(last)
+    # Half of the room is taken, and then more.
+    bytes_of_room = 0.6 * rig._estimator.target_bps(last) / 8
+    rig.send([Draft(1, 924)] * int(0.45 * bytes_of_room / 1000), (), 1 / 30, last + 0.2)
+    assert rig.unacknowledged_since(last + 0.2) == pytest.approx(last)
+    rig.send([Draft(1, 924)] * int(0.1 * bytes_of_room / 1000), (), 1 / 30, last + 0.2)
+    assert rig.unacknowledged_since(last + 0.2) is None
 
 
-def test_when_the_link_collapses_what_waits_is_thrown_out_and_its_owner_told(monkeypatch):
-    flow, socket, _ = controlled()
-    monkeypatch.setattr(BandwidthEstimator, "backlog_s", lambda estimator, octets, now: 0.2 if now < 1000.3 else 0.0)
-    flow.send([Draft(7, 1100)] * 300, (), 1 / 30, 1000)
-    before = len(socket.sent)
-    assert before < 300
+@pytest.fixture
+def collapsed(rig, monkeypatch):
+    """A link that has shrunk at 1000.05, with 0.2 s of backlog until 1000.3."""
+    backlog = {"until": 1000.3}
     monkeypatch.setattr(
-        BandwidthEstimator, "feed", lambda estimator, outcomes, now: setattr(estimator, "collapsed", True)
+        BandwidthEstimator, "backlog_s", lambda self, size_bytes, now: 0.2 if now < backlog["until"] else 0.0
     )
-    flow.feed(feedback(1, [1050.0], 0), 1000.05)
-    assert flow.robbed == {7}
-    flow.tick(1000.2)
-    assert len(socket.sent) == before
-    assert not flow.admits(1000.2), "what left before is still on the way"
-    assert flow.admits(1000.31), "and owes nothing then"
-    assert flow.admits(1000.1), "once it is over"
+    rig.backlog = backlog
+    rig.send([Draft(7, 1100)] * 300, [Draft(8, 9)], 1 / 30, 1000)
+    rig.left = len(rig.socket.sent)
+    assert rig.left < 300
+    with monkeypatch.context() as patch:
+        patch.setattr(BandwidthEstimator, "feed", lambda self, results, now: setattr(self, "collapsed", True))
+        rig.feed(feedback(1, [1050.0], 0), 1000.05)
+    return rig
 
 
-def test_what_a_queue_threw_away_before_it_was_known_is_no_trait_of_the_way():
-    """Somebody else had filled it before the first packet, so that the shortest way known led through it."""
-    flow, _, _ = controlled()
+def test_when_the_link_collapses_waiting_packets_are_flushed_and_their_senders_told(collapsed):
+    assert collapsed.flushed == [({7, 8}, 1000.05)]
+    collapsed.tick(1000.2)
+    assert len(collapsed.socket.sent) == collapsed.left
 
-    def message(count: int, way: float, fates: list[bool]) -> None:
+
+def test_a_link_that_shrank_is_left_to_drain(collapsed):
+    assert not collapsed.admits(1000.2), "what left before is still on the path"
+    assert collapsed.admits(1000.31)
+    collapsed.backlog["until"] = 1010
+    assert collapsed.admits(1000.32), "once is enough"
+
+
+def test_a_link_that_shrank_is_left_to_drain_for_a_second_at_most(collapsed):
+    collapsed.backlog["until"] = 1010
+    assert not collapsed.admits(1000.05 + MAX_DRAIN_S - 0.01)
+    assert collapsed.admits(1000.05 + MAX_DRAIN_S)
+
+
+def test_what_a_full_queue_lost_before_it_was_known_is_not_the_paths_loss(rig):
+    """Other traffic had filled the queue before the first packet, so the shortest delay known was a full queue's."""
+
+    def message(count: int, delay: float, fates: list[bool]) -> None:
         now = 1000 + count / 10
-        flow.send([Draft(1, 1000)] * len(fates), (), 1 / 30, now)
-        flow.feed(feedback(1 + count * len(fates), [now + way if arrives else None for arrives in fates], count), now)
+        rig.send([Draft(1, 1000)] * len(fates), (), 1 / 30, now)
+        arrivals = [now + delay if arrives else None for arrives in fates]
+        rig.feed(feedback(1 + count * len(fates), arrivals, count), now)
 
     for count in range(5):
         message(count, 50.2, [True, False, False, True])
-    assert flow.parity_count(4, 0.1, 1 / 30) > 0 and flow.loses_repairs and not flow.forgiven
+    assert rig.parity_count(4, 0.1, 1 / 30) > 0 and rig.loses_repairs and not rig.resets
     message(5, 50.02, [True] * 4)
-    assert not flow.loses_repairs and flow.lateness(4, 0, 0.1, 1 / 30) == 0
-    assert flow.forgiven == 1
+    assert not rig.loses_repairs and rig.late_fraction(4, 0, 0.1, 1 / 30) == 0
+    assert rig.resets == 1
 
 
-def test_what_another_connection_takes_on_the_same_way_is_not_exceeded_at_first():
-    told = [list[int](), list[int](), list[int]()]
-    for speed, says in zip((None, 1e6, 50e6), told, strict=True):
-        flow = SendController(Socket(), says.append)
-        flow.want(3e6)
-        flow.control(1000.0, speed)
-    unknown, thin, wide = (says[-1] for says in told)
-    assert unknown == wide
-    assert thin == pytest.approx(unknown * 0.8e6 / START_BPS, rel=0.01)
+@pytest.mark.parametrize(
+    ("tcp_bps", "start_bps"),
+    [
+        (None, START_BPS),
+        (50e6, START_BPS),
+        (START_BPS, START_BPS),
+        (1.9e6, 1.52e6),
+        (1e6, 0.8e6),
+        (1e5, MIN_START_BPS),
+    ],
+)
+def test_the_first_estimate_follows_the_delivery_rate_of_tcp(tcp_bps, start_bps):
+    assert Rig(tcp_bps=tcp_bps).bitrates == [pytest.approx(0.95 * start_bps)]

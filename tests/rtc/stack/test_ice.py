@@ -1,4 +1,4 @@
-"""Sockets that listen to the viewer only, on machines with and without a network."""
+"""Sockets that take data from the viewer only, on machines with and without a network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DTLS, RTP, STUN = b"\x16\xfe\xfd" + bytes(20), b"\x80\x63" + bytes(20), b"\0\1\0
 @pytest.fixture
 async def pair(loopback):
     """One of ours and one of stock aioice, connected."""
-    ours, stock = ice.Connection(ice_controlling=True), aioice.Connection(ice_controlling=False)
+    ours, stock = ice.IceConnection(ice_controlling=True), aioice.Connection(ice_controlling=False)
     for one, other in ((ours, stock), (stock, ours)):
         await one.gather_candidates()
         other.remote_username, other.remote_password = one.local_username, one.local_password
@@ -43,7 +43,7 @@ async def settled(times=20):
 
 
 async def test_a_machine_without_a_network_has_candidates(loopback):
-    connection = ice.Connection(ice_controlling=True)
+    connection = ice.IceConnection(ice_controlling=True)
     await connection.gather_candidates()
     assert "127.0.0.1" in {candidate.host for candidate in connection.local_candidates}
     await connection.close()
@@ -51,24 +51,24 @@ async def test_a_machine_without_a_network_has_candidates(loopback):
 
 async def test_loopback_is_the_last_choice(monkeypatch):
     monkeypatch.setattr(ice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.2"])
-    connection = ice.Connection(ice_controlling=True)
+    connection = ice.IceConnection(ice_controlling=True)
     await connection.gather_candidates()
     priority = {candidate.host: candidate.priority for candidate in connection.local_candidates}
     assert priority["127.0.0.2"] > priority["127.0.0.1"]
     await connection.close()
 
 
-async def test_an_unreachable_stun_server_is_asked_from_no_loopback_address(loopback):
+async def test_an_unreachable_stun_server_is_not_asked_from_loopback(loopback):
     # Nothing answers at this port; from loopback the question would cost the whole timeout.
-    connection = ice.Connection(ice_controlling=True, stun_server=("127.0.0.1", 9))
-    async with asyncio.timeout(ice.GATHER_TIMEOUT / 2):
+    connection = ice.IceConnection(ice_controlling=True, stun_server=("127.0.0.1", 9))
+    async with asyncio.timeout(ice.GATHER_TIMEOUT_S / 2):
         await connection.gather_candidates()
     assert connection.stun_server == ("127.0.0.1", 9)
     await connection.close()
 
 
 async def test_relay_only_means_relay_only(loopback):
-    connection = ice.Connection(ice_controlling=True, transport_policy=aioice.TransportPolicy.RELAY)
+    connection = ice.IceConnection(ice_controlling=True, transport_policy=aioice.TransportPolicy.RELAY)
     await connection.gather_candidates()
     assert connection.local_candidates == []
     await connection.close()
@@ -80,32 +80,32 @@ async def test_data_passes_between_the_two_both_ways(pair):
     assert [await stock.recv(), await stock.recv()] == [DTLS, RTP]
     await stock.send(DTLS)
     assert await ours.recv() == DTLS
-    assert ours.flushed()
+    assert ours.idle()
 
 
-async def test_a_stranger_is_not_heard(pair):
+async def test_data_from_a_stranger_is_dropped(pair):
     ours, stock = pair
-    ours.heard = False
+    ours.received = False
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         for datagram in (DTLS, RTP, STUN, b"", b"\xff", STUN[:5]):
             stranger.sendto(datagram, address_of(ours))
     await settled()
     assert ours._queue.empty()
-    assert not ours.heard
+    assert not ours.received
     await stock.send(DTLS)
     assert await ours.recv() == DTLS
-    assert ours.heard
+    assert ours.received
 
 
-async def test_a_viewer_that_checks_nothing_is_heard_when_it_answers_our_check(pair):
+async def test_a_viewer_that_sends_no_checks_is_trusted_when_it_answers_ours(pair):
     ours, stock = pair
     ours._trusted.clear()
     await stock.send(DTLS)
     assert await ours.recv() == DTLS
 
 
-async def test_a_viewer_may_be_ahead_of_its_answer(loopback):
-    ours, stock = ice.Connection(ice_controlling=True), aioice.Connection(ice_controlling=False)
+async def test_a_viewers_data_may_come_before_its_answer(loopback):
+    ours, stock = ice.IceConnection(ice_controlling=True), aioice.Connection(ice_controlling=False)
     await ours.gather_candidates()
     await stock.gather_candidates()
     for candidate in ours.local_candidates:
@@ -119,7 +119,7 @@ async def test_a_viewer_may_be_ahead_of_its_answer(loopback):
     await asyncio.gather(ours.close(), stock.close(), connecting, return_exceptions=True)
 
 
-async def test_a_viewer_is_heard_on_a_pair_whose_check_was_abandoned(pair):
+async def test_a_viewer_is_trusted_on_a_pair_whose_check_was_abandoned(pair):
     ours, stock = pair
     for each in ours._check_list:
         each.state = ice.ice.CandidatePair.State.IN_PROGRESS
@@ -127,7 +127,7 @@ async def test_a_viewer_is_heard_on_a_pair_whose_check_was_abandoned(pair):
     assert await ours.recv() == DTLS
 
 
-async def test_addresses_of_the_viewer_are_a_bounded_number(pair):
+async def test_the_number_of_trusted_addresses_is_bounded(pair):
     ours, _ = pair
     protocol = ours._protocols[0]
     message = aioice.stun.Message(aioice.stun.Method.BINDING, aioice.stun.Class.REQUEST)
@@ -136,7 +136,7 @@ async def test_addresses_of_the_viewer_are_a_bounded_number(pair):
         ours.check_incoming(message, ("127.0.0.1", port), protocol)
     assert not ours.trusts(protocol, ("127.0.0.1", 1))
     assert ours.trusts(protocol, ("127.0.0.1", 199))
-    assert len(ours._trusted) == ice.MAX_TRUSTED
+    assert len(ours._trusted) == ice.MAX_TRUSTED_ADDRESSES
 
 
 async def test_of_the_viewer_only_dtls_and_srtp_are_taken(pair):
@@ -146,29 +146,29 @@ async def test_of_the_viewer_only_dtls_and_srtp_are_taken(pair):
     assert await ours.recv() == RTP
 
 
-async def test_the_queue_has_an_end(pair):
+async def test_the_queue_is_bounded(pair):
     ours, stock = pair
     for _ in range(3):
-        for _ in range(ice.MAX_WAITING):
+        for _ in range(ice.MAX_QUEUED_DATAGRAMS):
             await stock.send(RTP)
         await settled()
-    assert ours._queue.qsize() <= ice.MAX_WAITING
+    assert ours._queue.qsize() <= ice.MAX_QUEUED_DATAGRAMS
 
 
-async def test_sending_without_a_pair_or_after_the_end_is_nothing(loopback):
-    connection = ice.Connection(ice_controlling=True)
+async def test_sending_without_a_pair_or_after_the_end_does_nothing(loopback):
+    connection = ice.IceConnection(ice_controlling=True)
     connection.send_now([RTP])
-    assert connection.flushed()
+    assert connection.idle()
     await connection.gather_candidates()
     await connection.close()
     connection.send_now([RTP])
 
 
-def test_the_aioice_of_others_is_untouched():
-    assert aioice.ice.StunProtocol is not ice.Protocol
+def test_the_aioice_of_other_users_is_unchanged():
+    assert aioice.ice.StunProtocol is not ice.IceSocket
     assert (aioice.ice.CONSENT_FAILURES, aioice.ice.CONSENT_INTERVAL) == (6, 5)
-    assert not issubclass(aioice.Connection, ice.Connection)
-    assert not issubclass(ice.Connection, aioice.Connection)
+    assert not issubclass(aioice.Connection, ice.IceConnection)
+    assert not issubclass(ice.IceConnection, aioice.Connection)
 
 
 def test_a_release_without_a_name_we_replace_is_refused_by_name():
@@ -180,7 +180,7 @@ def test_a_release_without_a_name_we_replace_is_refused_by_name():
 async def test_a_gathering_that_is_cancelled_leaves_no_socket(steps):
     # A viewer who goes while its offer is being made.
     descriptors = len(os.listdir("/proc/self/fd"))
-    connection = ice.Connection(ice_controlling=False)
+    connection = ice.IceConnection(ice_controlling=False)
     gathering = asyncio.ensure_future(connection.gather_candidates())
     for _ in range(steps):
         await asyncio.sleep(0)
@@ -194,19 +194,19 @@ async def test_a_gathering_that_is_cancelled_leaves_no_socket(steps):
 
 @pytest.mark.parametrize("late", [False, True])
 async def test_a_socket_that_opens_after_the_end_is_closed(late):
-    connection = ice.Connection(ice_controlling=False)
+    connection = ice.IceConnection(ice_controlling=False)
     if late:
         await connection.close()
     loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(lambda: ice.Protocol(connection), local_addr=("127.0.0.1", 0))
+    transport, _ = await loop.create_datagram_endpoint(lambda: ice.IceSocket(connection), local_addr=("127.0.0.1", 0))
     assert transport.is_closing() is late
     await connection.close()
     assert transport.is_closing()
 
 
-async def test_a_check_that_is_lost_is_sent_again_before_the_stock_does(pair, monkeypatch):
+async def test_a_lost_check_is_sent_again_before_aioice_would(pair, monkeypatch):
     ours, _ = pair
-    monkeypatch.setattr(ice, "ASK_AGAIN", (0.001,))
+    monkeypatch.setattr(ice, "CHECK_REPEATS_S", (0.001,))
     monkeypatch.setattr(aioice.stun, "RETRY_RTO", 60)
     checked = ours._nominated[1]
     send, sent = checked.protocol.send_stun, []
@@ -225,7 +225,7 @@ async def test_a_check_that_is_lost_is_sent_again_before_the_stock_does(pair, mo
 
 async def test_the_round_trip_is_known_as_soon_as_a_check_is_answered(pair):
     ours, _ = pair
-    assert ours.rtt is not None and ours.rtt > 0
-    shortest = ours.rtt
-    ours.measured(shortest * 2)
-    assert ours.rtt == shortest
+    assert ours.rtt_s is not None and ours.rtt_s > 0
+    shortest = ours.rtt_s
+    ours.add_rtt_sample(shortest * 2)
+    assert ours.rtt_s == shortest

@@ -1,4 +1,4 @@
-"""The private copy of aiortc: what it offers, and that nobody else's aiortc does."""
+"""The private copy of aiortc: what it offers, and that other users' aiortc is unchanged."""
 
 from __future__ import annotations
 
@@ -8,21 +8,16 @@ import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender
 from aiortc.codecs import CODECS, HEADER_EXTENSIONS
 from aiortc.rtcdtlstransport import RTCDtlsTransport
-from aiortc.rtcrtpparameters import (
-    RTCRtpCodecParameters,
-    RTCRtpHeaderExtensionParameters,
-    RTCRtpSendParameters,
-)
 
 from framewire.errors import PeerError
 from framewire.options import IceServer
 from framewire.rtc.rtp.packets import ABS_SEND_TIME, PLAYOUT_DELAY, TRANSPORT_CC
-from framewire.rtc.stack.peer_connection import Connection, _sender_parameters
+from framewire.rtc.stack.peer_connection import PeerConnection
 
 
 @pytest.fixture
 async def connection(loopback):
-    connection = Connection([], lambda slot, parameters: None, lambda feedback: None, lambda state: None)
+    connection = PeerConnection([], lambda slot, parameters: None, lambda feedback: None, lambda state: None)
     yield connection
     await connection.close()
 
@@ -42,20 +37,12 @@ async def test_each_slot_offers_its_codec_with_repair_and_nothing_else(connectio
     assert sdp.count("a=rtpmap") == 2
 
 
-def test_extension_ids_that_cannot_be_written_are_left_out():
-    parameters = RTCRtpSendParameters(
-        codecs=[RTCRtpCodecParameters("video/VP8", 90_000, None, 97, [], {})],
-        headerExtensions=[RTCRtpHeaderExtensionParameters(id, f"urn:{id}") for id in (0, 1, 14, 15, 99, 255)],
-    )
-    assert sorted(_sender_parameters(parameters).extensions.values()) == [1, 14]
-
-
-async def test_parity_is_offered_to_those_who_understand_it_and_named_in_a_group(loopback):
-    connection = Connection([], lambda *_: None, lambda _: None, lambda _: None, "parity")
+async def test_parity_is_offered_to_viewers_that_understand_it_and_named_in_a_group(loopback):
+    connection = PeerConnection([], lambda *_: None, lambda _: None, lambda _: None, parity=True)
     slot = connection.add_slot("h264")
     sdp = await connection.offer()
     assert "flexfec-03/90000" in sdp and "repair-window=" in sdp
-    assert f"a=ssrc-group:FEC-FR {slot._ssrc} {slot.fec_ssrc}" in sdp
+    assert f"a=ssrc-group:FEC-FR {slot.origins().media.ssrc} {slot.fec_ssrc}" in sdp
     assert f"a=ssrc:{slot.fec_ssrc} " in sdp
     await connection.close()
 
@@ -72,12 +59,12 @@ async def test_a_slot_without_a_subscription_is_offered_inactive(connection):
     assert "a=inactive" in await connection.offer()
 
 
-async def test_new_tenants_get_new_names_and_numbers(connection):
+async def test_a_subscription_is_offered_under_its_name(connection):
     slot = connection.add_slot("vp8")
-    numbers = {slot._ssrc, slot._rtx_ssrc, *slot.renew(), *slot.renew()}
-    assert len(numbers) == 8
-    slot.name("camera")
-    assert "a=msid:camera camera" in await connection.offer()
+    slot.assign(7)
+    sdp = await connection.offer()
+    assert "a=msid:framewire-7 framewire-7" in sdp and "a=sendonly" in sdp
+    assert f"a=ssrc:{slot.origins().media.ssrc} " in sdp
 
 
 async def test_an_answer_that_aiortc_cannot_take_is_a_peer_error(connection):
@@ -89,8 +76,8 @@ async def test_an_answer_that_aiortc_cannot_take_is_a_peer_error(connection):
 
 
 async def test_ice_servers_reach_the_connection_and_none_is_the_default(loopback):
-    def made(*servers: IceServer) -> Connection:
-        return Connection(servers, lambda *_: None, lambda _: None, lambda _: None)
+    def made(*servers: IceServer) -> PeerConnection:
+        return PeerConnection(servers, lambda *_: None, lambda _: None, lambda _: None)
 
     turn = IceServer(["stun:127.0.0.1:3478", "turn:127.0.0.1:3479?transport=tcp"], "user", "secret")
     ours = made(turn).add_slot("vp8").transport.connection
@@ -108,7 +95,7 @@ async def test_an_offer_of_a_closed_connection_is_a_peer_error(connection):
         await connection.offer()
 
 
-async def test_the_aiortc_of_others_is_untouched(connection):
+async def test_the_aiortc_of_other_users_is_unchanged(connection):
     connection.add_slot("h264")
     await connection.offer()
     names = vars(aiortc.rtcpeerconnection)
@@ -127,12 +114,13 @@ async def test_the_aiortc_of_others_is_untouched(connection):
     await stock.close()
 
 
-@pytest.mark.parametrize("protocol", ["plain", "feedback", "parity"])
-async def test_feedback_on_packets_is_asked_for_or_not(loopback, protocol):
-    connection = Connection([], lambda *_: None, lambda _: None, lambda _: None, protocol)
+@pytest.mark.parametrize("parity", [False, True])
+async def test_feedback_on_packets_is_asked_for_and_the_viewers_own_estimate(loopback, parity):
+    connection = PeerConnection([], lambda *_: None, lambda _: None, lambda _: None, parity=parity)
     for codec in ("h264", "vp8"):
         connection.add_slot(codec)
     sdp = await connection.offer()
-    assert sdp.count(TRANSPORT_CC) == sdp.count(" transport-cc") == 2 * (protocol != "plain")
-    assert sdp.count(ABS_SEND_TIME) == sdp.count("goog-remb") == 2, "for a viewer that knows nothing better"
+    assert sdp.count(TRANSPORT_CC) == sdp.count(" transport-cc") == 2
+    assert sdp.count(ABS_SEND_TIME) == sdp.count("goog-remb") == 2, "for a viewer without packet feedback"
+    assert sdp.count("flexfec-03") == 2 * parity
     await connection.close()

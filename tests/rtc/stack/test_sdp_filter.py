@@ -1,4 +1,4 @@
-"""What of a viewer's text gets through, and what does not."""
+"""What is kept of a viewer's SDP and candidates."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from framewire.errors import PeerError
-from framewire.rtc.stack.sdp_filter import MAX_CANDIDATES, MAX_LINES, MAX_SDP, clean_answer, usable_candidate
+from framewire.rtc.stack.sdp_filter import (
+    MAX_CANDIDATES,
+    MAX_SDP_CHARACTERS,
+    MAX_SECTION_LINES,
+    clean_answer,
+    usable_candidate,
+)
 
 HOST = "1 1 udp 2122260223 192.0.2.7 54321 typ host"
 ANSWER = "\r\n".join(
@@ -111,7 +117,7 @@ def test_three_thousand_candidates_are_a_few_and_cost_no_time():
     # 3000 of them stop aiortc's loop for more than a second: pairs are sorted again with each.
     many = "".join(f"a=candidate:{HOST.replace('54321', str(2000 + n))}\n" for n in range(900))
     sdp = ANSWER.replace("a=mid:0", f"{many}a=mid:0")
-    assert len(sdp) < MAX_SDP
+    assert len(sdp) < MAX_SDP_CHARACTERS
     started = time.process_time()
     assert clean_answer(sdp).count("a=candidate") == MAX_CANDIDATES
     assert time.process_time() - started < 0.5
@@ -129,18 +135,18 @@ def test_three_thousand_candidates_are_a_few_and_cost_no_time():
         ("m=video 9 UDP/TLS/RTP/SAVPF 99 100", "m=video", "not video"),
         ("a=fingerprint:sha-256 00:11", "a=x", "fingerprint"),
         ("a=fingerprint:sha-256 00:11", "a=fingerprint:md5 00:11", "fingerprint"),
-        ("m=video 9 UDP/TLS/RTP/SAVPF 99 100", "a=x", "without media"),
-        ("a=mid:0", "a=x:" + "y" * MAX_SDP, "characters"),
-        ("a=mid:0", "a=rtpmap:99 H264/90000\n" * MAX_LINES, "lines"),
-        ("s=-", "a=group:BUNDLE 0\n" * MAX_LINES, "lines"),
+        ("m=video 9 UDP/TLS/RTP/SAVPF 99 100", "a=x", "no media"),
+        ("a=mid:0", "a=x:" + "y" * MAX_SDP_CHARACTERS, "characters"),
+        ("a=mid:0", "a=rtpmap:99 H264/90000\n" * MAX_SECTION_LINES, "lines"),
+        ("s=-", "a=group:BUNDLE 0\n" * MAX_SECTION_LINES, "lines"),
     ],
 )
-def test_an_answer_we_cannot_live_with_is_refused_with_the_reason(old, new, why):
+def test_an_unacceptable_answer_is_refused_with_the_reason(old, new, why):
     with pytest.raises(PeerError, match=why):
         clean_answer(ANSWER.replace(old, new))
 
 
-def test_the_session_s_direction_and_fingerprint_hold_for_its_sections():
+def test_the_sessions_direction_and_fingerprint_hold_for_its_sections():
     moved = ANSWER.replace("a=recvonly\r\n", "").replace("a=fingerprint:sha-256 00:11\r\n", "")
     sdp = moved.replace("t=0 0\r\n", "t=0 0\r\na=inactive\r\na=fingerprint:sha-256 00:11\r\n")
     assert "m=video" in clean_answer(sdp)

@@ -1,4 +1,4 @@
-"""What is encrypted in one go is what the binding encrypts packet by packet."""
+"""Packets encrypted in one go are what the binding encrypts one by one."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pylibsrtp
 import pytest
 from pylibsrtp import Policy, Session
 
-from framewire.rtc.rtp.packets import Draft, Extensions
-from framewire.rtc.stack.srtp import MOST_OCTETS, SrtpProtector
+from framewire.rtc.rtp.packets import Extensions, RtpPacketDraft
+from framewire.rtc.stack.srtp import MAX_PACKET_BYTES, SrtpProtector
 
 PROFILES = {
     Policy.SRTP_PROFILE_AES128_CM_SHA1_80: 30,
@@ -24,7 +24,7 @@ def session(profile, inbound=False):
 def packets(count, first=0):
     extensions = Extensions({}, "")
     return [
-        Draft(99, False, first + index, 5, 77, extensions, bytes([index]) * (1 + index)).write(0, None)
+        RtpPacketDraft(99, False, first + index, 5, 77, extensions, bytes([index]) * (1 + index)).write(0, None)
         for index in range(count)
     ]
 
@@ -39,7 +39,7 @@ def test_the_bytes_are_those_of_the_binding_and_the_viewer_can_read_them(profile
     assert [viewer.unprotect(packet) for packet in ours] == plain
 
 
-def test_a_binding_without_the_inner_names_does_it_one_by_one(monkeypatch):
+def test_a_binding_without_these_private_names_encrypts_one_by_one(monkeypatch):
     profile = Policy.SRTP_PROFILE_AEAD_AES_128_GCM
     expected = SrtpProtector(session(profile)).protect(packets(5))
     made = session(profile)
@@ -49,9 +49,9 @@ def test_a_binding_without_the_inner_names_does_it_one_by_one(monkeypatch):
     assert expected != packets(5)
 
 
-def test_the_longest_packet_fits_and_what_libsrtp_refuses_is_an_error():
+def test_the_longest_packet_fits_and_a_refusal_by_libsrtp_is_an_error():
     cipher = SrtpProtector(session(Policy.SRTP_PROFILE_AEAD_AES_128_GCM))
-    longest = packets(1)[0].ljust(MOST_OCTETS, b"x")
-    assert len(cipher.protect([longest])[0]) == MOST_OCTETS + 16
+    longest = packets(1)[0].ljust(MAX_PACKET_BYTES, b"x")
+    assert len(cipher.protect([longest])[0]) == MAX_PACKET_BYTES + 16
     with pytest.raises(pylibsrtp.Error):
         cipher.protect([longest])  # one index never protects two texts

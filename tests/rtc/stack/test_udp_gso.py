@@ -1,4 +1,4 @@
-"""Many datagrams at once: they arrive as they were, in order, and where the kernel cannot they leave one by one."""
+"""Many datagrams in one call arrive unchanged and in order; without kernel support they leave one by one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from framewire.rtc.stack.udp_gso import MOST_DATAGRAMS, MOST_OCTETS, UDP_SEGMENT, UdpGso, runs
+from framewire.rtc.stack.udp_gso import MAX_DATAGRAMS, MAX_RUN_BYTES, UDP_SEGMENT, UdpGso, runs
 from tests.viewer import eventually
 
 
@@ -26,17 +26,17 @@ from tests.viewer import eventually
         ([5, 4, 3], [[5, 4], [3]]),
     ],
 )
-def test_what_length_alone_can_cut_apart_goes_together(lengths, expected):
+def test_datagrams_that_length_alone_can_cut_apart_are_one_run(lengths, expected):
     assert [[len(each) for each in run] for run in runs([bytes(length) for length in lengths])] == expected
 
 
 @pytest.mark.parametrize("length", [100, 1200, 65_000])
-def test_no_run_is_more_than_a_kernel_takes(length):
+def test_no_run_exceeds_the_kernels_limits(length):
     datagrams = [bytes(length)] * 200
     made = list(runs(datagrams))
     assert list(chain.from_iterable(made)) == datagrams
-    assert max(map(len, made)) <= MOST_DATAGRAMS
-    assert all(sum(map(len, run)) <= MOST_OCTETS for run in made)
+    assert max(map(len, made)) <= MAX_DATAGRAMS
+    assert all(sum(map(len, run)) <= MAX_RUN_BYTES for run in made)
 
 
 class Listener(asyncio.DatagramProtocol):
@@ -49,13 +49,13 @@ class Listener(asyncio.DatagramProtocol):
 
 @pytest.fixture
 async def pair():
-    """A batch and somebody who listens, with where."""
+    """A sender, a receiver, and the receiver's address."""
     loop = asyncio.get_running_loop()
     theirs, listener = await loop.create_datagram_endpoint(Listener, local_addr=("127.0.0.1", 0))
     ours, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0))
-    batch = UdpGso(ours)
-    yield batch, listener, theirs.get_extra_info("sockname")
-    batch.close()
+    gso = UdpGso(ours)
+    yield gso, listener, theirs.get_extra_info("sockname")
+    gso.close()
     ours.close()
     theirs.close()
 
@@ -67,33 +67,33 @@ async def arrived(listener, count):
 DATAGRAMS = [bytes([index]) * 1200 for index in range(20)] + [b"last", b"longer than the last", b"x" * 20]
 
 
-async def test_all_arrive_as_they_were_and_in_order(pair):
-    batch, listener, address = pair
-    batch.send(DATAGRAMS, address)
+async def test_all_arrive_unchanged_and_in_order(pair):
+    gso, listener, address = pair
+    gso.send(DATAGRAMS, address)
     assert await arrived(listener, len(DATAGRAMS)) == DATAGRAMS
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="UDP_SEGMENT is Linux's")
 async def test_a_frame_is_one_system_call(pair, monkeypatch):
-    batch, listener, address = pair
+    gso, listener, address = pair
     single = []
-    monkeypatch.setattr(batch._transport, "sendto", lambda *args: single.append(args))
-    batch.send(DATAGRAMS[:21], address)
+    monkeypatch.setattr(gso._transport, "sendto", lambda *args: single.append(args))
+    gso.send(DATAGRAMS[:21], address)
     assert await arrived(listener, 21) == DATAGRAMS[:21]
     assert single == []
 
 
 class Broken:
-    """A socket that says no."""
+    """A socket that refuses."""
 
     def __init__(self, number):
         self.number = number
-        self.asked = 0
+        self.tried = 0
         self.closed = False
 
     def sendmsg(self, run, control, flags, address):
         assert control[0][1] == UDP_SEGMENT
-        self.asked += 1
+        self.tried += 1
         raise OSError(self.number, "no")
 
     def close(self):
@@ -101,40 +101,40 @@ class Broken:
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.EIO])
-async def test_a_kernel_that_cannot_is_asked_once_and_nothing_is_lost(pair, number):
-    batch, listener, address = pair
-    batch.close()
-    batch._socket = broken = Broken(number)
-    batch.send(DATAGRAMS, address)
-    batch.send(DATAGRAMS, address)
+async def test_a_kernel_without_support_is_tried_once_and_nothing_is_lost(pair, number):
+    gso, listener, address = pair
+    gso.close()
+    gso._socket = broken = Broken(number)
+    gso.send(DATAGRAMS, address)
+    gso.send(DATAGRAMS, address)
     assert await arrived(listener, 2 * len(DATAGRAMS)) == DATAGRAMS * 2
-    assert (broken.asked, broken.closed) == (1, True)
+    assert (broken.tried, broken.closed) == (1, True)
 
 
-async def test_a_full_socket_is_asyncios_to_wait_for(pair):
-    batch, listener, address = pair
-    batch.close()
-    batch._socket = broken = Broken(errno.EAGAIN)
-    batch.send(DATAGRAMS[:5], address)
+async def test_a_full_socket_is_left_to_asyncio(pair):
+    gso, listener, address = pair
+    gso.close()
+    gso._socket = broken = Broken(errno.EAGAIN)
+    gso.send(DATAGRAMS[:5], address)
     assert await arrived(listener, 5) == DATAGRAMS[:5]
-    assert (broken.asked, broken.closed) == (1, False)
-    batch._socket = None
+    assert (broken.tried, broken.closed) == (1, False)
+    gso._socket = None
 
 
-async def test_what_waits_in_the_transport_goes_first(pair, monkeypatch):
-    batch, _, address = pair
-    batch.close()
-    batch._socket = broken = Broken(errno.EAGAIN)
+async def test_what_waits_in_the_transport_leaves_first(pair, monkeypatch):
+    gso, _, address = pair
+    gso.close()
+    gso._socket = broken = Broken(errno.EAGAIN)
     single = []
-    monkeypatch.setattr(batch._transport, "get_write_buffer_size", lambda: 9)
-    monkeypatch.setattr(batch._transport, "sendto", lambda datagram, to: single.append(datagram))
-    batch.send(DATAGRAMS, address)
+    monkeypatch.setattr(gso._transport, "get_write_buffer_size", lambda: 9)
+    monkeypatch.setattr(gso._transport, "sendto", lambda datagram, to: single.append(datagram))
+    gso.send(DATAGRAMS, address)
     assert single == DATAGRAMS
-    assert broken.asked == 0
-    batch._socket = None
+    assert broken.tried == 0
+    gso._socket = None
 
 
-async def test_a_transport_without_a_socket_is_asked_one_by_one():
+async def test_a_transport_without_a_socket_sends_one_by_one():
     class Relay:
         def __init__(self):
             self.sent = []
@@ -151,8 +151,8 @@ async def test_a_transport_without_a_socket_is_asked_one_by_one():
 
 
 async def test_the_duplicate_closes_without_the_original(pair):
-    batch, listener, address = pair
-    batch.close()
-    batch.close()
-    batch.send(DATAGRAMS, address)
+    gso, listener, address = pair
+    gso.close()
+    gso.close()
+    gso.send(DATAGRAMS, address)
     assert await arrived(listener, len(DATAGRAMS)) == DATAGRAMS

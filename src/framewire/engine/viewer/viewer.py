@@ -286,7 +286,7 @@ class Viewer:
             **self._context.peer_options,
             parity=parity,
             on_event=partial(self._on_peer_event, number),
-            speed=self.transport.delivery_rate_bps,
+            tcp_bps=self.transport.delivery_rate_bps,
         )
         self._peer = ViewerPeer(number, peer, self._on_negotiated)
 
@@ -327,7 +327,7 @@ class Viewer:
         now = time.monotonic()
         subs = [sub for sub, effect in self._subs.items() if effect.mode == "webrtc"]
         encodings = {self._key(sub): encoding for sub in subs if (encoding := self._encoding(sub))}
-        peer.peer.want(sum(encoding.max_bps for encoding in encodings.values()))
+        peer.peer.set_useful_bitrate(sum(encoding.max_bps for encoding in encodings.values()))
         if peer.estimate is None or not encodings:
             return
         sent_bps = {key: encoding.sent_bps(key, now) for key, encoding in encodings.items()}

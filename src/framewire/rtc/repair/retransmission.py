@@ -1,107 +1,108 @@
-"""What one subscription sent, and what of it is sent again: when it is asked for, behind that once more, unasked while
-nobody can ask, and as padding. Must not know when any of that is called for, sockets or clocks.
+"""What one subscription sends again: on request, a second time behind the next unit, unrequested while the viewer's
+requests may be lost, and as padding. Must not know when any of that is due, sockets or clocks.
 
-All of it leaves as retransmissions (RFC 4588): under an SSRC of their own, each with a number of its own.
+All of it leaves as retransmissions (RFC 4588): under an SSRC of their own, each with a sequence number of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import Final
 
-from framewire.rtc.repair.history import History, Sent
-from framewire.rtc.rtp.packets import Draft, Extensions
+from framewire.rtc.repair.history import PacketHistory, SentPacket
+from framewire.rtc.rtp.packets import Extensions, RtpOrigin, RtpPacketDraft
 
-PADDING = 255
-"""Octets, as much as one packet can hold (RFC 3550 §5.1)."""
-MOST_UNASKED = 120
-"""Packets that are sent again at once though nobody has asked for them."""
+MAX_PADDING_BYTES: Final = 255
+"""A packet holds at most this much padding.
 
+Source: RFC 3550 §5.1, the padding length is one byte."""
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where an RTP stream begins."""
+MAX_UNREQUESTED_PACKETS: Final = 120
+"""At most this many packets are sent again at once unrequested, the newest ones.
 
-    ssrc: int
-    sequence: int
+Source: benchmark `lossy-150ms-10%-bursts`; pinned by
+`tests/rtc/repair/test_retransmission.py::test_unrequested_only_the_newest_packets_are_sent_again`."""
 
 
 class Retransmitter:
-    """Keeps what was sent, and makes retransmissions of it; none before `payload_type` is known."""
+    """Keeps what was sent, and makes retransmissions of it."""
 
-    def __init__(self, origin: Origin) -> None:
+    def __init__(self, origin: RtpOrigin, payload_type: int | None) -> None:
+        """``payload_type`` is None if the viewer does not understand retransmissions: then there are none."""
         self.ssrc = origin.ssrc
-        self.payload_type: int | None = None
+        self.payload_type = payload_type
         self.extensions = Extensions({}, "")
-        self._sequence = origin.sequence
-        self._history = History()
-        self._copies: list[Sent] = []
-        self._unasked_until = float("-inf")
-        """What left before has been sent again though nobody could ask for it."""
+        self._next = origin.sequence
+        self._history = PacketHistory()
+        self._second_copies: list[SentPacket] = []
+        self._unrequested_until = float("-inf")
+        """What left until then has been sent again unrequested."""
 
     def add(self, first: int, timestamp: int, payloads: Sequence[bytes], now: float) -> None:
-        """A unit leaves."""
+        """Keep a unit that leaves now, its packets numbered from ``first``."""
         self._history.add(first, timestamp, payloads, now)
 
     def clear(self) -> None:
-        """Forget all."""
+        """Drop all that was kept."""
         self._history.clear()
-        self._copies = []
+        self._second_copies = []
 
-    def forget_copies(self) -> None:
-        """What was sent again is needless by now."""
-        self._copies = []
-
-    def asked(self, numbers: Iterable[int], now: float, rtt: float, *, twice: bool) -> list[Draft]:
-        """What the viewer lacks, as far as it is not on its way: it asks again after ``rtt`` seconds. ``twice``: once
-        more with `copies`."""
-        sent = self._resent(numbers, now, rtt)
+    def requested(self, sequences: Iterable[int], now: float, rtt_s: float, *, twice: bool) -> list[RtpPacketDraft]:
+        """The packets that the viewer lacks, without those on their way: it asks again after ``rtt_s``. With ``twice``
+        they leave once more by `second_copies`."""
+        found = self._found(sequences, now, rtt_s)
         if twice:
-            self._copies += sent
-        return self._again(sent)
+            self._second_copies += found
+        return self._retransmissions(found)
 
-    def copies(self) -> list[Draft]:
-        """What was sent again since the last unit, once more: where much is lost in bursts, a repair is lost like all
-        else, and the next would come a round trip later."""
-        copies, self._copies = self._copies, []
-        return self._again(copies)
+    def second_copies(self) -> list[RtpPacketDraft]:
+        """What was requested since the last unit, once more. Where bursts are lost, repairs are lost as well, and the
+        viewer would ask again only a round trip later."""
+        if not self._second_copies:
+            return []
+        copies, self._second_copies = self._second_copies, []
+        return self._retransmissions(copies)
 
-    def unasked(self, since: float, newest: int, now: float, rtt: float) -> list[Draft]:
-        """What left since then, but for the unit that begins with the packet ``newest``, and was not sent again yet."""
-        numbers = self._history.since(max(since, self._unasked_until))
-        older = [number for number in numbers if (number - newest) & 0xFFFF >= 0x8000]
-        self._unasked_until = max(self._unasked_until, self._history.before(newest))
-        return self._again(self._resent(older[-MOST_UNASKED:], now, rtt))
+    def discard_second_copies(self) -> None:
+        """What they repair is needless by now."""
+        self._second_copies = []
 
-    def pad(self, octets: int) -> Draft | None:
-        """A packet of about so many octets, or fewer, that tells the viewer nothing new: sent for its length.
+    def unrequested(self, since: float, newest: int, now: float, rtt_s: float) -> list[RtpPacketDraft]:
+        """What left after ``since`` and was not sent again yet, without the unit that begins with packet ``newest``."""
+        sequences = self._history.since(max(since, self._unrequested_until))
+        older = [number for number in sequences if (number - newest) & 0xFFFF >= 0x8000]
+        self._unrequested_until = max(self._unrequested_until, self._history.before(newest))
+        return self._retransmissions(self._found(older[-MAX_UNREQUESTED_PACKETS:], now, rtt_s))
 
-        Only where retransmissions are negotiated, as their SSRC may have packets that repeat and packets that
-        are nothing but padding; and only once there is something to repeat.
+    def make_padding(self, size_bytes: int) -> RtpPacketDraft | None:
+        """A packet of about this size, or smaller, that changes nothing for the viewer: it is sent for its length.
+
+        Only retransmissions may repeat packets or be nothing but padding. So there is none before they are negotiated,
+        and before there is a packet to repeat.
         """
         sent = self._history.filler()
         if self.payload_type is None or sent is None:
             return None
-        if len(sent.payload) > min(PADDING, octets):
-            return self._again([sent])[0]
-        return self._rtx(self.payload_type, sent, b"", padding=max(min(PADDING, octets), 1))
+        if len(sent.payload) > min(MAX_PADDING_BYTES, size_bytes):
+            return self._retransmissions([sent])[0]
+        return self._draft(self.payload_type, sent, b"", padding=max(min(MAX_PADDING_BYTES, size_bytes), 1))
 
-    def _resent(self, numbers: Iterable[int], now: float, rtt: float) -> list[Sent]:
+    def _found(self, sequences: Iterable[int], now: float, rtt_s: float) -> list[SentPacket]:
         if self.payload_type is None:
-            # A viewer without RTX asks for a keyframe when it cannot go on. The packet itself cannot go
-            # again: its send time differs, and one SRTP index must never protect two texts (RFC 3711 §9.1).
+            # The packet itself must not leave again: its send time would differ, and one SRTP index must never protect
+            # two texts (RFC 3711 §9.1). A viewer without RTX requests a keyframe instead.
             return []
-        found = (self._history.resend(number, now, rtt) for number in numbers)
+        found = (self._history.resend(number, now, rtt_s) for number in sequences)
         return [sent for sent in found if sent is not None]
 
-    def _again(self, packets: Iterable[Sent]) -> list[Draft]:
+    def _retransmissions(self, packets: Iterable[SentPacket]) -> list[RtpPacketDraft]:
         """The packets as retransmissions (RFC 4588 §4)."""
-        kind = self.payload_type
-        if kind is None:
+        payload_type = self.payload_type
+        if payload_type is None:
             return []
-        return [self._rtx(kind, sent, sent.sequence.to_bytes(2) + sent.payload) for sent in packets]
+        return [self._draft(payload_type, sent, sent.sequence.to_bytes(2) + sent.payload) for sent in packets]
 
-    def _rtx(self, payload_type: int, sent: Sent, payload: bytes, padding: int = 0) -> Draft:
-        sequence, self._sequence = self._sequence, (self._sequence + 1) & 0xFFFF
+    def _draft(self, payload_type: int, sent: SentPacket, payload: bytes, padding: int = 0) -> RtpPacketDraft:
+        sequence, self._next = self._next, (self._next + 1) & 0xFFFF
         marker, timestamp = sent.marker, sent.timestamp
-        return Draft(payload_type, marker, sequence, timestamp, self.ssrc, self.extensions, payload, padding)
+        return RtpPacketDraft(payload_type, marker, sequence, timestamp, self.ssrc, self.extensions, payload, padding)

@@ -97,9 +97,17 @@ def _element(id: int, value: bytes) -> bytes:
     return bytes([id << 4 | len(value) - 1]) + value
 
 
+@dataclass(frozen=True, slots=True)
+class RtpOrigin:
+    """Where an RTP stream begins: its SSRC, and the sequence number of its first packet."""
+
+    ssrc: int
+    sequence: int
+
+
 @dataclass(slots=True)
-class Draft:
-    """A packet but for what is known only when it leaves: its extensions."""
+class RtpPacketDraft:
+    """A packet without what is known only when it leaves: its extensions."""
 
     payload_type: int
     marker: bool
@@ -109,11 +117,11 @@ class Draft:
     extensions: Extensions
     payload: bytes
     padding: int = 0
-    """Octets of padding behind the payload, at most 255."""
+    """Bytes of padding behind the payload, at most 255."""
 
     @property
-    def octets(self) -> int:
-        """Of payload, padding included."""
+    def payload_bytes(self) -> int:
+        """Bytes of payload, padding included."""
         return len(self.payload) + self.padding
 
     def write(self, now: float, transport_sequence: int | None) -> bytes:

@@ -1,203 +1,241 @@
-"""When packets leave: at once where the way is wide, in small bursts where it is not. Must not know what is in
-them, sockets or clocks."""
+"""When packets leave: at once where the bandwidth is far above what they need, else in small bursts. Must not know
+what is in them, sockets or clocks."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from framewire.rtc.estimate.probe_bitrate import ProbeCluster
 
 T = TypeVar("T")
 
-PACE = 2.5
-"""Times the estimate at which a frame leaves. Frames come in lumps: the link takes one until the next comes
-anyway, and what waits here is no longer in a queue where others wait too."""
-GENTLE_PACE = 1.3
-"""Likewise, where packets are lost: perhaps to a queue that is shorter than a frame."""
-BURST = 0.005
-"""Seconds' worth that leaves in one go: a timer for every packet would cost more than it gives."""
-CATCH_UP = 0.04
-"""Seconds' worth that leaves at once, at most, where a timer fired late: a busy machine must not lower the pace."""
-LONGEST = 0.4
-"""Seconds after which even a keyframe has left, whatever the pace."""
-DEBT = 0.6
-"""Seconds' worth that may have been taken in and not been paid off at `DRAIN`."""
-ROOM = 0.5
-"""Of that debt: what may be left when frames are taken in again."""
-DRAIN = 1.2
-"""Times the estimate that may come in for good: encoders are not exact."""
-WIDE = 1.5
-"""Times a frame's own rate from which the estimate is far above it."""
+PACING_FACTOR: Final = 2.5
+"""A frame leaves at this multiple of the estimated bandwidth: the link is idle until the next frame anyway, and what
+has left waits in no queue here.
 
-NEVER = float("inf")
+Source: libwebrtc `PacingController::kDefaultPaceMultiplier`."""
+
+GENTLE_PACING_FACTOR: Final = 1.3
+"""The multiple for repairs, and for frames while packets are lost: the queue that lost them may hold less than a frame.
+
+Source: benchmark `lossy-40ms-1%`; pinned by
+`tests/rtc/send/test_pacer.py::test_frames_leave_more_evenly_where_packets_are_lost`."""
+
+BURST_S: Final = 0.005
+"""Packets for this much time leave in one go: a timer for each packet would cost more than it gives.
+
+Source: libwebrtc `PacingController::kDefaultMinPacketLimit`, 5 ms between two looks at the queue."""
+
+MAX_BURST_S: Final = 0.04
+"""If a timer fires late, packets for at most this much time leave at once: a busy machine must not lower the pace.
+
+Source: libwebrtc `PacingController::kDefaultBurstInterval`."""
+
+MAX_QUEUE_S: Final = 0.4
+"""Packets leave faster than the pacing factor says if the oldest one would wait longer than this: even a keyframe has
+then left.
+
+Source: libwebrtc `PacingController::queue_time_limit_`, 2 s there; pinned by
+`tests/rtc/send/test_pacer.py::test_a_keyframe_has_left_in_bounded_time`."""
+
+MAX_DEBT_S: Final = 0.6
+"""Frames are refused once this many seconds' worth of bits were taken in beyond what the link could carry meanwhile.
+
+Source: benchmark `1mbps-80ms`; pinned by
+`tests/rtc/send/test_pacer.py::test_admits_no_more_than_can_be_paid_off`."""
+
+RESUME_DEBT_FRACTION: Final = 0.5
+"""After a refusal, frames are taken in again when the debt is down to this fraction of its limit. Otherwise the first
+frame would be refused the next at once.
+
+Source: chosen by hand; pinned by
+`tests/rtc/send/test_pacer.py::test_after_a_refusal_half_of_the_debt_must_be_paid_off_first`."""
+
+DEBT_PAYOFF_FACTOR: Final = 1.2
+"""Debt is paid off at this multiple of the estimate, so that an encoder may exceed its bitrate by this much for good.
+
+Source: benchmark `720p30`; pinned by `tests/rtc/send/test_pacer.py::test_admits_no_more_than_can_be_paid_off`."""
+
+UNPACED_HEADROOM_FACTOR: Final = 1.5
+"""A frame leaves at once if the estimate is this many times the rate that the frame itself needs.
+
+Source: benchmark `720p60`; pinned by
+`tests/rtc/send/test_pacer.py::test_a_frame_leaves_at_once_where_the_bandwidth_is_far_above_it`."""
+
+TIMER_SLACK_S: Final = 0.0005
+"""A timer may fire this much too early.
+
+Source: the clock resolution of asyncio's event loop, 1 ms or less."""
+
+NEVER: Final = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting(Generic[T]):
+class _Queued(Generic[T]):
     item: T
-    octets: int
+    size_bytes: int
     since: float
-    at_once: bool
+    unpaced: bool
 
 
 class Pacer(Generic[T]):
-    """Holds packets back until they may leave; retransmissions first, as somebody waits for them."""
+    """Holds packets back until they may leave; retransmissions first, as the viewer waits for them."""
 
-    def __init__(self, bits_per_second: float) -> None:
-        self._estimate = bits_per_second
-        self._pace = PACE
-        self._urgent: deque[_Waiting[T]] = deque()
-        self._queue: deque[_Waiting[T]] = deque()
-        self._octets = 0
+    def __init__(self, estimate_bps: float) -> None:
+        self._estimate_bps = estimate_bps
+        self._factor = PACING_FACTOR
+        self._urgent: deque[_Queued[T]] = deque()
+        self._queue: deque[_Queued[T]] = deque()
+        self._queued_bytes = 0
         self._free_at = 0.0
-        self._debt = 0.0
+        self._debt_bits = 0.0
         self._debt_at = 0.0
-        self._full = False
+        self._refusing = False
         self._probe: ProbeCluster | None = None
-        self._probe_left = 0
+        self._probe_bytes_left = 0
 
     def __len__(self) -> int:
         return len(self._urgent) + len(self._queue)
 
-    def set_rate(self, bits_per_second: float, now: float, *, gentle: bool = False) -> None:
-        """The estimate has changed."""
+    def set_rate(self, estimate_bps: float, now: float, *, gentle: bool = False) -> None:
+        """Go by a new estimate of the bandwidth; ``gentle`` paces frames as evenly as repairs."""
         self._pay_off(now)
-        self._estimate = bits_per_second
-        self._pace = GENTLE_PACE if gentle else PACE
+        self._estimate_bps = estimate_bps
+        self._factor = GENTLE_PACING_FACTOR if gentle else PACING_FACTOR
 
     def admits(self, now: float) -> bool:
-        """Whether a frame may come in. One that does not would only be late, and make all after it late."""
+        """Whether a frame may come in. One that may not would only be late, and make all after it late."""
         self._pay_off(now)
-        most = DEBT * self._estimate
-        # Who was sent away comes back to some room, or the first frame would be the last again.
-        self._full = self._debt > (most * ROOM if self._full else most)
-        return not self._full
+        limit = MAX_DEBT_S * self._estimate_bps
+        self._refusing = self._debt_bits > (limit * RESUME_DEBT_FRACTION if self._refusing else limit)
+        return not self._refusing
 
     @property
     def room(self) -> float:
-        """What is left of the debt that frames may make, 0 to 1, as of the last look."""
-        return max(1 - self._debt / (DEBT * self._estimate), 0.0)
+        """The fraction of `MAX_DEBT_S` that is left, 0 to 1, when debt was last paid off."""
+        return max(1 - self._debt_bits / (MAX_DEBT_S * self._estimate_bps), 0.0)
 
-    def push(self, packets: Iterable[tuple[T, int]], interval: float, now: float) -> None:
-        """Take in a frame's packets, each with its octets; frames come about ``interval`` seconds apart."""
+    def push(self, packets: Iterable[tuple[T, int]], interval_s: float, now: float) -> None:
+        """Take in a frame's packets, each with its size in bytes; frames come about ``interval_s`` apart."""
         packets = list(packets)
         self._wake(now)
-        bits = 8 * sum(octets for _, octets in packets)
-        at_once = not self._queue and bits * WIDE <= self._estimate * interval
-        self._queue.extend(_Waiting(item, octets, now, at_once) for item, octets in packets)
+        bits = 8 * sum(size for _, size in packets)
+        unpaced = not self._queue and bits * UNPACED_HEADROOM_FACTOR <= self._estimate_bps * interval_s
+        self._queue.extend(_Queued(item, size, now, unpaced) for item, size in packets)
         self._take_in(bits, now)
 
-    def passes(self, octets: int, interval: float, now: float) -> bool:
-        """Take in a frame of so many octets that leaves at once as a whole, if there is one wide way for it; False,
-        and nothing is done, where its packets must be pushed one by one."""
-        if len(self) or self._probe is not None or octets * 8 * WIDE > self._estimate * interval:
+    def pass_whole(self, size_bytes: int, interval_s: float, now: float) -> bool:
+        """Take in a whole frame of this size that leaves at once. Returns False, and does nothing, if its packets must
+        be pushed one by one instead."""
+        bits = size_bytes * 8
+        if len(self) or self._probe is not None or bits * UNPACED_HEADROOM_FACTOR > self._estimate_bps * interval_s:
             return False
         self._wake(now)
-        self._take_in(octets * 8, now)
-        self._octets -= octets
-        self._charge(octets, self._rate(now), now)
+        self._take_in(bits, now)
+        self._queued_bytes -= size_bytes
+        self._charge(size_bytes, self._rate_bps(now), now)
         return True
 
     def push_urgent(self, packets: Iterable[tuple[T, int]], now: float) -> None:
-        """Take in packets that go before all others."""
+        """Take in packets, each with its size in bytes, that go before all others."""
         self._wake(now)
-        for item, octets in packets:
-            self._urgent.append(_Waiting(item, octets, now, at_once=False))
-            self._take_in(octets * 8, now)
+        for item, size in packets:
+            self._urgent.append(_Queued(item, size, now, unpaced=False))
+            self._take_in(size * 8, now)
 
     def _wake(self, now: float) -> None:
-        """What was not used while nothing waited is gone."""
+        """Drop the credit from before, if nothing waited: time without packets cannot be used later."""
         if not len(self) and self._probe is None:
             self._free_at = max(self._free_at, now)
 
     def _take_in(self, bits: int, now: float) -> None:
         self._pay_off(now)
-        self._octets += bits // 8
-        self._debt += bits
+        self._queued_bytes += bits // 8
+        self._debt_bits += bits
 
     def _pay_off(self, now: float) -> None:
-        paid = max(now - self._debt_at, 0.0) * DRAIN * self._estimate
-        self._debt, self._debt_at = max(self._debt - paid, 0.0), now
+        paid = max(now - self._debt_at, 0.0) * DEBT_PAYOFF_FACTOR * self._estimate_bps
+        self._debt_bits, self._debt_at = max(self._debt_bits - paid, 0.0), now
 
-    def begin(self, probe: ProbeCluster, now: float) -> None:
-        """From now on all that leaves is part of a probe, and leaves at its rate, until it is full."""
-        self._probe, self._probe_left = probe, probe.size_bytes
+    def start_probe(self, probe: ProbeCluster, now: float) -> None:
+        """From now on, all that leaves is part of the probe and leaves at its rate, until the probe is complete."""
+        self._probe, self._probe_bytes_left = probe, probe.size_bytes
         self._free_at = now
 
     def pop(self, now: float) -> list[tuple[T, int | None]]:
-        """The packets that leave now, each with the number of the probe that it is part of."""
+        """The packets that leave now, each with the id of the probe that it is part of."""
         leaving: list[tuple[T, int | None]] = []
-        while waiting := self._urgent or self._queue:
-            if not (self._free(now) or (waiting[0].at_once and self._probe is None)):
+        while queue := self._urgent or self._queue:
+            if not (self._free(now) or (queue[0].unpaced and self._probe is None)):
                 break
-            rate = self._rate(now)
-            first = waiting.popleft()
-            self._octets -= first.octets
+            rate_bps = self._rate_bps(now)
+            first = queue.popleft()
+            self._queued_bytes -= first.size_bytes
             leaving.append((first.item, self._probe.id if self._probe else None))
-            self._charge(first.octets, rate, now)
+            self._charge(first.size_bytes, rate_bps, now)
         return leaving
 
     def padding(self, now: float) -> tuple[int, int] | None:
-        """The number of the probe that nothing is left for, and the octets of padding that shall leave now
-        in its place. Whoever sends some says so by `padded`."""
+        """The id of a probe that no packets are left for, and how many bytes of padding should leave now in their
+        place. The caller reports what it sends to `padded`."""
         if self._probe is None or len(self) or not self._free(now):
             return None
-        room = (now + BURST - max(self._free_at, now - CATCH_UP)) * self._probe.rate_bps / 8
-        return self._probe.id, min(self._probe_left, int(room) + 1)
+        room = (now + BURST_S - max(self._free_at, now - MAX_BURST_S)) * self._probe.rate_bps / 8
+        return self._probe.id, min(self._probe_bytes_left, int(room) + 1)
 
-    def padded(self, octets: int, now: float) -> None:
-        """So much padding left."""
-        self._charge(octets, self._rate(now), now)
+    def padded(self, size_bytes: int, now: float) -> None:
+        """Count padding that left."""
+        self._charge(size_bytes, self._rate_bps(now), now)
 
     def cancel_probe(self) -> None:
-        """There is nothing to pad with."""
+        """End the probe: there is nothing to pad it with."""
         self._probe = None
 
     @property
     def deadline(self) -> float:
-        """When to `pop` again."""
+        """When to call `pop` again."""
         return self._free_at if len(self) or self._probe is not None else NEVER
 
-    def waiting(self) -> float:
-        """Seconds until all that waits has left, about."""
-        return self._octets * 8 / (self._pace * self._estimate)
+    @property
+    def queue_s(self) -> float:
+        """Seconds until all that waits now has left, about."""
+        return self._queued_bytes * 8 / (self._factor * self._estimate_bps)
 
-    def clear(self) -> list[T]:
-        """Throw out all packets, and what they and those before them owe; returns them."""
-        thrown = [waiting.item for waiting in (*self._urgent, *self._queue)]
+    def flush(self) -> list[T]:
+        """Remove all packets, and all debt. Returns the packets."""
+        flushed = [queued.item for queued in (*self._urgent, *self._queue)]
         self._urgent.clear()
         self._queue.clear()
-        self._octets, self._debt = 0, 0.0
-        return thrown
+        self._queued_bytes, self._debt_bits = 0, 0.0
+        return flushed
 
     def keep(self, wanted: Callable[[T], bool]) -> None:
-        """Throw out all packets but those wanted."""
-        self._urgent = deque(waiting for waiting in self._urgent if wanted(waiting.item))
-        self._queue = deque(waiting for waiting in self._queue if wanted(waiting.item))
-        self._octets = sum(waiting.octets for waiting in (*self._urgent, *self._queue))
+        """Remove all packets except the wanted ones."""
+        self._urgent = deque(queued for queued in self._urgent if wanted(queued.item))
+        self._queue = deque(queued for queued in self._queue if wanted(queued.item))
+        self._queued_bytes = sum(queued.size_bytes for queued in (*self._urgent, *self._queue))
 
     def _free(self, now: float) -> bool:
-        # A timer may fire a hair early.
-        return self._free_at <= now + BURST - 0.0005
+        return self._free_at <= now + BURST_S - TIMER_SLACK_S
 
-    def _rate(self, now: float) -> float:
+    def _rate_bps(self, now: float) -> float:
         if self._probe is not None:
             return self._probe.rate_bps
         if self._urgent:
-            # Many at once were lost to a queue, and that would lose them again.
-            return GENTLE_PACE * self._estimate
-        rate = self._pace * self._estimate
+            # A queue lost many packets at once; sent as fast again, they would be lost again.
+            return GENTLE_PACING_FACTOR * self._estimate_bps
+        rate_bps = self._factor * self._estimate_bps
         if not self._queue:
-            return rate
-        left = max(LONGEST - (now - self._queue[0].since), BURST)
-        return max(rate, self._octets * 8 / left)
+            return rate_bps
+        left_s = max(MAX_QUEUE_S - (now - self._queue[0].since), BURST_S)
+        return max(rate_bps, self._queued_bytes * 8 / left_s)
 
-    def _charge(self, octets: int, rate: float, now: float) -> None:
-        self._free_at = max(self._free_at, now - CATCH_UP) + octets * 8 / rate
+    def _charge(self, size_bytes: int, rate_bps: float, now: float) -> None:
+        self._free_at = max(self._free_at, now - MAX_BURST_S) + size_bytes * 8 / rate_bps
         if self._probe is not None:
-            self._probe_left -= octets
-            if self._probe_left <= 0:
+            self._probe_bytes_left -= size_bytes
+            if self._probe_bytes_left <= 0:
                 self._probe = None

@@ -1,40 +1,63 @@
-"""What is taken from a viewer's SDP and candidates, and what is not. Must not know aiortc or sockets.
+"""Filters a viewer's SDP and candidates. Must not know aiortc or sockets.
 
-A viewer's text decides where this machine sends datagrams and how long it is busy parsing, so it is cut down
-before anything else reads it.
+A viewer's text decides where this machine sends datagrams and how long it spends on parsing. So it is reduced to the
+useful and harmless before anything else reads it.
 """
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
+from typing import Final
 
 from framewire.errors import CodecRefusedError, PeerError
 
-MAX_SDP = 65_536
-MAX_CANDIDATES = 32
-"""Per connection; pairs grow with local times remote candidates (RFC 8445 §6.1.2.5 allows 100 pairs)."""
-MAX_LINES = 200
-"""In a media section, candidates apart; a browser writes some forty."""
+MAX_SDP_CHARACTERS: Final = 65_536
+"""A longer answer is refused.
+
+Source: chosen by hand, above any browser's answer for dozens of tracks; pinned by
+`tests/rtc/stack/test_sdp_filter.py::test_an_unacceptable_answer_is_refused_with_the_reason`."""
+
+MAX_CANDIDATES: Final = 32
+"""Candidates per connection; further ones are ignored. aioice checks each against each local one.
+
+Source: RFC 8445 §6.1.2.5 recommends at most 100 pairs; pinned by
+`tests/rtc/stack/test_sdp_filter.py::test_three_thousand_candidates_are_a_few_and_cost_no_time`."""
+
+MAX_SECTION_LINES: Final = 200
+"""A section with more lines, without candidates, makes an answer refused; a browser writes some forty.
+
+Source: chosen by hand; pinned by
+`tests/rtc/stack/test_sdp_filter.py::test_an_unacceptable_answer_is_refused_with_the_reason`."""
+
+MIN_CANDIDATE_FIELDS: Final = 8
+"""Fields of a candidate up to its type.
+
+Source: RFC 8839 §5.1."""
+
+MIN_PORT: Final = 1024
+"""Candidates with a lower port are ignored: system services are there, and no viewers.
+
+Source: RFC 6335 §6, system ports."""
 
 
 def usable_candidate(text: str) -> str | None:
-    """A candidate without its ``candidate:`` prefix, or None if it is of no use.
+    """A candidate without its ``candidate:`` prefix, or None if it is useless.
 
-    Of use are UDP ones with a literal address that can be a viewer's. A ``.local`` name costs a second of
-    multicast to resolve, and the viewer's own checks tell its address anyway.
+    Useful are UDP candidates with a literal address that can be a viewer's. A ``.local`` name takes a second of
+    multicast to resolve, and the viewer's own checks show its address anyway.
     """
     fields = text.strip().removeprefix("a=").removeprefix("candidate:").split()
-    if len(fields) < 8 or fields[6] != "typ" or not all(field.isascii() for field in fields):
+    if len(fields) < MIN_CANDIDATE_FIELDS or fields[6] != "typ" or not all(field.isascii() for field in fields):
         return None
-    _, component, transport, priority, address, port, _, kind = fields[:8]
+    _, component, transport, priority, address, port, _, kind = fields[:MIN_CANDIDATE_FIELDS]
     if transport.lower() != "udp" or component != "1" or kind not in ("host", "srflx", "relay"):
         return None
     if not (priority.isdigit() and len(priority) <= 10 and port.isdigit() and len(port) <= 5):
         return None
-    if not (1024 <= int(port) <= 65535 and _reachable(address)):
+    if not (MIN_PORT <= int(port) <= 65535 and _reachable(address)):
         return None
-    return " ".join(fields[:8])
+    return " ".join(fields[:MIN_CANDIDATE_FIELDS])
 
 
 def _reachable(address: str) -> bool:
@@ -42,19 +65,19 @@ def _reachable(address: str) -> bool:
         ip = ipaddress.ip_address(address)
     except ValueError:
         return False
-    # Link-local holds the metadata services of clouds; nobody watches from there.
+    # Clouds have their metadata services at link-local addresses, and no viewers.
     return not (ip.is_multicast or ip.is_unspecified or ip.is_link_local)
 
 
 def clean_answer(sdp: str) -> str:
-    """The answer without candidates of no use. Raises ``PeerError`` if it is too long, refuses a track, sends
-    media of its own or names no certificate."""
-    if len(sdp) > MAX_SDP:
-        raise PeerError(f"answer of {len(sdp)} characters, at most {MAX_SDP} are read")
+    """The answer without useless candidates. Raises ``PeerError`` if it is too long, refuses a track, wants to send
+    media or has no certificate fingerprint."""
+    if len(sdp) > MAX_SDP_CHARACTERS:
+        raise PeerError(f"the answer has {len(sdp)} characters; at most {MAX_SDP_CHARACTERS} are read")
     head, *sections = _sections(sdp)
     if not sections:
-        raise PeerError("answer without media")
-    kept = list(_without_useless([head, *sections]))
+        raise PeerError("the answer has no media section")
+    kept = list(_useful_lines([head, *sections]))
     for index, section in enumerate(kept[1:]):
         _check(index, kept[0], section)
     return "".join(f"{line}\r\n" for part in kept for line in part)
@@ -72,27 +95,27 @@ def _sections(sdp: str) -> list[list[str]]:
 
 
 def _check(index: int, head: list[str], section: list[str]) -> None:
-    if len(head) > MAX_LINES or len(section) > MAX_LINES:
-        raise PeerError(f"answer with more than {MAX_LINES} lines in a section")
+    if len(head) > MAX_SECTION_LINES or len(section) > MAX_SECTION_LINES:
+        raise PeerError(f"a section of the answer has more than {MAX_SECTION_LINES} lines")
     media = section[0][2:].split()
     if len(media) < 4 or media[0] != "video":
-        raise PeerError(f"answer's media section {index} is not video")
+        raise PeerError(f"media section {index} of the answer is not video")
     if media[1] == "0":
         raise CodecRefusedError(f"the viewer refused track {index}: it has no decoder for it")
     # RFC 8866 §6.7: the section's own direction, else the session's, else sendrecv.
     directions = [line[2:] for line in (*section, *head) if line in _DIRECTIONS]
     if not directions or directions[0] not in ("recvonly", "inactive"):
-        raise PeerError("answer wants to send media; framewire takes none")
+        raise PeerError("the answer wants to send media; framewire receives none")
     if not any(line.lower().startswith("a=fingerprint:sha-") for line in (*section, *head)):
-        raise PeerError("answer without a certificate fingerprint")
+        raise PeerError("the answer has no certificate fingerprint")
 
 
 _DIRECTIONS = ("a=recvonly", "a=sendonly", "a=sendrecv", "a=inactive")
 
 
-def _without_useless(sections: list[list[str]]) -> Iterator[list[str]]:
-    """The sections without lines that do no good. Candidates are never at an end: one that the viewer's checks
-    reveal may still come. A viewer that sends nothing has no sources to name."""
+def _useful_lines(sections: list[list[str]]) -> Iterator[list[str]]:
+    """The sections without useless lines. ``end-of-candidates`` goes too: one that the viewer's checks reveal may still
+    come. So do SSRCs: a viewer that sends nothing has none."""
     room = MAX_CANDIDATES
     for section in sections:
         kept = []

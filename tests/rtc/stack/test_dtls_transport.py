@@ -1,0 +1,54 @@
+"""DTLS with a handshake that repeats itself, and RTCP to whoever listens."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from framewire.rtc.events import PeerState, PeerTrack
+from framewire.rtc.rtp import rtcp
+from framewire.rtc.stack import ice
+from tests.rtc.viewers import Stage
+
+TRACK = PeerTrack(3, "vp8", "c")
+
+
+async def test_a_lost_handshake_message_is_sent_again_before_openssl_would(stage: Stage, monkeypatch):
+    async def lost(self, data):
+        """All that OpenSSL sends, the first time and after each of its own timeouts."""
+
+    monkeypatch.setattr(ice.ice.Connection, "send", lost)
+    await stage.negotiate(TRACK)
+    await stage.until(lambda: stage.shown(3, 128))
+
+
+@pytest.fixture
+async def transport(stage: Stage):
+    """A transport that is connected."""
+    await stage.negotiate(TRACK)
+    await stage.until(lambda: PeerState("connected") in stage.events)
+    return stage.peer._connection.transport
+
+
+async def test_once_connected_no_handshake_message_is_repeated(transport, monkeypatch):
+    sent: list[list[bytes]] = []
+    monkeypatch.setattr(transport, "transmit", sent.append)
+    await asyncio.sleep(0.8)
+    assert sent == []
+
+
+async def test_each_message_in_a_compound_is_feedback_and_media_is_ignored(transport):
+    received: list[rtcp.Feedback] = []
+    transport.on_feedback = received.append
+    report = rtcp.sender_report(7, 1000.0, (1, 2), b"x")
+    pli = bytes([0x81, rtcp.PSFB, 0, 2]) + bytes(4) + (9).to_bytes(4)
+    await transport._handle_rtcp_data(report + pli + pli)
+    await transport._handle_rtcp_data(b"\xff" * 20)
+    await transport._handle_rtp_data(bytes(40), 0)
+    assert received == [rtcp.KeyframeRequest(9)] * 2
+
+
+async def test_the_socket_and_the_round_trip_are_those_of_ice(transport):
+    assert transport.idle()
+    assert transport.rtt_s == transport.connection.rtt_s > 0
