@@ -1,1 +1,1 @@
-"""Side by side against the peers: the same frames, the same browser, the same eye on the screen."""
+"""Measures framewire beside other systems: the same frames, the same browser, the same probe on the screen."""

@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: plays scenarios to systems, one at a time, and prints one table.
+"""``python -m benchmarks``: runs systems in scenarios, one at a time, and prints one table.
 
 Must not know how anything is measured.
 """
@@ -46,7 +46,7 @@ def main() -> int:
 
 
 async def _all(systems: Sequence[System], scenarios: Sequence[Scenario], repeat: int) -> list[Outcome]:
-    """Every system in every scenario; who is first rotates, so that a machine that warms up favours nobody."""
+    """Every system in every scenario. The first one rotates, so that a machine that warms up favours none of them."""
     runs = []
     plays = [(turn, scenario) for turn in range(repeat) for scenario in scenarios]
     for place, (_, scenario) in enumerate(plays):

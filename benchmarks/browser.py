@@ -1,8 +1,8 @@
-"""A Chromium and its pages, steered through a pipe (the DevTools protocol). Must not know what is measured.
+"""A Chromium and its pages, driven through a pipe (the DevTools protocol). Must not know what is measured.
 
-Playwright could do it, but listens to the network of each page: Chromium then hands it every WebSocket message once
-more, as text, and both processors are busy with that before a fifth of a gigabit has arrived. Nobody asks here what a
-page receives, so that a page can receive as it does at its user's.
+Playwright would record the network traffic of each page: Chromium then copies every WebSocket message once more, as
+text, which keeps two cores busy at a fifth of a gigabit. This module does not ask for the traffic, so that a page
+receives as fast as it does for a user.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ QUIET: Final = (
     "--password-store=basic",
 )
 READ_FD, WRITE_FD = 3, 4
-"""Where a browser with ``--remote-debugging-pipe`` takes orders, and where it answers."""
-PATIENCE: Final = 30.0
-"""Seconds in which it does what it is told."""
+"""Where a browser with ``--remote-debugging-pipe`` reads commands, and where it answers."""
+ANSWER_TIMEOUT_S: Final = 30.0
+"""The browser must answer a command within this time."""
 
 
 class BrowserGoneError(RuntimeError):
-    """It ended, or does not answer."""
+    """The browser ended, or does not answer."""
 
 
 @contextlib.asynccontextmanager
 async def launched(program: Path, flags: Sequence[str]) -> AsyncIterator[Browser]:
-    """A browser with a profile of its own; both are gone afterwards."""
+    """A browser with a profile of its own; both are removed afterwards."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         browser = await Browser.start([str(program), *QUIET, *flags, f"--user-data-dir={profile}"])
         try:
@@ -55,19 +55,19 @@ async def launched(program: Path, flags: Sequence[str]) -> AsyncIterator[Browser
 
 
 class Browser:
-    """A running one."""
+    """A running Chromium."""
 
     def __init__(
         self,
         process: asyncio.subprocess.Process,
         answers: asyncio.StreamReader,
         transport: asyncio.BaseTransport,
-        orders: int,
+        commands: int,
     ) -> None:
         self._process = process
         self._answers = answers
         self._transport = transport
-        self._orders = orders
+        self._commands = commands
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._last = 0
         self._closed = False
@@ -75,9 +75,9 @@ class Browser:
 
     @classmethod
     async def start(cls, command: Sequence[str]) -> Browser:
-        theirs, orders = os.pipe()
+        theirs, commands = os.pipe()
         answers, theirs_too = os.pipe()
-        # The numbers are the protocol's: a shell puts their ends of the pipes there.
+        # The protocol fixes the numbers of the descriptors: a shell puts the ends of the pipes there.
         placed = ["bash", "-c", f'exec "$@" {READ_FD}<&{theirs} {WRITE_FD}>&{theirs_too}', "bash", *command]
         process = await asyncio.create_subprocess_exec(
             *placed, pass_fds=(theirs, theirs_too), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
@@ -88,33 +88,33 @@ class Browser:
         loop = asyncio.get_running_loop()
         pipe = os.fdopen(answers, "rb")
         transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
-        return cls(process, reader, transport, orders)
+        return cls(process, reader, transport, commands)
 
     async def open(self, url: str, width: int, height: int, script: str) -> Page:
         """A page of a context of its own; ``script`` runs in every document before the document's own."""
-        context = await self.order("Target.createBrowserContext")
+        context = await self.command("Target.createBrowserContext")
         size: dict[str, Any] = {"width": width, "height": height}
-        made = await self.order("Target.createTarget", url="about:blank", **context, **size, newWindow=True)
-        session = await self.order("Target.attachToTarget", targetId=made["targetId"], flatten=True)
+        made = await self.command("Target.createTarget", url="about:blank", **context, **size, newWindow=True)
+        session = await self.command("Target.attachToTarget", targetId=made["targetId"], flatten=True)
         page = Page(self, session["sessionId"])
-        await page.order("Page.enable")
+        await page.command("Page.enable")
         screen: dict[str, Any] = {"screenWidth": width, "screenHeight": height}
-        await page.order("Emulation.setDeviceMetricsOverride", **size, **screen, deviceScaleFactor=1, mobile=False)
-        await page.order("Emulation.setFocusEmulationEnabled", enabled=True)
-        await page.order("Page.addScriptToEvaluateOnNewDocument", source=script)
-        await page.order("Page.navigate", url=url)
+        await page.command("Emulation.setDeviceMetricsOverride", **size, **screen, deviceScaleFactor=1, mobile=False)
+        await page.command("Emulation.setFocusEmulationEnabled", enabled=True)
+        await page.command("Page.addScriptToEvaluateOnNewDocument", source=script)
+        await page.command("Page.navigate", url=url)
         return page
 
-    async def order(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
-        """What it answers. Raises `BrowserGoneError` if that is nothing, `RuntimeError` if it is a refusal."""
+    async def command(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
+        """Send a command and wait for its result. Raises `BrowserGoneError` without an answer, else `RuntimeError`."""
         self._last += 1
         message = {"id": self._last, "method": method, "params": parameters}
         answer = self._waiting[self._last] = asyncio.get_running_loop().create_future()
         if session:
             message["sessionId"] = session
         try:
-            os.write(self._orders, json.dumps(message).encode() + b"\0")
-            said = await asyncio.wait_for(answer, PATIENCE)
+            os.write(self._commands, json.dumps(message).encode() + b"\0")
+            said = await asyncio.wait_for(answer, ANSWER_TIMEOUT_S)
         except (OSError, TimeoutError) as error:
             raise BrowserGoneError(f"the browser does not answer {method}") from error
         if "error" in said:
@@ -128,7 +128,7 @@ class Browser:
             return
         self._closed = True
         with contextlib.suppress(RuntimeError):
-            await self.order("Browser.close")
+            await self.command("Browser.close")
         with contextlib.suppress(ProcessLookupError):
             try:
                 await asyncio.wait_for(self._process.wait(), 5)
@@ -139,7 +139,7 @@ class Browser:
         with contextlib.suppress(asyncio.CancelledError):
             await self._reader
         self._transport.close()
-        os.close(self._orders)
+        os.close(self._commands)
 
     async def _read(self) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError):
@@ -154,23 +154,23 @@ class Browser:
 
 
 class Page:
-    """One page, by the session that steers it."""
+    """One page, with the DevTools session that drives it."""
 
     def __init__(self, browser: Browser, session: str) -> None:
         self._browser = browser
         self._session = session
 
-    async def order(self, method: str, **parameters: Any) -> dict[str, Any]:
-        return await self._browser.order(method, self._session, **parameters)
+    async def command(self, method: str, **parameters: Any) -> dict[str, Any]:
+        return await self._browser.command(method, self._session, **parameters)
 
     async def evaluate(self, function: str, argument: Any = None) -> Any:
-        """What a JavaScript function gives, once it has it. Raises `RuntimeError` where it throws."""
+        """What a JavaScript function returns, awaited. Raises `RuntimeError` where it throws."""
         expression = f"({function.strip()})({json.dumps(argument)})"
-        said = await self.order("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        said = await self.command("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
         if "exceptionDetails" in said:
             raise RuntimeError(said["exceptionDetails"].get("text", "it threw"))
         return said["result"].get("value")
 
     async def screenshot(self) -> bytes:
-        """What it shows, as PNG."""
-        return base64.b64decode((await self.order("Page.captureScreenshot", format="png"))["data"])
+        """What the page shows, as PNG."""
+        return base64.b64decode((await self.command("Page.captureScreenshot", format="png"))["data"])

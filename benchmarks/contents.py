@@ -1,7 +1,7 @@
-"""The pictures that every system is given, drawn once and kept on disk. Must not know systems or viewers.
+"""The frames that every system publishes, drawn once and kept on disk. Must not know systems or viewers.
 
-A clip is an array (frames, height, width, 3) that is played there and back again, so that it never jumps.
-Drawing takes seconds and copying a frame a millisecond: what is measured is the streaming.
+A clip is an array (frames, height, width, 3) that plays forwards and backwards in turn, so that it never jumps. Drawing
+takes seconds, copying a frame takes a millisecond: so streaming is measured, not drawing.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import numpy as np
 FRAMES = 48
 CONTENTS = ("plot", "field", "text", "noise", "snow", "still")
 VERSION = 2
-"""Of the drawings; another one is drawn anew."""
+"""Increase it when a drawing changes: clips of another version are drawn again."""
 
 
 def cache_folder() -> Path:
-    """Where clips and the peers' environment are kept."""
+    """Where clips and the other systems' environment are kept."""
     base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
     return base / "framewire-benchmarks"
 
@@ -86,7 +86,7 @@ def _text(width: int, height: int) -> Callable[[int], np.ndarray]:
 
 
 def _noise(width: int, height: int) -> Callable[[int], np.ndarray]:
-    """The smooth field on the left, on the right what no codec can foresee: another chance in every frame."""
+    """The smooth field on the left; on the right noise that no codec can predict, new in every frame."""
     field = _field(width, height)
 
     def draw(number: int) -> np.ndarray:
@@ -105,7 +105,7 @@ def _snow(width: int, height: int) -> Callable[[int], np.ndarray]:
 
 
 def _still(width: int, height: int) -> Callable[[int], np.ndarray]:
-    """A plot that stands, but for one number."""
+    """A plot that stands still except for one number."""
     from framewire.patterns import plot
 
     ground = plot(width, height)(10)

@@ -1,9 +1,9 @@
-"""Viewers that come and go, in every manner of going, in one process: those of `receivers`, which decode nothing.
+"""Viewers that come and go in one process, and leave in every possible way. They decode nothing, as in `receivers`.
 
-    python -m benchmarks.guests WS_URL TOKEN [--seats 6]
+    python -m benchmarks.guests WS_URL TOKEN [--guests 6]
 
-Prints a line of JSON for each line on its standard input: how many came, how many got frames, and how each went. With
-its input's end they all leave as clean as can be. Must not know what is measured.
+Prints a line of JSON for each line on its standard input: how many came, how many got frames, and how each left. At the
+end of its input, all of them close their connections. Must not know what is measured.
 """
 
 from __future__ import annotations
@@ -20,41 +20,41 @@ from typing import Any
 
 import aiohttp
 
-from benchmarks.receivers import Viewer, Way, peer_connection
+from benchmarks.receivers import SlowLink, Viewer, peer_connection
 
-STAY = (1.0, 6.0)
-"""Seconds that one watches."""
-PATIENCE = 15.0
-"""Seconds that one waits for a first frame."""
-LONGEST_SILENCE = 34.0
-"""Seconds: an engine that is not told finds out by then, from pings that nobody answers."""
+STAY_S = (1.0, 6.0)
+"""The shortest and the longest time that a guest watches."""
+FIRST_FRAME_TIMEOUT_S = 15.0
+"""A guest waits this long for its first frame."""
+SILENCE_S = 34.0
+"""The engine notices within this time that a guest is gone, from pings without an answer."""
 
 
 class Guest(Viewer):
-    """One who may go without a word."""
+    """A viewer that may end without closing its connections."""
 
-    def dies(self) -> None:
-        """As a process that was killed: its sockets are closed, and say nothing."""
+    def kill(self) -> None:
+        """End like a killed process: the sockets are closed without a goodbye."""
         if self.socket and (transport := self.socket.get_extra_info("socket")) is not None:
-            # Of TCP there comes a reset or an end, and no close of the WebSocket.
+            # TCP sends a reset or an end; the WebSocket is not closed.
             with contextlib.suppress(OSError):
                 transport.shutdown(2)
-        for protocol in self._ways():
+        for protocol in self._protocols():
             protocol.transport.abort()
 
-    def falls_silent(self) -> None:
-        """As a machine that lost its network: the sockets are there, and nothing leaves or arrives."""
-        for protocol in self._ways():
+    def cut_network(self) -> None:
+        """End like a machine without network: the sockets stay open, and nothing leaves or arrives."""
+        for protocol in self._protocols():
             protocol.datagram_received = _ignore
             protocol.send_stun = _ignore
             protocol.send_data = _ignore_soon
             protocol.gso.send = _ignore
 
-    def _ways(self) -> list[Any]:
+    def _protocols(self) -> list[Any]:
         if not self._pc.getTransceivers():
             return []
-        ways: list[Any] = list(self._connection._protocols)
-        return ways
+        protocols: list[Any] = list(self._connection._protocols)
+        return protocols
 
 
 def _ignore(*args: object) -> None:
@@ -66,67 +66,67 @@ async def _ignore_soon(*args: object) -> None:
 
 
 async def leaves(guest: Guest, watching: asyncio.Task[None]) -> None:
-    """Closes its connections, and says so."""
+    """Closes its connections as a browser does."""
 
 
 async def is_killed(guest: Guest, watching: asyncio.Task[None]) -> None:
-    guest.dies()
+    guest.kill()
 
 
 async def loses_udp(guest: Guest, watching: asyncio.Task[None]) -> None:
-    """Media stops and the WebSocket stays, so the engine has to find another way for him."""
-    guest.falls_silent()
+    """Media stops and the WebSocket stays open, so the engine has to send over the WebSocket."""
+    guest.cut_network()
     await asyncio.wait([watching], timeout=12)
 
 
 async def loses_all(guest: Guest, watching: asyncio.Task[None]) -> None:
-    """Nothing comes from him any more, pongs neither, and no connection ends."""
-    guest.falls_silent()
+    """Nothing arrives from it any more, not even pongs, and no connection ends."""
+    guest.cut_network()
     if guest.socket and (response := guest.socket._response).connection and response.connection.transport:
         response.connection.transport.pause_reading()  # type: ignore[attr-defined]
-    await asyncio.sleep(LONGEST_SILENCE)
-    guest.dies()
+    await asyncio.sleep(SILENCE_S)
+    guest.kill()
 
 
 async def gives_up(guest: Guest, watching: asyncio.Task[None]) -> None:
-    """Before a frame came: handled where one is waited for."""
+    """Leaves before the first frame: `_visit` handles it."""
 
 
-MANNERS = {leaves: 8, is_killed: 8, gives_up: 3, loses_udp: 2, loses_all: 1}
-"""How often each."""
+ENDINGS = {leaves: 8, is_killed: 8, gives_up: 3, loses_udp: 2, loses_all: 1}
+"""How often each happens, as weights."""
 
 
-class House:
-    """All seats, and the book of who came."""
+class Guests:
+    """A fixed number of guests at a time, and counts of how they came and left."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
         self._connection = peer_connection("packets")
         self._random = random.Random(options.seed)
-        self.book: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
 
-    async def seat(self) -> None:
-        """One visit after another."""
+    async def keep_visiting(self) -> None:
+        """One guest after another, without end."""
         while True:
             await self._visit()
 
     async def _visit(self) -> None:
-        manner = self._random.choices(list(MANNERS), list(MANNERS.values()))[0]
-        guest = Guest(self._connection, Way(0))
+        ending = self._random.choices(list(ENDINGS), list(ENDINGS.values()))[0]
+        guest = Guest(self._connection, SlowLink(0))
         options = self._options
         watching = asyncio.create_task(guest.watch(options.url, options.token, options.stream))
-        self.book["came"] += 1
+        self.counts["came"] += 1
         try:
-            if manner is gives_up:
+            if ending is gives_up:
                 await asyncio.wait([watching], timeout=self._random.uniform(0.02, 0.6))
             else:
-                await asyncio.wait_for(guest.receiving.wait(), PATIENCE)
-                self.book["watched"] += 1
-                await asyncio.sleep(self._random.uniform(*STAY))
-                await manner(guest, watching)
-            self.book[manner.__name__] += 1
+                await asyncio.wait_for(guest.receiving.wait(), FIRST_FRAME_TIMEOUT_S)
+                self.counts["watched"] += 1
+                await asyncio.sleep(self._random.uniform(*STAY_S))
+                await ending(guest, watching)
+            self.counts[ending.__name__] += 1
         except TimeoutError:
-            self.book["never saw a frame"] += 1
+            self.counts["never saw a frame"] += 1
         finally:
             watching.cancel()
             with contextlib.suppress(asyncio.CancelledError, aiohttp.ClientError, ConnectionError):
@@ -134,17 +134,17 @@ class House:
 
 
 async def main(options: argparse.Namespace) -> None:
-    house = House(options)
-    seats = [asyncio.create_task(house.seat()) for _ in range(options.seats)]
+    guests = Guests(options)
+    visits = [asyncio.create_task(guests.keep_visiting()) for _ in range(options.guests)]
     while await asyncio.to_thread(sys.stdin.readline):
-        broken = [seat.exception() for seat in seats if seat.done()]
+        broken = [visit.exception() for visit in visits if visit.done()]
         if broken:
-            raise RuntimeError("a seat is empty for good") from broken[0]
-        sys.stdout.write(json.dumps(house.book) + "\n")
+            raise RuntimeError("a guest failed, and no other takes its place") from broken[0]
+        sys.stdout.write(json.dumps(guests.counts) + "\n")
         sys.stdout.flush()
-    for seat in seats:
-        seat.cancel()
-    await asyncio.gather(*seats, return_exceptions=True)
+    for visit in visits:
+        visit.cancel()
+    await asyncio.gather(*visits, return_exceptions=True)
 
 
 def _options() -> argparse.Namespace:
@@ -152,7 +152,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("url")
     parser.add_argument("token")
     parser.add_argument("--stream", default="default")
-    parser.add_argument("--seats", type=int, default=6)
+    parser.add_argument("--guests", type=int, default=6)
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()
 

@@ -1,10 +1,10 @@
-"""Plays a `Link` between two network namespaces: a small process with a TUN device in each, so UDP and TCP alike
+"""Emulates a `Link` between two network namespaces: a small process has a TUN device in each, so that UDP and TCP both
 pass through the model. Must not know what is streamed, nor how packets are lost or delayed.
 
-It wants root and ``ip``. All addresses are inside the namespaces it makes. They, and whatever still runs in
-them, go when the ``with`` block ends, when its process is killed, and when the player itself is told to stop.
+It needs root and ``ip``. All addresses are inside the namespaces it makes. The namespaces and all processes in them are
+removed when the ``with`` block ends, when its process is killed, and when the player itself gets a signal.
 
-    python -m benchmarks.link           what the player adds by itself, at several loads
+    python -m benchmarks.link           the delay that the player itself adds, at several loads
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ ADDRESSES = {"server": "10.77.0.1", "viewer": "10.77.0.2"}
 DEVICE = "fw0"
 READ = 2048
 BATCH = 64
-"""Packets read at once from one device before the other gets its turn."""
+"""Packets read from one device before the other gets its turn."""
 TUNSETIFF = 0x400454CA
 IFF_TUN_NO_PI = 0x1001
 PR_SET_PDEATHSIG = 1
@@ -46,18 +46,18 @@ LATER = float("inf")
 
 @dataclass
 class Place:
-    """How to start something at either end, and what passed between them. This one: the machine as it is."""
+    """How to start a process at either end, and how many bytes passed. This class: no link, the machine as it is."""
 
     host: str = "127.0.0.1"
     server_prefix: tuple[str, ...] = ()
     viewer_prefix: tuple[str, ...] = ()
 
     def octets(self) -> int:
-        """Bytes that reached the viewer's end; where there is no link, all that went over loopback."""
+        """Bytes that reached the viewer's end; without a link, all bytes that passed over loopback."""
         return int(Path("/sys/class/net/lo/statistics/tx_bytes").read_text())
 
     def begin(self) -> float:
-        """The link's schedule starts now; when that was, in seconds since the Unix epoch."""
+        """Start the link's schedule; returns when that was, in seconds since the Unix epoch."""
         return time.time()
 
 
@@ -72,9 +72,9 @@ class LinkPlace(Place):
         return int(self.counters()["down"]["delivered_octets"])
 
     def counters(self) -> dict[str, dict[str, int]]:
-        """Of both directions, ``down`` (to the viewer) and ``up``."""
-        said = self._ask("counters")
-        return {way: said[way] for way in ("down", "up")}
+        """The counters of both directions: ``down`` (to the viewer) and ``up``."""
+        answer = self._ask("counters")
+        return {direction: answer[direction] for direction in ("down", "up")}
 
     def begin(self) -> float:
         return float(self._ask("begin")["at"])
@@ -88,7 +88,7 @@ class LinkPlace(Place):
 
 @contextlib.contextmanager
 def place_for(link: Link | None, *, seed: int = 1) -> Iterator[Place]:
-    """Where publisher and viewer shall live. Raises ``LookupError`` where there can be no namespaces."""
+    """Where to start publisher and viewer. Raises ``LookupError`` where there can be no namespaces."""
     if link is None:
         yield Place()
         return
@@ -114,14 +114,14 @@ def place_for(link: Link | None, *, seed: int = 1) -> Iterator[Place]:
 
 def _check() -> None:
     if os.geteuid() != 0:
-        raise LookupError("a link between namespaces wants root")
+        raise LookupError("a link between namespaces needs root")
     if not shutil.which("ip") or not Path("/dev/net/tun").exists():
-        raise LookupError("a link between namespaces wants `ip` and /dev/net/tun")
+        raise LookupError("a link between namespaces needs `ip` and /dev/net/tun")
     _sweep()
 
 
 def _sweep() -> None:
-    """Remove what a run left behind whose player was killed before it could."""
+    """Remove the namespaces of runs whose player was killed before it could."""
     for namespace in Path("/run/netns").glob(f"{PREFIX}-*-server"):
         name = namespace.name.removesuffix("-server")
         if not Path(f"/proc/{name.removeprefix(f'{PREFIX}-')}").exists():
@@ -129,7 +129,7 @@ def _sweep() -> None:
 
 
 def _remove(name: str) -> None:
-    """Namespaces and all that runs in them; nothing if they are gone already."""
+    """Remove namespaces and the processes in them; does nothing if they are gone."""
     for end in ENDS:
         namespace = f"{name}-{end}"
         if not Path("/run/netns", namespace).exists():
@@ -149,13 +149,13 @@ def _inside(name: str, end: str) -> tuple[str, ...]:
 
 
 def play(name: str, seed: int) -> None:
-    """Make the namespaces, carry packets until told to stop or left alone, remove the namespaces."""
-    # A handler that raised might do so amid the removal; this one only wakes the loop up.
-    told, tell = socket.socketpair()
-    tell.setblocking(False)
-    signal.set_wakeup_fd(tell.fileno())
-    signal.signal(signal.SIGTERM, _woken)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's is for the parent, who will say
+    """Make the namespaces, carry packets until a signal or the end of input, remove the namespaces."""
+    # A handler that raises could interrupt the removal; this one only wakes the loop up.
+    woken, wake = socket.socketpair()
+    wake.setblocking(False)
+    signal.set_wakeup_fd(wake.fileno())
+    signal.signal(signal.SIGTERM, _ignore_signal)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which stops this process
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     orders = open(sys.stdin.fileno(), "rb", buffering=0)
     try:
@@ -163,13 +163,13 @@ def play(name: str, seed: int) -> None:
         devices = {end: _end(name, end) for end in ENDS}
         print("{}", flush=True)
         down, up = pair(link, seed, LATER)
-        _carry(devices, down, up, orders, told)
+        _carry(devices, down, up, orders, woken)
     finally:
         _remove(name)
 
 
-def _woken(number: int, frame: FrameType | None) -> None:
-    """The signal's number is in the socket by now."""
+def _ignore_signal(number: int, frame: FrameType | None) -> None:
+    """Python has written the signal's number to the socket already."""
 
 
 def _end(name: str, end: str) -> int:
@@ -188,7 +188,7 @@ def _end(name: str, end: str) -> int:
 
 
 def _device(namespace: str) -> int:
-    """A TUN device that lives in the namespace; its descriptor works from here."""
+    """A TUN device inside the namespace; this process holds its descriptor."""
     home = os.open("/proc/self/ns/net", os.O_RDONLY)
     there = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
     try:
@@ -208,22 +208,22 @@ def _enter(namespace: int) -> None:
         raise OSError(ctypes.get_errno(), "setns")
 
 
-def _carry(devices: dict[str, int], down: Direction, up: Direction, orders: BinaryIO, told: socket.socket) -> None:
+def _carry(devices: dict[str, int], down: Direction, up: Direction, orders: BinaryIO, woken: socket.socket) -> None:
     server, viewer = devices["server"], devices["viewer"]
-    roads = ((server, down, viewer), (viewer, up, server))
-    watched: tuple[Any, ...] = (server, viewer, orders, told)
+    routes = ((server, down, viewer), (viewer, up, server))
+    watched: tuple[Any, ...] = (server, viewer, orders, woken)
     clock = time.monotonic
     while True:
         due = soonest((down, up))
         wait = None if due is None else max(0.0, due - clock())
         ready = select.select(watched, (), (), wait)[0]
-        for source, direction, target in roads:
+        for source, direction, target in routes:
             if source in ready:
                 _take(source, direction, clock())
             for packet in direction.pop(clock()):
                 with contextlib.suppress(OSError):  # its device's queue is full, or it is down
                     os.write(target, packet)
-        if told in ready or (orders in ready and not _obey(orders, down, up)):
+        if woken in ready or (orders in ready and not _obey(orders, down, up)):
             return
 
 
@@ -236,7 +236,7 @@ def _take(source: int, direction: Direction, now: float) -> None:
 
 
 def _obey(orders: BinaryIO, down: Direction, up: Direction) -> bool:
-    """Answer one order; False at the end of orders: whoever gave them is gone."""
+    """Answer one order; False at the end of input, when the parent is gone."""
     order = orders.readline().strip()
     if order == b"begin":
         down.began = up.began = time.monotonic()
@@ -246,7 +246,7 @@ def _obey(orders: BinaryIO, down: Direction, up: Direction) -> bool:
     return bool(order)
 
 
-# What it adds by itself.
+# The delay that the player itself adds.
 
 
 ECHO = """

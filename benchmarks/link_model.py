@@ -1,8 +1,8 @@
-"""A link as arithmetic: when a packet that enters now leaves, if it does. Pure: no clock, no sockets, and chance
-is an argument. `link.py` plays it between two network namespaces.
+"""A link as arithmetic: when a packet that enters now leaves, if it does. Pure: no clock and no sockets; the source of
+random numbers is an argument. `link.py` emulates it between two network namespaces.
 
-A packet passes, in this order: the loss process, a bounded queue in front of a wire of finite rate, the delay,
-and jitter that never reorders (as queues on the way behave).
+A packet passes, in this order: the loss process; a bounded queue in front of a wire of finite rate; the delay; and
+jitter, which never reorders packets (as queues on a path behave).
 """
 
 from __future__ import annotations
@@ -16,35 +16,37 @@ from random import Random
 
 @dataclass(frozen=True)
 class Loss:
-    """How packets are lost: ``rate`` of all; in runs of ``burst`` on average (Gilbert-Elliott, whose bad state
-    loses everything), one by one where burst is 1."""
+    """How packets are lost: the fraction ``rate`` of all, in runs of ``burst`` packets on average, 1 for single losses.
+
+    The model is Gilbert-Elliott; its bad state loses everything.
+    """
 
     rate: float = 0.0
     burst: float = 1.0
 
     def __post_init__(self) -> None:
         if not (0 <= self.rate < 1 and self.burst >= 1):
-            raise ValueError(f"no such loss: {self}")
+            raise ValueError(f"rate must be below 1 and burst at least 1: {self}")
 
 
 @dataclass(frozen=True)
 class Phase:
-    """What the link is like for a while, the same both ways."""
+    """The link's properties for some time, the same in both directions."""
 
     delay: float = 0.0
-    """Seconds one way; the round trip is twice that."""
+    """Seconds in one direction; the round trip is twice that."""
     jitter: float = 0.0
-    """Seconds: the delay's standard deviation; never less than nothing."""
+    """Seconds: the delay's standard deviation; the delay is never negative."""
     rate: float = 0.0
-    """Bits a second; 0 is without end."""
+    """Bits a second; 0 means no limit."""
     queue: float = 0.2
-    """Seconds of ``rate`` that may wait before packets are dropped; never less than ten packets."""
+    """How much may wait before packets are dropped, in seconds of ``rate``; at least ten packets."""
     loss: Loss = Loss()
 
 
 @dataclass(frozen=True)
 class Link:
-    """Phases and when each begins, seconds after the start. The last one stays."""
+    """Phases and when each begins, in seconds after the start. The last one lasts."""
 
     phases: tuple[Phase, ...]
     starts: tuple[float, ...]
@@ -63,7 +65,7 @@ class Link:
 
 MIN_QUEUE = 10 * 1500
 HEADER = 0
-"""Bytes counted beside the packet itself: none, rates are those of IP packets."""
+"""Bytes added to each packet's size: none, since rates are those of IP packets."""
 
 
 @dataclass
@@ -80,7 +82,7 @@ class Counters:
 
 @dataclass
 class Direction:
-    """One way of a link. ``push`` what enters, ``pop`` what leaves; times in seconds of any one clock."""
+    """One direction of a link. ``push`` what enters, ``pop`` what leaves; times in seconds of any one clock."""
 
     link: Link
     chance: Random
@@ -121,7 +123,7 @@ class Direction:
 
     @property
     def deadline(self) -> float | None:
-        """When the next packet arrives; None while none is on the way."""
+        """When the next packet arrives; None while none is in flight."""
         return self._heap[0][0] if self._heap else None
 
     def _loses(self, loss: Loss) -> bool:
@@ -129,7 +131,7 @@ class Direction:
             return False
         if loss.burst == 1:
             return self.chance.random() < loss.rate
-        # Leaves the bad state with probability 1/burst, and enters it so often that `rate` of the time is bad.
+        # It leaves the bad state with probability 1/burst, and enters it so often that the fraction `rate` is bad.
         leave = 1 / loss.burst
         enter = leave * loss.rate / (1 - loss.rate)
         self._bad = self.chance.random() >= leave if self._bad else self.chance.random() < enter
@@ -148,7 +150,7 @@ class Direction:
 
 
 def pair(link: Link, seed: int, began: float) -> tuple[Direction, Direction]:
-    """Both ways of a link, each with chances of its own; the same seed gives the same."""
+    """Both directions of a link, each with random numbers of its own; the same seed gives the same ones."""
     return Direction(link, Random(seed), began), Direction(link, Random(seed + 1), began)
 
 

@@ -1,7 +1,7 @@
-"""Plays one scenario to one system and measures what a viewer sees of it. Must not know which systems there are.
+"""Runs one system in one scenario, and measures what a viewer sees. Must not know which systems there are.
 
-The publisher is a process of its own, the browser another; this one only looks on: at the screen through
-`probe`, at processes through psutil, at the link through its counters.
+The publisher is a process of its own, the browser another; this process only observes them: the screen through
+`probe`, processes through psutil, the link through its counters.
 """
 
 from __future__ import annotations
@@ -26,7 +26,19 @@ from benchmarks import probe
 from benchmarks.browser import Browser, Page, launched
 from benchmarks.contents import clip_path, position
 from benchmarks.link import Place, place_for
-from benchmarks.numbers import NAN, REST, Look, Outcome, Tally, coloured, follow, psnr, rest, tally, watch
+from benchmarks.numbers import (
+    NAN,
+    REST_S,
+    ByteCount,
+    Outcome,
+    Screenshot,
+    coloured,
+    follow,
+    note_bytes,
+    psnr,
+    rest,
+    watch,
+)
 from benchmarks.scenarios import Scenario
 from benchmarks.systems import System, command, environment, page_address
 
@@ -45,17 +57,17 @@ FLAGS = (
     "--disable-background-timer-throttling",
 )
 PORT = 18700
-FIRST_PICTURE = 25.0
-"""Seconds in which a picture must come."""
-STILL = REST[1] + 0.5
-"""Seconds in which a picture that stands is looked at."""
-LOOK = 0.1
-"""Seconds from one picture of the screen to the next."""
-TALLY = 0.2
-"""Seconds from one look at the link's counters to the next."""
-PICTURES = 3
-REFRESH = 60.0
-"""The screen's, a second."""
+FIRST_PICTURE_S = 25.0
+"""The first picture must come within this time."""
+STILL_S = REST_S[1] + 0.5
+"""How long screenshots are taken of a picture that stands still."""
+SCREENSHOT_INTERVAL_S = 0.1
+"""From one screenshot to the next."""
+COUNT_INTERVAL_S = 0.2
+"""From one reading of the link's counters to the next."""
+QUALITY_SCREENSHOTS = 3
+REFRESH_HZ = 60.0
+"""The screen's refresh rate."""
 
 
 @dataclass
@@ -72,7 +84,7 @@ class Publisher:
             self.process.stdin.write(f"{order}\n".encode())
 
     async def end(self) -> dict[int, float]:
-        """Stop it and read what it published when."""
+        """Stop it; returns when it published which frame."""
         self.tell("stop")
         try:
             await asyncio.wait_for(self.process.wait(), 10)
@@ -85,7 +97,7 @@ class Publisher:
 
 
 async def measure(system: System, scenario: Scenario) -> Outcome:
-    """One system in one scenario. What goes wrong is said in the outcome."""
+    """One system in one scenario. The outcome holds the error, if there is one."""
     outcome = Outcome(system.name, scenario.name)
     try:
         with place_for(scenario.link) as place, tempfile.TemporaryDirectory() as folder:
@@ -97,14 +109,14 @@ async def measure(system: System, scenario: Scenario) -> Outcome:
 
 @dataclass
 class Run:
-    """What is noted while one runs, to be judged when it is over."""
+    """What is recorded during a run; it is judged when the run is over."""
 
     seen: list[probe.Sighting] = field(default_factory=list)
-    tallies: list[Tally] = field(default_factory=list)
-    looks: list[Look] = field(default_factory=list)
+    counts: list[ByteCount] = field(default_factory=list)
+    screenshots: list[Screenshot] = field(default_factory=list)
     link_began: float = NAN
     window: tuple[float, float] = (NAN, NAN)
-    """Seconds since the Unix epoch, as all times here."""
+    """Seconds since the Unix epoch, like all times here."""
 
 
 async def _measure(system: System, scenario: Scenario, place: Place, folder: Path, outcome: Outcome) -> None:
@@ -117,11 +129,11 @@ async def _measure(system: System, scenario: Scenario, place: Place, folder: Pat
     finally:
         sent = await publisher.end()
     watch(outcome, run.seen, sent, *run.window)
-    tally(outcome, run.tallies, scenario.link, run.link_began, run.window[0])
+    note_bytes(outcome, run.counts, scenario.link, run.link_began, run.window[0])
     if scenario.link and len(scenario.link.phases) > 1:
-        follow(outcome, run.seen, sent, run.tallies, scenario.link, run.link_began, run.window[1])
+        follow(outcome, run.seen, sent, run.counts, scenario.link, run.link_began, run.window[1])
     if scenario.stops:
-        rest(outcome, run.seen, sent, run.tallies, run.looks)
+        rest(outcome, run.seen, sent, run.counts, run.screenshots)
 
 
 async def _play(
@@ -132,29 +144,29 @@ async def _play(
     await _first_picture(page, run.seen, publisher)
     outcome.first_ms = (run.seen[0].at - began) * 1000
     await asyncio.sleep(scenario.warm_up)
-    async with _tallies(place, run.tallies):
+    async with _counting(place, run.counts):
         run.link_began = place.begin()
         run.window = await _window(scenario, place, publisher, outcome)
         if publisher.process.returncode is not None:
             raise RuntimeError(f"its publisher ended: {last_words(publisher.log.parent)}")
         pictures = await _still(page, publisher) if scenario.stops else []
-    # Not before the end: judging would take the processor from what is judged, and from those who count.
-    run.looks = [look for picture in pictures if (look := _judge(scenario, *picture))]
+    # Judging waits for the end: before, it would take processor time from what is measured.
+    run.screenshots = [judged for picture in pictures if (judged := _judge(scenario, *picture))]
     run.seen += await probe.take(page)
     if not scenario.stops:
         await _quality(scenario, page, outcome)
 
 
 @contextlib.asynccontextmanager
-async def _tallies(place: Place, tallies: list[Tally]) -> AsyncIterator[None]:
-    """Look at the link's counters again and again meanwhile."""
+async def _counting(place: Place, counts: list[ByteCount]) -> AsyncIterator[None]:
+    """Read the link's counters at intervals meanwhile."""
 
     def count() -> None:
-        tallies.append(Tally(time.time(), place.octets()))
+        counts.append(ByteCount(time.time(), place.octets()))
 
     async def go_on() -> None:
         while True:
-            await asyncio.sleep(TALLY)
+            await asyncio.sleep(COUNT_INTERVAL_S)
             count()
 
     count()
@@ -201,15 +213,18 @@ async def _start(system: System, scenario: Scenario, place: Place, folder: Path)
 
 
 def last_words(folder: Path) -> str:
-    """The last line that a publisher wrote of its troubles."""
+    """The last line that a publisher wrote to its standard error."""
     words = (folder / "stderr").read_text(errors="replace").strip().splitlines()
     return words[-1] if words else ""
 
 
 def pace(fps: float, seconds: float) -> float:
-    """A little less than ``fps``, so that over the window the publisher falls behind the screen by just one of its
-    refreshes: else all frames of a run wait for the screen alike, anything from nothing to a whole refresh."""
-    return 1 / (1 / fps + 1 / REFRESH / (fps * seconds))
+    """The rate to publish at: a little less than ``fps``, so that the window has all delays to the screen's refresh.
+
+    The publisher falls behind the screen by one refresh over the window. At ``fps`` itself all frames of a run would
+    wait equally long for the screen, from nothing to a whole refresh.
+    """
+    return 1 / (1 / fps + 1 / REFRESH_HZ / (fps * seconds))
 
 
 @contextlib.asynccontextmanager
@@ -218,7 +233,7 @@ async def _browser(place: Place, folder: Path, url: str) -> AsyncIterator[Browse
     prefix = " ".join(place.viewer_prefix)
     launcher.write_text(f'#!/bin/sh\nexec {prefix} {CHROMIUM} "$@"\n')
     launcher.chmod(0o755)
-    # WebCodecs wants a secure context; inside the namespaces there is no localhost between the two ends.
+    # WebCodecs needs a secure context, and the two ends are not on localhost inside the namespaces.
     origins = [f"http://{place.host}:{port}" for port in (PORT, PORT + 1)]
     flags = [*FLAGS, f"--unsafely-treat-insecure-origin-as-secure={','.join(origins)}"]
     async with launched(launcher, flags) as browser:
@@ -232,19 +247,19 @@ async def _open(browser: Browser, scenario: Scenario, url: str) -> Page:
 
 
 async def _first_picture(page: Any, seen: list[probe.Sighting], publisher: Publisher) -> None:
-    until = time.monotonic() + FIRST_PICTURE
+    until = time.monotonic() + FIRST_PICTURE_S
     while not seen:
         if publisher.process.returncode is not None:
             raise RuntimeError(f"its publisher ended: {last_words(publisher.log.parent)}")
         if time.monotonic() > until:
-            raise RuntimeError(f"no picture in {FIRST_PICTURE:.0f} s")
+            raise RuntimeError(f"no picture in {FIRST_PICTURE_S:.0f} s")
         await asyncio.sleep(0.1)
         with contextlib.suppress(Exception):  # the page is still being made
             seen += await probe.take(page)
 
 
 async def _window(scenario: Scenario, place: Place, publisher: Publisher, outcome: Outcome) -> tuple[float, float]:
-    """Let it play, and note what it costs."""
+    """Let it run, and note what it costs."""
     server = Consumption(publisher.process.pid)
     viewer = Consumption(*_browser_roots(publisher.process.pid))
     us, octets, busy, began = Consumption(os.getpid()), place.octets(), _busy(), time.time()
@@ -258,34 +273,34 @@ async def _window(scenario: Scenario, place: Place, publisher: Publisher, outcom
 
 
 async def _quality(scenario: Scenario, page: Any, outcome: Outcome) -> None:
-    """The painted picture against the published one, while it moves."""
-    looks = [_judge(scenario, *await _picture(page)) for _ in range(PICTURES)]
-    good = [look for look in looks if look]
+    """Compare painted pictures with published ones, while they move."""
+    judged = [_judge(scenario, *await _picture(page)) for _ in range(QUALITY_SCREENSHOTS)]
+    good = [each for each in judged if each]
     if good:
-        outcome.psnr_db = float(np.median([look.psnr_db for look in good]))
-        outcome.error_p99 = float(np.median([look.error_p99 for look in good]))
-        outcome.colour_db = float(np.median([look.colour_db for look in good]))
+        outcome.psnr_db = float(np.median([each.psnr_db for each in good]))
+        outcome.error_p99 = float(np.median([each.error_p99 for each in good]))
+        outcome.colour_db = float(np.median([each.colour_db for each in good]))
 
 
 async def _still(page: Any, publisher: Publisher) -> list[tuple[float, bytes]]:
-    """Motion ends: what the screen then shows, again and again."""
+    """End the motion, and take screenshots of what the screen then shows."""
     publisher.tell("pause")
-    until = time.monotonic() + STILL
+    until = time.monotonic() + STILL_S
     taken = []
     while (now := time.monotonic()) < until:
         taken.append(await _picture(page))
-        await asyncio.sleep(max(0.0, now + LOOK - time.monotonic()))
+        await asyncio.sleep(max(0.0, now + SCREENSHOT_INTERVAL_S - time.monotonic()))
     return taken
 
 
 async def _picture(page: Any) -> tuple[float, bytes]:
-    """What the page shows now as PNG, and when that was there."""
+    """When a screenshot was taken, and the screenshot as PNG."""
     png: bytes = await page.screenshot()
     return time.time(), png
 
 
-def _judge(scenario: Scenario, at: float, png: bytes) -> Look | None:
-    """A picture against the frame whose number it has; None where the number cannot be read."""
+def _judge(scenario: Scenario, at: float, png: bytes) -> Screenshot | None:
+    """Compare a screenshot with the frame whose number it shows; None where the number cannot be read."""
     from PIL import Image
 
     painted = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
@@ -296,11 +311,11 @@ def _judge(scenario: Scenario, at: float, png: bytes) -> Look | None:
     published = probe.stamp(clip[position(number, len(clip))].copy(), number)
     colours = coloured(published)
     colour_db = psnr(painted[colours], published[colours])[0] if colours.any() else NAN
-    return Look(at, number, *psnr(painted, published), colour_db)
+    return Screenshot(at, number, *psnr(painted, published), colour_db)
 
 
 class Consumption:
-    """Processor time and memory of process trees, from now on."""
+    """Processor time and memory of process trees, from the moment of its making."""
 
     def __init__(self, *roots: int) -> None:
         self._roots = roots
@@ -308,7 +323,7 @@ class Consumption:
         self._before = self._times()
 
     def percent(self) -> float:
-        """Of one core, since the beginning."""
+        """Processor time since the beginning, in percent of one core."""
         now = self._times()
         spent = sum(time - self._before.get(pid, 0.0) for pid, time in now.items())
         return 100 * spent / (time.monotonic() - self._began)
@@ -330,7 +345,7 @@ class Consumption:
 
 
 def _busy() -> float:
-    """Seconds that all cores together were not idle, what a hypervisor took from them included."""
+    """Seconds that all cores together were not idle, including time that a hypervisor took."""
     times = psutil.cpu_times()
     return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0))
 
@@ -346,7 +361,7 @@ def _trees(roots: Iterable[int]) -> list[psutil.Process]:
 
 
 def _browser_roots(server: int) -> list[int]:
-    """The browser's own processes, without the driver that steers it."""
+    """The browser's own processes."""
     return [p.pid for p in psutil.Process().children(recursive=True) if p.pid != server and _is_browser(p)]
 
 

@@ -1,6 +1,6 @@
-"""Which frame is on the screen, and since when: a barcode painted into frames, and a script that reads it off a page.
+"""Which frame is on the screen, and since when: a barcode painted into frames, and a script that reads it on a page.
 
-Must not know who publishes or how the picture travels: it looks at what a page shows, whoever made the page.
+Must not know what publishes or how the picture travels: it reads what any page shows.
 
     log = Log()
     frame = log.next(pixels)                  # stamped with the next number, its time noted; publish it at once
@@ -19,15 +19,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 CELL = 16
-"""Pixels a side: a macroblock, so that a coarse encoding still leaves a cell black or white."""
+"""Pixels a side: a macroblock, so that even a coarse encoding keeps a cell black or white."""
 COLUMNS, ROWS = 8, 4
 WIDTH, HEIGHT = CELL * COLUMNS, CELL * ROWS
-"""The barcode in the top left corner: three rows of eight bits are the number, the fourth is their check."""
+"""The barcode in the top left corner: three rows of eight bits hold the number, the fourth their check."""
 NUMBERS = 1 << 24
 
 
 def check(number: int) -> int:
-    """Eight bits that a black, a white and a half-drawn barcode do not have by chance."""
+    """Eight check bits, chosen so that a black, a white or a half-drawn barcode does not pass."""
     return 0xA5 ^ (number & 0xFF) ^ (((number >> 8) * 5) & 0xFF) ^ (((number >> 16) * 11) & 0xFF)
 
 
@@ -52,8 +52,8 @@ def read(pixels: np.ndarray) -> int | None:
     return number if check(number) == word & 0xFF else None
 
 
-# On the page. `pick` may name the element; else it is the topmost video, canvas or image that can be seen.
-# The sheet is read at 4 pixels a cell, in the middle of the cell: neighbours do not leak in.
+# This runs on the page. `pick` may name the element; else it is the topmost visible video, canvas or image.
+# The sheet has 4 pixels a cell and is read in the middle of the cell, so that neighbours do not matter.
 SCRIPT = """
 (pick) => {
   globalThis.__probe?.stop();
@@ -71,12 +71,13 @@ SCRIPT = """
   const pictures = () => all(document).filter((e) => /^(video|canvas|img)$/i.test(e.tagName));
   let known = [];
   const topmost = () => {
-    // Walking a notebook's whole page on every tick would cost more than the picture.
+    // Searching a notebook's whole page on every tick would cost more than the picture.
     if (probe.ticks % 15 === 1) known = pictures();
     return known.filter(seen).at(-1);
   };
   const find = pick ? new Function(`return (${pick})`) : topmost;
-  // The page's clock runs evenly from its start; the system's may have been set since: meet at its next tick.
+  // The page's clock runs evenly from its start; the system's may have been set since. So compare them at the
+  // system clock's next tick.
   const skew = () => {
     const from = Date.now();
     let to = from;
@@ -98,8 +99,8 @@ SCRIPT = """
     const at = (row, column) => 4 * ((row * CELL + 2) * sheet.width + column * CELL + 2);
     return decode((row, column) => data[at(row, column)] + data[at(row, column) + 1] + data[at(row, column) + 2] > 381);
   };
-  // The same picture as drawing the video gives, without turning all of it into RGB first: on a small machine that is
-  // half a core, which the picture then lacks.
+  // Reads the same as drawing the video, without converting all of it to RGB: on a small machine that takes half a
+  // core, which the stream then lacks.
   const plain = async (video) => {
     const frame = new VideoFrame(video);
     try {
@@ -118,13 +119,13 @@ SCRIPT = """
     } finally { frame.close(); }
   };
   const number = async (element) => {
-    // For canvases it takes longer than drawing.
+    // For canvases this takes longer than drawing.
     if (globalThis.VideoFrame && element.tagName === "VIDEO") {
       const value = await plain(element).catch(() => undefined);
       if (value !== undefined) return value;
     }
     const value = drawn(element, SOURCE);
-    // A video may be of half the size.
+    // A video may have half the size.
     return value < 0 ? drawn(element, SOURCE / 2) : value;
   };
   const probe = { seen: [], ticks: 0, unread: 0, last: -1, handle: 0, stop: () => cancelAnimationFrame(probe.handle) };
@@ -134,7 +135,7 @@ SCRIPT = """
     const element = find();
     if (!element) return;
     const now = performance.timeOrigin + performance.now() + offset;
-    // An image may be loading still.
+    // An image may still be loading.
     const value = await number(element).catch(() => -1);
     if (value < 0) probe.unread += 1;
     else if (value !== probe.last) probe.seen.push([now, value, element.tagName.toLowerCase()]);
@@ -148,7 +149,7 @@ TAKE = "() => { const { seen, ticks, unread } = __probe; return { seen: __probe.
 
 
 class Sighting(NamedTuple):
-    """A frame that came on the screen."""
+    """A frame that appeared on the screen."""
 
     at: float
     """Seconds since the Unix epoch, of the requestAnimationFrame that found it."""
@@ -159,13 +160,13 @@ class Sighting(NamedTuple):
 
 @dataclass
 class Log:
-    """Numbers frames and keeps when each was published. Any one thread may call `next`."""
+    """Numbers frames and records when each was published. One thread, any, calls `next`."""
 
     sent: dict[int, float] = field(default_factory=dict)
     number: int = 0
 
     def next(self, pixels: np.ndarray) -> np.ndarray:
-        """``pixels`` stamped in place with the next number; publish them right away."""
+        """Stamp ``pixels`` in place with the next number; publish them at once."""
         self.number += 1
         stamp(pixels, self.number)
         self.sent[self.number] = time.time()
@@ -182,15 +183,15 @@ class Report:
     """From the first to the last of them."""
     fps: float
     p50: float
-    """Publish to screen: the median, …"""
+    """Latency from publishing to the screen: the median."""
     p95: float
-    """… and what one frame in twenty exceeds."""
+    """The latency that one frame in twenty exceeds."""
     gap_p95: float
     """Between one frame and the next on the screen."""
     gap: float
-    """The longest of those."""
+    """The longest time between two frames."""
     skipped: int
-    """Published frames between the first and the last seen that never were."""
+    """Frames published between the first and the last seen that were never seen."""
     backward: int
     """Times an older frame followed a newer one."""
 
@@ -203,7 +204,7 @@ class Report:
 
 
 async def start(page: Any, pick: str | None = None) -> None:
-    """Begin to read the screen of a Playwright page (or frame); ``pick`` is JavaScript that gives the element."""
+    """Begin to read the screen of a Playwright page (or frame); ``pick`` is JavaScript that returns the element."""
     await page.evaluate(SCRIPT, pick)
 
 
@@ -218,7 +219,7 @@ def sightings(taken: dict[str, Any]) -> list[Sighting]:
 
 
 def report(seen: Sequence[Sighting], log: Log | dict[int, float], *, warm_up: float = 0.0) -> Report:
-    """Numbers of a run; the first ``warm_up`` seconds are left out."""
+    """The numbers of a run, without its first ``warm_up`` seconds."""
     sent = log.sent if isinstance(log, Log) else log
     kept = [one for one in seen if one.at >= seen[0].at + warm_up]
     delays = [(one.at - sent[one.number]) * 1000 for one in kept if one.number in sent]

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.publisher``: what `publish` takes at a thousand frames a second, against copying the frame.
+"""``python -m benchmarks.publisher``: how long `publish` takes at a thousand frames a second, beside copying the frame.
 
 Must not know how a frame travels.
 """

@@ -1,10 +1,10 @@
-"""Viewers without a screen, many in one process: they negotiate and answer as a browser does, and of the packets they
-only read the header. Decoders, or sixteen browsers, would take the processor from the engine that is measured.
+"""Viewers without a screen, many in one process: they negotiate and send feedback as a browser does, but read only the
+headers of packets. Decoders, or sixteen browsers, would take processor time from the engine that is measured.
 
     python -m benchmarks.receivers COUNT WS_URL TOKEN [--feedback packets|remb]
 
-Prints a line of JSON when all of them receive, and one for each line on its standard input: what each has received
-so far. Must not know what is measured.
+Prints a line of JSON when all of them receive. Then it prints one for each line on its standard input: what each has
+received so far. Must not know what is measured.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from framewire.rtc.rtp import packets, rtcp
 from framewire.rtc.stack import ice
 
 FEEDBACK_INTERVAL = 0.05
-"""Seconds between two messages of feedback on packets: what libwebrtc does at best."""
+"""Seconds between two messages of feedback on packets: the shortest interval of libwebrtc."""
 REPORT_INTERVAL = 1.0
 TICK = 0.00025
 TRANSPORT_CC_ID = 9
 QUEUE = 0.3
-"""Seconds that packets wait before a thin way, at most."""
+"""The longest time in seconds that packets wait before a slow link."""
 HEADERS = 28
-"""Octets of IPv4 and UDP."""
+"""Bytes of IPv4 and UDP headers."""
 
 
 class Receiver(Protocol):
@@ -47,7 +47,7 @@ class Receiver(Protocol):
 
 
 class _Connection(ice.IceConnection):
-    """Media packets end here: neither queued nor decrypted."""
+    """Takes media packets out of aiortc: they are neither queued nor decrypted."""
 
     receiver: Receiver | None = None
 
@@ -66,7 +66,7 @@ class _Gatherer(RTCIceGatherer):
 
 
 class _Transport(RTCDtlsTransport):
-    """Nothing that comes in is answered by aiortc's own receivers: this program does."""
+    """Ignores incoming RTCP: this program sends the feedback, not aiortc's receivers."""
 
     async def _handle_rtcp_data(self, data: bytes) -> None:
         return
@@ -78,7 +78,7 @@ class _Transport(RTCDtlsTransport):
 
 
 def peer_connection(feedback: str) -> type[RTCPeerConnection]:
-    """aiortc that leaves packets to us and, if so wished, agrees to feedback on each of them."""
+    """aiortc that leaves packets to this program and, for ``packets``, negotiates feedback on each of them."""
     codecs, extensions = copy.deepcopy(CODECS), copy.deepcopy(HEADER_EXTENSIONS)
     if feedback == "packets":
         for codec in codecs["video"]:
@@ -95,15 +95,15 @@ def peer_connection(feedback: str) -> type[RTCPeerConnection]:
     return made
 
 
-class Way:
-    """A way that takes so many bits a second, and loses what would wait for longer than `QUEUE`."""
+class SlowLink:
+    """A link of so many bits a second (0: no limit); it drops packets that would wait longer than `QUEUE`."""
 
     def __init__(self, bits_per_second: float) -> None:
         self._rate = bits_per_second
         self._free_at = 0.0
 
     def arrival(self, octets: int, now: float) -> float | None:
-        """When a packet that leaves now arrives."""
+        """When a packet that leaves now arrives; None if it is dropped."""
         if not self._rate:
             return now
         waits = max(self._free_at - now, 0.0)
@@ -114,13 +114,13 @@ class Way:
 
 
 class Viewer:
-    """One of them."""
+    """One viewer."""
 
-    def __init__(self, connection: type[RTCPeerConnection], way: Way) -> None:
+    def __init__(self, connection: type[RTCPeerConnection], link: SlowLink) -> None:
         self.packets = self.octets = self.frames = 0
         self.delays: list[float] = []
-        """Of each frame, ms from its publishing to its last packet."""
-        self._way = way
+        """For each frame, ms from its publishing to its last packet."""
+        self._link = link
         self.receiving = asyncio.Event()
         self.socket: aiohttp.ClientWebSocketResponse | None = None
         self._pc = connection(RTCConfiguration(iceServers=[]))
@@ -134,7 +134,7 @@ class Viewer:
             self.socket = ws
             await ws.send_json({"type": "hello", "version": 1, "token": token, "codecs": ["h264", "vp8"]})
             await ws.send_json({"type": "subscribe", "sub": 1, "stream": stream, "mode": "webrtc"})
-            tasks = [asyncio.create_task(work) for work in (self._say(ws), self._feed_back())]
+            tasks = [asyncio.create_task(work) for work in (self._report(ws), self._send_feedback())]
             try:
                 async for message in ws:
                     said = json.loads(message.data)
@@ -167,9 +167,9 @@ class Viewer:
         return connection
 
     def received(self, packet: bytes) -> None:
-        """SRTP leaves the header as it is (RFC 3711 §3.1)."""
+        """Take a media packet. SRTP does not encrypt its header (RFC 3711 §3.1)."""
         now = time.monotonic()
-        arrival = self._way.arrival(len(packet), now)
+        arrival = self._link.arrival(len(packet), now)
         if arrival is None:
             return
         if arrival > now:
@@ -181,7 +181,7 @@ class Viewer:
         self.packets += 1
         self.octets += len(packet)
         ssrc = int.from_bytes(packet[8:12])
-        # There is nothing to repeat, or to fill a probe with, before the first of the stream itself.
+        # The first packet is the stream's own: repairs and probes need earlier packets.
         self._ssrc = self._ssrc or ssrc
         if packet[1] & 0x80 and ssrc == self._ssrc:
             self.frames += 1
@@ -195,13 +195,13 @@ class Viewer:
         if not self.receiving.is_set():
             self.receiving.set()
 
-    async def _say(self, ws: aiohttp.ClientWebSocketResponse) -> None:
+    async def _report(self, ws: aiohttp.ClientWebSocketResponse) -> None:
         while True:
             await asyncio.sleep(REPORT_INTERVAL)
             seen = {"sub": 1, "visible": True, "decoded": self.frames, "painted": self.frames}
             await ws.send_json({"type": "report", "time": time.time() * 1000, **seen})
 
-    async def _feed_back(self) -> None:
+    async def _send_feedback(self) -> None:
         await self.receiving.wait()
         report_at = 0.0
         while True:
@@ -222,7 +222,7 @@ class Viewer:
 
 
 def header_extension(packet: bytes, wanted: int) -> int | None:
-    """The two octets of a header extension of the one-byte form (RFC 8285)."""
+    """The two bytes of a header extension of the one-byte form (RFC 8285)."""
     at, end = 16, 16 + 4 * int.from_bytes(packet[14:16])
     while at < end:
         first = packet[at]
@@ -237,14 +237,14 @@ def rtcp_packet(count: int, kind: int, body: bytes) -> bytes:
 
 
 def remb(ssrc: int) -> bytes:
-    """30 Mbit/s: the way is free."""
+    """An estimate of 30 Mbit/s: more than the stream needs."""
     return struct.pack("!LL4sBBHL", 1, 0, b"REMB", 1, 7 << 2 | 234375 >> 16, 234375 & 0xFFFF, ssrc)
 
 
 def feedback(arrived: dict[int, float], count: int) -> bytes:
-    """Which packets have come and when, as draft-holmer-rmcat-transport-wide-cc-extensions-01 writes it."""
+    """Which packets have arrived and when (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1)."""
     newest = next(reversed(arrived))
-    # Numbers near the newest, whatever wrapped.
+    # Numbers relative to the newest, so that they may wrap.
     order = {number: ((number - newest + 0x8000) & 0xFFFF) - 0x8000 for number in arrived}
     base, last = min(order.values()), max(order.values())
     at = {place: arrived[number] for number, place in order.items()}
@@ -275,21 +275,21 @@ def _statuses(places: Sequence[float | None], before: float) -> tuple[bytes, byt
     return chunks, deltas
 
 
-def _tell(**fields: object) -> None:
+def _print(**fields: object) -> None:
     sys.stdout.write(json.dumps(fields) + "\n")
     sys.stdout.flush()
 
 
 async def main(options: argparse.Namespace) -> None:
     made = peer_connection(options.feedback)
-    ways = [Way(options.slow * 1000 if index == 0 else 0) for index in range(options.count)]
-    viewers = [Viewer(made, way) for way in ways]
+    links = [SlowLink(options.slow * 1000 if index == 0 else 0) for index in range(options.count)]
+    viewers = [Viewer(made, link) for link in links]
     tasks = [asyncio.create_task(viewer.watch(options.url, options.token, options.stream)) for viewer in viewers]
     await asyncio.gather(*(viewer.receiving.wait() for viewer in viewers))
-    _tell(receiving=len(viewers))
+    _print(receiving=len(viewers))
     while await asyncio.to_thread(sys.stdin.readline):
         counts = {name: [getattr(v, name) for v in viewers] for name in ("packets", "octets", "frames")}
-        _tell(**counts, delays=[viewer.delays for viewer in viewers])
+        _print(**counts, delays=[viewer.delays for viewer in viewers])
         for viewer in viewers:
             viewer.delays = []
     for task in tasks:
@@ -304,7 +304,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("url")
     parser.add_argument("token")
     parser.add_argument("--stream", default="default")
-    parser.add_argument("--slow", type=float, default=0.0, help="kbit/s that the way to the first of them takes")
+    parser.add_argument("--slow", type=float, default=0.0, help="kbit/s of the first viewer's link")
     parser.add_argument("--feedback", choices=("packets", "remb"), default="packets")
     return parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""From outcomes to what people read: a Markdown table, JSON, plots. Must not know how anything was measured."""
+"""Writes outcomes as a Markdown table, JSON and plots. Must not know how anything was measured."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.numbers import Outcome
 
 RIVALS = ("pdum.rfb", "aiortc")
-"""Whom ratios are taken against, in the same scenario of the same run."""
+"""Ratios compare with these systems, in the same scenario of the same run."""
 
 
 NOTHING = "-"
@@ -41,8 +41,8 @@ COLUMNS = (
 """Title, field of `Outcome`, digits."""
 OVER_TIME = (
     ("behind after fall ms", "fall_behind_ms", 0),
-    ("calm after s", "calm_s", 1),
-    ("p95 then ms", "thin_p95_ms", 0),
+    ("stable after s", "stable_s", 1),
+    ("p95 then ms", "narrow_p95_ms", 0),
     ("behind after rise ms", "rise_behind_ms", 0),
     ("demand Mbps", "demand_mbps", 1),
     ("link Mbps", "offered_mbps", 1),
@@ -51,7 +51,7 @@ OVER_TIME = (
     ("sharp ms", "settled_ms", 0),
     ("at rest kbps", "rest_kbps", 1),
 )
-"""The same of what changes while it plays: links that fall and rise, motion that ends."""
+"""The same for scenarios in which something changes: a link whose rate falls and rises, motion that ends."""
 
 
 def _text(value: float, digits: int) -> str:
@@ -82,12 +82,12 @@ def over_time(outcomes: Sequence[Outcome]) -> str:
 
 
 def tables(outcomes: Sequence[Outcome]) -> str:
-    """All there is to read."""
+    """All tables."""
     return "\n\n".join(filter(None, (table(outcomes), over_time(outcomes))))
 
 
 def _markdown(titles: list[str], rows: Sequence[list[str]], words: int) -> str:
-    """The first ``words`` columns to the left, the others to the right."""
+    """The first ``words`` columns are aligned left, the others right."""
     lines = [titles, ["---"] * words + ["---:"] * (len(titles) - words), *rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(titles))]
     pad = [str.ljust] * words + [str.rjust] * (len(titles) - words)
@@ -97,7 +97,7 @@ def _markdown(titles: list[str], rows: Sequence[list[str]], words: int) -> str:
 
 def _row(outcome: Outcome, rivals: Sequence[float]) -> list[str]:
     if outcome.error:
-        # Not a column of its own: errors are rare, and long.
+        # No column of its own: errors are rare and long.
         return [outcome.scenario, f"{outcome.system}: {outcome.error}", ""] + [""] * (len(COLUMNS) + len(rivals))
     numbers = [_text(getattr(outcome, name), digits) for _, name, digits in COLUMNS]
     ratios = [_text(outcome.p50_ms / rival if rival else math.nan, 2) for rival in rivals]
@@ -148,7 +148,7 @@ def _plot(outcomes: Sequence[Outcome], scenario: str, folder: Path) -> None:
     left.set(title=f"{scenario}: publish to screen", xlabel="ms", ylabel="share of frames", xscale="log", ylim=(0, 1))
     middle.set(title="frames shown", xlabel="s", ylabel="a second", ylim=(0, None))
     right.set(title="from the server", xlabel="s", ylabel="Mbps", ylim=(0, None))
-    # Tens as tens, and not as powers.
+    # Print 10 and 100, not powers of ten.
     left.xaxis.set_major_formatter("{x:g}")
     left.xaxis.set_minor_formatter("{x:g}")
     left.tick_params(axis="x", which="minor", labelsize=7)
@@ -160,7 +160,7 @@ def _plot(outcomes: Sequence[Outcome], scenario: str, folder: Path) -> None:
 
 def _a_second(at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Frames a second, at the middle of each half second."""
-    # What is left at the end was not watched for half a second.
+    # The rest at the end is shorter than half a second, and is left out.
     counts, edges = np.histogram(at, bins=np.arange(0, at.max() + 0.1, 0.5))
     return edges[:-1] + 0.25, counts / 0.5
 

@@ -1,7 +1,7 @@
-"""``python -m benchmarks.soak``: whether anything is left of viewers that have come and gone, over minutes.
+"""``python -m benchmarks.soak``: whether viewers that come and go leave anything behind, over minutes.
 
-A display with an engine process of its own, and `guests` who join, leave, die, fall silent and come again. Sampled are
-memory, threads and descriptors of the engine, and the publisher's memory. Must not know how any of it is sent.
+`guests` join a display with an engine process of its own. They leave, are killed, lose their network and come again.
+Samples memory, threads and descriptors of the engine, and the publisher's memory. Must not know how frames travel.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ from benchmarks.systems import environment
 from benchmarks.viewers import Publisher
 
 MIB = 1 << 20
-WARM_UP = 0.4
-"""Part of the run that the slope does not look at: allocators and pools fill up first."""
-LONG_ENOUGH = 240.0
-"""Seconds of run below which there is no slope to speak of."""
-SLOPE = 0.5
-"""MiB a minute that memory may grow: what is above is a leak."""
-SETTLE = 60.0
-"""Seconds in which the engine has let go of everyone; of him who just fell silent it takes the longest."""
+WARM_UP_FRACTION = 0.4
+"""The slope leaves out this part of the run, in which allocators and pools fill up."""
+MIN_SLOPE_S = 240.0
+"""A shorter run has no slope."""
+MAX_SLOPE = 0.5
+"""Memory may grow by so many MiB a minute; more is a leak."""
+SETTLE_S = 60.0
+"""The engine has removed all viewers within this time; one that lost its network takes the longest."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One look."""
+    """One sample."""
 
     at: float
-    """Seconds since the guests were let in; negative before."""
+    """Seconds since the first guest; negative before."""
     viewers: int
     engine_mib: float
     """What would be free without it (USS)."""
@@ -56,33 +56,33 @@ class Sample:
 
 
 def slope(samples: Sequence[Sample], field: str) -> float | None:
-    """MiB a minute after the warm-up, by least squares; None where the run was too short to say."""
-    if not samples or samples[-1].at < LONG_ENOUGH:
+    """MiB a minute after the warm-up, by least squares; None where the run was too short."""
+    if not samples or samples[-1].at < MIN_SLOPE_S:
         return None
-    late = [sample for sample in samples if sample.at >= WARM_UP * samples[-1].at]
+    late = [sample for sample in samples if sample.at >= WARM_UP_FRACTION * samples[-1].at]
     return float(np.polyfit([s.at / 60 for s in late], [getattr(s, field) for s in late], 1)[0])
 
 
-def faults(before: Sample, samples: Sequence[Sample], after: Sample, book: dict[str, int]) -> list[str]:
-    """What is wrong, in words; nothing if all is well."""
+def faults(before: Sample, samples: Sequence[Sample], after: Sample, counts: dict[str, int]) -> list[str]:
+    """What is wrong, one sentence each."""
     found = []
     for field, whose in (("engine_mib", "the engine's"), ("publisher_mib", "the publisher's")):
         rising = slope(samples, field)
-        if rising is not None and rising > SLOPE:
+        if rising is not None and rising > MAX_SLOPE:
             found.append(f"{whose} memory grows by {rising:.2f} MiB a minute")
     if after.viewers:
-        found.append(f"{after.viewers} viewers are left when all have gone")
+        found.append(f"{after.viewers} viewers are left after all have gone")
     if after.fds > before.fds:
-        found.append(f"{after.fds - before.fds} descriptors more than before the first")
-    if not book.get("watched"):
-        found.append("nobody saw a frame")
-    if (blind := book.get("never saw a frame", 0)) > 0.02 * book.get("came", 0):
-        found.append(f"{blind} of {book['came']} never saw a frame")
+        found.append(f"{after.fds - before.fds} more descriptors than before the first guest")
+    if not counts.get("watched"):
+        found.append("no guest saw a frame")
+    if (blind := counts.get("never saw a frame", 0)) > 0.02 * counts.get("came", 0):
+        found.append(f"{blind} of {counts['came']} never saw a frame")
     return found
 
 
 def table(before: Sample, samples: Sequence[Sample], after: Sample) -> str:
-    """For people: each minute's means, what was before the first guest and what is after the last."""
+    """A table: the means of each minute, between the samples before the first guest and after the last."""
     rows = ["minute   came  viewers  engine MiB  threads    fds  publisher MiB  engine %"]
 
     def row(name: str, of: Sequence[Sample], last: Sample) -> str:
@@ -118,7 +118,7 @@ class Soak:
         self._engine = psutil.Process(display.server.engine_pid)
         self._publisher = psutil.Process()
         self._began = time.monotonic()
-        self.book: dict[str, int] = {}
+        self.counts: dict[str, int] = {}
 
     def sample(self) -> Sample:
         gc.collect()
@@ -131,15 +131,15 @@ class Soak:
             fds=self._engine.num_fds(),
             publisher_mib=self._publisher.memory_full_info().uss / MIB,
             cpu=spent.user + spent.system,
-            came=self.book.get("came", 0),
+            came=self.counts.get("came", 0),
         )
 
     async def run(self) -> tuple[Sample, list[Sample], Sample]:
-        """Before, meanwhile, after."""
+        """The samples before, during and after."""
         await asyncio.sleep(2)
         before, samples = self.sample(), []
         pipe, display = asyncio.subprocess.PIPE, self._display
-        arguments = [display.ws_url, display.url.split("token=")[1], "--seats", str(self._options.seats)]
+        arguments = [display.ws_url, display.url.split("token=")[1], "--guests", str(self._options.guests)]
         command = [sys.executable, "-m", "benchmarks.guests", *arguments]
         guests = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, env=environment())
         assert guests.stdin and guests.stdout
@@ -148,10 +148,10 @@ class Soak:
             while time.monotonic() - self._began < self._options.minutes * 60:
                 await asyncio.sleep(self._options.every)
                 guests.stdin.write(b"\n")
-                said = await guests.stdout.readline()
-                if not said:
+                line = await guests.stdout.readline()
+                if not line:
                     raise RuntimeError("the guests' process ended")
-                self.book = json.loads(said)
+                self.counts = json.loads(line)
                 samples.append(self.sample())
             guests.stdin.close()
             await asyncio.wait_for(guests.wait(), 30)
@@ -163,7 +163,7 @@ class Soak:
         return before, samples, await self._settled(before)
 
     async def _settled(self, before: Sample) -> Sample:
-        deadline = time.monotonic() + SETTLE
+        deadline = time.monotonic() + SETTLE_S
         while True:
             await asyncio.sleep(2)
             after = self.sample()
@@ -188,8 +188,8 @@ async def _run(options: argparse.Namespace) -> tuple[Soak, Sample, list[Sample],
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--seats", type=int, default=6, help="guests at a time")
-    parser.add_argument("--every", type=float, default=5.0, help="seconds between two looks")
+    parser.add_argument("--guests", type=int, default=6, help="guests at a time")
+    parser.add_argument("--every", type=float, default=5.0, help="seconds between two samples")
     parser.add_argument("--size", default="640x360")
     parser.add_argument("--fps", type=float, default=30.0)
     parser.add_argument("--content", choices=CONTENTS, default="plot")
@@ -198,17 +198,17 @@ def _options() -> argparse.Namespace:
 
 
 def main() -> int:
-    """0 if nothing is left of those who went, 1 with a word if something is."""
+    """0 if the guests left nothing behind, 1 if they did; prints what."""
     options = _options()
     os.nice(5)
     soak, before, samples, after = asyncio.run(_run(options))
-    found = faults(before, samples, after, soak.book)
+    found = faults(before, samples, after, soak.counts)
     print(table(before, samples, after))
-    print("guests: " + ", ".join(f"{name} {count}" for name, count in soak.book.items()))
-    print("verdict: " + ("; ".join(found) or "nothing is left of them"))
+    print("guests: " + ", ".join(f"{name} {count}" for name, count in soak.counts.items()))
+    print("verdict: " + ("; ".join(found) or "they left nothing behind"))
     if options.output:
-        looks: dict[str, Any] = {name: asdict(each) for name, each in (("before", before), ("after", after))}
-        result = {**looks, "samples": [asdict(each) for each in samples], "book": soak.book, "faults": found}
+        ends: dict[str, Any] = {name: asdict(each) for name, each in (("before", before), ("after", after))}
+        result = {**ends, "samples": [asdict(each) for each in samples], "counts": soak.counts, "faults": found}
         options.output.write_text(json.dumps(result, indent=1) + "\n")
     return 1 if found else 0
 

@@ -1,4 +1,4 @@
-"""The systems that are compared: how each one's publisher is started and its page asked for.
+"""The systems that are compared: how each one's publisher starts, and which page it has.
 
 Must not know scenarios or measurements.
 """
@@ -16,8 +16,8 @@ from pathlib import Path
 from benchmarks.contents import cache_folder
 
 ROOT = Path(__file__).parent.parent
-PEERS = ("habemus-papadum-rfb==0.3.0", "av", "jupyter_rfb", "simplejpeg", "websockets")
-"""What the peers' environment holds. pdum.rfb wants Python 3.12, which this project does not."""
+OTHERS = ("habemus-papadum-rfb==0.3.0", "av", "jupyter_rfb", "simplejpeg", "websockets")
+"""What the other systems' environment holds. pdum.rfb needs Python 3.12, which this project does not."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class System:
 
     name: str
     module: str
-    """Of `benchmarks.servers`."""
+    """A module of `benchmarks.servers`."""
     query: str = ""
     """Appended to the page's address, before its fragment."""
     codec: str = ""
     foreign: bool = False
-    """Runs in the peers' environment."""
+    """Whether it runs in the other systems' environment."""
 
 
 SYSTEMS = {
@@ -53,7 +53,7 @@ SYSTEMS = {
 
 
 def page_address(system: System, url: str) -> str:
-    """The publisher's address with what this system asks of its page."""
+    """The publisher's address, with this system's query."""
     if not system.query:
         return url
     address, hash_, fragment = url.partition("#")
@@ -61,33 +61,33 @@ def page_address(system: System, url: str) -> str:
 
 
 def command(system: System, arguments: Sequence[str]) -> list[str]:
-    """What starts the publisher. Raises ``LookupError`` where its environment cannot be had."""
-    python = str(peers_python()) if system.foreign else sys.executable
+    """The command that starts the publisher. Raises ``LookupError`` where its environment cannot be made."""
+    python = str(others_python()) if system.foreign else sys.executable
     return [python, "-m", f"benchmarks.servers.{system.module}", *arguments]
 
 
 def environment() -> dict[str, str]:
-    """For publishers: this checkout's `benchmarks` is importable, whoever's Python it is."""
+    """The environment of publishers: any Python can import this checkout's `benchmarks`."""
     path = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH", "")) if p)
     return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
 
 
-def peers_python() -> Path:
-    """The Python of the peers' environment, made on first use. Raises ``LookupError``, with a word."""
+def others_python() -> Path:
+    """The Python of the other systems' environment, made on first use. Raises ``LookupError`` with the reason."""
     folder = cache_folder() / "peers"
     python = folder / "bin" / "python"
     mark = folder / ".complete"
-    if mark.exists() and mark.read_text() == repr(PEERS):
+    if mark.exists() and mark.read_text() == repr(OTHERS):
         return python
     base = _newer_python()
-    print(f"making the peers' environment in {folder} (once)", file=sys.stderr, flush=True)
+    print(f"making the other systems' environment in {folder} (once)", file=sys.stderr, flush=True)
     try:
         subprocess.run([base, "-m", "venv", "--clear", str(folder)], check=True)
         pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, *PEERS], check=True)
+        subprocess.run([*pip, *OTHERS], check=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        raise LookupError(f"the peers' environment could not be made: {error}") from error
-    mark.write_text(repr(PEERS))
+        raise LookupError(f"the other systems' environment could not be made: {error}") from error
+    mark.write_text(repr(OTHERS))
     return python
 
 
@@ -99,4 +99,4 @@ def _newer_python() -> str:
         probe = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))"
         if subprocess.run([candidate, "-c", probe], capture_output=True, check=False).returncode == 0:
             return candidate
-    raise LookupError("no Python 3.12 here, which pdum.rfb wants")
+    raise LookupError("no Python 3.12 here, which pdum.rfb needs")

@@ -1,7 +1,7 @@
 """``python -m benchmarks.viewers``: what one more viewer costs the engine, and whether it costs an encoding.
 
-The engine's own processor time is measured, at 1, 2, 4, 8 and 16 viewers that decode nothing (`receivers`); a line
-through the five is what the stream costs and what each viewer adds. Must not know how any of it is sent.
+It measures the engine's own processor time at 1, 2, 4, 8 and 16 viewers that decode nothing (`receivers`). A line
+through the five gives the cost of the stream and of each viewer. Must not know how anything is sent.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ class Run:
     cpu: float
     """Percent of one core, of the engine alone."""
     system: float
-    """Of it, in the kernel."""
+    """The part of it that the kernel took."""
     published: int
     encodes: int
     packets: float
-    """A second and viewer."""
+    """Packets per second and viewer."""
     mbps: float
-    """To each viewer, mean."""
+    """Mean over viewers."""
     fps: float
-    """At the viewer that got the fewest frames; the slow one apart."""
+    """Of the viewer that got the fewest frames, without the slow one."""
     p50_ms: float
-    """From publishing to the last packet; of all viewers but a slow one."""
+    """From publishing to the last packet, of all viewers without the slow one."""
     p95_ms: float
     encodings: tuple[str, ...]
     slow: dict[str, float] | None = None
-    """What the slow one got: mbps, fps, p95_ms."""
+    """What the slow viewer got: mbps, fps, p95_ms."""
 
 
 def line(runs: Sequence[Run]) -> tuple[float, float]:
@@ -60,7 +60,7 @@ def line(runs: Sequence[Run]) -> tuple[float, float]:
 
 
 def table(runs: Sequence[Run]) -> str:
-    """For people."""
+    """The runs as text."""
     rows = ["viewers   engine %  (kernel)  encodes/published   packets/s   Mbps   fps  p50 ms  p95 ms  encodings"]
     rows += [
         f"{r.viewers:7d} {r.cpu:10.1f} {r.system:9.1f} {r.encodes:10d}/{r.published:<10d} {r.packets:9.0f} "
@@ -75,7 +75,7 @@ def table(runs: Sequence[Run]) -> str:
 
 
 class Publisher(threading.Thread):
-    """Publishes a clip, over and over, until it is told that it is over."""
+    """Publishes a clip over and over, until `over` is set."""
 
     def __init__(self, display: fw.Display, clip: np.ndarray, fps: float) -> None:
         super().__init__(daemon=True)
@@ -100,13 +100,13 @@ class Receivers:
     async def counts(self) -> dict[str, list[Any]]:
         assert self.process.stdin and self.process.stdout
         self.process.stdin.write(b"\n")
-        said: dict[str, list[Any]] = json.loads(await self.process.stdout.readline())
-        return said
+        counts: dict[str, list[Any]] = json.loads(await self.process.stdout.readline())
+        return counts
 
 
 @contextlib.asynccontextmanager
 async def receivers(display: fw.Display, count: int, *more: str) -> AsyncIterator[Receivers]:
-    """So many viewers, all of them receiving."""
+    """A process with ``count`` viewers, when all of them receive."""
     pipe = asyncio.subprocess.PIPE
     arguments = [str(count), display.ws_url, display.url.split("token=")[1], *more]
     command = [sys.executable, "-m", "benchmarks.receivers", *arguments]
@@ -127,7 +127,7 @@ async def receivers(display: fw.Display, count: int, *more: str) -> AsyncIterato
 async def measure(
     display: fw.Display, publisher: Publisher, count: int, options: argparse.Namespace, slow: float = 0.0
 ) -> Run:
-    """One number of viewers, for a while; the way to the first of them takes ``slow`` kbit/s."""
+    """Measure one number of viewers; the first one's link has ``slow`` kbit/s."""
     assert display.server.engine_pid
     engine = psutil.Process(display.server.engine_pid)
     async with receivers(display, count, "--feedback", options.feedback, "--slow", str(slow)) as viewers:
@@ -199,7 +199,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--counts", type=_numbers, default=COUNTS, help="such as 1,2,4")
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--warm-up", type=float, default=2.0)
-    parser.add_argument("--slow", type=float, default=0.0, help="kbit/s of one viewer's way; with and without him")
+    parser.add_argument(
+        "--slow", type=float, default=0.0, help="kbit/s of one viewer's link; measures with and without it"
+    )
     parser.add_argument("--feedback", choices=("packets", "remb"), default="packets")
     parser.add_argument("--output", type=Path, help="a file for the numbers, as JSON")
     return parser.parse_args()

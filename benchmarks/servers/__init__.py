@@ -1,2 +1,2 @@
-"""One publisher for each system, each a process of its own. They run in the peers' environments: numpy and
-the standard library are all they may count on besides their own system."""
+"""One publisher for each system, each a process of its own. They run in the environment of their system, so
+that they may import only numpy and the standard library besides it."""

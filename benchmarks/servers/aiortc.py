@@ -1,5 +1,5 @@
 """Publishes with plain aiortc as its webcam example does: a track whose ``recv`` makes an ``av.VideoFrame``,
-a page that offers, one HTTP request that answers. No STUN server: here is nobody to answer one."""
+a page that offers, one HTTP request that answers. No STUN server, since none is reachable."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def serve(job: Job) -> None:
                 raise asyncio.CancelledError
             frame = av.VideoFrame.from_ndarray(job.frame(), format="rgb24")
             if job.viewers > 1:
-                # Their encoders would convert one and the same frame in several threads, which crashes PyAV.
+                # The encoders of several viewers would convert the same frame in several threads, which crashes PyAV.
                 frame = frame.reformat(format="yuv420p")
             frame.pts, frame.time_base = self.pts, Fraction(1, CLOCK)
             self.pts += round(CLOCK / job.fps)

@@ -1,7 +1,7 @@
-"""What every publisher does alike: takes its orders, makes frames, keeps the log of what it published when.
+"""What all publishers share: they read commands, make frames, and log when they published which.
 
-Must not know any streaming system. Orders come as lines on standard input (``pause``, ``resume``, ``stop``);
-answers go as lines of JSON to standard output.
+Must not know any streaming system. Commands are lines on standard input (``pause``, ``resume``, ``stop``); answers are
+lines of JSON on standard output.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from benchmarks.probe import Log
 
 
 class Job:
-    """The frames to publish, one by one, at an even pace."""
+    """The frames to publish, one by one, at an even rate."""
 
     def __init__(self) -> None:
         options = _options()
@@ -43,11 +43,11 @@ class Job:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def frame(self) -> np.ndarray:
-        """The next frame, in memory of its own, stamped and noted as published now."""
+        """The next frame, in memory of its own, stamped and logged as published now."""
         return self.log.next(self.clip[position(self.log.number + 1, len(self.clip))].copy())
 
     def wait(self) -> bool:
-        """Sleep until the next frame is due; False when there will be none."""
+        """Sleep until the next frame is due; False when there is none."""
         while (delay := self._delay()) > 0 or self._paused:
             if self.stopped.wait(max(delay, 0.001)):
                 return False
@@ -62,18 +62,18 @@ class Job:
         return not self.stopped.is_set()
 
     def ready(self, url: str) -> None:
-        """Tell where the page is."""
-        say(url=url, pid=os.getpid())
+        """Print the page's address."""
+        answer(url=url, pid=os.getpid())
 
     def done(self) -> None:
-        """Write down what was published; the process may end."""
+        """Write the log; then the process may end."""
         sent = np.array(sorted(self.log.sent.items()), np.float64).reshape(-1, 2)
         with self._path.open("wb") as file:
             np.save(file, sent)
-        say(published=len(sent))
+        answer(published=len(sent))
 
     def _delay(self) -> float:
-        """Seconds until the next tick. A publisher that fell behind skips ticks and keeps the beat."""
+        """Seconds until the next tick. A publisher that is late skips ticks, and keeps the rhythm."""
         now = time.monotonic()
         if not self._began:
             self._began = now
@@ -96,12 +96,12 @@ class Job:
         self.stopped.set()
 
 
-def say(**facts: Any) -> None:
+def answer(**facts: Any) -> None:
     print(json.dumps(facts), flush=True)
 
 
 def serve_page(host: str, port: int, files: dict[str, tuple[str, bytes]]) -> int:
-    """Serve a few files on a thread, for systems that have no page of their own; returns the port."""
+    """Serve a few files on a thread, for systems without a page of their own; returns the port."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -120,7 +120,7 @@ def serve_page(host: str, port: int, files: dict[str, tuple[str, bytes]]) -> int
 
 
 def play(serve: Callable[[Job], Coroutine[Any, Any, None]]) -> None:
-    """One publisher's whole life, of a system that wants a loop."""
+    """Run a publisher of a system that needs an event loop."""
     job = Job()
     asyncio.run(serve(job))
     job.done()
@@ -133,7 +133,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--width", type=int, required=True)
     parser.add_argument("--height", type=int, required=True)
     parser.add_argument("--fps", type=float, required=True)
-    parser.add_argument("--pace", type=float, default=0.0, help="frames a second, if not quite fps")
+    parser.add_argument("--pace", type=float, default=0.0, help="frames a second to publish, if not fps")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--codec", default="")

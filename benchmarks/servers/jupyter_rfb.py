@@ -1,5 +1,5 @@
-"""Publishes with jupyter_rfb: its own widget and its own script, with a WebSocket in place of Jupyter's comm.
-What a notebook server and its proxies would add is left out."""
+"""Publishes with jupyter_rfb: its own widget and its own script, with a WebSocket in place of Jupyter's comm. There
+is no notebook server and no proxy, which would add delay."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ class Comm:
     async def attend(self, socket: Any) -> None:
         self._sockets.add(socket)
         async for message in socket:
-            order = json.loads(message)
-            for name, value in order.get("state", {}).items():
+            command = json.loads(message)
+            for name, value in command.get("state", {}).items():
                 setattr(self.widget, name, value)
-            if "content" in order:
-                self.widget._rfb_handle_msg(self.widget, order["content"], [])
+            if "content" in command:
+                self.widget._rfb_handle_msg(self.widget, command["content"], [])
         self._sockets.discard(socket)
 
     async def _post(self, socket: Any, content: Any, buffers: list[bytes]) -> None:

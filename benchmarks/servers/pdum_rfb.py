@@ -1,5 +1,5 @@
 """Publishes with pdum.rfb on its event loop, as its documentation shows, and serves a page that mounts its own
-widget bundle the way a notebook does."""
+widget bundle like a notebook does."""
 
 from __future__ import annotations
 

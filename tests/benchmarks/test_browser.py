@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from benchmarks.browser import Browser, BrowserGoneError, launched
 
-# It says what it was asked, out of order where it is told to, and speaks of other things in between.
+# It answers with the command, in another order where it is asked to, and sends events in between.
 PROGRAM = f"""#!{sys.executable}
 import json, os
 orders, answers, kept = open(3, "rb", buffering=0), open(4, "wb", buffering=0), []
@@ -58,27 +58,27 @@ async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
         yield started
 
 
-async def test_answers_find_who_asked_whatever_their_order(browser: Browser):
-    kept = asyncio.create_task(browser.order("Keep"))
+async def test_answers_reach_their_commands_in_any_order(browser: Browser):
+    kept = asyncio.create_task(browser.command("Keep"))
     await asyncio.sleep(0)
-    said = await browser.order("Some.thing", "s7", one=1)
+    said = await browser.command("Some.thing", "s7", one=1)
     assert said["one"] == 1 and said["session"] == "s7"
     assert "kept" in await kept
 
 
-async def test_a_refusal_and_an_end_are_told_to_who_asked(browser: Browser):
+async def test_a_refusal_and_the_end_of_the_browser_raise(browser: Browser):
     with pytest.raises(RuntimeError, match="Refuse: no"):
-        await browser.order("Refuse")
-    waiting = asyncio.create_task(browser.order("Keep"))
+        await browser.command("Refuse")
+    waiting = asyncio.create_task(browser.command("Keep"))
     with pytest.raises(BrowserGoneError):
-        await browser.order("Die")
+        await browser.command("Die")
     with pytest.raises(BrowserGoneError):
         await waiting
     with pytest.raises(BrowserGoneError):
-        await browser.order("Some.thing")
+        await browser.command("Some.thing")
 
 
-async def test_a_page_evaluates_functions_and_says_when_they_throw(browser: Browser):
+async def test_a_page_evaluates_functions_and_raises_when_they_throw(browser: Browser):
     page = await browser.open("http://nowhere/", 640, 480, "0")
     assert await page.evaluate(" (x) => x ", {"a": [1]}) == '((x) => x)({"a": [1]})'
     with pytest.raises(RuntimeError, match="Uncaught"):
@@ -86,13 +86,13 @@ async def test_a_page_evaluates_functions_and_says_when_they_throw(browser: Brow
     assert await page.screenshot() == b"png"
 
 
-async def test_nothing_is_left_of_it(tmp_path: Path):
+async def test_a_closed_browser_leaves_no_process_and_no_profile(tmp_path: Path):
     program = tmp_path / "browser"
     program.write_text(PROGRAM)
     program.chmod(0o755)
     files, children = len(os.listdir("/proc/self/fd")), len(psutil.Process().children())
     async with launched(program, []) as started:
-        assert (await started.order("Some.thing"))["session"] is None
+        assert (await started.command("Some.thing"))["session"] is None
         await started.close()
     await asyncio.sleep(0)
     assert len(psutil.Process().children()) == children

@@ -1,4 +1,4 @@
-"""The pictures that every system is given: the same each time, and as hard as they say."""
+"""The frames that every system publishes: the same each time, and as hard to encode as they should be."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def clip(content: str) -> np.ndarray:
     return drawn
 
 
-def test_a_clip_plays_there_and_back_without_a_leap():
+def test_a_clip_plays_forwards_and_backwards_without_a_jump():
     places = [position(number, 4) for number in range(8)]
     assert places == [0, 1, 2, 3, 2, 1, 0, 1]
 
@@ -41,7 +41,7 @@ def test_a_clip_is_drawn_once(monkeypatch):
     assert clip_path("plot", 320, 96) == path
 
 
-def test_the_noisy_half_is_another_in_every_frame():
+def test_the_noisy_half_differs_in_every_frame():
     half = clip("noise")[:, :, 160:].astype(np.float32).reshape(FRAMES, -1)
     likeness = np.corrcoef(half) - np.eye(FRAMES)
     assert np.abs(likeness).max() < 0.1

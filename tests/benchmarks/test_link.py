@@ -1,4 +1,4 @@
-"""The link between real namespaces: it carries, it counts, and it leaves nothing behind."""
+"""The link between real namespaces: it carries packets, counts them, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_tcp_connection_survives_loss():
     assert counters["down"]["octets"] >= 200_000
 
 
-def test_the_schedule_begins_when_it_is_told_to_and_says_when():
+def test_the_schedule_starts_on_command_and_returns_the_time():
     with place_for(Link((Phase(), Phase()), (0.0, 60.0))) as place:
         before = time.time()
         began = place.begin()
@@ -118,7 +118,7 @@ with place_for(Link.steady(Phase())) as place:
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_nothing_is_left_whichever_way_its_owner_ends(how: signal.Signals):
+def test_nothing_is_left_however_its_owner_ends(how: signal.Signals):
     root = str(Path(__file__).parent.parent.parent)
     with subprocess.Popen(
         [sys.executable, "-c", HELD], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=root
@@ -136,7 +136,7 @@ def test_nothing_is_left_whichever_way_its_owner_ends(how: signal.Signals):
 
 
 def running(pid: int) -> bool:
-    """Whether there is such a process; one that ended and awaits its parent is none."""
+    """Whether there is such a process; a zombie does not count."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:

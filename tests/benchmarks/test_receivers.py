@@ -1,4 +1,4 @@
-"""Viewers without a screen speak as browsers do: the engine's own parsers understand them."""
+"""Viewers without a screen send what browsers send: the engine's own parsers understand it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import time
 
 import pytest
 
-from benchmarks.receivers import Viewer, Way, feedback, header_extension, remb, rtcp_packet
+from benchmarks.receivers import SlowLink, Viewer, feedback, header_extension, remb, rtcp_packet
 from framewire.rtc.rtp import rtcp, twcc
 from framewire.rtc.rtp.packets import MID, PLAYOUT_DELAY, TRANSPORT_CC, Extensions, RtpPacketDraft
 
 
 @pytest.mark.parametrize("first", [1, 65_500])
 @pytest.mark.parametrize("lost", [0.0, 0.3])
-def test_feedback_says_what_arrived_and_when(first, lost):
+def test_feedback_lists_what_arrived_and_when(first, lost):
     chance = random.Random(3)
     adapter = twcc.TransportFeedbackAdapter(first)
     arrived = {}
@@ -38,13 +38,13 @@ def test_a_header_extension_is_found_among_others():
     assert header_extension(packet, 9) is None
 
 
-def test_the_last_packets_of_frames_are_counted_and_not_what_is_repeated():
+def test_frames_are_counted_by_their_last_packet_and_repairs_are_not():
     class Silent:
-        """A connection that never comes about."""
+        """A connection that is never made."""
 
         def __init__(self, configuration: object) -> None: ...
 
-    viewer = Viewer(Silent, Way(0))  # type: ignore[arg-type]
+    viewer = Viewer(Silent, SlowLink(0))  # type: ignore[arg-type]
     extensions = Extensions({TRANSPORT_CC: 4}, "0")
     now = int(time.time() * 90_000)
     for ssrc, marker, sequence in ((7, False, 1), (7, True, 2), (8, True, 1), (8, False, 2), (7, True, 3)):

@@ -1,4 +1,4 @@
-"""Whether anything is left of viewers that went: the arithmetic of the verdict, and a short run with real ones."""
+"""Whether viewers that went leave anything behind: the arithmetic of the verdict, and a short run with real ones."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.soak import LONG_ENOUGH, SETTLE, Sample, faults, slope, table
+from benchmarks.soak import MIN_SLOPE_S, SETTLE_S, Sample, faults, slope, table
 from benchmarks.systems import environment
 
 ROOT = Path(__file__).parent.parent.parent
 BEFORE = Sample(at=-1.0, viewers=0, engine_mib=60.0, threads=4, fds=10, publisher_mib=50.0, cpu=1.0)
 AFTER = replace(BEFORE, at=640.0, engine_mib=75.0, cpu=100.0)
-BOOK = {"came": 100, "watched": 90}
+COUNTS = {"came": 100, "watched": 90}
 
 
 def looks(engine=lambda minute: 80.0, publisher=lambda minute: 50.0, seconds=600):
@@ -26,38 +26,38 @@ def looks(engine=lambda minute: 80.0, publisher=lambda minute: 50.0, seconds=600
     ]
 
 
-def test_what_levels_off_is_no_leak():
+def test_memory_that_levels_off_is_no_leak():
     # Pools fill up in the first minutes; after that it goes up and down.
     samples = looks(lambda minute: min(60 + 10 * minute, 90) + (minute * 7 % 2))
     assert slope(samples, "engine_mib") == pytest.approx(0, abs=0.3)
-    assert faults(BEFORE, samples, AFTER, BOOK) == []
+    assert faults(BEFORE, samples, AFTER, COUNTS) == []
 
 
 @pytest.mark.parametrize("whose", ["engine", "publisher"])
-def test_what_keeps_growing_is_one(whose):
+def test_memory_that_keeps_growing_is_a_leak(whose):
     samples = looks(**{whose: lambda minute: 60 + 2 * minute})
     assert slope(samples, f"{whose}_mib") == pytest.approx(2)
-    (fault,) = faults(BEFORE, samples, AFTER, BOOK)
+    (fault,) = faults(BEFORE, samples, AFTER, COUNTS)
     assert whose in fault and "2.00 MiB" in fault
 
 
-def test_a_short_run_says_nothing_of_slopes():
-    samples = looks(lambda minute: 60 + 50 * minute, seconds=int(LONG_ENOUGH) - 5)
+def test_a_short_run_has_no_slope():
+    samples = looks(lambda minute: 60 + 50 * minute, seconds=int(MIN_SLOPE_S) - 5)
     assert slope(samples, "engine_mib") is None and slope([], "engine_mib") is None
-    assert faults(BEFORE, samples, AFTER, BOOK) == []
+    assert faults(BEFORE, samples, AFTER, COUNTS) == []
 
 
 @pytest.mark.parametrize(
-    ("after", "book", "word"),
+    ("after", "counts", "word"),
     [
-        (replace(AFTER, viewers=2), BOOK, "2 viewers"),
-        (replace(AFTER, fds=13), BOOK, "3 descriptors"),
-        (AFTER, {"came": 100}, "nobody"),
-        (AFTER, {**BOOK, "never saw a frame": 5}, "5 of 100"),
+        (replace(AFTER, viewers=2), COUNTS, "2 viewers"),
+        (replace(AFTER, fds=13), COUNTS, "3 more descriptors"),
+        (AFTER, {"came": 100}, "no guest saw"),
+        (AFTER, {**COUNTS, "never saw a frame": 5}, "5 of 100"),
     ],
 )
-def test_what_is_left_over_is_said(after, book, word):
-    (fault,) = faults(BEFORE, looks(), after, book)
+def test_what_is_left_is_reported(after, counts, word):
+    (fault,) = faults(BEFORE, looks(), after, counts)
     assert word in fault
 
 
@@ -69,14 +69,14 @@ def test_the_table_has_a_row_a_minute():
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-def test_nothing_is_left_of_viewers_who_came_and_went(tmp_path):
+def test_viewers_that_come_and_go_leave_nothing_behind(tmp_path):
     output = tmp_path / "soak.json"
-    command = [sys.executable, "-m", "benchmarks.soak", "--minutes", "0.3", "--every", "2", "--seats", "3"]
+    command = [sys.executable, "-m", "benchmarks.soak", "--minutes", "0.3", "--every", "2", "--guests", "3"]
     command += ["--size", "320x180", "--output", str(output)]
     ended = subprocess.run(
-        command, cwd=ROOT, env=environment(), timeout=60 + SETTLE, capture_output=True, text=True, check=False
+        command, cwd=ROOT, env=environment(), timeout=60 + SETTLE_S, capture_output=True, text=True, check=False
     )
     result = json.loads(output.read_text())
     assert ended.returncode == 0 and result["faults"] == [], ended.stdout
-    assert result["after"]["viewers"] == 0 and result["book"]["watched"] >= 3
+    assert result["after"]["viewers"] == 0 and result["counts"]["watched"] >= 3
     assert max(sample["viewers"] for sample in result["samples"]) >= 1

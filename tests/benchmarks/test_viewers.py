@@ -19,13 +19,13 @@ def run(viewers, cpu):
     return Run(viewers, cpu, cpu / 4, 150, 150, 700.0, 7.0, 30.0, p50_ms=9.0, p95_ms=12.0, encodings=("h264",))
 
 
-def test_the_line_is_what_the_stream_costs_and_what_each_viewer_adds():
+def test_the_line_gives_the_cost_of_the_stream_and_of_each_viewer():
     runs = [run(viewers, 30 + 2 * viewers) for viewers in (1, 2, 4, 8, 16)]
     assert line(runs) == pytest.approx((30, 2))
     assert "engine = 30.0 % + 2.00 % x viewers" in table(runs)
 
 
-def test_one_run_is_no_line():
+def test_one_run_has_no_line():
     assert "x viewers" not in table([run(4, 40)])
 
 
@@ -42,21 +42,21 @@ def test_two_viewers_are_served_from_one_encoding(tmp_path):
     assert [each["viewers"] for each in runs] == [1, 2]
     for each in runs:
         assert each["fps"] > 5
-        # The engine speaks once a second, so the two counts are of slightly different seconds.
+        # The engine reports once a second, so the two counts are of slightly different seconds.
         assert each["encodes"] <= 2.5 * 30
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_one_slow_viewer_gets_an_encoding_of_his_own_and_the_others_what_they_had(tmp_path):
+def test_a_slow_viewer_gets_an_encoding_of_its_own_and_the_others_lose_nothing(tmp_path):
     def fine(before, after):
         alone = before["encodings"] == ["h264"] and before["slow"] is None
         apart = after["encodings"] == ["h264", "h264-half"] and after["fps"] > 0.8 * before["fps"]
         served = after["slow"]["fps"] > 15 and after["slow"]["mbps"] <= 0.33
-        # The slow one is neither among those whose rate is compared nor whose delay is.
+        # The slow viewer counts neither for the rate nor for the delay.
         return alone and apart and served and after["mbps"] > 0.85 * before["mbps"]
 
-    # Where the machine is busy with others, all are slow.
+    # On a busy machine all viewers are slow.
     for _ in range(3):
         runs = measured(tmp_path, "--counts", "3", "--slow", "300", "--seconds", "3", "--warm-up", "8")
         if fine(*runs):

@@ -1,4 +1,4 @@
-"""One warm Chromium for all end-to-end tests, and pages of it that end with their test.
+"""One Chromium for all end-to-end tests, and pages that close when their test ends.
 
 Must not know what is tested.
 """
@@ -28,7 +28,7 @@ async def playwright() -> AsyncIterator[Playwright]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def warm(playwright: Playwright) -> AsyncIterator[Browser]:
-    """The Chromium that tests share: a page of a new context each."""
+    """The Chromium that tests share; each test has pages in contexts of its own."""
     browser = await playwright.chromium.launch(executable_path=chromium(), args=list(CHROMIUM_FLAGS))
     yield browser
     await browser.close()
@@ -36,7 +36,7 @@ async def warm(playwright: Playwright) -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def new_page(warm: Browser) -> AsyncIterator[NewPage]:
-    """``await new_page(url, browser=None, width=…, height=…)``. What goes wrong on the page fails the test."""
+    """``await new_page(url, browser=None, width=…, height=…)``. An error on the page fails the test."""
     contexts = []
     wrong: list[str] = []
 

@@ -1,4 +1,4 @@
-"""Networks to break: namespaces of Linux with an address each, and a firewall between them.
+"""Networks for tests to break: Linux namespaces with an address each, and a firewall between them.
 
 Must not know what runs in them.
 """
@@ -29,11 +29,11 @@ class Namespace:
     def drop_udp(self) -> None:
         run(*self.inside, "iptables", "-I", *DROP_UDP)
 
-    def let_udp(self) -> None:
+    def allow_udp(self) -> None:
         run(*self.inside, "iptables", "-D", *DROP_UDP)
 
     def wrapped(self, program: str, folder: Path) -> Path:
-        """A script that runs ``program`` in here, for launchers that take a path alone."""
+        """A script that runs ``program`` in this namespace, for launchers that take only a path."""
         script = folder / f"{Path(program).name}-in-{self.name}"
         script.write_text(f'#!/bin/sh\nexec {" ".join(self.inside)} {program} "$@"\n')
         script.chmod(0o755)
@@ -42,8 +42,7 @@ class Namespace:
 
 @contextlib.contextmanager
 def alone(*, bridge: bool = False) -> Iterator[Namespace]:
-    """A machine without a network: loopback and nothing else; or a ``bridge`` of its own beside it, as containers
-    make, that leads nowhere."""
+    """A machine without a network: only loopback; with ``bridge`` also a bridge without a peer, as containers make."""
     name = f"fw-{os.getpid()}-lo"
     run("ip", "netns", "add", name)
     try:
@@ -60,7 +59,7 @@ def alone(*, bridge: bool = False) -> Iterator[Namespace]:
 
 @contextlib.contextmanager
 def two() -> Iterator[tuple[Namespace, Namespace]]:
-    """Two machines on one cable."""
+    """Two machines, connected by one cable."""
     names = [f"fw-{os.getpid()}-{end}" for end in "ab"]
     addresses = ["10.213.77.1", "10.213.77.2"]
     made = []

@@ -1,4 +1,4 @@
-"""Runs `publisher_program.py`, in a network namespace or out of it, and ends it. Must not know any one test."""
+"""Runs `publisher_program.py`, inside a network namespace or not, and ends it. Must not know any single test."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Program:
         self.engine: int = said["engine"]
 
     async def end(self) -> dict[int, float]:
-        """Let it end by itself; gives when each frame was published."""
+        """Let it end by itself; returns when each frame was published."""
         assert self.process.stdin
         self.process.stdin.close()
         said = await _line(self.process)
@@ -38,11 +38,11 @@ async def running(
     height: int,
     fps: float = 30,
     host: str = "127.0.0.1",
-    hindrance: str = "still",
+    load: str = "still",
     inside: tuple[str, ...] = (),
 ) -> AsyncIterator[Program]:
-    """The program, ready; ``inside`` is a command that it is an argument of."""
-    command = [*inside, sys.executable, str(PROGRAM), str(width), str(height), str(fps), host, hindrance]
+    """The running program; ``inside`` is a command that starts it."""
+    command = [*inside, sys.executable, str(PROGRAM), str(width), str(height), str(fps), host, load]
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, limit=1 << 24)
     try:
@@ -51,7 +51,7 @@ async def running(
         if process.returncode is None:
             process.kill()
             await process.wait()
-        # asyncio closes its pipes with the transport, which nothing else does while the loop lives.
+        # asyncio closes the pipes with the transport, and nothing else closes that while the loop runs.
         process._transport.close()  # type: ignore[attr-defined]
 
 

@@ -1,9 +1,9 @@
-"""A user's program, for tests that hinder it, kill it, or put it elsewhere: numbered frames until its input ends.
+"""A user's program, for tests that load it, kill it, or start it elsewhere. Publishes numbered frames.
 
     publisher_program.py WIDTH HEIGHT FPS HOST [still|spin|sleep]
 
-Prints one JSON line when it is served, and one with the publish times when its standard input is closed.
-Must not know what is looked at.
+Prints one JSON line when the port is served, and one with the publish times when its standard input closes.
+Must not know what the test checks.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[2] / "src")]
 
-import framewire as fw  # noqa: E402 - a program finds its own way
+import framewire as fw  # noqa: E402 - after sys.path
 from tests.e2e.stage import Publisher  # noqa: E402
 
 
 def spin() -> None:
-    """A cell that computes: pure Python, and never a pause."""
+    """Pure Python without a pause, like a cell that computes."""
     number = 0
     while True:
         number = (number * 31 + 7) % 1_000_003
@@ -33,28 +33,28 @@ def sleep() -> None:
         time.sleep(10)
 
 
-def tell(**fields: object) -> None:
+def answer(**fields: object) -> None:
     sys.stdout.write(json.dumps(fields) + "\n")
     sys.stdout.flush()
 
 
-def wait_and_tell(publisher: Publisher) -> None:
+def wait_and_answer(publisher: Publisher) -> None:
     sys.stdin.read()
-    tell(sent=publisher.log.sent)
+    answer(sent=publisher.log.sent)
     os._exit(0)
 
 
-def main(width: str, height: str, fps: str, host: str, hindrance: str = "still") -> None:
+def main(width: str, height: str, fps: str, host: str, load: str = "still") -> None:
     display = fw.serve(int(width), int(height), fps=float(fps), host=host, port=0).wait_ready()
     publisher = Publisher(display, fps=float(fps))
     publisher.start()
-    tell(url=display.url, port=display.port, token=display.server.token, engine=display.server.engine_pid)
-    waiter = threading.Thread(target=wait_and_tell, args=(publisher,))
+    answer(url=display.url, port=display.port, token=display.server.token, engine=display.server.engine_pid)
+    waiter = threading.Thread(target=wait_and_answer, args=(publisher,))
     waiter.start()
-    if hindrance == "spin":
-        # In another thread than any of framewire's, and than the one that publishes.
+    if load == "spin":
+        # In a thread of its own, neither framewire's nor the publisher's.
         threading.Thread(target=spin, daemon=True).start()
-    if hindrance == "sleep":
+    if load == "sleep":
         sleep()
     waiter.join()
 

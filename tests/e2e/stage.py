@@ -1,6 +1,6 @@
-"""What end-to-end tests do over and over: publish numbered frames, open a page on them, look at it, wait.
+"""What end-to-end tests share: publish numbered frames, address a page, read what it shows, wait.
 
-Must not know any one test.
+Must not know any single test.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ if TYPE_CHECKING:
 
 
 class Evaluates(Protocol):
-    """A page, whoever drives the browser."""
+    """A page of any browser driver."""
 
     async def evaluate(self, expression: str, arg: Any = None, /) -> Any: ...
 
 
-PATIENCE = 20.0
-"""Seconds until a test gives something up that ought to take one: the machine may be busy."""
+TIMEOUT_S = 20.0
+"""A test waits this long for what normally takes one second: the machine may be busy."""
 SLACK = 2.0
-"""Promises in seconds hold on a quiet machine; tests give them so many times over."""
+"""Times are promised for a quiet machine; tests allow so many times as much."""
 
 CHANNELS = {"gray": 1, "rgb": 3, "rgba": 4}
 
 
 def say(*words: object) -> None:
-    """A measured number: shown by ``pytest -s``, and beside a failure."""
+    """Print a measured number: ``pytest -s`` shows it, and so does a failure."""
     print(*words)  # noqa: T201
 
 
 def field(width: int, height: int, channels: int = 3) -> np.ndarray:
-    """A smooth picture: what codecs are good at."""
+    """A smooth picture, which is easy to encode."""
     x = np.linspace(0, 255, width)[None, :]
     y = np.linspace(0, 255, height)[:, None]
     planes = [np.broadcast_to(x, (height, width)), np.broadcast_to(y, (height, width)), (x + y) / 2]
@@ -76,7 +76,7 @@ class Publisher(threading.Thread):
 
     def publish(self) -> None:
         frame = self._picture.copy()
-        # A bar that moves: each frame differs in more than its number.
+        # A moving bar: frames differ in more than their numbers.
         at = (4 * self.log.number) % frame.shape[1]
         frame[probe.HEIGHT :, at : at + 8] = 255
         try:
@@ -103,7 +103,7 @@ def address(url: str, **query: str) -> str:
     return f"{page}{'&' if '?' in page else '?'}{options}#{token}" if options else url
 
 
-async def until(what: Callable[[], Any], timeout: float = PATIENCE, every: float = 0.02) -> Any:
+async def until(what: Callable[[], Any], timeout: float = TIMEOUT_S, every: float = 0.02) -> Any:
     """Wait for ``what()``, which may be a coroutine, to be true; returns it, or fails with its last value."""
     end = time.monotonic() + timeout
     while True:
@@ -117,13 +117,13 @@ async def until(what: Callable[[], Any], timeout: float = PATIENCE, every: float
 
 
 async def debug(page: Evaluates, view: int = 0) -> dict[str, Any]:
-    """What a view of the page says of itself; empty before there is one."""
+    """The state that a view of the page reports; empty before there is a view."""
     code = "(n) => JSON.parse(JSON.stringify([...(globalThis.__framewire?.views ?? [])][n]?.debug() ?? {}))"
     seen: dict[str, Any] = await page.evaluate(code, view)
     return seen
 
 
-async def showing(page: Evaluates, mode: str, view: int = 0, timeout: float = PATIENCE) -> dict[str, Any]:
+async def showing(page: Evaluates, mode: str, view: int = 0, timeout: float = TIMEOUT_S) -> dict[str, Any]:
     """Wait until a view shows pictures of this mode; returns its status."""
 
     async def status() -> dict[str, Any] | None:
@@ -140,13 +140,13 @@ async def showing(page: Evaluates, mode: str, view: int = 0, timeout: float = PA
 
 
 async def watch(page: Evaluates, seconds: float) -> list[probe.Sighting]:
-    """What comes on the screen from now on."""
+    """What appears on the screen from now on."""
     await probe.start(page)
     await asyncio.sleep(seconds)
     return await probe.take(page)
 
 
-async def first_new(page: Evaluates, after: int, timeout: float = PATIENCE) -> probe.Sighting:
+async def first_new(page: Evaluates, after: int, timeout: float = TIMEOUT_S) -> probe.Sighting:
     """The first frame above number ``after`` on the screen; `probe.start` has been called."""
 
     async def newer() -> probe.Sighting | None:
@@ -157,13 +157,13 @@ async def first_new(page: Evaluates, after: int, timeout: float = PATIENCE) -> p
 
 
 def advances(seen: list[probe.Sighting]) -> bool:
-    """Numbers, and never one that is older than the one before."""
+    """Whether there are several frames, each newer than the one before."""
     numbers = [one.number for one in seen]
     return len(numbers) > 1 and all(before < after for before, after in itertools.pairwise(numbers))
 
 
 async def painted(page: Page) -> np.ndarray:
-    """The page as its user sees it: (H, W, 3) uint8."""
+    """A screenshot of the page: (H, W, 3) uint8."""
     from PIL import Image
 
     return np.asarray(Image.open(io.BytesIO(await page.screenshot())).convert("RGB"))

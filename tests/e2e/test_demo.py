@@ -1,4 +1,4 @@
-"""`framewire demo`, as a newcomer runs it: the address it prints shows a moving picture."""
+"""`framewire demo`: the address that it prints shows a moving picture."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def test_the_demo_shows_a_moving_picture_and_ends_with_ctrl_c(new_page: Ne
         status = await showing(page, "webrtc")
         assert status["size"] == {"width": 480, "height": 270}
         first = await painted(page)
-        assert first.std() > 10, "a picture, and not a plain colour"
+        assert first.std() > 10, "a picture, not a plain colour"
 
         async def moved() -> bool:
             return bool(np.abs((await painted(page)).astype(int) - first).mean() > 2)

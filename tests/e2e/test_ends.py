@@ -1,4 +1,4 @@
-"""Whoever is killed, the rest goes on or goes away; and what one does wrong is nobody else's trouble."""
+"""A killed process: the others recover or end. An invalid array or message affects no other viewer."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 async def test_a_killed_engine_comes_back_and_the_picture_moves_again(new_page: NewPage, mode: str):
     began = time.monotonic()
     async with fw.serve(320, 240, port=0) as display:
-        # What a start costs on this machine, now: a restart is one, after a wait, and a viewer that comes again.
+        # A restart takes a start, a wait, and a viewer that reconnects; so measure a start on this machine now.
         start = time.monotonic() - began
         with Publisher(display) as publisher:
             page = await new_page(address(display.url, mode=mode))
@@ -45,7 +45,7 @@ async def test_a_killed_engine_comes_back_and_the_picture_moves_again(new_page: 
 
 
 async def killed(page: Page, display: fw.Display, publisher: Publisher, mode: str) -> float:
-    """Seconds from the engine's end until a frame is on the screen that only the next engine can have sent."""
+    """Seconds from the engine's end until the screen shows a frame that only the next engine can have sent."""
     await showing(page, mode)
     await probe.start(page)
     engine = display.server.engine_pid
@@ -60,7 +60,7 @@ async def killed(page: Page, display: fw.Display, publisher: Publisher, mode: st
     return seen.at - publisher.log.sent[newest]
 
 
-async def test_a_killed_user_leaves_no_engine(new_page: NewPage):
+async def test_a_killed_user_program_leaves_no_engine(new_page: NewPage):
     async with running(320, 240) as program:
         page = await new_page(program.url)
         await showing(page, "webrtc")
@@ -114,7 +114,7 @@ async def test_the_stream_goes_on_after_a_wrong_array(new_page: NewPage):
 
 
 HELLO = '{"type":"hello","version":1,"token":"%s","codecs":["h264","vp8"]}'
-RUBBISH: dict[str, tuple[int | None, list[str | bytes]]] = {
+INVALID: dict[str, tuple[int | None, list[str | bytes]]] = {
     "not JSON": (CloseCode.BAD_MESSAGE, ["what?"]),
     "an unknown type": (CloseCode.BAD_MESSAGE, [HELLO, '{"type":"sudo"}']),
     "a field too many": (CloseCode.BAD_MESSAGE, [HELLO, '{"type":"unsubscribe","sub":1,"x":1}']),
@@ -126,14 +126,14 @@ RUBBISH: dict[str, tuple[int | None, list[str | bytes]]] = {
 }
 
 
-async def test_a_viewer_that_sends_rubbish_is_closed_and_another_keeps_moving(new_page: NewPage):
+async def test_a_viewer_that_sends_invalid_messages_is_closed_and_another_keeps_moving(new_page: NewPage):
     async with fw.serve(320, 240, port=0) as display, aiohttp.ClientSession() as http:
         with Publisher(display):
             page = await new_page(display.url)
             await showing(page, "webrtc")
             await probe.start(page)
-            for name, (code, messages) in RUBBISH.items():
-                closed = await rude(http, display, messages)
+            for name, (code, messages) in INVALID.items():
+                closed = await close_code(http, display, messages)
                 say(name, closed)
                 assert code is None or closed == code
             seen = await probe.take(page)
@@ -142,8 +142,8 @@ async def test_a_viewer_that_sends_rubbish_is_closed_and_another_keeps_moving(ne
             assert probe.report(seen, {}).gap < 1000 * SLACK
 
 
-async def rude(http: aiohttp.ClientSession, display: fw.Display, messages: list[str | bytes]) -> int | None:
-    """The code a viewer is closed with that says this; None if it is let be."""
+async def close_code(http: aiohttp.ClientSession, display: fw.Display, messages: list[str | bytes]) -> int | None:
+    """The code with which a viewer that sends this is closed; None if it is not."""
     token = display.url.split("token=")[1]
     async with http.ws_connect(display.ws_url) as ws:
         for message in messages:

@@ -1,4 +1,4 @@
-"""A second engine: Firefox shows the picture over WebRTC, in VP8, and exact over the WebSocket."""
+"""A second browser: Firefox shows video over WebRTC, and exact frames over the WebSocket."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def tab(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tab]:
 @pytest.mark.parametrize(
     ("codecs", "chroma"),
     [(("vp8",), "420"), (("h264", "vp8"), "420"), (("h264", "vp8"), "444")],
-    ids=["vp8", "its choice", "whole chroma, which it has not"],
+    ids=["vp8", "its choice", "whole chroma, which it cannot decode"],
 )
 async def test_video_moves_in_firefox(tab: Tab, codecs: tuple[str, ...], chroma: Any):
     async with fw.serve(320, 240, port=0, codecs=codecs, chroma=chroma) as display:
@@ -50,7 +50,7 @@ async def test_lossless_frames_arrive_exact_in_firefox(tab: Tab):
         with Publisher(display):
             await tab.goto(address(display.url, mode="lossless"))
             await showing(tab, "lossless")
-            # Not by the probe: a headless Firefox stops for ten seconds when a page reads a worker's canvas.
+            # Not with the probe: a headless Firefox stops for ten seconds when a page reads a worker's canvas.
             checked: list[list[int]] = []
 
             async def many() -> bool:

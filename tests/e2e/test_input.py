@@ -1,4 +1,4 @@
-"""What a hand does on a page arrives at the publisher, in pixels of the frame."""
+"""Input on a page arrives at the publisher, in pixels of the frame."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
-class Heard:
-    """All events of a display, kept."""
+class Events:
+    """All events of a display."""
 
     def __init__(self, display: fw.Display) -> None:
         self._display = display
@@ -45,46 +45,46 @@ async def test_a_click_arrives_as_a_pixel_of_the_frame(new_page: NewPage, mode: 
     async with fw.serve(400, 300, port=0) as display:
         with Publisher(display):
             page = await wide(new_page, display, mode)
-            heard = Heard(display)
+            events = Events(display)
             await page.mouse.move(400 + 2 * 123, 2 * 45)
             await page.mouse.down(button="right")
-            down = await heard.wait("pointer_down")
+            down = await events.wait("pointer_down")
             assert (down["x"], down["y"]) == pytest.approx((123, 45), abs=0.51)
             assert (down["button"], down["inside"]) == (2, True)
             await page.mouse.move(400 + 2 * 300, 2 * 200)
             await page.mouse.up(button="right")
-            up = await heard.wait("pointer_up")
+            up = await events.wait("pointer_up")
             assert (up["x"], up["y"]) == pytest.approx((300, 200), abs=0.51)
 
 
-async def test_a_pixel_is_where_it_was_after_the_frame_changed_its_size(new_page: NewPage):
+async def test_a_click_is_in_frame_pixels_after_the_frame_changed_its_size(new_page: NewPage):
     async with fw.serve(400, 300, port=0) as display:
         with Publisher(display) as publisher:
             page = await wide(new_page, display, "webrtc")
             publisher.resize(800, 300)
             await until(lambda: page.evaluate("[...__framewire.views][0].status.size.width === 800"))
-            heard = Heard(display)
+            events = Events(display)
             await page.mouse.click(2 * 700, 2 * 100)
-            down = await heard.wait("pointer_down")
+            down = await events.wait("pointer_down")
             assert (down["x"], down["y"]) == pytest.approx((700, 100), abs=0.51)
 
 
-async def test_wheel_and_keys_belong_to_the_picture_and_not_to_the_page(new_page: NewPage):
+async def test_wheel_and_keys_reach_the_publisher_and_not_the_page(new_page: NewPage):
     async with fw.serve(400, 300, port=0) as display:
         with Publisher(display):
             page = await wide(new_page, display, "lossless")
-            # Something to scroll, if anybody let the page.
+            # The page could scroll, if the event reached it.
             await page.evaluate("document.body.style.minHeight = '3000px'")
             assert await page.evaluate("document.documentElement.scrollHeight") >= 3000
-            heard = Heard(display)
+            events = Events(display)
             await page.mouse.move(800, 300)
             await page.mouse.wheel(0, 120)
-            assert (await heard.wait("wheel"))["dy"] == 120
+            assert (await events.wait("wheel"))["dy"] == 120
             await page.mouse.click(800, 300)
             for key in ("a", "ArrowDown", " "):
                 await page.keyboard.press(key)
-                await heard.wait("key_down", key=key)
-                await heard.wait("key_up", key=key)
+                await events.wait("key_down", key=key)
+                await events.wait("key_up", key=key)
             await page.keyboard.press("Shift+B")
-            assert (await heard.wait("key_down", key="B"))["modifiers"] == ["Shift"]
+            assert (await events.wait("key_down", key="B"))["modifiers"] == ["Shift"]
             assert await page.evaluate("scrollY") == 0

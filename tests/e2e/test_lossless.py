@@ -1,4 +1,4 @@
-"""Lossless is lossless: what the page's worker checked and painted is, frame by frame, what was published."""
+"""Lossless is exact: each frame that the page's worker checks and paints equals the published one."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def test_200_frames_of_noise_arrive_exact_over_size_changes(new_page: NewP
     async with fw.serve(*SIZES[0], port=0) as display:
         page = await new_page(address(display.url, mode="lossless"))
         checked: list[list[int]] = []
-        # A slow viewer skips frames, and says which it took: publish until it took 200.
+        # A slow viewer skips frames and reports which it took, so publish until it has taken 200.
         while len(checked) < FRAMES:
             assert len(published) < 10 * FRAMES
             for _ in range(BATCH):
@@ -65,14 +65,14 @@ async def test_200_frames_of_noise_arrive_exact_over_size_changes(new_page: NewP
 
 def noise(random: np.random.Generator, width: int, height: int, channels: int) -> np.ndarray:
     pixels = random.integers(0, 256, (height, width, channels), np.uint8)
-    # Some of it compresses, so that both ways of packing are taken.
+    # A part of it compresses, so that both kinds of packing are used.
     if random.random() < 0.3:
         pixels[: height // 2] = 7
     return pixels
 
 
 async def up_to(page: Page, number: int) -> list[list[int]] | None:
-    """What the worker checked, once that is all up to this number."""
+    """The frames that the worker has checked, when the last one has this number."""
     checked: list[list[int]] = (await debug(page)).get("lossless") or []
     return checked if checked and checked[-1][0] == number else None
 
@@ -101,7 +101,7 @@ async def canvas(page: Page) -> np.ndarray:
 
 
 class Scene:
-    """A picture of which little changes at a time, here and there; and the checksum of each that was published."""
+    """A picture with small changes in each frame, and the checksum of each published frame."""
 
     def __init__(self, display: fw.Display, shape: tuple[int, int, int]) -> None:
         self.display = display
@@ -113,7 +113,7 @@ class Scene:
         self.pixels = self._random.integers(0, 256, shape, np.uint8)
 
     def publish(self) -> int:
-        """The number of the frame."""
+        """Change a little and publish; returns the frame's number."""
         height, width = self.pixels.shape[:2]
         for _ in range(4):
             top, left = self._random.integers(0, height), self._random.integers(0, width)
@@ -132,11 +132,11 @@ def listen(page: Page) -> list[Header]:
     """The headers of all lossless messages that the page receives from now on."""
     headers: list[Header] = []
 
-    def heard(payload: str | bytes) -> None:
+    def receive(payload: str | bytes) -> None:
         if isinstance(payload, bytes):
             headers.append(Header.parse(payload))
 
-    page.on("websocket", lambda socket: socket.on("framereceived", heard))
+    page.on("websocket", lambda socket: socket.on("framereceived", receive))
     return headers
 
 
@@ -159,7 +159,7 @@ async def test_what_changes_arrives_as_deltas_and_the_canvas_holds_every_pixel(n
         scene.publish()
         await page.goto(address(display.url, mode="lossless"))
         await until(lambda: up_to(page, 1))
-        # Sizes change in between: the first picture of each goes whole.
+        # Sizes change in between: the first frame of each size is a keyframe.
         sizes = {30: (480, 640, channels), 60: (5, 3, channels), 90: (241, 323, channels)}
         await played(page, scene, 120, lambda index: scene.resize(sizes[index]) if index in sizes else None)
         checked = (await debug(page))["lossless"]
@@ -172,7 +172,7 @@ async def test_what_changes_arrives_as_deltas_and_the_canvas_holds_every_pixel(n
             assert np.array_equal(await canvas(page), scene.pixels)
 
 
-async def test_a_slow_viewer_beside_a_fast_one_and_both_exact(new_page: NewPage):
+async def test_a_slow_and_a_fast_viewer_are_both_exact(new_page: NewPage):
     async with fw.serve(640, 480, port=0) as display:
         scene = Scene(display, (480, 640, 3))
         scene.publish()
@@ -184,7 +184,7 @@ async def test_a_slow_viewer_beside_a_fast_one_and_both_exact(new_page: NewPage)
             await slow.acknowledge(await slow.unit(), sub)
             for _ in range(6):
                 await played(page, scene, 12)
-                # The viewer checks by itself that each delta builds on what it has, and every pixel.
+                # The viewer itself checks the base of each delta, and every pixel.
                 unit = await slow.unit()
                 assert unit.checksum == scene.published[unit.number]
                 await slow.acknowledge(unit, sub)
@@ -196,7 +196,7 @@ async def test_a_slow_viewer_beside_a_fast_one_and_both_exact(new_page: NewPage)
         assert np.array_equal(await canvas(page), scene.pixels)
 
 
-async def test_a_lost_socket_begins_with_a_whole_picture_and_goes_on_exact(new_page: NewPage):
+async def test_after_a_lost_socket_the_first_frame_is_a_keyframe_and_all_are_exact(new_page: NewPage):
     async with fw.serve(640, 480, port=0) as display:
         scene = Scene(display, (480, 640, 3))
         page = await new_page("about:blank")
@@ -219,7 +219,7 @@ async def test_a_lost_socket_begins_with_a_whole_picture_and_goes_on_exact(new_p
         assert np.array_equal(await canvas(page), scene.pixels)
 
 
-async def test_without_webassembly_it_is_as_exact(new_page: NewPage, monkeypatch: pytest.MonkeyPatch):
+async def test_lossless_is_exact_without_webassembly(new_page: NewPage, monkeypatch: pytest.MonkeyPatch):
     policy = server.HEADERS["Content-Security-Policy"]
     assert "'wasm-unsafe-eval'" in policy
     monkeypatch.setitem(server.HEADERS, "Content-Security-Policy", policy.replace(" 'wasm-unsafe-eval'", ""))
@@ -237,7 +237,7 @@ async def test_a_still_scene_becomes_exact_and_video_takes_over_when_it_moves(ne
         page = await new_page(display.url)
 
         async def video() -> bool:
-            # Published by the test's own beat, so that it can stop.
+            # The test publishes by itself, so that it can stop.
             pixels[...] = np.roll(pixels, 1, 1)
             display.publish(pixels)
             return bool(((await debug(page)).get("status") or {}).get("showing") == "webrtc")

@@ -1,7 +1,7 @@
 """Eight viewers of one stream cost one encoding, and not much more than one viewer.
 
-One of them is a Chromium. The others are the benchmarks' receivers, which decode nothing: eight decoders on the
-machine that also encodes would measure its cores.
+One of them is a Chromium. The others are the benchmarks' receivers, which decode nothing, since eight decoders would
+take the processor time that the test measures.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.e2e.stage import Publisher, address, say, showing, until, watch
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
-    # Several tries, on a machine that is too busy for the first.
+    # Several tries, where the machine is too busy for the first one.
     pytest.mark.timeout(300),
     pytest.mark.asyncio(loop_scope="session"),
 ]
@@ -37,7 +37,7 @@ def busy(process: psutil.Process) -> float:
 
 
 async def engine_load(display: fw.Display, seconds: float = SECONDS) -> float:
-    """The part of one core that the engine takes, by the processor's own count."""
+    """The part of one core that the engine takes, in processor time."""
     assert display.server.engine_pid
     engine = psutil.Process(display.server.engine_pid)
     before = busy(engine)
@@ -47,7 +47,7 @@ async def engine_load(display: fw.Display, seconds: float = SECONDS) -> float:
 
 @dataclass(frozen=True)
 class Measured:
-    """A run: the engine's part of one core with one viewer and with eight, and what the eight were given."""
+    """A run: the engine's part of one core with one viewer and with eight, and what the eight received."""
 
     one: float
     eight: float
@@ -59,7 +59,7 @@ class Measured:
 
     @property
     def fine(self) -> bool:
-        # The engine speaks once a second, so the two counts are of slightly different seconds.
+        # The engine reports once a second, so the two counts are of slightly different seconds.
         once = self.encodings == ["h264"] and self.encodes <= self.published + 1.5 * FPS
         served = len(self.others) == 7 and min(self.others) > 0.5 * self.encodes and self.page.backward == 0
         return once and served and self.page.frames > 0.5 * self.encodes and self.eight <= 2 * self.one
@@ -87,7 +87,7 @@ async def measure(new_page: NewPage) -> Measured:
 
 
 async def test_eight_viewers_of_720p_cost_one_encoding_and_at_most_twice_the_processor(new_page: NewPage):
-    # A machine with other work to do falls back to the WebSocket, or encodes next to nothing: once more, then.
+    # On a busy machine the page falls back to the WebSocket, or little is encoded: then try again.
     for _ in range(TRIES):
         measured = await measure(new_page)
         say(measured)

@@ -1,4 +1,4 @@
-"""The notebooks as files: they run from top to bottom without a browser, and one that is only read contacts nobody."""
+"""The notebooks as files: they run from top to bottom without a browser, and a saved one contacts no server."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 async def executed(notebook: Any) -> Any:
-    """The notebook with outputs and its widgets' state; every cell has to succeed."""
+    """The notebook with outputs and its widgets' state; every cell must succeed."""
     client = nbclient.NotebookClient(
         copy.deepcopy(notebook), timeout=60, kernel_name="python3", store_widget_state=True
     )
@@ -45,7 +45,7 @@ def engines() -> list[psutil.Process]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def handed_on() -> Any:
-    """The quick start as it is mostly saved: every cell executed but the last, which ends things."""
+    """The quick start as users save it: all cells executed except the last one, which closes the display."""
     notebook = nbformat.read(QUICKSTART, 4)
     notebook.cells.pop()
     return await executed(notebook)
@@ -54,7 +54,7 @@ async def handed_on() -> Any:
 @on_the_loop
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-async def test_it_runs_from_top_to_bottom(path: Path):
+async def test_a_notebook_runs_from_top_to_bottom(path: Path):
     done = await executed(nbformat.read(path, 4))
     shown = [data for cell in done.cells for output in cell.get("outputs", []) if (data := output.get("data"))]
     assert any(WIDGET_VIEW in data for data in shown)
@@ -62,7 +62,7 @@ async def test_it_runs_from_top_to_bottom(path: Path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_is_kept_without_outputs(path: Path):
+def test_a_notebook_is_stored_without_outputs(path: Path):
     notebook = nbformat.read(path, 4)
     nbformat.validate(notebook)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -72,13 +72,13 @@ def test_it_is_kept_without_outputs(path: Path):
 
 
 @on_the_loop
-async def test_a_kernel_that_goes_while_everything_runs_takes_the_engine_with_it(handed_on: Any):
+async def test_the_engine_ends_with_its_kernel(handed_on: Any):
     assert "serving at" in handed_on.cells[1].outputs[0].text
     await until(lambda: not engines())
 
 
-# The page of an exported notebook gets its widgets from @jupyter-widgets/html-manager, which lives on a CDN.
-# This does what that does for an anywidget: the saved state, the saved module, and a model without a kernel.
+# An exported page loads @jupyter-widgets/html-manager from a CDN. This does what that does for an anywidget, with
+# the saved state, the saved module, and a model without a kernel.
 SHOW_SAVED = """async (mime) => {
   const { state } = JSON.parse(document.querySelector(`script[type="${mime.state}"]`).textContent);
   for (const script of document.querySelectorAll(`script[type="${mime.view}"]`)) {
@@ -101,7 +101,7 @@ SHOW_SAVED = """async (mime) => {
 
 @on_the_loop
 @pytest.mark.browser
-async def test_an_exported_page_contacts_nobody_and_says_why_there_is_no_picture(
+async def test_an_exported_page_contacts_no_server_and_says_why_there_is_no_picture(
     new_page: NewPage, tmp_path: Path, handed_on: Any
 ):
     from nbconvert import HTMLExporter
@@ -111,7 +111,7 @@ async def test_an_exported_page_contacts_nobody_and_says_why_there_is_no_picture
     page = await new_page("about:blank")
     asked = await _contacts(page)
     await page.goto((tmp_path / "quickstart.html").as_uri())
-    assert asked, "the exporter's own: scripts of a CDN"
+    assert asked, "the exporter itself loads scripts from a CDN"
     asked.clear()
 
     await page.evaluate(SHOW_SAVED, {"state": WIDGET_STATE, "view": WIDGET_VIEW})
@@ -124,8 +124,8 @@ async def test_an_exported_page_contacts_nobody_and_says_why_there_is_no_picture
 
 
 @on_the_loop
-async def test_what_is_left_without_widgets_is_a_sentence(handed_on: Any):
-    """Where notebooks are only displayed, a widget is its text/plain."""
+async def test_without_widgets_a_sentence_stands_in_their_place(handed_on: Any):
+    """A site that only displays notebooks shows a widget's text/plain."""
     outputs = [output for cell in handed_on.cells for output in cell.get("outputs", [])]
     texts = [output.data["text/plain"] for output in outputs if "data" in output]
     assert texts == [
@@ -135,7 +135,7 @@ async def test_what_is_left_without_widgets_is_a_sentence(handed_on: Any):
 
 
 async def _contacts(page: Page) -> list[str]:
-    """What the page asks of the network from now on; it gets none of it."""
+    """The addresses that the page requests from now on; all requests fail."""
     asked: list[str] = []
 
     async def refuse(route: Any) -> None:

@@ -1,4 +1,4 @@
-"""A picture over WebRTC in a real Chromium: it moves, at any size, and what is painted is what was published."""
+"""Video over WebRTC in a real Chromium: it moves, at any size, and the painted picture is the published one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CODECS = pytest.mark.parametrize("codec", ["h264_444", "h264", "vp8"])
 
 
 def only(codec: str) -> dict[str, Any]:
-    """The options that leave a Chromium no other codec."""
+    """The options with which Chromium gets this codec."""
     return {"codecs": ["h264"], "chroma": "444"} if codec == "h264_444" else {"codecs": [codec]}
 
 
@@ -55,7 +55,7 @@ async def on_show(display: fw.Display, frame: list[np.ndarray]) -> AsyncIterator
 
 
 def framed(width: int, height: int, layout: str) -> np.ndarray:
-    """A smooth picture with a block in each corner: red, green, blue, yellow, from the top left on."""
+    """A smooth picture with a block in each corner: red, green, blue, yellow, starting at the top left."""
     pixels = field(width, height, CHANNELS[layout])
     block = max(1, min(24, width // 4, height // 4))
     colours = [(60,), (120,), (180,), (240,)] if layout == "gray" else [RED, GREEN, BLUE, YELLOW]
@@ -99,7 +99,7 @@ async def test_flat_colours_are_painted_as_published(new_page: NewPage, codec: s
 
         async def error() -> np.ndarray:
             cells = (await painted(page)).reshape(4, SIDE, 4, SIDE, 3).swapaxes(1, 2)
-            # A block's width inside the patch: chroma is shared by neighbours, and edges ring.
+            # One block inside the patch, since neighbours share chroma and edges ring.
             inside = cells[:, :, 16:-16, 16:-16].astype(int) - PATCHES[:, :, None, None]
             worst: np.ndarray = np.abs(inside).max(axis=(2, 3, 4))
             return worst
@@ -148,7 +148,7 @@ async def test_any_size_and_layout_changed_in_mid_stream_is_painted_right(new_pa
         await showing(page, "webrtc")
         for width, height, layout in SIZES:
             frame[0] = framed(width, height, layout)
-            # A view has a least height: small frames are looked at magnified, in the middle of each pixel.
+            # A view has a minimum height, so small frames are magnified and read in the middle of each pixel.
             zoom = 1 if min(width, height) >= 64 else 64 // min(width, height) | 1
             await page.set_viewport_size({"width": zoom * width, "height": zoom * height})
             difference = await settled(page, as_rgb(frame[0]), zoom)
@@ -157,7 +157,7 @@ async def test_any_size_and_layout_changed_in_mid_stream_is_painted_right(new_pa
 
 
 async def settled(page: Any, wanted: np.ndarray, zoom: int) -> np.ndarray:
-    """Errors by pixel once the picture is there: the four corner pixels right, and all of it near."""
+    """Errors by pixel when the picture has arrived: its corner pixels are right, and its mean error is small."""
 
     async def near() -> bool:
         seen = (await painted(page))[zoom // 2 :: zoom, zoom // 2 :: zoom]
@@ -165,7 +165,7 @@ async def settled(page: Any, wanted: np.ndarray, zoom: int) -> np.ndarray:
             return False
         difference[:] = [np.abs(seen.astype(int) - wanted)]
         corners = difference[0][np.ix_([0, -1], [0, -1])]
-        # Two by two pixels share their chroma: that hurts at edges, and small frames are all edges.
+        # Two by two pixels share their chroma, which blurs edges, and small frames consist of edges.
         return bool(corners.max() <= 10 and difference[0].mean() < (3 if zoom == 1 else 10))
 
     difference: list[np.ndarray] = [np.zeros(1)]

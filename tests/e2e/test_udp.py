@@ -1,4 +1,4 @@
-"""Where UDP does not pass there is a picture all the same, and video comes back when UDP does."""
+"""Where UDP is blocked there is a picture over the WebSocket, and video returns when UDP does."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
-# Taken in the page, so that the time of the machinery around it does not count: from navigation to a picture.
+# Time from navigation to a picture, measured in the page, so that the time of the driver does not count.
 SHOWN = """new Promise((done) => {
   const look = () => {
     const [view] = globalThis.__framewire?.views ?? [];
@@ -68,8 +68,8 @@ async def elsewhere(page: Page) -> bool:
     return bool((await debug(page))["status"]["showing"] != "webrtc")
 
 
-async def test_a_browser_that_may_not_use_udp_shows_a_picture_and_says_why(playwright: Playwright, new_page: NewPage):
-    # The switch lost its first word in some release.
+async def test_a_browser_that_may_not_use_udp_shows_a_picture_and_the_reason(playwright: Playwright, new_page: NewPage):
+    # Some release removed the first word of the switch.
     policy = "webrtc-ip-handling-policy=disable_non_proxied_udp"
     flags = [*CHROMIUM_FLAGS, f"--{policy}", f"--force-{policy}"]
     browser = await playwright.chromium.launch(executable_path=chromium(), args=flags)
@@ -80,7 +80,7 @@ async def test_a_browser_that_may_not_use_udp_shows_a_picture_and_says_why(playw
 
 
 @pytest.mark.netns
-async def test_a_firewall_that_drops_udp_costs_no_second_of_picture(
+async def test_a_firewall_that_drops_udp_delays_the_picture_by_less_than_a_second(
     playwright: Playwright, new_page: NewPage, tmp_path: Path
 ):
     with namespaces.two() as (here, there):
@@ -95,7 +95,9 @@ async def test_a_firewall_that_drops_udp_costs_no_second_of_picture(
 
 
 @pytest.mark.netns
-async def test_udp_lost_in_mid_stream_and_found_again(playwright: Playwright, new_page: NewPage, tmp_path: Path):
+async def test_video_falls_back_when_udp_is_lost_and_returns_with_it(
+    playwright: Playwright, new_page: NewPage, tmp_path: Path
+):
     with namespaces.two() as (here, there):
         async with (
             running(320, 240, host=here.address, inside=here.inside) as program,
@@ -116,15 +118,15 @@ async def test_udp_lost_in_mid_stream_and_found_again(playwright: Playwright, ne
             say(f"UDP gone: moving again after {gap:.0f} ms: {reason}")
             assert gap < 2000 * SLACK
             assert advances(await watch(page, 2))
-            here.let_udp()
-            there.let_udp()
+            here.allow_udp()
+            there.allow_udp()
             await probe.start(page)
             before = await page.evaluate("Date.now()")
             await showing(page, "webrtc", timeout=30 * SLACK)
             took = (await page.evaluate("Date.now()") - before) / 1000
             seen = await probe.take(page)
             say(f"UDP back: webrtc again after {took:.1f} s; {probe.report(seen, {})}")
-            # Changing over costs no picture.
+            # The change loses no picture.
             assert advances(seen)
             assert probe.report(seen, {}).gap < 1000 * SLACK
 
@@ -145,7 +147,7 @@ async def test_a_machine_without_a_network_has_video(playwright: Playwright, new
 async def test_a_machine_with_nothing_but_loopback_shows_a_picture(
     playwright: Playwright, new_page: NewPage, tmp_path: Path
 ):
-    """No browser gathers candidates there, not even between two connections of one page: UDP is blocked to it."""
+    """No browser gathers candidates there, not even for two connections of one page, so UDP counts as blocked."""
     with namespaces.alone() as here:
         async with (
             running(320, 240, inside=here.inside) as program,

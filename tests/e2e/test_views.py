@@ -1,4 +1,4 @@
-"""Several views on one page share one road; a view nobody sees costs nothing; a disposed one leaves nothing."""
+"""Views on one page share one connection; a hidden view costs nothing; a disposed view leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ OPEN = """async ([url, token, streams]) => {
 }"""
 
 
-class Roads:
-    """What of an engine's sockets is in use."""
+class EngineSockets:
+    """The sockets of an engine that are in use."""
 
     def __init__(self, server: fw.Server) -> None:
         assert server.engine_pid
@@ -58,7 +58,7 @@ class Roads:
 
 @contextlib.asynccontextmanager
 async def embedding() -> AsyncIterator[str]:
-    """The address of a page of somebody else's server on this machine, which may import the client."""
+    """The address of a page of another server on this machine, which may import the client."""
     app = web.Application()
 
     async def page(_: web.Request) -> web.Response:
@@ -82,32 +82,32 @@ async def test_views_of_two_streams_share_one_socket_and_one_peer_and_leave_noth
         displays = [server.add_stream(name, 320, 240) for name in ("one", "two")]
         for display in displays:
             stack.enter_context(Publisher(display))
-        roads = Roads(server)
+        sockets = EngineSockets(server)
         page = await new_page(await stack.enter_async_context(embedding()))
         await page.evaluate(COUNT_PEERS)
         await page.evaluate(OPEN, [f"ws://{server.address}/ws", server.token, ["one", "one", "two", "two", "one"]])
         for view in range(5):
             await showing(page, "webrtc", view)
-        assert roads.websockets() == 1
+        assert sockets.websockets() == 1
         assert await page.evaluate("peers.filter((peer) => peer.connectionState === 'connected').length") == 1
         assert await page.evaluate("__framewire.connections.size") == 1
         await until(lambda: [display.stats.get("encodings") for display in displays] == [["h264"], ["h264"]])
         assert [display.client_count for display in displays] == [1, 1]
-        # A view that goes leaves the others moving.
+        # The others keep moving when a view is disposed.
         await page.evaluate("opened[0].dispose(), opened[3].dispose()")
         assert advances(await watch(page, 1))
         await page.evaluate("opened.forEach((view) => view.dispose())")
         await until(lambda: [display.client_count for display in displays] == [0, 0])
         await until(lambda: [display.stats["encodings"] for display in displays] == [[], []])
-        await until(lambda: roads.websockets() == 0)
-        await until(lambda: roads.udp() == 0)
+        await until(lambda: sockets.websockets() == 0)
+        await until(lambda: sockets.udp() == 0)
         assert await page.evaluate("peers.every((peer) => peer.connectionState === 'closed')")
         assert await page.evaluate("[__framewire.connections.size, __framewire.views.size]") == [0, 0]
         assert await page.evaluate("document.querySelectorAll('.framewire').length") == 0
 
 
 async def encodes_in(display: fw.Display, seconds: float) -> int:
-    """Units made, of whatever encoding, between two of the engine's reports."""
+    """Units of all encodings that were made between two of the engine's reports."""
 
     def made() -> int:
         return sum(display.stats.get("encodes", {}).values())
@@ -124,7 +124,7 @@ async def test_a_view_scrolled_away_costs_no_encode_and_comes_back_with_the_newe
             page = await new_page(address(display.url, mode=mode))
             await showing(page, mode)
             assert advances(await watch(page, 0.5))
-            # A box above it, higher than the window: what a reader does to a cell in a long notebook.
+            # A space above it, higher than the window, like scrolling in a long notebook.
             move = "(height) => document.getElementById('framewire').style.marginTop = height"
             await page.evaluate(move, "3000px")
             await hidden_costs_nothing(display)
@@ -155,7 +155,7 @@ async def test_a_hidden_tab_costs_no_encode_and_comes_back_with_the_newest_frame
 
 
 async def hide(page: Page, hidden: bool) -> None:
-    """A headless browser shows all its tabs: the page is told what a tab strip would tell it."""
+    """A headless browser shows all its tabs, so the test sends the event that a hidden tab gets."""
     await page.evaluate(
         """(state) => {
           Object.defineProperty(document, "visibilityState", { configurable: true, get: () => state });
@@ -166,8 +166,8 @@ async def hide(page: Page, hidden: bool) -> None:
 
 
 async def hidden_costs_nothing(display: fw.Display) -> None:
-    """Within a few seconds the encoders stand still, while frames go on being published."""
-    await asyncio.sleep(1.2)  # what the engine last said may still be of the time before
+    """Within a few seconds nothing is encoded, while frames are still published."""
+    await asyncio.sleep(1.2)  # the engine's last report may be of the time before
     if await encodes_in(display, 2.2):
         assert await encodes_in(display, 2.2) == 0
     assert display.stats["published_fps"] > 5

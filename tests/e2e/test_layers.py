@@ -1,4 +1,4 @@
-"""A picture of half the size fills the same place on a real screen, and changing over costs no picture."""
+"""A layer of half size fills the same place on a real screen, and a change of layers loses no picture."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.e2e.test_picture import framed, on_show, psnr
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
-class Will:
+class FixedLayer:
     """Puts every viewer on one layer, whatever its bandwidth."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,16 +33,16 @@ class Will:
 
 @pytest.mark.parametrize("codec", ["h264", "vp8"])
 @pytest.mark.parametrize(("width", "height"), [(1280, 720), (641, 481)])
-async def test_half_the_size_fills_the_same_place(
+async def test_half_size_fills_the_same_place(
     new_page: NewPage, monkeypatch: pytest.MonkeyPatch, codec: str, width: int, height: int
 ):
-    will = Will(monkeypatch)
+    fixed = FixedLayer(monkeypatch)
     picture = framed(width, height, "rgb")
     async with fw.serve(width, height, port=0, codecs=[codec], engine="inline") as display:
         async with on_show(display, [picture]):
             page = await new_page(address(display.url, mode="webrtc", chrome="0"), width=width, height=height)
             await showing(page, "webrtc")
-            will.layer = Layer.HALF
+            fixed.layer = Layer.HALF
 
             async def halved() -> bool:
                 return bool((await debug(page))["video"]["width"] < width)
@@ -62,8 +62,8 @@ async def test_half_the_size_fills_the_same_place(
             say(f"{codec} {width}x{height} at half size: {quality[0]:.1f} dB")
 
 
-async def test_changing_over_and_back_costs_no_picture(new_page: NewPage, monkeypatch: pytest.MonkeyPatch):
-    will = Will(monkeypatch)
+async def test_a_change_of_layers_and_back_loses_no_picture(new_page: NewPage, monkeypatch: pytest.MonkeyPatch):
+    fixed = FixedLayer(monkeypatch)
     async with fw.serve(640, 480, port=0, codecs=["h264"], engine="inline") as display:
         with Publisher(display):
             page = await new_page(display.url)
@@ -71,7 +71,7 @@ async def test_changing_over_and_back_costs_no_picture(new_page: NewPage, monkey
             await probe.start(page)
             sizes = set()
             for layer in (Layer.HALF, Layer.FULL, Layer.HALF, Layer.FULL):
-                will.layer = layer
+                fixed.layer = layer
                 await asyncio.sleep(1.5)
                 sizes.add((await debug(page))["video"]["width"])
             seen = await probe.take(page)
