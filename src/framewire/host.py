@@ -263,7 +263,7 @@ class _SlotOutlet:
 
     def _tell(self) -> None:
         self._told = False
-        self._engine.published(self._id)
+        self._engine.frame_published(self._id)
 
     def close(self) -> None:
         self._slot.close()

@@ -69,7 +69,7 @@ class ServedEngine:
     def publish(self, id_: int, pixels: np.ndarray) -> int:
         self.numbers[id_] += 1
         self.slots[id_].write(pixels, self.numbers[id_], self.numbers[id_])
-        self.engine.published(id_)
+        self.engine.frame_published(id_)
         return self.numbers[id_]
 
 
@@ -130,7 +130,7 @@ async def test_a_stream_added_again_gets_new_memory_and_keeps_its_viewers(engine
 
 
 async def test_new_frames_of_removed_streams_are_ignored(engine: ServedEngine) -> None:
-    engine.engine.published(77)
+    engine.engine.frame_published(77)
     engine.engine.remove_stream(77)
     assert set(engine.engine.stats()) == {0}
 

@@ -139,14 +139,14 @@ class EngineProgram:
         options = self._streams.get(id_)
         if self._engine and options:
             self._engine.add_stream(options, reader)
-            self._engine.published(id_)
+            self._engine.frame_published(id_)
         if old:
             old.close()
 
     def _on_bell(self, streams: set[int]) -> None:
         if self._engine:
             for id_ in streams:
-                self._engine.published(id_)
+                self._engine.frame_published(id_)
 
     async def _report_stats(self) -> None:
         while True:

@@ -96,7 +96,7 @@ class Engine:
             self._drop(stream)
             self._announce()
 
-    def published(self, id_: int) -> None:
+    def frame_published(self, id_: int) -> None:
         """The stream's source has a new frame."""
         if stream := self._streams.get(id_):
             stream.wake()

@@ -329,7 +329,7 @@ async def test_an_invalid_message_of_one_viewer_does_not_disturb_another(port: P
                 await bad.ws.send_str(text)
                 await bad.closed()
         slot.write(noise(64, 48), 1, 1)
-        port.engine.published(0)
+        port.engine.frame_published(0)
         assert (await good.unit()).number == 1
 
 
@@ -415,7 +415,7 @@ async def test_a_viewer_that_does_not_read_does_not_delay_the_shutdown(
         await viewer.subscribe("default")
         for number in (1, 2):
             slot.write(noise(2048, 2048, seed=number), number, number)
-            port.engine.published(0)
+            port.engine.frame_published(0)
             await eventually(lambda n=number: port.engine.stats()[0]["encodes"].get("lossless", 0) >= n)  # type: ignore[misc]
         async with asyncio.timeout(TEST_TIMEOUT_S):
             await port.engine.close()
@@ -432,7 +432,7 @@ async def test_a_viewer_that_does_not_read_its_close_frame_is_cut_off(
         viewer.pause()
         await viewer.subscribe("default")
         slot.write(noise(2048, 2048), 1, 1)
-        port.engine.published(0)
+        port.engine.frame_published(0)
         await eventually(lambda: port.engine.stats()[0]["encodes"].get("lossless"))
         await viewer.ws.send_str("rubbish")
         await eventually(lambda: not port.engine.viewers)

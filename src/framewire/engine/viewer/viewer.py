@@ -232,7 +232,7 @@ class Viewer:
 
     def _send_over_rtp(self, sub: int, packed: PackedUnit) -> bool:
         peer = self._peer
-        return peer is not None and packed.rtp is not None and peer.peer.send(sub, packed.rtp)
+        return peer is not None and packed.rtp is not None and peer.connection.send(sub, packed.rtp)
 
     def _send_over_transport(self, sub: int, packed: PackedUnit) -> bool:
         self.transport.send_unit(sub, packed)
@@ -327,7 +327,7 @@ class Viewer:
         now = time.monotonic()
         subs = [sub for sub, effect in self._subs.items() if effect.mode == "webrtc"]
         encodings = {self._key(sub): encoding for sub in subs if (encoding := self._encoding(sub))}
-        peer.peer.set_useful_bitrate(sum(encoding.max_bps for encoding in encodings.values()))
+        peer.connection.set_useful_bitrate(sum(encoding.max_bps for encoding in encodings.values()))
         if peer.estimate is None or not encodings:
             return
         sent_bps = {key: encoding.sent_bps(key, now) for key, encoding in encodings.items()}

@@ -31,9 +31,11 @@ class ViewerPeer:
     ``on_result`` gets the session's event for each offer, and for whatever fails.
     """
 
-    def __init__(self, number: int, peer: Peer, on_result: Callable[[s.PeerOffered | s.PeerFailed], None]) -> None:
+    def __init__(
+        self, number: int, connection: Peer, on_result: Callable[[s.PeerOffered | s.PeerFailed], None]
+    ) -> None:
         self.number = number
-        self.peer = peer
+        self.connection = connection
         self.connected = False
         self.estimate: BitrateEstimate | None = None
         """The newest one; a subscription that is attached later starts with it."""
@@ -67,7 +69,7 @@ class ViewerPeer:
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
-        await self.peer.close()
+        await self.connection.close()
 
     def _run_deferred(self) -> None:
         if self._video_first is not None:
@@ -95,9 +97,9 @@ class ViewerPeer:
         match command:
             case s.MakeOffer():
                 tracks = [PeerTrack(sub, codec, f"s{stream}") for sub, codec, stream in command.tracks]
-                made = await self.peer.offer(tracks)
+                made = await self.connection.offer(tracks)
                 self._on_result(s.PeerOffered(self.number, command.offer, made.sdp, made.mids))
             case s.SetAnswer():
-                await self.peer.answer(command.sdp)
+                await self.connection.answer(command.sdp)
             case s.AddCandidate():
-                await self.peer.add_candidate(command.candidate, command.sdp_mid)
+                await self.connection.add_candidate(command.candidate, command.sdp_mid)
