@@ -36,3 +36,13 @@ test("with twice as many pictures as refreshes, each refresh shows one that is a
   expect(shown).toBe(50);
   expect(left_out + waiting).toBe(50);
 });
+
+test("two that wait are shown one after the other for five refreshes in a row, and then no longer", () => {
+  const cadence = new Cadence();
+  expect(Array.from({ length: 8 }, () => cadence.take(2))).toEqual([1, 1, 1, 1, 1, 2, 1, 1]);
+});
+
+test("a refresh without a lag ends the row", () => {
+  const cadence = new Cadence();
+  expect([2, 2, 2, 2, 1, 2, 2, 2, 2, 2, 2].map((waiting) => cadence.take(waiting))).toEqual([1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2]);
+});

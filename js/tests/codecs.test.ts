@@ -13,6 +13,7 @@ test.each([
   ["of whole chroma", [0, 0, 1, 0x67, 0xf4, 0x00, 0x28, 0, 0, 1, 0x68], "avc1.f40028"],
   ["at the very end", [0, 0, 1, 0x67, 0x4d, 0x00, 0x0a], "avc1.4d000a"],
   ["nowhere", [0, 0, 0, 1, 0x65, 1, 2, 3, 4], undefined],
+  ["after bytes that are like a start code", [0, 9, 1, 0x67, 1, 2, 3, 9, 0, 1, 0x67, 4, 5, 6, 0, 0, 3, 0x67, 7, 8, 9, 0, 0, 1, 0x67, 0x4d, 0x00, 0x0a], "avc1.4d000a"],
   ["cut short", [0, 0, 1, 0x67, 0x4d, 0x00], undefined],
 ])("H.264 is named by the profile and level of the parameter set %s", (_, bytes, name) => {
   expect(avcString(Uint8Array.from(bytes))).toBe(name);
@@ -28,6 +29,7 @@ test("names are unique, and fit the contract", () => {
 });
 
 test("a number that codecs share means the last of them", () => {
+  expect(codecOf("h264_444")?.wire_number).toBe(16);
   expect(codecOfNumber(16)?.name).toBe("h264");
   expect(codecOfNumber(17)?.name).toBe("vp8");
   expect(codecOfNumber(99)).toBeUndefined();

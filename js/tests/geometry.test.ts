@@ -15,8 +15,11 @@ describe("a frame in a box", () => {
   test("fill stretches", () => {
     expect(place(box, { width: 7, height: 5 }, "fill")).toEqual({ x: 0, y: 0, ...box });
   });
-  test("a frame of unknown size takes the box", () => {
-    expect(place(box, { width: 0, height: 0 }, "contain")).toEqual({ x: 0, y: 0, ...box });
+  test.each([[0, 0], [0, 5], [5, 0]])("a frame of unknown size (%i by %i) takes the box", (width, height) => {
+    expect(place(box, { width, height }, "contain")).toEqual({ x: 0, y: 0, ...box });
+  });
+  test("a frame of one pixel is as large as any", () => {
+    expect(place(box, { width: 1, height: 1 }, "contain")).toEqual({ x: 50, y: 0, width: 300, height: 300 });
   });
 });
 
@@ -28,6 +31,9 @@ describe("a point of the view", () => {
     [{ x: 1, y: 51 }, { x: 0.5, y: 0.5 }, true],
     [{ x: 399, y: 249 }, { x: 199.5, y: 99.5 }, true],
     [{ x: 400, y: 250 }, { x: 200, y: 100 }, false],
+    [{ x: 400, y: 150 }, { x: 200, y: 50 }, false],
+    [{ x: 200, y: 250 }, { x: 100, y: 100 }, false],
+    [{ x: -2, y: 150 }, { x: -1, y: 50 }, false],
     [{ x: 10, y: 10 }, { x: 5, y: -20 }, false],
   ])("%o is frame pixel %o", (point, pixel, inside) => {
     const found = toFrame(point, picture, frame);
@@ -37,7 +43,8 @@ describe("a point of the view", () => {
   test("in a cropped picture the hidden part counts", () => {
     expect(toFrame({ x: 0, y: 0 }, place(box, frame, "cover"), frame).x).toBeCloseTo(100 / 3);
   });
-  test("in a view of no size nothing divides by zero", () => {
+  test("in a view of one pixel is found, and in one of no size nothing divides by zero", () => {
+    expect(toFrame({ x: 0.5, y: 0.5 }, { x: 0, y: 0, width: 1, height: 1 }, frame)).toEqual({ x: 100, y: 50 });
     expect(toFrame({ x: 3, y: 3 }, { x: 0, y: 0, width: 0, height: 0 }, frame)).toEqual({ x: 0, y: 0 });
   });
 });
@@ -63,6 +70,10 @@ describe("a padded video", () => {
     for (const frame of [{ width: 1, height: 1 }, { width: 16, height: 16 }, { width: 30, height: 20 }]) {
       expect(isHalved(codedSize(frame), frame)).toBe(false);
     }
+  });
+  test.each([{ width: 642, height: 240 }, { width: 320, height: 482 }, { width: 322, height: 480 }])("that fits in one direction only (%o) is shown whole", (video) => {
+    expect(isHalved(video, { width: 641, height: 481 })).toBe(false);
+    expect(visiblePart(video, { width: 641, height: 481 })).toEqual(video);
   });
   test("of a size that is not the stream's any more is shown whole", () => {
     expect(visiblePart({ width: 320, height: 240 }, { width: 641, height: 481 })).toEqual({ width: 320, height: 240 });

@@ -16,3 +16,9 @@ test("jumps ahead after a sleep during which the browser's monotonic clock stood
   expect(clock.at(1100, 61_100)).toBe(61_100);
   expect(clock.at(1200, 61_200)).toBe(61_200);
 });
+
+test("takes the wall clock's word for a sleep from two seconds on", () => {
+  const clock = new MonotonicClock();
+  expect(clock.at(1000, 3000)).toBe(1000);
+  expect(clock.at(1000, 3001)).toBe(3001);
+});

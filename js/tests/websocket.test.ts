@@ -1,6 +1,6 @@
 // The WebSocket as a transport. Must not know messages.
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { openTransport } from "../src/worker/transports";
+import { openWebSocket } from "../src/worker/websocket";
 
 class FakeWebSocket {
   static readonly OPEN = 1;
@@ -28,7 +28,7 @@ afterEach(() => vi.unstubAllGlobals());
 
 function open() {
   const events = { opened: vi.fn(), message: vi.fn(), closed: vi.fn() };
-  const transport = openTransport({ transport: "websocket", url: "ws://x/ws" }, events);
+  const transport = openWebSocket("ws://x/ws", events);
   return { events, transport, socket: FakeWebSocket.last };
 }
 

@@ -31,7 +31,7 @@ beforeEach(() => {
     return transport;
   };
   take = run((message) => posted.push(message), open);
-  take({ type: "begin", address: { transport: "websocket", url: "ws://x/ws" }, token: "t", agent: "a", capabilities: { codecs: [], webcodecs: [] } });
+  take({ type: "begin", url: "ws://x/ws", token: "t", agent: "a", capabilities: { codecs: [], webcodecs: [] } });
 });
 
 afterEach(() => {

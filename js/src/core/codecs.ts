@@ -50,15 +50,19 @@ export function labelOf(name: CodecName): string {
   return codecOf(name)?.label ?? name;
 }
 
+/** The type in the first byte of a NAL unit, and that of a sequence parameter set (H.264 §7.3.1, table 7-1). */
+const NAL_TYPE = 0x1f;
+const NAL_SPS = 7;
+
 /** `avc1.PPCCLL` from the sequence parameter set of an Annex B keyframe (RFC 6381 §3.3, H.264 §7.3.2.1). */
 export function avcString(keyframe: Uint8Array): string | undefined {
   for (let i = 0; i + 6 < keyframe.length; i++) {
-    const start = keyframe[i] === 0 && keyframe[i + 1] === 0 && keyframe[i + 2] === 1;
-    if (start && ((keyframe[i + 3] ?? 0) & 0x1f) === 7) return `avc1.${hex(keyframe[i + 4])}${hex(keyframe[i + 5])}${hex(keyframe[i + 6])}`;
+    const starts = keyframe[i] === 0 && keyframe[i + 1] === 0 && keyframe[i + 2] === 1;
+    if (starts && ((keyframe[i + 3] as number) & NAL_TYPE) === NAL_SPS) return `avc1.${hex(keyframe.subarray(i + 4, i + 7))}`;
   }
   return undefined;
 }
 
-function hex(byte: number | undefined): string {
-  return (byte ?? 0).toString(16).padStart(2, "0");
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

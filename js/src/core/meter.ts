@@ -20,11 +20,13 @@ export class Meter {
   /** Events a second in the window. */
   rate(now: number): number {
     const recent = this.marks.filter((mark) => mark.at > now - WINDOW_MS);
-    const first = recent[0];
+    const [oldest] = this.marks;
+    const [first] = recent;
     const last = recent.at(-1);
-    if (first === undefined || last === undefined || recent.length < 2) return 0;
+    if (oldest === undefined || first === undefined || last === undefined) return 0;
     // Until the window is full, the time between the first and last mark is the better measure.
-    const covered = Math.max(last.at - first.at, (this.marks[0]?.at ?? now) <= now - WINDOW_MS ? WINDOW_MS : 0);
+    const full = oldest.at <= now - WINDOW_MS;
+    const covered = full ? WINDOW_MS : last.at - first.at;
     return covered > 0 ? ((recent.length - 1) * 1000) / covered : 0;
   }
 

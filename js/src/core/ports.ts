@@ -130,18 +130,10 @@ export type Effect =
 /** One lossless frame as it was checked: its number and the checksum of its pixels. */
 export type FrameProof = readonly [frame: number, checksum: number];
 
-/** How to reach the server. Each kind is one transport of the worker's. */
-export type ServerAddress = { readonly transport: "websocket"; readonly url: string };
-
 /** Main thread to worker. `canvas` is an OffscreenCanvas, or the element itself where there is none. */
 export type ToWorker<Canvas = unknown> =
-  | {
-      readonly type: "begin";
-      readonly address: ServerAddress;
-      readonly token: string;
-      readonly agent: string;
-      readonly capabilities: Capabilities;
-    }
+  /** `url`: where the server is; its scheme chooses the transport. */
+  | { readonly type: "begin"; readonly url: string; readonly token: string; readonly agent: string; readonly capabilities: Capabilities }
   | { readonly type: "end" }
   | { readonly type: "canvas"; readonly view: number; readonly canvas: Canvas }
   | { readonly type: "capture"; readonly view: number; readonly request: number }

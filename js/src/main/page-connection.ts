@@ -140,7 +140,7 @@ export class Connection {
   private async begin(url: string, token: string): Promise<void> {
     const found = await capabilities();
     const thread = await startThread((message) => this.receive(message));
-    thread.post({ type: "begin", address: { transport: "websocket", url }, token, agent: navigator.userAgent.slice(0, MAX_AGENT_LENGTH), capabilities: found });
+    thread.post({ type: "begin", url, token, agent: navigator.userAgent.slice(0, MAX_AGENT_LENGTH), capabilities: found });
     this.thread = thread;
     for (const { message, transfer } of this.queued) thread.post(message, transfer);
     this.queued = [];

@@ -1,8 +1,6 @@
 // What a transport between the worker and the server does: types only.
 // Must not know messages, nor the session.
 
-import type { ServerAddress } from "../core/ports";
-
 /** What happens on a transport, in order. Nothing happens before the call that opens it has returned, nor after `closed`. */
 export interface TransportEvents {
   opened(): void;
@@ -19,4 +17,4 @@ export interface Transport {
   close(code: number, reason: string): void;
 }
 
-export type OpenTransport = (address: ServerAddress, events: TransportEvents) => Transport;
+export type OpenTransport = (url: string, events: TransportEvents) => Transport;

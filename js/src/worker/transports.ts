@@ -1,10 +1,14 @@
-// The transport for each kind of server address. Another transport is another file, another kind of address and another entry here.
+// The transport for each scheme of a server's URL. Another transport is another file and another entry here.
 // Must not know how any of them works.
 
-import type { ServerAddress } from "../core/ports";
 import type { OpenTransport } from "./transport";
 import { openWebSocket } from "./websocket";
 
-const OPENERS: Readonly<Record<ServerAddress["transport"], OpenTransport>> = { websocket: openWebSocket };
+const OPENERS: Readonly<Record<string, OpenTransport>> = { "ws:": openWebSocket, "wss:": openWebSocket };
 
-export const openTransport: OpenTransport = (address, events) => OPENERS[address.transport](address, events);
+/** Opens the transport for the URL's scheme. A relative URL and those of http and https are for a WebSocket, too. */
+export const openTransport: OpenTransport = (url, events) => (OPENERS[schemeOf(url)] ?? openWebSocket)(url, events);
+
+function schemeOf(url: string): string {
+  return /^[a-z][a-z0-9+.-]*:/i.exec(url)?.[0].toLowerCase() ?? "";
+}

@@ -1,11 +1,10 @@
 // The WebSocket as a transport. The only file that knows WebSocket objects.
 // Must not know messages, nor the session.
 
-import type { ServerAddress } from "../core/ports";
 import type { Transport, TransportEvents } from "./transport";
 
-export function openWebSocket(address: ServerAddress, events: TransportEvents): Transport {
-  const socket = new WebSocket(address.url);
+export function openWebSocket(url: string, events: TransportEvents): Transport {
+  const socket = new WebSocket(url);
   socket.binaryType = "arraybuffer";
   let open = true;
   const closed = (code: number, reason: string): void => {

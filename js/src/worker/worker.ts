@@ -2,7 +2,7 @@
 // Must not know the DOM; runs in a worker, or on the main thread of a page that allows none.
 
 import { MonotonicClock } from "../core/monotonic-clock";
-import type { Effect, FromWorker, ServerAddress, SessionInput, ToWorker } from "../core/ports";
+import type { Effect, FromWorker, SessionInput, ToWorker } from "../core/ports";
 import { Session } from "../core/session";
 import { decode, encode, WireError } from "../core/wire";
 import { Frames } from "./frames";
@@ -26,7 +26,7 @@ export function run(post: Post, open: OpenTransport = openTransport): (message: 
 
 class Viewer {
   private session: Session | undefined;
-  private address: ServerAddress | undefined;
+  private url = "";
   private transport: Transport | undefined;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private timer_at = Infinity;
@@ -47,7 +47,7 @@ class Viewer {
   take(message: ToWorker<CanvasLike>): void {
     switch (message.type) {
       case "begin":
-        this.address = message.address;
+        this.url = message.url;
         this.session = new Session(message);
         return this.feed({ type: "start" });
       case "end":
@@ -95,9 +95,8 @@ class Viewer {
   }
 
   private connect(): void {
-    if (this.address === undefined) return;
     this.frames.clear();
-    const transport = this.open(this.address, {
+    const transport = this.open(this.url, {
       opened: () => this.feed({ type: "socket_opened" }),
       message: (data) => this.receive(data),
       closed: (code, reason) => {
