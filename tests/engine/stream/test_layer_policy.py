@@ -1,8 +1,6 @@
-"""Who gets which encoding: whole evenings of viewers in simulated time."""
+"""Which viewer gets which layer, when it moves, and at which bitrate each layer runs."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass, field
 
 import pytest
 
@@ -25,79 +23,9 @@ from framewire.engine.stream.layer_policy import (
     NEW_VIEWER_RAISES_NO_TARGET_S,
     SHARED_LIMIT_FRACTIONS,
     STABLE_ESTIMATE_S,
-    Layer,
-    LayerPolicy,
     half_size_below_bps,
 )
-
-FULL, LOW, HALF = Layer
-MAX_BPS = 20e6
-STEP_S = 0.25
-
-
-@dataclass(eq=False)
-class Viewer:
-    """What the policy reads of a viewer."""
-
-    name: str
-    estimate_bps: float
-    visible: bool = True
-
-    @property
-    def limit_bps(self) -> float:
-        return min(self.estimate_bps, MAX_BPS)
-
-
-@dataclass
-class Show:
-    """A stream that would spend ``needs`` bits a second, and viewers with limits that change."""
-
-    needs: float = 7e6
-    half_below: float | None = 0.55e6
-    now: float = 100.0
-    viewers: dict[str, Viewer] = field(default_factory=dict)
-    moves: list[tuple[float, str, Layer]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.policy: LayerPolicy[Viewer] = LayerPolicy()
-
-    def add(self, **limits: float) -> Show:
-        for name, limit in limits.items():
-            self.viewers[name] = Viewer(name, limit)
-            self.policy.add(self.viewers[name], self.now)
-        return self
-
-    def limit(self, **limits: float) -> Show:
-        for name, limit in limits.items():
-            self.viewers[name].estimate_bps = limit
-        return self
-
-    def show(self, name: str, visible: bool) -> None:
-        self.viewers[name].visible = visible
-
-    def remove(self, name: str) -> None:
-        self.policy.remove(self.viewers.pop(name))
-
-    def targets(self) -> dict[Layer, float]:
-        targets = {layer: self.policy.target_bps(layer) for layer in Layer}
-        return {layer: target for layer, target in targets.items() if target is not None}
-
-    def spent(self) -> dict[Layer, float]:
-        return {layer: min(self.needs, target) for layer, target in self.targets().items()}
-
-    def run(self, seconds: float, step_s: float = STEP_S) -> Show:
-        for _ in range(round(seconds / step_s)):
-            self.now += step_s
-            for viewer, layer in self.policy.review(self.spent(), self.half_below, self.now).items():
-                self.moves.append((self.now, viewer.name, layer))
-        return self
-
-    def at(self) -> dict[str, Layer]:
-        return {name: self.policy.layer(viewer) for name, viewer in self.viewers.items()}
-
-    def moved_after(self, since: float) -> float:
-        """Seconds from then to the first move."""
-        return next(at for at, _, _ in self.moves if at > since) - since
+from tests.engine.stream.audience import FULL, HALF, LOW, STEP_S, Show
 
 
 def test_one_viewer_is_followed_exactly() -> None:
@@ -307,8 +235,9 @@ def test_viewers_of_similar_bandwidth_share_a_layer() -> None:
     assert Show(needs=20e6).add(a=10e6, b=6.99e6).run(30).at() == {"a": FULL, "b": LOW}
     show = Show(needs=20e6).add(a=20e6, b=8e6, c=4.01e6).run(30)
     assert show.at() == {"a": FULL, "b": LOW, "c": LOW} and show.policy.target_bps(LOW) == 4.01e6
-    show = Show(needs=20e6).add(a=20e6, b=8e6, c=3.9e6).run(30)
+    show = Show(needs=20e6).add(a=20e6, b=8e6).run(30).add(c=3.9e6).run(30)
     assert show.at() == {"a": FULL, "b": LOW, "c": HALF}
+    assert [layer for _, name, layer in show.moves if name == "c"] == [HALF], "not by way of the low layer"
     show.limit(c=0.3e6).add(d=0.149e6).run(30)
     assert show.at()["d"] == HALF and show.policy.target_bps(HALF) == 0.3e6, "one is beyond help"
     assert show.limit(d=0.151e6).run(1).policy.target_bps(HALF) == 0.151e6
@@ -492,3 +421,70 @@ def test_half_size_looks_better_below_a_fiftieth_of_a_bit_for_each_pixel() -> No
     assert half_size_below_bps(HALVE_MIN_SIDE_PX, HALVE_MIN_SIDE_PX, 30) is not None and HALVE_MIN_SIDE_PX == 128
     assert half_size_below_bps(HALVE_MIN_SIDE_PX - 1, 2000, 30) is None
     assert half_size_below_bps(2000, HALVE_MIN_SIDE_PX - 1, 30) is None
+
+
+def test_just_enough_is_enough() -> None:
+    show = Show(needs=20e6).add(a=20e6, b=8e6).run(30).add(c=4e6).run(30)
+    assert show.at()["c"] == LOW and show.policy.target_bps(LOW) == 4e6
+    show = Show(half_below=0.5e6).add(a=20e6, b=0.5e6).run(30)
+    assert show.at()["b"] == LOW
+    assert Show(needs=0.9e6).add(a=20e6, b=1e6).run(30).at()["b"] == FULL
+    show = Show(now=0.0, needs=1e6).add(slow=3e6, fast=20e6)
+    assert show.run(NEW_VIEWER_RAISES_NO_TARGET_S, NEW_VIEWER_RAISES_NO_TARGET_S).policy.target_bps(FULL) == 20e6
+    for limit in (FIRST_ESTIMATE_COLLAPSE_FRACTION * 5e6, FAR_BELOW_FRACTION * 7e6):
+        show = fine(a=20e6).add(b=20e6)
+        since = show.now
+        show.limit(b=5e6).run(0.1, FINE_S)
+        show.limit(b=limit).run(4, FINE_S)
+        assert show.moved_after(since) == pytest.approx(NEW_VIEWER_KEEPS_LAYER_S, abs=2 * FINE_S)
+    show = fine(a=20e6, b=20e6).limit(b=FAR_BELOW_FRACTION * 7e6)
+    since = show.now
+    assert show.run(2, FINE_S).moved_after(since) == pytest.approx(MOVE_DOWN_AFTER_S, abs=2 * FINE_S)
+
+
+def test_a_slow_fall_is_a_fall() -> None:
+    """Each step is small; together they are more than noise."""
+    show = fine(a=20e6, b=20e6)
+    since, limit = show.now, 3.4e6
+    for _ in range(10):
+        show.limit(b=limit).run(0.1, FINE_S)
+        limit *= 0.96
+    show.run(1, FINE_S)
+    # 0.96 to the third is below 0.9: falls are seen at 0, 0.3, 0.6 and 0.9 s.
+    assert show.moved_after(since) == pytest.approx(0.9 + STABLE_ESTIMATE_S, abs=3 * FINE_S)
+
+
+def test_a_move_that_was_no_mistake_resets_the_wait() -> None:
+    show = fine(a=20e6, b=1e6)
+    state = show.policy._states[show.viewers["b"]]
+    state.move_up_after_s = 24.0
+    show.limit(b=20e6).run(24.0 + MISTAKE_WINDOW_S + 1, FINE_S)
+    assert show.at()["b"] == FULL
+    show.limit(b=1e6).run(2, FINE_S)
+    since = show.limit(b=20e6).now
+    assert show.run(8, FINE_S).moved_after(since) == pytest.approx(MOVE_UP_AFTER_S, abs=2 * FINE_S)
+
+
+def test_a_viewer_that_wants_the_other_direction_waits_anew() -> None:
+    show = fine(a=20e6, b=2e6)
+    assert show.at()["b"] == LOW
+    moves = len(show.moves)
+    show.limit(b=0.3e6).run(0.35, FINE_S)
+    show.limit(b=20e6).run(MOVE_UP_AFTER_S - 0.1, FINE_S)
+    show.limit(b=0.3e6).run(0.35, FINE_S)
+    assert len(show.moves) == moves
+
+
+def test_a_viewer_waits_from_the_review_that_shows_that_it_fits() -> None:
+    show = fine(a=20e6, b=0.3e6).limit(b=20e6)
+    moves = len(show.moves)
+    show.run(MOVE_UP_AFTER_S, MOVE_UP_AFTER_S)
+    assert len(show.moves) == moves
+    show.run(MOVE_UP_AFTER_S, MOVE_UP_AFTER_S)
+    assert len(show.moves) == moves + 1
+
+
+def test_a_viewer_that_is_hidden_moves_nowhere() -> None:
+    show = fine(a=20e6, b=20e6)
+    show.show("b", False)
+    assert show.limit(b=0.3e6).run(30).at()["b"] == FULL

@@ -171,15 +171,15 @@ class _State:
     """What the policy remembers of one viewer."""
 
     since: float
+    fell_at: float
+    wanted_since: float
     unknown_limit_bps: float
     """The limit before there was an estimate."""
     first_estimate_bps: float | None = None
     lowest_bps: float = math.inf
-    fell_at: float = -math.inf
     layer: Layer = Layer.FULL
     raises_target: bool = False
     wanted: Layer = Layer.FULL
-    wanted_since: float = 0.0
     move_up_after_s: float = MOVE_UP_AFTER_S
     moved_up_at: float = -math.inf
 
@@ -192,7 +192,7 @@ class LayerPolicy(Generic[V]):
 
     def add(self, viewer: V, now: float) -> None:
         """A new viewer starts on the full layer, as its bandwidth is not known yet."""
-        self._states[viewer] = _State(now, viewer.limit_bps)
+        self._states[viewer] = _State(now, now, now, viewer.limit_bps)
 
     def remove(self, viewer: V) -> None:
         """A viewer is gone."""
@@ -215,13 +215,11 @@ class LayerPolicy(Generic[V]):
         ``spent_bps``: what each running encoder spends; ``half_below_bps``: see `half_size_below_bps`.
         """
         moves: dict[V, Layer] = {}
-        is_alone = sum(viewer.visible for viewer in self._states) == 1
         for viewer, state in self._states.items():
             _note_estimate(state, viewer.limit_bps, now)
-            if not viewer.visible:
-                state.wanted, state.wanted_since = state.layer, now
-                continue
-            wanted = Layer.FULL if is_alone else self._wanted(viewer.limit_bps, state.layer, spent_bps, half_below_bps)
+            wanted = state.layer
+            if viewer.visible:
+                wanted = self._wanted(viewer.limit_bps, state.layer, spent_bps, half_below_bps)
             # The layer wanted may change while it waits. What counts is how long the present one has been wrong.
             if _direction(wanted, state) != _direction(state.wanted, state) or wanted == state.layer:
                 state.wanted_since = now
@@ -260,9 +258,9 @@ class LayerPolicy(Generic[V]):
         if layer == Layer.LOW and half_below_bps is not None and limit_bps < NEED_SPENT_FACTOR * half_below_bps:
             return False
         target_bps = self.target_bps(layer)
-        need_bps = 0.0
-        if target_bps is not None:
-            need_bps = min(target_bps, NEED_SPENT_FACTOR * spent_bps.get(layer, target_bps))
+        if target_bps is None:
+            return True
+        need_bps = min(target_bps, NEED_SPENT_FACTOR * spent_bps.get(layer, target_bps))
         # As much bandwidth as the best viewer there is enough: an encoder that spends all of it leaves no headroom.
         return limit_bps >= min(MOVE_UP_HEADROOM_FACTOR * need_bps, self._best_bps(layer))
 
