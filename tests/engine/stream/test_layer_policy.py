@@ -85,9 +85,9 @@ def test_there_are_at_most_three_encodings_for_any_viewers() -> None:
     show = Show(needs=20e6).add(**{f"v{index}": 20e6 / 1.5**index for index in range(12)}).run(60)
     targets = [target for layer in (FULL, LOW, HALF) if (target := show.policy.target_bps(layer)) is not None]
     assert len(targets) == 3 and targets == sorted(targets, reverse=True)
-    settled = len(show.moves)
+    moves = len(show.moves)
     show.run(60)
-    assert len(show.moves) == settled, "and then nothing moves any more"
+    assert len(show.moves) == moves, "and then nothing moves any more"
     for key, layer in show.at().items():
         target = show.policy.target_bps(layer)
         assert target is not None and (layer == HALF or show.viewers[key].limit_bps >= 0.99 * target)

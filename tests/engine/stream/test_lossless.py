@@ -24,7 +24,7 @@ SIZE = (100, 150, 3)
 
 
 class Viewer:
-    """A viewer in our hands: puts together what it is sent, and gives its credits back unless told otherwise."""
+    """A viewer in our hands: puts together what it is sent, and acknowledges them unless ``acking`` is False."""
 
     def __init__(self, bench: Bench, key: Key, *, acking: bool = True) -> None:
         self.bench, self.key, self.acking = bench, key, acking

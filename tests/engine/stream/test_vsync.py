@@ -47,7 +47,7 @@ def play(
     chance = random.Random(4)
     shown: dict[int, int] = {}
     slacks: list[float] = []
-    waited, told = 0.0, 0.5
+    waited, next_report = 0.0, 0.5
     count = int(seconds * fps)
     for number in range(count):
         published = 10 + number / fps
@@ -58,10 +58,10 @@ def play(
         # Of two in one refresh the later is seen.
         shown[drawn] = number
         slacks.append(drawn * refresh - ready)
-        if reports and published > 10 + told:
+        if reports and published > 10 + next_report:
             ends = len(slacks) - round(late * fps)
             phase.report(circular(slacks[max(ends - 15, 0) : ends], refresh), refresh, published)
-            told += 0.5
+            next_report += 0.5
     return 1 - len(shown) / count, waited / count
 
 

@@ -1,1 +1,1 @@
-"""One stream: its encodings, who receives which of them, and at what rate."""
+"""One stream: its encodings, which subscribers receive which of them, and at what bitrate."""

@@ -151,7 +151,7 @@ class Fanout:
         return any(each.ready and not each.needs_keyframe for each in self._deliveries.values())
 
     def behind(self, number: int) -> dict[Key, int | None]:
-        """Who can take this frame now, and the number of the frame that each of them has; None: it needs all of it.
+        """The subscribers that can take this frame now, and the number of the frame that each of them has; None: it needs all of it.
 
         For encodings whose deltas build on any older frame: their subscribers may skip frames.
         """

@@ -48,7 +48,7 @@ Built = TypeVar("Built")
 
 
 class EncodingLoop(ABC, Generic[Job, Built]):
-    """One encoder and its subscribers. A subclass says what a job is, and how it is planned and sent."""
+    """One encoder and its subscribers. A subclass defines what a job is, and how it is planned and sent."""
 
     def __init__(
         self,
@@ -73,11 +73,11 @@ class EncodingLoop(ABC, Generic[Job, Built]):
         context.made[name] += 0
         self._task = asyncio.get_running_loop().create_task(self._run())
 
-    # What a subclass says
+    # What a subclass defines
 
     @abstractmethod
     def _plan(self, frame: Frame, now: float) -> Job | None:
-        """What to build of this frame now; None for nothing."""
+        """What to build from this frame now; None for nothing."""
 
     @abstractmethod
     def _send(self, built: Built) -> None:

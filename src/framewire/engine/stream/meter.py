@@ -1,6 +1,6 @@
 """Rates over a sliding window, and the interval between published frames. Pure; time is an argument.
 
-Must not know streams or encoders: it is told that something happened and answers in numbers.
+Must not know streams or encoders: events and times go in, numbers come out.
 """
 
 from __future__ import annotations
@@ -89,7 +89,12 @@ class Meter:
 
 
 class FrameMeter:
-    """How often a stream's frames are published, counted by their numbers: also those that were overwritten unseen."""
+    """How often a stream's frames are published, counted by their numbers: also those that were overwritten unseen.
+
+    The one meter of the published interval; encodings, vsync and statistics share it. Two others measure other things:
+    the RTP sender the interval of frames that reach one viewer, and an encoder's rate control the time that its next
+    frame may spend bits for.
+    """
 
     def __init__(self) -> None:
         self.interval_s = MAX_INTERVAL_S
@@ -99,7 +104,7 @@ class FrameMeter:
         self._time_us = 0
 
     def published(self, number: int, time_us: int, now: float) -> None:
-        """The newest frame is the ``number``-th, published at ``time_us``. The same frame may be told again."""
+        """The newest frame is the ``number``-th, published at ``time_us``. The same frame may be reported again."""
         if number == self._number:
             return
         if self._number is None:

@@ -1,6 +1,6 @@
 """Whether frames are encoded at half size, since there is no time to encode all of them. Pure; time is an argument.
 
-Must not know encoders or frames: it is told how long encoding takes and how often frames come. When three frames in
+Must not know encoders or frames: it gets the time that encoding takes and the interval of frames. When three frames in
 ten are dropped, even motion at half size looks better. A still picture is never halved.
 """
 

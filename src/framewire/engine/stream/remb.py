@@ -39,7 +39,7 @@ class RembLimiter:
     """Turns estimates into the bandwidth that one viewer's video may use.
 
     An estimate of the sender (transport-cc) is used as it is, up and down. A REMB never exceeds about 1.5 times what
-    the receiver gets, so for a quiet stream it says nothing about the link. It only limits when it falls clearly
+    the receiver gets, so for a quiet stream it does not measure the link. It only limits when it falls clearly
     below what is sent, and the limit is released as the REMB rises.
     """
 

@@ -1,6 +1,6 @@
 """One stream: where its newest frame is, and the encodings of it that have subscribers.
 
-Must not know sessions, sockets or who publishes. An encoding starts with its first subscriber and stops with its last:
+Must not know sessions, sockets or publishers. An encoding starts with its first subscriber and stops with its last:
 cost grows with the encodings in use, not with viewers.
 """
 

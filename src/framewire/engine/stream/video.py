@@ -172,7 +172,7 @@ class VideoLayer(EncodingLoop[VideoJob, BuiltVideo]):
         )
 
     def _note(self, frame: Frame, now: float) -> None:
-        """What a look at the newest frame tells about the stream."""
+        """Take note of a new frame, of a still scene, and of the time that encoding takes."""
         if frame.number not in (self._encoded, self._seen):
             self._seen = frame.number
             self._still.published(now)
