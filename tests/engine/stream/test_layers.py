@@ -1,4 +1,4 @@
-"""One to three encoders for the viewers of a stream: which viewer gets units of which, and when encoders start and stop."""
+"""One to three encoders for a stream's viewers: which viewer gets units of which, and when encoders start and stop."""
 
 from __future__ import annotations
 

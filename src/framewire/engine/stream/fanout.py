@@ -151,9 +151,10 @@ class Fanout:
         return any(each.ready and not each.needs_keyframe for each in self._deliveries.values())
 
     def behind(self, number: int) -> dict[Key, int | None]:
-        """The subscribers that can take this frame now, and the number of the frame that each of them has; None: it needs all of it.
+        """The subscribers that can take this frame now, each with the number of the frame that it has.
 
-        For encodings whose deltas build on any older frame: their subscribers may skip frames.
+        None instead of a number means that it needs the whole frame. This is for encodings whose deltas build on any
+        older frame, so that their subscribers may skip frames.
         """
         return {
             key: None if each.needs_keyframe else each.newest
