@@ -43,6 +43,7 @@ test-py: $(SETUP)
 
 mutants: $(SETUP) ## changes the pure files a little, over and over: does a test notice? (MUTANTS_ARGS='--file ...')
 	$(BIN)/python scripts/mutants.py $(MUTANTS_ARGS)
+	$(if $(MUTANTS_ARGS),,npm run --silent mutants)
 
 upstream: $(SETUP) ## aiortc's and aioice's own tests, with our classes in the place of theirs
 	$(BIN)/python scripts/upstream.py
