@@ -52,3 +52,15 @@ def test_a_queue_overflowed_where_more_than_three_of_ten_are_lost(lost: int, ove
     backlog.sent(10.0)
     backlog.note_overflow(message(10 - lost, lost))
     assert backlog.seconds(10**6, LINK, 10.0) == pytest.approx(0.2 if overflowed else 1.2)
+
+
+def test_before_any_feedback_only_what_left_is_known():
+    assert Backlog().newest_acked_sent_at == 0
+    assert Backlog().seconds(100_000, LINK, 0.0) == pytest.approx(0.1)
+
+
+def test_a_queue_that_overflowed_before_anything_is_known_to_have_left_empties_from_the_beginning():
+    backlog = Backlog()
+    backlog.acked(0.0, 0.2)
+    backlog.note_overflow(message(6, 4))
+    assert backlog.seconds(10**6, LINK, 0.0) == pytest.approx(0.2)

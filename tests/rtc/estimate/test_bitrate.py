@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from framewire.rtc.estimate.bitrate import BitrateTracker
+from framewire.rtc.estimate.bitrate import SHORT_BITRATE_WINDOW_S, BitrateTracker
 
 
 def test_even_packets_have_their_bitrate():
@@ -56,3 +56,18 @@ def test_packets_out_of_order_do_not_turn_time_back():
     for at in (1.0, 1.4, 1.2, 1.5):
         bitrate.add(at, 625)
     assert bitrate.bits_per_second() == pytest.approx(625 * 8 * 3 / 0.5)
+
+
+def test_the_newest_of_several_packets_ends_the_window():
+    bitrate = BitrateTracker(0.5)
+    bitrate.add_all([(0.0, 1000), (0.25, 1000), (0.75, 1000)])
+    assert bitrate.bits_per_second() == 8000 / 0.5
+
+
+@pytest.mark.parametrize(
+    ("bitrate", "window_s"), [(BitrateTracker(), 0.5), (BitrateTracker(SHORT_BITRATE_WINDOW_S), 0.2)]
+)
+def test_the_usual_window_is_half_a_second_and_the_short_one_a_fifth(bitrate: BitrateTracker, window_s: float):
+    for index in range(100):
+        bitrate.add(index * 0.01, 1250 if index < 99 else 125_000)
+    assert bitrate.bits_per_second() == pytest.approx((125_000 + (window_s * 100 - 1) * 1250) * 8 / window_s)

@@ -28,6 +28,12 @@ def message(detector: DelayDetector, delays: Sequence[float], sent_at: float = 5
     detector.add([(t, t + CLOCK + delay) for t, delay in zip(times, delays, strict=True)], sent_at)
 
 
+def test_nothing_is_congested_before_the_first_feedback():
+    detector, queue = DelayDetector(), QueueingDelay()
+    assert not (detector.hidden_queue_revealed or detector.queue_filling or detector.suddenly_congested)
+    assert (queue.seconds, queue.standing_s, queue.base_fell_s) == (0, 0, 0)
+
+
 def test_a_constant_delay_is_normal_and_no_queue():
     detector = fed(lambda _: 0.02)
     assert detector.usage == "normal"
@@ -117,7 +123,7 @@ def test_where_delays_vary_a_filling_queue_must_grow_more():
     for index in range(200):
         message(detector, [0.05 + noise.uniform(0, 0.02)], sent_at=index / 10)
     assert 0.005 < detector.noise_s < 0.01
-    message(detector, [0.07] * 4 + [0.07 + 0.025 + detector.noise_s] * 2, sent_at=20.0)
+    message(detector, [0.07] * 4 + [0.07 + 0.025 + 1.5 * detector.noise_s] * 2, sent_at=20.0)
     assert not detector.queue_filling
     message(detector, [0.07] * 4 + [0.07 + 0.026 + 2 * detector.noise_s] * 2, sent_at=20.1)
     assert detector.queue_filling
@@ -136,6 +142,13 @@ def test_growth_needs_thirty_milliseconds(every: float, congested: bool):
     delays = [0.1] * 4 + [0.1 + 0.0205] * 2
     message(detector, delays, every=every)
     assert detector.suddenly_congested == congested
+
+
+@pytest.mark.parametrize("delays", [[0.1] * 5 + [0.145], [0.095] + [0.14] * 5])
+def test_that_time_is_from_the_first_packet_to_the_last(delays: list[float]):
+    detector = fed(lambda _: 0.02)
+    message(detector, delays, every=0.0001)
+    assert detector.suddenly_congested
 
 
 def test_growth_is_between_the_first_third_and_the_last():

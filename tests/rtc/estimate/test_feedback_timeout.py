@@ -63,6 +63,13 @@ def test_a_process_that_was_stopped_has_read_no_feedback():
     assert expiries(timeout, 20.0, 21.5) == [21.0, 21.5]
 
 
+def test_a_process_that_was_late_by_more_than_half_the_time_counts_as_stopped():
+    timeout = heard()
+    timeout.sent(10, 10.0)
+    assert not timeout.expired(10.75)
+    assert expiries(timeout, 10.75, 12.0) == [11.75]
+
+
 def test_a_process_that_was_late_by_less_than_half_the_time_was_not_stopped():
     timeout = heard()
     timeout.sent(10, 10.0)

@@ -51,6 +51,10 @@ def test_recent_loss_is_an_average_over_100_packets():
     assert loss.fraction == 0.5, "of more than 100, the newest alone"
 
 
+def test_no_loss_is_known_at_first():
+    assert RecentLoss().fraction == RecentLoss().newest_fraction == 0
+
+
 def test_recent_loss_is_updated_every_fifth_of_a_second_at_most():
     loss = recent()
     loss.add(30, 0, 0)
@@ -155,6 +159,30 @@ def test_rising_loss_is_noticed_within_a_few_frames():
 def test_a_rise_is_the_newest_200_packets():
     model = modelled([False] * 5000, [i % 2 == 0 for i in range(200)], message=200)
     assert model.fraction == pytest.approx(sum(1 / 200 * (1 - 1 / 200) ** age for age in range(1, 200, 2)))
+
+
+def regular(every: int, packets: int, burst: int = 1) -> list[bool]:
+    """The first ``burst`` of every so many packets are lost."""
+    return [index % every < burst for index in range(packets)]
+
+
+@pytest.mark.parametrize(("every", "rise"), [(80, False), (50, True)])
+def test_little_loss_has_risen_once_it_is_too_much_for_chance(every: int, rise: bool):
+    """Half a percent, then 1.25 or 2 %: of 200 packets, three or four losses instead of one."""
+    model = modelled(regular(200, 6000), regular(every, 401), message=1)
+    assert (model.fraction > 0.012) == rise
+
+
+@pytest.mark.parametrize(("every", "rise"), [(6, False), (2, True)])
+def test_much_loss_has_risen_once_it_doubles(every: int, rise: bool):
+    model = modelled(regular(10, 6000), regular(every, 200), message=1)
+    assert (model.fraction > 0.25) == rise
+
+
+def test_two_bursts_that_follow_closely_are_no_rise():
+    """Half a percent in bursts of four; the short average rises to three percent."""
+    model = modelled(regular(800, 8000, burst=4), regular(100, 104, burst=4), message=1)
+    assert model.fraction < 0.015
 
 
 def test_loss_that_is_over_is_known_to_be():

@@ -13,8 +13,8 @@ SIZE = 1000
 PROBE = ProbeCluster(1, 3.2e6, 8 * SIZE)
 
 
-def packet(number: int, sent_at: float, arrived_at: float | None) -> PacketResult:
-    return PacketResult(number, sent_at, SIZE, arrived_at, PROBE.id, late=False)
+def packet(number: int, sent_at: float, arrived_at: float | None, size: int = SIZE) -> PacketResult:
+    return PacketResult(number, sent_at, size, arrived_at, PROBE.id, late=False)
 
 
 def measured(packets: Iterable[PacketResult], noise_s: float = 0.0, probe: ProbeCluster = PROBE) -> ProbeRates | None:
@@ -79,9 +79,17 @@ def test_overtaken_packets_took_another_route():
     assert rates is not None and rates.received_bps == pytest.approx(7 * 8 * SIZE / 0.028)
 
 
-def test_packets_that_arrive_at_one_moment_are_in_order():
-    packets = [packet(index, 1 + index * 0.0025, 71 + index // 2 * 0.008) for index in range(8)]
+def test_the_first_to_arrive_may_have_been_overtaken():
+    packets = even()
+    packets[0] = packet(0, packets[0].sent_at, packets[3].arrived_at)
     rates = measured(packets)
+    assert rates is not None and rates.received_bps == pytest.approx(7 * 8 * SIZE / 0.024)
+
+
+def test_packets_that_arrive_at_one_moment_are_in_order():
+    first = packet(0, 1.0, 71.0, size=500)
+    packets = [packet(index, 1 + index * 0.0025, 71 + index // 2 * 0.008) for index in range(1, 8)]
+    rates = measured([first, *packets])
     assert rates is not None and rates.received_bps == pytest.approx(7 * 8 * SIZE / 0.024)
 
 

@@ -144,6 +144,14 @@ def test_the_estimate_grows_by_a_packet_in_a_response_time_near_where_the_link_w
     assert made.bits_per_second - before == pytest.approx(packet_bits / (0.05 + 0.1) * 0.1)
 
 
+@pytest.mark.parametrize(("rate", "packet_bits"), [(0.25e6, 0.25e6 / 30), (0.34e6, 0.34e6 / 60)])
+def test_a_packet_is_what_a_frame_of_thirty_a_second_is_divided_into(rate: float, packet_bits: float):
+    made = control()
+    made.set(rate, link_full=True)
+    made.update(replace(FINE, acked_bps=rate), 0.1)
+    assert made.bits_per_second - rate == pytest.approx(packet_bits / (0.05 + 0.1) * 0.1)
+
+
 def test_that_growth_is_four_kilobits_a_second_at_least():
     made = AimdRateControl(200e3, MIN)
     slow = replace(FINE, acked_bps=170e3, newest_acked_bps=170e3, sent_bps=170e3, response_s=2.0)
@@ -172,8 +180,19 @@ def test_a_link_that_became_narrower_is_full_at_its_new_capacity():
     before = made.bits_per_second
     made.update(replace(FINE, acked_bps=2.05e6), 2.2)
     assert made.bits_per_second - before < before * 0.004, "a packet in a response time"
+    before = made.bits_per_second
     made.update(replace(FINE, acked_bps=2.2e6), 2.3)
-    assert made.bits_per_second - before > before * 0.007, "eight percent a second"
+    assert made.bits_per_second == pytest.approx(before * 1.08**0.1)
+
+
+def test_a_link_that_is_full_at_about_the_same_bitrate_again_is_known_better():
+    made = control()
+    made.update(FULL, 1.0)
+    made.update(replace(FULL, newest_acked_bps=3.9e6), 2.0)
+    made.update(FINE, 2.1)
+    before = made.bits_per_second
+    made.update(replace(FINE, acked_bps=4.08e6), 2.2)
+    assert made.bits_per_second - before < before * 0.004, "near both, and too much for the second alone"
 
 
 def test_a_probe_sets_the_estimate_and_forgets_where_the_link_was_full():
@@ -182,6 +201,14 @@ def test_a_probe_sets_the_estimate_and_forgets_where_the_link_was_full():
     made.set(9e6, link_full=False)
     assert made.bits_per_second == 9e6
     assert run(made, FINE, 2, since=0.1) == pytest.approx(9e6 * 1.08**2, rel=0.02)
+
+
+def test_a_probe_that_did_not_find_the_link_full_leaves_its_capacity_unknown():
+    made = control()
+    made.set(4e6, link_full=True)
+    made.set(4.05e6, link_full=False)
+    made.update(replace(FINE, acked_bps=4.05e6), 0.1)
+    assert made.bits_per_second == pytest.approx(4.05e6 * 1.08**0.1)
 
 
 def test_a_probe_that_found_the_link_full_leaves_little_to_gain():
@@ -198,6 +225,13 @@ def test_the_estimate_holds_while_the_queue_empties():
     assert run(made, replace(FINE, usage="underuse"), 3, since=0.1) == before
     made.update(FINE, 3.3)
     assert made.bits_per_second == before, "and begins to grow with the second message after that"
+
+
+def test_the_estimate_holds_for_a_message_after_an_emptying_queue():
+    made = control()
+    made.update(replace(FINE, usage="underuse"), 0.1)
+    made.update(FINE, 0.2)
+    assert made.bits_per_second == 5e6
 
 
 def test_the_estimate_holds_for_a_message_after_a_growing_queue():

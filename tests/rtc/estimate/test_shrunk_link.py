@@ -24,6 +24,11 @@ def updated(
     return link
 
 
+def test_nothing_is_congested_before_the_first_feedback():
+    assert not ShrunkLink().suddenly_congested
+    assert ShrunkLink().capacity_bps is None
+
+
 def test_a_congested_link_is_measured_by_what_arrives_after_the_first_packet():
     link = updated()
     assert link.suddenly_congested

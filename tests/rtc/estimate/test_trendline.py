@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from framewire.rtc.estimate.trendline import MAX_THRESHOLD, MIN_THRESHOLD, OveruseDetector, TrendlineEstimator
+from framewire.rtc.estimate.trendline import OveruseDetector, TrendlineEstimator
 
 
 def trends(growth_s: float, groups: int, every: float = 0.01) -> list[float | None]:
@@ -53,8 +53,8 @@ def test_the_threshold_adapts_within_bounds():
     for index in range(20_000):
         calm.add(0.0, 0.01, index * 0.01)
         wild.add(wild.threshold + 10, 0.01, index * 0.01)
-    assert calm.threshold == MIN_THRESHOLD
-    assert wild.threshold == MAX_THRESHOLD
+    assert calm.threshold == 6
+    assert wild.threshold == 600
 
 
 def test_the_threshold_moves_slowly_up_and_quickly_down():
@@ -110,10 +110,21 @@ def test_groups_close_together_take_longer_to_be_overuse():
     assert usages == ["normal"] * 2 + ["normal"] + ["overuse"] * 3, "2, 6, 10 and 14 ms"
 
 
-def test_one_long_group_alone_is_no_overuse():
+@pytest.mark.parametrize("earlier", [[], [0.0], [50.0, 50.0, 0.0]])
+def test_one_long_group_alone_is_no_overuse(earlier: list[float]):
     detector = OveruseDetector()
+    for trend in earlier:
+        detector.add(trend, 0.01, 0.9)
     detector.add(50.0, 0.1, 1.0)
     assert detector.usage == "normal"
+
+
+def test_half_of_the_first_group_counts():
+    """The trend crossed the threshold somewhere in it."""
+    detector = OveruseDetector()
+    detector.add(50.0, 0.0067, 1.0)
+    detector.add(50.0, 0.0067, 1.0067)
+    assert detector.usage == "overuse"
 
 
 def test_the_time_above_the_threshold_starts_anew_below_it():

@@ -25,8 +25,7 @@ class FeedbackTimeout:
         """Whether any feedback has come yet. A viewer that never sent any may not be able to."""
         self._packets = 0
         """Sent since the last feedback."""
-        self._since = 0.0
-        self._checked_at = 0.0
+        self._since = self._checked_at = float("-inf")
 
     def sent(self, packets: int, now: float) -> None:
         """Count packets that leave."""

@@ -7,6 +7,7 @@ as ours.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -209,5 +210,5 @@ class AimdRateControl:
     def _additive_increase_bps(self, response_s: float) -> float:
         """What the estimate gains in a second: about one packet in each response time."""
         frame_bits = self.bits_per_second * ASSUMED_FRAME_INTERVAL_S
-        packet_bits = frame_bits / max(1, -(-frame_bits // ASSUMED_PACKET_BITS))
+        packet_bits = frame_bits / math.ceil(frame_bits / ASSUMED_PACKET_BITS)
         return max(MIN_ADDITIVE_INCREASE_BPS, packet_bits / (response_s + DETECTION_TIME_S))

@@ -122,7 +122,6 @@ class OveruseDetector:
             self._over_s = sent_s / 2 if self._over_s is None else self._over_s + sent_s
             self._over_count += 1
             if self._over_s > OVERUSE_TIME_S and self._over_count > 1 and trend >= self._trend:
-                self._over_s, self._over_count = 0.0, 0
                 self.usage = "overuse"
         else:
             self._over_s, self._over_count = None, 0
