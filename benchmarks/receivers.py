@@ -210,13 +210,15 @@ class Viewer:
             if time.monotonic() >= report_at:
                 report_at = time.monotonic() + REPORT_INTERVAL
                 block = struct.pack("!LLLLLL", self._ssrc, 0, self.packets, 0, 0, 0)
-                compound += rtcp_packet(1, rtcp.RR, struct.pack("!L", 1) + block)
+                compound += rtcp_packet(1, rtcp.PacketType.RR, struct.pack("!L", 1) + block)
                 if self._extension is None:
-                    compound += rtcp_packet(rtcp.APPLICATION, rtcp.PSFB, remb(self._ssrc))
+                    compound += rtcp_packet(rtcp.PayloadFormat.APPLICATION, rtcp.PacketType.PSFB, remb(self._ssrc))
             if self._arrived:
                 fci = feedback(self._arrived, self._messages)
                 self._arrived, self._messages = {}, self._messages + 1 & 0xFF
-                compound += rtcp_packet(rtcp.TRANSPORT_CC, rtcp.RTPFB, struct.pack("!LL", 1, self._ssrc) + fci)
+                compound += rtcp_packet(
+                    rtcp.TransportFormat.TRANSPORT_CC, rtcp.PacketType.RTPFB, struct.pack("!LL", 1, self._ssrc) + fci
+                )
             if compound:
                 self._transport.send_rtcp(compound)
 

@@ -55,7 +55,7 @@ def test_frames_are_counted_by_their_last_packet_and_repairs_are_not():
 
 
 def test_its_estimate_is_thirty_megabits():
-    (told,) = rtcp.parse(rtcp_packet(rtcp.APPLICATION, rtcp.PSFB, remb(5)))
+    (told,) = rtcp.parse(rtcp_packet(rtcp.PayloadFormat.APPLICATION, rtcp.PacketType.PSFB, remb(5)))
     assert isinstance(told, rtcp.Remb)
     assert told.ssrcs == (5,)
     assert told.bits_per_second == pytest.approx(30e6, rel=0.01)

@@ -23,7 +23,7 @@ from framewire.rtc.events import KeyframeWanted, PeerEvent, PeerTrack
 from framewire.rtc.peer import Peer
 from framewire.rtc.rtp import packets
 from framewire.rtc.rtp.packets import RtpUnit, pack
-from framewire.rtc.rtp.rtcp import RTPFB, TRANSPORT_CC
+from framewire.rtc.rtp.rtcp import PacketType, TransportFormat
 from framewire.rtc.stack import ice
 from framewire.rtc.stack.peer_connection import HEADER_EXTENSIONS as OFFERED_EXTENSIONS
 from framewire.rtc.stack.sender_slot import PACKET_FEEDBACK
@@ -58,7 +58,7 @@ class _Reporter(RTCDtlsTransport):
         fci = feedback(first, arrivals, self._count & 0xFF)
         self._arrived, self._count = {}, self._count + 1
         words = 2 + len(fci) // 4
-        packet = bytes([0x80 | TRANSPORT_CC, RTPFB]) + words.to_bytes(2) + bytes(8) + fci
+        packet = bytes([0x80 | TransportFormat.TRANSPORT_CC, PacketType.RTPFB]) + words.to_bytes(2) + bytes(8) + fci
         _background.add(task := asyncio.ensure_future(self._send_rtp(packet)))
         task.add_done_callback(_background.discard)
 

@@ -429,3 +429,214 @@ def test_no_probe_is_sent_in_the_second_after_a_decrease():
         if feed.estimator.next_probe(feed.now) is not None:
             probed_at = feed.now
     assert 1.0 < probed_at - fell_at < 2.5
+
+
+def test_a_long_queue_is_drained_for_three_seconds_after_a_decrease():
+    feed = Feed(10 * M)
+    feed.run(8)
+    feed.decrease(0.3)
+    estimator, fell_at = feed.estimator, feed.now
+    estimate, queue = estimator.bits_per_second, estimator.queueing_delay_s
+    assert queue == pytest.approx(0.3)
+    assert estimator.target_bps(fell_at) == pytest.approx(estimate * (1 - (0.3 - 0.06)))
+    assert estimator.target_bps(fell_at + 2.99) == estimator.target_bps(fell_at)
+    assert estimator.target_bps(fell_at + 3.01) == estimate, "a queue that stays is filled by others"
+
+
+@pytest.mark.parametrize(("queue", "fraction"), [(0.059, 1.0), (0.07, 0.99), (0.64, 0.42), (0.9, 0.4)])
+def test_a_longer_queue_is_drained_faster_down_to_four_tenths(queue: float, fraction: float):
+    feed = Feed(10 * M)
+    feed.run(8)
+    feed.decrease(0.3)
+    fell_at = feed.now
+    feed.message(0.05 + queue)
+    assert feed.estimator.target_bps(fell_at + 0.1) == pytest.approx(fraction * feed.estimator.bits_per_second)
+
+
+def test_draining_leaves_the_minimum():
+    feed = Feed(MIN_BPS)
+    feed.run(8, size=50)
+    for _ in range(20):
+        feed.message(1.5, size=50)
+    assert feed.estimator.queueing_delay_s > 1
+    assert feed.estimator.target_bps(feed.now) == MIN_BPS
+
+
+def test_a_trend_without_a_standing_queue_is_no_overuse():
+    """Every message but the second has a packet that did not wait: bursts grow, and no queue stays."""
+    for shortest, falls in ((0.05, False), (0.05 + 0.03, True)):
+        feed = Feed(10 * M)
+        feed.run(8)
+        for step in range(10):
+            feed.message(shortest if step else 0.05, growth=0.002 * step)
+        assert (feed.estimator.bits_per_second < 10 * M) == falls
+
+
+@pytest.mark.parametrize(("lost", "queue", "falls"), [(1, 0.02, True), (0, 0.02, False), (1, 0.0, False)])
+def test_loss_with_a_short_queue_is_overuse(lost: int, queue: float, falls: bool):
+    feed = Feed(10 * M)
+    for step in range(100):
+        feed.message(0.05 + queue * step / 100, lost=lost)
+    feed.run(3, delay=0.05 + queue, lost=lost)
+    assert (feed.estimator.bits_per_second < 10 * M) == falls
+
+
+def test_less_than_seven_tenths_of_the_estimate_is_application_limited():
+    """Sending less, the estimate does not grow; sending more, it does."""
+    for size, grows in ((800, False), (900, True)):
+        feed = Feed(1 * M)
+        feed.run(3, size=size)
+        assert (feed.estimator.bits_per_second > 1 * M) == grows, size
+
+
+def test_a_decrease_counts_only_losses_after_it():
+    feed = Feed(10 * M)
+    feed.run(8)
+    feed.decrease(0.3)
+    late = [PacketResult(9000 + i, feed.now - 0.2, 1200, None, None, late=False) for i in range(100)]
+    feed.estimator.feed(late, feed.now + 0.05)
+    feed.run(1, delay=0.05)
+    assert feed.estimator.loss_fraction == 0
+
+
+def test_an_overtaken_packet_is_not_lost():
+    feed = Feed(10 * M)
+    feed.run(1, lost=2)
+    for index in range(20):
+        late = PacketResult(index, feed.now, 1200, feed.now + 50.05, None, late=True)
+        feed.estimator.feed([late], feed.now + 0.05)
+    feed.run(1)
+    assert feed.estimator.loss_fraction < 0.15
+    lossy = Feed(10 * M)
+    lossy.run(1, lost=2)
+    lossy.run(1)
+    assert lossy.estimator.loss_fraction > feed.estimator.loss_fraction
+
+
+def test_packets_before_a_decrease_and_packets_in_a_queue_were_congested():
+    feed = Feed(10 * M)
+    feed.run(8)
+
+    def uncongested(sent_at: float) -> bool:
+        return feed.estimator.sent_uncongested(PacketResult(1, sent_at, 1200, None, None, late=False))
+
+    assert uncongested(feed.now)
+    feed.decrease(0.2)
+    assert not uncongested(feed.now + 1), "a queue is known of"
+    fell_at = feed.now
+    feed.run(8)
+    assert not uncongested(fell_at)
+    assert uncongested(fell_at + 0.01)
+
+
+def test_the_backlog_is_what_the_newest_packet_waited_and_what_left_since():
+    feed = Feed(8 * M)
+    feed.run(3)
+    feed.message(0.05 + 0.02)
+    assert feed.estimator.newest_acked_sent_at == pytest.approx(feed.now - 0.1 + 0.081)
+    assert feed.estimator.bits_per_second == 8 * M
+    waited = feed.estimator.backlog_s(100_000, feed.estimator.newest_acked_sent_at)
+    assert waited == pytest.approx(0.02 + 0.1)
+
+
+def test_the_backlog_is_no_longer_than_the_queue_that_overflowed():
+    feed = Feed(8 * M)
+    feed.run(3)
+    feed.message(0.05 + 0.02, lost=4)
+    last_sent_at = feed.now - 0.1 + 0.081
+    assert feed.estimator.backlog_s(10**6, last_sent_at) == pytest.approx(0.02)
+    assert feed.estimator.backlog_s(10**6, last_sent_at + 0.015) == pytest.approx(0.005)
+
+
+def test_after_a_collapse_how_long_the_full_queue_is_is_unknown():
+    estimator = BandwidthEstimator(start_bps=20 * M)
+    now = running(estimator, 8 * M)
+    full = [PacketResult(4000 + i, now, 1200, now + 50.02 if i < 6 else None, None, late=False) for i in range(10)]
+    estimator.feed(full, now + 0.05)
+    assert estimator.backlog_s(10**6, now) == pytest.approx(0.02)
+    now = shrinking(estimator, now + 0.06, sent=20 * M, passes=2 * M)
+    assert estimator.collapsed
+    assert estimator.backlog_s(10**6, now) > 1
+
+
+def probed(estimator: BandwidthEstimator, now: float, link_bps: float, *, lost: bool = False) -> float | None:
+    """Send the probe that is due over a link of so many bits a second. Returns its bitrate."""
+    probe = estimator.next_probe(now)
+    if probe is None:
+        return None
+    free_at, results = now, []
+    for index in range(-(-probe.size_bytes // 1200)):
+        sent_at = now + index * 9600 / probe.rate_bps
+        estimator.sent(1200, sent_at)
+        free_at = max(free_at, sent_at) + 9600 / link_bps
+        arrived_at = None if lost else free_at + 50.05
+        results.append(PacketResult(100_000 + index, sent_at, 1200, arrived_at, probe.id, late=False))
+    estimator.feed(results, now + 0.1)
+    return probe.rate_bps
+
+
+def test_a_probe_that_comes_through_raises_the_estimate():
+    feed = Feed()
+    feed.message()
+    assert probed(feed.estimator, feed.now, 1000 * M) == 6 * M
+    assert feed.estimator.bits_per_second == pytest.approx(6 * M, rel=0.01)
+
+
+def test_the_first_probe_may_lower_the_estimate_and_later_ones_may_not():
+    feed = Feed(5 * M)
+    feed.message()
+    assert probed(feed.estimator, feed.now, 3 * M) is not None
+    assert feed.estimator.bits_per_second == pytest.approx(0.94 * 3 * M, rel=0.04)
+    before = feed.estimator.bits_per_second
+    feed.now += 5.0
+    feed.run(8, size=100)
+    assert probed(feed.estimator, feed.now, 2.5 * M) is not None
+    assert feed.estimator.bits_per_second == before
+
+
+def test_a_probe_that_is_lost_is_followed_by_another():
+    feed = Feed()
+    feed.message()
+    assert probed(feed.estimator, feed.now, 1000 * M, lost=True) is not None
+    feed.now += 0.2
+    feed.message()
+    assert probed(feed.estimator, feed.now, 1000 * M) is not None
+
+
+def test_a_probe_raises_a_bound_that_loss_has_set():
+    feed = Feed(5 * M)
+    feed.run(2, lost=5)
+    bounded = feed.estimator.bits_per_second
+    assert bounded < 4 * M
+    feed.run(8)
+    rate = None
+    while rate is None:
+        feed.message()
+        rate = probed(feed.estimator, feed.now, 1000 * M)
+    assert feed.estimator.bits_per_second == pytest.approx(rate, rel=0.05)
+
+
+def test_what_a_probe_queued_is_no_trend():
+    feed = Feed(10 * M)
+    feed.run(8)
+    before = feed.estimator.bits_per_second
+    assert probed(feed.estimator, feed.now, 9 * M) is not None
+    assert feed.estimator.bits_per_second <= before
+    feed.now += 0.2
+    feed.run(1)
+    assert feed.estimator.bits_per_second > 0.8 * 9 * M
+
+
+def test_without_feedback_the_estimate_is_halved_and_no_probe_is_sent_for_a_while():
+    feed = Feed(10 * M)
+    feed.run(3)
+    feed.estimator.sent(1200, feed.now, packets=10)
+    for step in range(11):
+        feed.estimator.tick(feed.now + step / 10)
+    assert feed.estimator.bits_per_second == 5 * M
+    halved_at = feed.now + 1.0
+    feed.now += 1.1
+    feed.message()
+    assert feed.estimator.next_probe(feed.now) is None
+    feed.run(halved_at + 1.5 - feed.now + 0.1)
+    assert feed.estimator.next_probe(feed.now) is not None

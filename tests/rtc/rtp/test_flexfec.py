@@ -1,4 +1,4 @@
-"""Parity packets, read as the draft says, and packets restored from them."""
+"""Parity packets, read as the draft says, and lost packets restored from them."""
 
 from __future__ import annotations
 
@@ -67,13 +67,13 @@ def restore(fec, known):
 
 
 def fecs(payloads, count):
-    return [fec_payload(parity, HEADER) for turn in parities(payloads, count) for parity in turn]
+    return [fec_payload(parity, HEADER) for cover in parities(payloads, count) for parity in cover]
 
 
 def received(payloads, lost, fec):
     sent = packets(payloads)
     known = {(FIRST + i) & 0xFFFF: packet for i, packet in enumerate(sent) if i not in lost}
-    # What one restores lets another restore more.
+    # What one parity restores lets another restore more.
     while found := [packet for each in fec if (packet := restore(each, known)) is not None]:
         known |= {int.from_bytes(packet[2:4]): packet for packet in found}
     return [known.get((FIRST + i) & 0xFFFF) for i in range(len(sent))] == sent
@@ -91,14 +91,14 @@ def test_any_one_packet_is_restored_bit_by_bit(payloads, data):
 @pytest.mark.parametrize("packets", [10, 16, 40])
 def test_a_burst_as_long_as_there_are_parities_is_restored(packets, count):
     payloads = [bytes([index]) * (20 + index) for index in range(packets)]
-    # With two turns that share no divisor, one fewer.
+    # With two covers without a common divisor, one fewer.
     burst = count if count < SECOND_COVER_MIN_PARITIES else count - 1
     for start in range(packets - burst + 1):
         assert received(payloads, set(range(start, start + burst)), fecs(payloads, count))
 
 
 @pytest.mark.parametrize("packets", [9, 10, 11, 30])
-def test_a_burst_across_the_end_of_the_packets_takes_their_parities_along_and_is_restored(packets):
+def test_a_burst_over_the_last_packets_and_the_first_parities_is_restored(packets):
     count = 4
     payloads = [bytes([index]) * 30 for index in range(packets)]
     for of_packets in range(1, count):
@@ -112,7 +112,7 @@ def test_two_losses_that_one_parity_covers_are_not_restored():
 
 
 @pytest.mark.parametrize("count", [5, 7, 8, 9])
-def test_two_losses_wherever_are_restored_where_packets_are_covered_twice(count):
+def test_two_losses_anywhere_are_restored_where_packets_are_covered_twice(count):
     first, second = interleaving_depths(count)
     packets = min(first * second, 20)
     payloads = [bytes([index]) * 30 for index in range(packets)]
@@ -122,18 +122,18 @@ def test_two_losses_wherever_are_restored_where_packets_are_covered_twice(count)
 
 
 @given(st.integers(1, 100))
-def test_turns_share_no_divisor_and_make_up_the_count(count):
+def test_depths_have_no_common_divisor_and_make_up_the_count(count):
     first, second = interleaving_depths(count)
     assert first + second == count and (not second or gcd(first, second) == 1)
 
 
 @pytest.mark.parametrize("packets", [1, 15, 16, 46, 47, 300])
-def test_every_packet_is_covered_once_a_turn_by_masks_of_a_browsers_reach(packets):
+def test_each_cover_covers_every_packet_once_with_masks_that_browsers_read(packets):
     payloads = [b"x"] * packets
-    for turn in parities(payloads, 40)[: 1 + (packets > 1)]:
-        numbers = [number for parity in turn for number in covered(fec_payload(parity, HEADER))[0]]
+    for cover in parities(payloads, 40)[: 1 + (packets > 1)]:
+        numbers = [number for parity in cover for number in covered(fec_payload(parity, HEADER))[0]]
         assert sorted(numbers) == sorted((FIRST + index) & 0xFFFF for index in range(packets))
-        assert all(parity.offsets[0] == 0 and parity.offsets[-1] < MAX_COVERED_PACKETS for parity in turn)
+        assert all(parity.offsets[0] == 0 and parity.offsets[-1] < MAX_COVERED_PACKETS for parity in cover)
 
 
 def test_the_fixed_part_is_as_the_draft_draws_it():
@@ -149,5 +149,5 @@ def test_the_fixed_part_is_as_the_draft_draws_it():
     assert fec[28:] == bytes([ord("a") ^ ord("c") ^ ord("f"), ord("b") ^ ord("d"), ord("e")])
 
 
-def test_there_are_never_more_parities_in_a_turn_than_packets():
-    assert [len(turn) for turn in parities([b"x"] * 3, 50)] == [3, 3]
+def test_a_cover_has_at_most_one_parity_for_each_packet():
+    assert [len(cover) for cover in parities([b"x"] * 3, 50)] == [3, 3]

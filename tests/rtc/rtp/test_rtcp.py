@@ -1,4 +1,4 @@
-"""RTCP as aiortc writes it, read by us; written by us, read by aiortc; and rubbish in between."""
+"""RTCP that aiortc writes and we read, that we write and aiortc reads, and that nothing can read."""
 
 from __future__ import annotations
 
@@ -21,8 +21,6 @@ from framewire.frame import rtp_timestamp
 from framewire.rtc.rtp import rtcp
 from framewire.rtc.rtp.rtcp import (
     MAX_TRANSPORT_CC_PER_COMPOUND,
-    RTPFB,
-    TRANSPORT_CC,
     KeyframeRequest,
     Nack,
     ReceptionReport,
@@ -70,36 +68,36 @@ def test_remb(bitrate):
 
 
 def test_reception_reports_of_receivers_and_of_senders():
-    report = ReceptionReport(ssrc=42, loss=0.25, jitter=90, last_sr=0, delay_since_sr=0)
+    report = ReceptionReport(ssrc=42, fraction_lost=0.25, jitter=90, last_sr=0, delay_since_sr=0)
     assert parse(bytes(RtcpRrPacket(ssrc=1, reports=[info(), info(ssrc=43)])))[0] == report
     sender_info = RtcpSenderInfo(ntp_timestamp=0, rtp_timestamp=0, packet_count=0, octet_count=0)
     assert parse(bytes(RtcpSrPacket(ssrc=1, sender_info=sender_info, reports=[info()]))) == [report]
 
 
-def test_negative_loss_is_not_a_huge_loss():
+def test_more_duplicates_than_losses_are_no_loss():
     (report,) = parse(bytes(RtcpRrPacket(ssrc=1, reports=[info(fraction_lost=0, packets_lost=-5)])))
     assert isinstance(report, ReceptionReport)
-    assert report.loss == 0
+    assert report.fraction_lost == 0
 
 
-def test_a_compound_gives_all_of_it():
+def test_all_packets_of_a_compound_are_read():
     compound = bytes(RtcpRrPacket(ssrc=1, reports=[info()])) + PLI + PLI
     assert [type(each) for each in parse(compound)] == [ReceptionReport, KeyframeRequest, KeyframeRequest]
 
 
-def test_feedback_on_packets_is_cut_out_without_its_padding():
+def test_transport_wide_feedback_is_read_without_its_padding():
     with pytest.raises(ValueError, match="length"):
         RtcpPacket.parse(TWCC + PLI)
     assert parse(TWCC + PLI) == [TransportCcFeedback(TWCC[12:-2]), KeyframeRequest(42)]
 
 
-def test_what_we_do_not_speak_costs_nothing_beside_it():
+def test_an_unknown_packet_does_not_cost_the_one_beside_it():
     extended_report = bytes([0x80, 207, 0, 2]) + bytes(8)
     assert parse(extended_report + PLI) == [KeyframeRequest(42)]
 
 
 @pytest.mark.parametrize(
-    "rubbish",
+    "malformed",
     [
         b"",
         b"\x81",
@@ -115,24 +113,24 @@ def test_what_we_do_not_speak_costs_nothing_beside_it():
         b"\xc0" * 40,
     ],
 )
-def test_rubbish_says_nothing_of_note(rubbish):
-    assert all(isinstance(each, Remb) and not each.ssrcs for each in parse(rubbish))
+def test_a_malformed_packet_gives_nothing(malformed):
+    assert all(isinstance(each, Remb) and not each.ssrcs for each in parse(malformed))
 
 
 @given(st.binary(max_size=200))
-def test_no_bytes_make_it_raise(data):
+def test_no_bytes_raise(data):
     parse(data)
     parse(PLI + data)
 
 
 @given(st.integers(0, len(PLI) + 40), st.integers(0, 255))
-def test_no_single_wrong_byte_makes_it_raise(at, value):
+def test_no_single_wrong_byte_raises(at, value):
     compound = bytearray(PLI + bytes(RtcpRtpfbPacket(fmt=1, ssrc=1, media_ssrc=42, lost=[1, 2])) + TWCC)
     compound[at % len(compound)] = value
     parse(bytes(compound))
 
 
-def test_a_remb_that_names_more_streams_than_it_has_room_for():
+def test_a_remb_that_names_more_streams_than_it_holds():
     fci = bytearray(pack_remb_fci(1000, [42]))
     fci[4] = 200
     (remb,) = parse(bytes(RtcpPsfbPacket(fmt=15, ssrc=1, media_ssrc=0, fci=bytes(fci))))
@@ -140,21 +138,24 @@ def test_a_remb_that_names_more_streams_than_it_has_room_for():
 
 
 @pytest.mark.parametrize(("rtt", "held"), [(0.0, 0.0), (0.120, 0.5), (2.5, 1.0)])
-def test_the_round_trip_is_what_is_left_when_the_viewer_s_delay_is_taken_off(rtt, held):
+def test_the_round_trip_is_without_the_time_that_the_viewer_held_the_report(rtt, held):
     last = (rtcp.ntp(NOW) >> 16) & 0xFFFFFFFF
-    report = ReceptionReport(ssrc=1, loss=0, jitter=0, last_sr=last, delay_since_sr=round(held * 65536))
+    report = ReceptionReport(ssrc=1, fraction_lost=0, jitter=0, last_sr=last, delay_since_sr=round(held * 65536))
     measured = report.rtt(NOW + rtt + held)
     assert measured == pytest.approx(rtt, abs=0.001)
 
 
-def test_no_round_trip_from_a_report_that_cannot_know_it():
+def test_a_report_without_a_plausible_round_trip_has_none():
     assert ReceptionReport(1, 0, 0, 0, 5).rtt(NOW) is None
     future = (rtcp.ntp(NOW + 5) >> 16) & 0xFFFFFFFF
     assert ReceptionReport(1, 0, 0, future, 0).rtt(NOW) is None
+    report = ReceptionReport(1, 0, 0, (rtcp.ntp(NOW) >> 16) & 0xFFFFFFFF, 0)
+    assert report.rtt(NOW + 63) == pytest.approx(63)
+    assert report.rtt(NOW + 64) is None
 
 
 @pytest.mark.parametrize("cname", [b"a", b"ab", b"abcdef", b"1" * 36])
-def test_a_sender_report_is_what_another_stack_reads(cname):
+def test_a_sender_report_is_read_by_another_stack(cname):
     report, sdes = RtcpPacket.parse(rtcp.sender_report(42, NOW, (7, 1 << 33), cname))
     assert isinstance(report, RtcpSrPacket)
     assert isinstance(sdes, RtcpSdesPacket)
@@ -168,7 +169,9 @@ def test_a_sender_report_is_what_another_stack_reads(cname):
     assert [(chunk.ssrc, chunk.items) for chunk in sdes.chunks] == [(42, [(1, cname)])]
 
 
-def test_of_many_messages_about_packets_in_one_compound_a_few_are_read():
-    one = bytes([0x80 | TRANSPORT_CC, RTPFB]) + (4).to_bytes(2) + bytes(16)
-    assert len(parse(one * 40)) == MAX_TRANSPORT_CC_PER_COMPOUND
+def test_four_transport_wide_feedback_messages_of_one_compound_are_read():
+    one = bytes([0x80 | rtcp.TransportFormat.TRANSPORT_CC, rtcp.PacketType.RTPFB]) + (4).to_bytes(2) + bytes(16)
+    found = parse(PLI + one * 40 + PLI)
+    assert [type(each) for each in found] == [KeyframeRequest] + [TransportCcFeedback] * 4 + [KeyframeRequest]
+    assert MAX_TRANSPORT_CC_PER_COMPOUND == 4
     assert len(parse(one * 2)) == 2

@@ -1,4 +1,4 @@
-"""Feedback bytes to what became of each packet."""
+"""Feedback bytes to a result for each packet."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_vector_of_two_bits_with_a_large_and_a_negative_delta():
         (header(1, 1) + b"\x20\x00\x01", "run of no packets"),
     ],
 )
-def test_rubbish_is_named(fci: bytes, why: str):
+def test_malformed_feedback_is_named(fci: bytes, why: str):
     with pytest.raises(MalformedFeedback, match=why):
         parse(fci)
 
@@ -67,7 +67,7 @@ def test_any_bytes_are_feedback_or_malformed(fci: bytes):
 
 
 @given(st.lists(st.none() | st.integers(0, 30_000), min_size=1, max_size=300).filter(any))
-def test_what_a_viewer_writes_is_read(ticks: list[int | None]):
+def test_feedback_is_read_as_it_was_written(ticks: list[int | None]):
     arrivals = [None if t is None else 100 + t * 0.00025 for t in ticks]
     message = parse(feedback(5, arrivals, 3))
     origin = message.reference_time * 0.064
@@ -77,13 +77,13 @@ def test_what_a_viewer_writes_is_read(ticks: list[int | None]):
         assert said is None or meant is None or abs(origin + said - meant) < 0.0002
 
 
-def test_each_packet_is_accounted_for_once():
+def test_each_packet_gets_one_result():
     adapter = TransportFeedbackAdapter()
     for index in range(4):
         adapter.sent(100 + index, 10 + index)
-    outcomes = adapter.feed(feedback(1, [50.0, None, 50.5], 0))
-    assert [(o.sequence, o.size, o.sent_at) for o in outcomes] == [(1, 100, 10), (2, 101, 11), (3, 102, 12)]
-    assert [None if o.arrived_at is None else round(o.arrived_at, 3) for o in outcomes] == [50.0, None, 50.5]
+    results = adapter.feed(feedback(1, [50.0, None, 50.5], 0))
+    assert [(o.sequence, o.size, o.sent_at) for o in results] == [(1, 100, 10), (2, 101, 11), (3, 102, 12)]
+    assert [None if o.arrived_at is None else round(o.arrived_at, 3) for o in results] == [50.0, None, 50.5]
     assert adapter.feed(feedback(1, [50.0, None, 50.5], 1)) == []
     assert len(adapter) == 2, "the lost one may still come, and the last was not reported"
 
@@ -113,8 +113,8 @@ def test_a_packet_that_was_overtaken_is_late_and_not_lost():
 def test_sequence_numbers_wrap():
     adapter = TransportFeedbackAdapter(first=65_534)
     assert [(adapter.next_sequence_number, adapter.sent(10, 1))[0] for _ in range(4)] == [65_534, 65_535, 0, 1]
-    outcomes = adapter.feed(feedback(65_534, [9.0, 9.1, 9.2, 9.3], 0))
-    assert [o.sequence for o in outcomes] == [65_534, 65_535, 65_536, 65_537]
+    results = adapter.feed(feedback(65_534, [9.0, 9.1, 9.2, 9.3], 0))
+    assert [o.sequence for o in results] == [65_534, 65_535, 65_536, 65_537]
 
 
 def test_the_reference_time_wraps():
@@ -128,7 +128,7 @@ def test_the_reference_time_wraps():
     assert second - first == pytest.approx(0.064, abs=0.001)
 
 
-def test_feedback_on_what_was_never_sent_says_nothing():
+def test_feedback_about_packets_that_were_never_sent_gives_nothing():
     adapter = TransportFeedbackAdapter()
     adapter.sent(10, 1)
     assert adapter.feed(feedback(900, [5.0] * 50, 0)) == []

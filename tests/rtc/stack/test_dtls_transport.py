@@ -42,7 +42,7 @@ async def test_each_message_in_a_compound_is_feedback_and_media_is_ignored(trans
     received: list[rtcp.Feedback] = []
     transport.on_feedback = received.append
     report = rtcp.sender_report(7, 1000.0, (1, 2), b"x")
-    pli = bytes([0x81, rtcp.PSFB, 0, 2]) + bytes(4) + (9).to_bytes(4)
+    pli = bytes([0x81, rtcp.PacketType.PSFB, 0, 2]) + bytes(4) + (9).to_bytes(4)
     await transport._handle_rtcp_data(report + pli + pli)
     await transport._handle_rtcp_data(b"\xff" * 20)
     await transport._handle_rtp_data(bytes(40), 0)

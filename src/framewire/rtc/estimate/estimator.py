@@ -26,7 +26,8 @@ from framewire.rtc.rtp.twcc import PacketResult
 START_BPS: Final = 2_000_000
 """The estimate before anything is measured.
 
-Source: benchmark `1mbps-80ms` (more would fill a slow link before the first feedback)."""
+Source: benchmark `1mbps-80ms`, more would fill a slow link before the first feedback; pinned by
+`tests/rtc/estimate/test_estimator.py::test_the_estimate_starts_at_two_megabits_and_is_at_least_150_kilobits`."""
 
 MIN_BPS: Final = 150_000
 """The estimate never falls below this: a picture of less is of no use, and this much shows that the link is back.
@@ -108,7 +109,7 @@ DRAIN_MIN_FACTOR: Final = 0.4
 Source: chosen by hand; pinned by
 `tests/rtc/estimate/test_estimator.py::test_a_long_queue_is_drained_for_three_seconds_after_a_decrease`."""
 
-MAX_DRAIN_S: Final = 3.0
+MAX_QUEUE_DRAIN_S: Final = 3.0
 """A queue is drained for at most this long after a decrease. A queue that stays is filled by others, and would stay
 however little is sent.
 
@@ -169,7 +170,7 @@ class BandwidthEstimator:
     def target_bps(self, now: float) -> float:
         """What to send: the estimate, or less while a queue of our own has to empty."""
         estimate, queue = self.bits_per_second, self._delay.queue.seconds
-        if queue <= DRAIN_MIN_QUEUE_S or now - self._rate_control.decreased_at > MAX_DRAIN_S:
+        if queue <= DRAIN_MIN_QUEUE_S or now - self._rate_control.decreased_at > MAX_QUEUE_DRAIN_S:
             return estimate
         return max(estimate * max(1 - (queue - DRAIN_MIN_QUEUE_S), DRAIN_MIN_FACTOR), self._min_bps)
 

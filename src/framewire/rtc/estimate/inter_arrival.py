@@ -19,7 +19,7 @@ BURST_GAP_S: Final = 0.005
 
 Source: draft-ietf-rmcat-gcc-02 §5.2; libwebrtc `kBurstDeltaThreshold`."""
 
-MAX_BURST_S: Final = 0.1
+MAX_GROUP_S: Final = 0.1
 """A group takes such packets for at most this long.
 
 Source: libwebrtc `kMaxBurstDuration`."""
@@ -79,4 +79,4 @@ class InterArrivalDelta:
         released them together, which is no sign of a queue."""
         arrival_gap = arrived_at - group.arrived_at
         catching_up = arrival_gap < sent_at - group.sent_at
-        return catching_up and arrival_gap <= BURST_GAP_S and arrived_at - group.first_arrived_at < MAX_BURST_S
+        return catching_up and arrival_gap <= BURST_GAP_S and arrived_at - group.first_arrived_at < MAX_GROUP_S

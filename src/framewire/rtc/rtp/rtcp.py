@@ -1,7 +1,7 @@
-"""RTCP both ways: what the viewer says, and sender reports. Must not know sockets, clocks or senders.
+"""RTCP: reads the viewer's feedback, and writes sender reports. Must not know sockets, clocks or senders.
 
-A parser of our own, because everything in it is bad input: a compound may hold kinds we never negotiated,
-lengths that lie, or nothing at all, and one rubbish packet must not cost the good one beside it.
+A parser of our own, because everything in it is untrusted input: a compound may hold packets that were never
+negotiated, lengths that lie, or nothing at all. One bad packet must not cost the good one beside it.
 """
 
 from __future__ import annotations
@@ -9,17 +9,58 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
 
 from framewire.frame import rtp_timestamp
 
-SR, RR, SDES, BYE, RTPFB, PSFB = 200, 201, 202, 203, 205, 206
-NACK, TRANSPORT_CC = 1, 15
-PLI, FIR, APPLICATION = 1, 4, 15
 
-MAX_TRANSPORT_CC_PER_COMPOUND = 4
-"""Messages about packets that are read of one compound; a viewer sends one. Each is work."""
-NTP_EPOCH = 2_208_988_800
-"""Seconds from 1900 to 1970."""
+class PacketType(IntEnum):
+    """RTCP packet types (RFC 3550 §12.1, RFC 4585 §6.1)."""
+
+    SR = 200
+    RR = 201
+    SDES = 202
+    BYE = 203
+    RTPFB = 205
+    """Transport layer feedback."""
+    PSFB = 206
+    """Payload-specific feedback."""
+
+
+class TransportFormat(IntEnum):
+    """Formats of `PacketType.RTPFB` (RFC 4585 §6.2, draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1)."""
+
+    NACK = 1
+    TRANSPORT_CC = 15
+
+
+class PayloadFormat(IntEnum):
+    """Formats of `PacketType.PSFB` (RFC 4585 §6.3, RFC 5104 §4.3)."""
+
+    PLI = 1
+    FIR = 4
+    APPLICATION = 15
+    """Application layer feedback, such as REMB."""
+
+
+MAX_TRANSPORT_CC_PER_COMPOUND: Final = 4
+"""Of one compound, at most this many transport-wide feedback messages are read. A viewer sends one, and each takes
+time to read.
+
+Source: chosen by hand; pinned by
+`tests/rtc/rtp/test_rtcp.py::test_four_transport_wide_feedback_messages_of_one_compound_are_read`."""
+
+NTP_EPOCH_S: Final = 2_208_988_800
+"""Seconds from 1900, where NTP time begins, to 1970.
+
+Source: RFC 868."""
+
+MAX_RTT_S: Final = 64
+"""A longer round trip in a report is an overflow: the viewer's clock runs fast, and the difference is negative.
+
+Source: chosen by hand; pinned by
+`tests/rtc/rtp/test_rtcp.py::test_a_report_without_a_plausible_round_trip_has_none`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +88,29 @@ class Remb:
 
 @dataclass(frozen=True, slots=True)
 class ReceptionReport:
-    """A reception report block (RFC 3550 §6.4.1)."""
+    """A report block (RFC 3550 §6.4.1)."""
 
     ssrc: int
-    loss: float
+    fraction_lost: float
+    """Of the packets between the viewer's two newest reports, 0 to 1."""
     jitter: int
+    """In units of the RTP clock."""
     last_sr: int
+    """The middle 32 bits of the NTP timestamp in the newest sender report; 0 if none has arrived."""
     delay_since_sr: int
+    """Since that report arrived, in units of 1/65536 s."""
 
     def rtt(self, now: float) -> float | None:
-        """Seconds to the viewer and back, if this report says: ``now`` is in seconds since the Unix epoch."""
+        """The round trip in seconds, if the report holds one. ``now`` is in seconds since the Unix epoch."""
         if not self.last_sr:
             return None
         ticks = ((ntp(now) >> 16) - self.last_sr - self.delay_since_sr) & 0xFFFFFFFF
-        # The difference wraps; a viewer's clock that runs fast makes it slightly negative.
-        return None if ticks >= 1 << 22 else ticks / 65536
+        return None if ticks >= MAX_RTT_S << 16 else ticks / 65536
 
 
 @dataclass(frozen=True, slots=True)
 class TransportCcFeedback:
-    """When which packet of the whole connection arrived, not yet read (`twcc`)."""
+    """Transport-wide feedback, not yet read: `twcc` does that."""
 
     fci: bytes
 
@@ -75,7 +119,7 @@ Feedback = Nack | KeyframeRequest | Remb | ReceptionReport | TransportCcFeedback
 
 
 def parse(compound: bytes) -> list[Feedback]:
-    """All feedback in an RTCP compound that can be understood. Never raises."""
+    """All feedback in an RTCP compound that can be understood. Never raises, whatever the bytes."""
     found = [item for kind, count, body in _packets(compound) for item in _feedback(kind, count, body)]
     spare = {
         id(item)
@@ -85,7 +129,7 @@ def parse(compound: bytes) -> list[Feedback]:
 
 
 def _packets(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Kind, count (or format) and body without padding of each packet, up to the first that lies."""
+    """Type, count (or format) and body without padding of each packet, up to the first whose length is wrong."""
     at = 0
     while at + 4 <= len(data):
         first, kind, words = struct.unpack_from("!BBH", data, at)
@@ -102,21 +146,21 @@ def _packets(data: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 
 def _feedback(kind: int, count: int, body: bytes) -> Iterator[Feedback]:
-    if kind == RR:
+    if kind == PacketType.RR:
         yield from _reports(body[4:], count)
-    elif kind == SR:
+    elif kind == PacketType.SR:
         yield from _reports(body[24:], count)
     elif len(body) < 8:
         return
-    elif (kind, count) == (RTPFB, NACK):
+    elif (kind, count) == (PacketType.RTPFB, TransportFormat.NACK):
         yield from _nack(body)
-    elif (kind, count) == (RTPFB, TRANSPORT_CC):
+    elif (kind, count) == (PacketType.RTPFB, TransportFormat.TRANSPORT_CC):
         yield TransportCcFeedback(body[8:])
-    elif (kind, count) == (PSFB, PLI):
+    elif (kind, count) == (PacketType.PSFB, PayloadFormat.PLI):
         yield KeyframeRequest(_u32(body, 4))
-    elif (kind, count) == (PSFB, FIR):
+    elif (kind, count) == (PacketType.PSFB, PayloadFormat.FIR):
         yield from (KeyframeRequest(_u32(body, at)) for at in range(8, len(body) - 7, 8))
-    elif (kind, count) == (PSFB, APPLICATION):
+    elif (kind, count) == (PacketType.PSFB, PayloadFormat.APPLICATION):
         yield from _remb(body)
 
 
@@ -151,20 +195,20 @@ def _u32(data: bytes, at: int) -> int:
 def ntp(now: float) -> int:
     """Seconds since the Unix epoch as a 64-bit NTP timestamp."""
     seconds = int(now)
-    return (seconds + NTP_EPOCH << 32 | int((now - seconds) * (1 << 32))) & 0xFFFFFFFFFFFFFFFF
+    return (seconds + NTP_EPOCH_S << 32 | int((now - seconds) * (1 << 32))) & 0xFFFFFFFFFFFFFFFF
 
 
 def sender_report(ssrc: int, now: float, sent: tuple[int, int], cname: bytes) -> bytes:
-    """SR and SDES (RFC 3550 §6.4.1, §6.5) of a sender that has ``sent`` so many packets and payload octets.
+    """SR and SDES (RFC 3550 §6.4.1, §6.5) of a sender that has ``sent`` so many packets and payload bytes.
 
-    The RTP clock is the wall clock at another rate, so any moment does for the pair of timestamps that
-    lets the viewer name the wall-clock time of a frame."""
+    The report pairs an NTP and an RTP timestamp of one moment, so that the viewer knows the wall-clock time of each
+    frame. Any moment will do: the RTP clock is the wall clock at another rate."""
     stamp = rtp_timestamp(int(now * 1_000_000))
     report = struct.pack("!LQLLL", ssrc, ntp(now), stamp, *(count & 0xFFFFFFFF for count in sent))
     chunk = struct.pack("!LBB", ssrc, 1, len(cname)) + cname
-    # At least one null octet ends the chunk, then up to the next word.
+    # At least one null byte ends the chunk, then up to the next word.
     chunk += bytes(4 - len(chunk) % 4)
-    return _packet(SR, 0, report) + _packet(SDES, 1, chunk)
+    return _packet(PacketType.SR, 0, report) + _packet(PacketType.SDES, 1, chunk)
 
 
 def _packet(kind: int, count: int, body: bytes) -> bytes:

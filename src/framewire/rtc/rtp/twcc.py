@@ -34,8 +34,20 @@ MAX_UNKNOWN_PACKETS: Final = 1000
 Source: chosen by hand; pinned by
 `tests/rtc/rtp/test_twcc.py::test_feedback_about_more_than_was_sent_is_refused_before_it_is_read`."""
 
-_NOT_RECEIVED, _SMALL_DELTA, _LARGE_DELTA = 0, 1, 2
-"""Packet status symbols (§3.1.1); 3 is reserved."""
+_NOT_RECEIVED: Final = 0
+"""Status of a packet that has not arrived.
+
+Source: draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1.1."""
+
+_SMALL_DELTA: Final = 1
+"""Status of a packet whose arrival delta is one byte, unsigned.
+
+Source: draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1.1."""
+
+_LARGE_DELTA: Final = 2
+"""Status of a packet whose arrival delta is two bytes, signed. 3 is reserved.
+
+Source: draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1.1."""
 
 
 class MalformedFeedback(ValueError):

@@ -266,7 +266,7 @@ class UnitSender:
             self._stats.keyframe_requests += 1
             self._admission.viewer_requests_keyframe(now, self._interval.newest_at)
         elif isinstance(feedback, rtcp.ReceptionReport):
-            self._stats.loss, self._stats.jitter_s = feedback.loss, feedback.jitter / RTP_CLOCK_HZ
+            self._stats.loss, self._stats.jitter_s = feedback.fraction_lost, feedback.jitter / RTP_CLOCK_HZ
             rtt_s = feedback.rtt(now)
             if rtt_s is not None:
                 self._stats.rtt_s = rtt_s
