@@ -49,6 +49,7 @@ UNTESTED = {
 # Tests that mirror no module of the package, and why.
 UNMIRRORED = {
     "test_house.py": "the rules themselves",
+    "rtc/test_simulated_links.py": "the whole send side, rtc/estimate/ and rtc/send/ together, over simulated links",
     "test_lifetimes.py": "displays, hosts and the engine's process together, over kills and forks",
     "test_transcripts.py": "plays signaling/transcripts against engine/viewer/session.py",
     "test_contract.py": "plays signaling/ against wire.py and engine/viewer/session.py together",

@@ -94,7 +94,7 @@ QUEUE_NOISE_FACTOR: Final = 2.0
 packets is that long.
 
 Source: benchmark `lossy-100ms-3%`; pinned by
-`tests/rtc/estimate/test_estimator.py::test_loss_with_jitter_is_no_full_queue`."""
+`tests/rtc/test_simulated_links.py::test_loss_with_jitter_is_no_full_queue`."""
 
 DRAIN_MIN_QUEUE_S: Final = 0.06
 """A longer queue is drained by sending less. A shorter one is left to the usual decrease. A long one was made by a link
