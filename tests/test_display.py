@@ -1,18 +1,21 @@
-"""What the user holds: publishing from anywhere, hearing back, ending. Most on an engine inside this loop."""
+"""A display: publishing from anywhere, events that come back, tracks, the end. Most on an engine inside this loop."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
+from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection
+from aiortc.mediastreams import MediaStreamError
 
 import framewire as fw
 from framewire import wire
-from framewire.display import InputEvent
+from framewire.events import InputEvent
 from tests.viewer import TEST_TIMEOUT_S, connected, eventually, flat, noise, same
 
 
@@ -40,7 +43,7 @@ async def test_a_frame_may_be_changed_right_after_publish(display: fw.Display) -
             assert same(await viewer.unit(), sent)
 
 
-async def test_a_wrong_array_is_refused_at_the_call_and_the_stream_goes_on(display: fw.Display) -> None:
+async def test_an_array_that_is_no_picture_is_refused_and_the_stream_goes_on(display: fw.Display) -> None:
     async with connected(display.ws_url, display.server.token) as viewer:
         await viewer.subscribe("default")
         for wrong in (
@@ -59,7 +62,7 @@ async def test_a_wrong_array_is_refused_at_the_call_and_the_stream_goes_on(displ
         assert same(await viewer.unit(), flat(64, 48, 7))
 
 
-async def test_what_is_published_is_what_is_seen_whatever_it_came_as(display: fw.Display) -> None:
+async def test_viewers_get_the_same_pixels_for_every_kind_of_array(display: fw.Display) -> None:
     picture = noise(64, 48)
     async with connected(display.ws_url, display.server.token) as viewer:
         await viewer.subscribe("default")
@@ -71,7 +74,7 @@ async def test_what_is_published_is_what_is_seen_whatever_it_came_as(display: fw
         assert (display.width, display.height) == (32, 24)
 
 
-async def test_publishing_from_many_threads_at_once_tears_nothing(display: fw.Display) -> None:
+async def test_frames_published_from_many_threads_at_once_stay_whole(display: fw.Display) -> None:
     over = threading.Event()
 
     def publish(value: int) -> None:
@@ -94,7 +97,7 @@ async def test_publishing_from_many_threads_at_once_tears_nothing(display: fw.Di
     assert numbers == sorted(set(numbers)), "newer and newer"
 
 
-async def test_the_newest_frame_waits_for_viewers(display: fw.Display) -> None:
+async def test_a_viewer_that_comes_later_gets_the_newest_frame(display: fw.Display) -> None:
     for value in range(10):
         display.publish(flat(64, 48, value))
     async with connected(display.ws_url, display.server.token) as viewer:
@@ -122,7 +125,7 @@ async def test_a_publisher_that_is_faster_than_the_loop_fills_no_queue(
 # What comes back
 
 
-async def test_input_arrives_by_every_road_with_the_viewers_name(display: fw.Display) -> None:
+async def test_input_arrives_by_poll_feed_and_callback_and_names_its_viewer(display: fw.Display) -> None:
     called: list[InputEvent] = []
     remove = display.on_event(called.append)
     async with (
@@ -159,14 +162,14 @@ async def test_events_end_with_the_display_and_lose_none_that_came_before(displa
 
     following = asyncio.create_task(follow())
     await asyncio.sleep(0)
-    display._arrived("x", None, {"key": "last"})
+    display._feedback.events.put(InputEvent("x", None, {"key": "last"}, 0))
     await asyncio.to_thread(display.close)
     await asyncio.wait_for(following, TEST_TIMEOUT_S)
-    assert seen == ["last"] and not display._waiting
+    assert seen == ["last"]
     assert [item async for item in display.events()] == []
 
 
-async def test_a_callback_that_raises_harms_nobody(display: fw.Display, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_callback_that_raises_stops_nothing(display: fw.Display, caplog: pytest.LogCaptureFixture) -> None:
     called: list[InputEvent] = []
     display.on_event(lambda _: 1 / 0)  # type: ignore[arg-type]
     display.on_event(called.append)
@@ -180,36 +183,14 @@ async def test_a_callback_that_raises_harms_nobody(display: fw.Display, caplog: 
     assert [record.exc_info is not None for record in caplog.records if record.levelno >= logging.ERROR] == [True]
 
 
-async def test_old_events_give_way_to_new_ones(display: fw.Display) -> None:
+async def test_a_display_keeps_as_many_events_as_asked_for(display: fw.Display) -> None:
     small = display.server.add_stream("small", 4, 4, event_queue_size=3)
     for number in range(10):
-        small._arrived("x", None, {"type": "char", "n": number})
+        small._feedback.events.put(InputEvent("x", None, {"type": "char", "n": number}, 0))
     assert [item.event["n"] for item in small.poll_events()] == [7, 8, 9]
 
 
-async def test_many_threads_may_poll(display: fw.Display) -> None:
-    got: list[InputEvent] = []
-    errors: list[BaseException] = []
-
-    def poll() -> None:
-        try:
-            for _ in range(2000):
-                got.extend(display.poll_events())
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=poll) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for number in range(2000):
-        display._arrived("x", None, {"n": number})
-    for thread in threads:
-        await asyncio.to_thread(thread.join)
-    got.extend(display.poll_events())
-    assert not errors and sorted(item.event["n"] for item in got) == list(range(2000))
-
-
-async def test_viewers_are_counted_and_numbers_come(display: fw.Display) -> None:
+async def test_viewers_are_counted_and_statistics_come(display: fw.Display) -> None:
     assert display.client_count == 0 and display.stats["viewers"] == 0 and display.stats["encodings"] == []
     names = set(display.stats)
     async with connected(display.ws_url, display.server.token) as viewer:
@@ -219,7 +200,7 @@ async def test_viewers_are_counted_and_numbers_come(display: fw.Display) -> None
         await viewer.unit()
         await eventually(lambda: display.stats.get("encodes") == {"lossless": 1})
         assert display.stats["viewers"] == 1 and display.stats["encodings"] == ["lossless"]
-        assert set(display.stats) == names, "there before the engine's first numbers are"
+        assert set(display.stats) == names, "the same before the engine's first numbers"
     await eventually(lambda: display.client_count == 0)
 
 
@@ -239,7 +220,7 @@ async def test_the_address_holds_the_token_in_its_fragment_and_nowhere_else(disp
 # The end
 
 
-async def test_the_end_comes_once_and_says_so(display: fw.Display) -> None:
+async def test_closing_happens_once_and_publishing_says_so(display: fw.Display) -> None:
     assert not display.closed and "64x48" in repr(display)
     await display.aclose()
     await display.aclose()
@@ -250,7 +231,7 @@ async def test_the_end_comes_once_and_says_so(display: fw.Display) -> None:
     assert display.server.closed, "the engine ends with its last display"
 
 
-async def test_viewers_of_a_closed_stream_are_told(display: fw.Display) -> None:
+async def test_viewers_of_a_closed_stream_get_its_end(display: fw.Display) -> None:
     other = display.server.add_stream("other", 4, 4)
     async with connected(display.ws_url, display.server.token) as viewer:
         sub = await viewer.subscribe("other")
@@ -258,4 +239,75 @@ async def test_viewers_of_a_closed_stream_are_told(display: fw.Display) -> None:
         other.close()
         ended = await viewer.message(wire.Ended)
         assert (ended.sub, ended.reason) == (sub, "stream_closed")
-        assert not display.server.closed, "a server that was not made by serve outlives its streams"
+        assert not display.server.closed, "another stream is left"
+
+
+# Tracks
+
+
+async def test_a_track_gives_the_newest_frame_that_was_published_before(display: fw.Display) -> None:
+    display.publish(flat(64, 48, 90))
+    first = await display.track().recv()
+    assert (first.width, first.height, first.format.name) == (64, 48, "yuv420p")
+    assert abs(float(first.to_ndarray(format="rgb24").mean()) - 90) < 4
+    assert (await display.track(fps=5).recv()).pts == 0, "each track has its own time"
+
+
+async def test_a_track_follows_publishing_threads_and_ends_with_the_display(display: fw.Display) -> None:
+    track = display.track(fps=500)
+    display.publish(flat(64, 48, 50))
+    await track.recv()
+    await asyncio.to_thread(display.publish, flat(32, 24, 150))
+    second = await asyncio.wait_for(track.recv(), TEST_TIMEOUT_S)
+    assert second.width == 32 and (second.pts or 0) > 0
+    await display.aclose()
+    with pytest.raises(MediaStreamError):
+        await asyncio.wait_for(track.recv(), TEST_TIMEOUT_S)
+    with pytest.raises(MediaStreamError):
+        await display.track().recv()
+
+
+def test_a_track_aims_at_the_rate_of_its_display() -> None:
+    async def rates() -> list[float]:
+        async with fw.serve(64, 48, port=0, engine="inline", fps=25) as display:
+            return [1 / track._interval_s for track in (display.track(), display.track(fps=50))]
+
+    assert asyncio.run(rates()) == [25, 50]
+
+
+async def test_a_stock_program_sends_sixty_frames_a_second_of_a_display(display: fw.Display) -> None:
+    """A ratio of frames, not a time: a slow machine publishes fewer, and sends as many of them."""
+    sender, receiver = (RTCPeerConnection(RTCConfiguration(iceServers=[])) for _ in range(2))
+    sender.addTrack(display.track())
+    received: list[int] = []
+
+    @receiver.on("track")
+    def receive(track: MediaStreamTrack) -> None:
+        async def count() -> None:
+            with contextlib.suppress(MediaStreamError):
+                while True:
+                    received.append((await track.recv()).pts or 0)
+
+        counting.append(asyncio.ensure_future(count()))
+
+    counting: list[asyncio.Future[None]] = []
+    await sender.setLocalDescription()
+    await receiver.setRemoteDescription(sender.localDescription)
+    await receiver.setLocalDescription()
+    await sender.setRemoteDescription(receiver.localDescription)
+    published = 0
+    async with asyncio.timeout(TEST_TIMEOUT_S):
+        while not received:
+            display.publish(flat(64, 48, 100))
+            await asyncio.sleep(0.02)
+        received.clear()
+        due = asyncio.get_running_loop().time()
+        for published in range(1, 181):
+            display.publish(flat(64, 48, published))
+            due += 1 / 60
+            await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))
+        await asyncio.sleep(0.2)
+    assert len(received) >= 0.9 * published, "and not the two thirds of a track that waits for whole intervals"
+    await sender.close()
+    await receiver.close()
+    await asyncio.gather(*counting)

@@ -1,4 +1,4 @@
-"""The widgets: what is saved of them holds no secret, and the token comes by message and only while there is a use."""
+"""The widgets: what is saved of them holds no secret; the token comes in a message, while the server is open."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def display() -> AsyncIterator[fw.Display]:
 
 
 def hello(widget: Any, content: Any = None) -> None:
-    """A view appears, or something else says something."""
+    """A view appears, or another message comes from the page."""
     widget._handle_custom_msg({"type": "hello"} if content is None else content, [])
 
 
@@ -45,7 +45,7 @@ async def test_the_token_is_in_nothing_that_is_saved(display: fw.Display) -> Non
     assert token not in json.dumps(display._repr_mimebundle_(), default=str)
 
 
-async def test_the_ticket_comes_unasked_and_again_for_every_view(
+async def test_the_ticket_is_sent_at_once_and_again_for_every_view(
     display: fw.Display, sent: list[tuple[Any, dict[str, Any]]]
 ) -> None:
     ticket = {"type": "ticket", "token": display.server.token, "port": display.port, "stream": "default"}
@@ -55,7 +55,7 @@ async def test_the_ticket_comes_unasked_and_again_for_every_view(
     assert [message for _, message in sent] == [ticket, ticket]
 
 
-async def test_whatever_else_a_page_says_is_not_answered(
+async def test_other_messages_of_a_page_are_not_answered(
     display: fw.Display, sent: list[tuple[Any, dict[str, Any]]]
 ) -> None:
     widget = display.widget()
@@ -65,7 +65,9 @@ async def test_whatever_else_a_page_says_is_not_answered(
     assert sent == []
 
 
-async def test_the_views_are_told_when_it_is_over(display: fw.Display, sent: list[tuple[Any, dict[str, Any]]]) -> None:
+async def test_the_views_are_notified_when_the_server_closes(
+    display: fw.Display, sent: list[tuple[Any, dict[str, Any]]]
+) -> None:
     widget = display.widget()
     sent.clear()
     await display.aclose()
@@ -75,20 +77,20 @@ async def test_the_views_are_told_when_it_is_over(display: fw.Display, sent: lis
     assert not [message for _, message in sent if "token" in message] and widget.display is None
 
 
-def test_a_farewell_keeps_nobody_alive() -> None:
-    told: list[int] = []
+def test_a_callback_held_weakly_keeps_no_object() -> None:
+    called: list[int] = []
 
     class Listener:
-        def tell(self) -> None:
-            told.append(1)
+        def call(self) -> None:
+            called.append(1)
 
     listener = Listener()
-    farewell = notebook._weakly(listener.tell)
-    farewell()
+    callback = notebook._weakly(listener.call)
+    callback()
     del listener
     gc.collect()
-    farewell()
-    assert told == [1]
+    callback()
+    assert called == [1]
 
 
 async def test_a_widget_follows_its_stream_over_a_replacement(display: fw.Display) -> None:
@@ -115,7 +117,7 @@ async def test_traits_say_where_and_how(display: fw.Display) -> None:
         display.widget(mode="smoke signals")
 
 
-def test_a_widget_of_nothing_says_so(sent: list[tuple[Any, dict[str, Any]]]) -> None:
+def test_a_widget_without_a_display_says_so(sent: list[tuple[Any, dict[str, Any]]]) -> None:
     widget = notebook.Viewer()
     assert widget.display is None and sent == []
     hello(widget)

@@ -1,4 +1,4 @@
-"""A beat without bursts, and loops that go on whatever the render function does, and end when they are told."""
+"""Frame times without bursts; loops that go on whatever the render function does, and end when they are cancelled."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import framewire as fw
 from framewire import publishing
 from framewire.publishing import FrameTimer, PublishLoop, publish_loop
 
-FOREVER = 30.0
-"""Seconds until a test gives up on an end that is due at once."""
+TEST_TIMEOUT_S = 30.0
+"""A test gives up on an end that is due at once."""
 
 
-class Stage:
-    """Stands for a display: keeps what is published."""
+class FakeDisplay:
+    """Keeps what is published."""
 
     def __init__(self) -> None:
         self.frames: list[Any] = []
@@ -37,58 +37,60 @@ class Stage:
 
 
 @pytest.fixture
-def stage() -> Stage:
-    return Stage()
+def display() -> FakeDisplay:
+    return FakeDisplay()
 
 
-def start(stage: Stage, render: Callable[[], Any], fps: float = 500.0) -> PublishLoop:
-    return publish_loop(stage, render, fps=fps)  # type: ignore[arg-type]
+def start(display: FakeDisplay, render: Callable[[], Any], fps: float = 500.0) -> PublishLoop:
+    return publish_loop(display, render, fps=fps)  # type: ignore[arg-type]
 
 
-# The beat
+# Frame times
 
 
-def test_frames_are_due_at_equal_distances_however_long_they_take_to_make() -> None:
-    beat, now, taken = FrameTimer(10.0, 100.0), 100.0, []
+def test_frames_are_due_at_equal_distances_however_long_rendering_takes() -> None:
+    timer, now, taken = FrameTimer(10.0, 100.0), 100.0, []
     for work in (0.0, 0.05, 0.09, 0.01):
         taken.append(round(now, 6))
         now += work
-        now += beat.wait(now)
+        now += timer.wait(now)
     assert taken == [100.0, 100.1, 100.2, 100.3]
 
 
-def test_a_late_frame_hurries_none_of_those_after_it() -> None:
-    beat = FrameTimer(10.0, 0.0)
-    assert beat.wait(5.0) == 0.0, "five seconds late: this one at once"
-    assert [round(beat.wait(5.0 + 0.1 * n), 6) for n in range(3)] == [0.1, 0.1, 0.1]
+def test_frames_after_a_late_one_keep_their_distance() -> None:
+    timer = FrameTimer(10.0, 0.0)
+    assert timer.wait(5.0) == 0.0, "five seconds late: this one at once"
+    assert [round(timer.wait(5.0 + 0.1 * n), 6) for n in range(3)] == [0.1, 0.1, 0.1]
 
 
 def test_oversleeping_does_not_add_up() -> None:
-    beat, now = FrameTimer(100.0, 0.0), 0.0
+    timer, now = FrameTimer(100.0, 0.0), 0.0
     for _ in range(100):
-        now += beat.wait(now) + 0.002
+        now += timer.wait(now) + 0.002
     assert now == pytest.approx(1.002)
 
 
 # On a thread
 
 
-def test_a_function_is_called_and_published_until_cancelled(stage: Stage) -> None:
-    loop = start(stage, iter(range(1 << 30)).__next__)
-    assert stage.enough.wait(FOREVER) and not loop.done() and not loop.cancelled()
-    assert loop.cancel() and loop.join(FOREVER)
+def test_a_function_is_called_and_published_until_cancelled(display: FakeDisplay) -> None:
+    loop = start(display, iter(range(1 << 30)).__next__)
+    assert display.enough.wait(TEST_TIMEOUT_S) and not loop.done() and not loop.cancelled()
+    assert loop.cancel() and loop.join(TEST_TIMEOUT_S)
     assert loop.done() and loop.cancelled() and not loop.cancel()
-    assert stage.frames == list(range(loop.frames))
+    assert display.frames == list(range(loop.frames))
 
 
-def test_none_is_no_frame(stage: Stage) -> None:
+def test_none_publishes_nothing(display: FakeDisplay) -> None:
     frames = iter([None, 1, None, None, 2, None, 3])
-    loop = start(stage, lambda: next(frames))
-    assert loop.join(FOREVER), "and the end of an iterator is the end"
-    assert stage.frames == [1, 2, 3] and loop.errors == 0 and not loop.cancelled()
+    loop = start(display, lambda: next(frames))
+    assert loop.join(TEST_TIMEOUT_S), "and the end of an iterator is the end"
+    assert display.frames == [1, 2, 3] and loop.errors == 0 and not loop.cancelled()
 
 
-def test_a_failing_render_is_told_once_and_the_loop_goes_on(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_render_function_that_fails_is_logged_and_the_loop_goes_on(
+    display: FakeDisplay, caplog: pytest.LogCaptureFixture
+) -> None:
     calls = iter(range(1 << 30))
 
     def render() -> int:
@@ -97,73 +99,73 @@ def test_a_failing_render_is_told_once_and_the_loop_goes_on(stage: Stage, caplog
             raise ZeroDivisionError("a bug of the user's")
         return number
 
-    loop = start(stage, render)
-    assert stage.enough.wait(FOREVER)
+    loop = start(display, render)
+    assert display.enough.wait(TEST_TIMEOUT_S)
     loop.cancel()
-    assert loop.join(FOREVER) and loop.errors >= 2
+    assert loop.join(TEST_TIMEOUT_S) and loop.errors >= 2
     (record,) = [each for each in caplog.records if each.levelno >= logging.ERROR]
     assert "the loop goes on" in record.getMessage() and "a bug of the user's" in record.getMessage()
 
 
-def test_a_trace_is_told_again_after_a_while(
-    stage: Stage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+def test_a_traceback_is_logged_again_after_an_interval(
+    display: FakeDisplay, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publishing, "COMPLAIN_EVERY", 0.0)
-    loop = start(stage, lambda: 1 / 0)
-    deadline = time.monotonic() + FOREVER
+    monkeypatch.setattr(publishing, "TRACEBACK_INTERVAL_S", 0.0)
+    loop = start(display, lambda: 1 / 0)
+    deadline = time.monotonic() + TEST_TIMEOUT_S
     while len(caplog.records) < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
     loop.cancel()
-    assert loop.join(FOREVER) and len(caplog.records) >= 2
+    assert loop.join(TEST_TIMEOUT_S) and len(caplog.records) >= 2
 
 
-def test_the_end_of_the_display_is_the_end_of_the_loop(stage: Stage) -> None:
-    loop = start(stage, lambda: 1)
-    assert stage.enough.wait(FOREVER)
-    stage.closed = True
-    assert loop.join(FOREVER) and loop.errors == 0 and not loop.cancelled()
+def test_the_loop_ends_with_the_display(display: FakeDisplay) -> None:
+    loop = start(display, lambda: 1)
+    assert display.enough.wait(TEST_TIMEOUT_S)
+    display.closed = True
+    assert loop.join(TEST_TIMEOUT_S) and loop.errors == 0 and not loop.cancelled()
 
 
 @pytest.mark.parametrize("coroutine", [False, True])
-async def test_cancelling_does_not_wait_for_the_next_frame(stage: Stage, coroutine: bool) -> None:
-    stage.wanted = 1
+async def test_cancelling_does_not_wait_for_the_next_frame(display: FakeDisplay, coroutine: bool) -> None:
+    display.wanted = 1
 
     async def render() -> int:
         return 1
 
-    loop = start(stage, render if coroutine else lambda: 1, fps=0.001)
-    await asyncio.to_thread(stage.enough.wait, FOREVER)
+    loop = start(display, render if coroutine else lambda: 1, fps=0.001)
+    await asyncio.to_thread(display.enough.wait, TEST_TIMEOUT_S)
     await asyncio.to_thread(loop.cancel)
-    await asyncio.wait_for(loop, FOREVER)
+    await asyncio.wait_for(loop, TEST_TIMEOUT_S)
     assert loop.frames == 1
 
 
-def test_joining_gives_up_in_time(stage: Stage) -> None:
-    loop = start(stage, lambda: 1)
+def test_joining_ends_at_its_timeout(display: FakeDisplay) -> None:
+    loop = start(display, lambda: 1)
     assert not loop.join(0.01)
     loop.cancel()
-    assert loop.join(FOREVER)
+    assert loop.join(TEST_TIMEOUT_S)
 
 
 # On an event loop
 
 
-async def test_a_coroutine_function_runs_on_the_loop_that_runs(stage: Stage) -> None:
+async def test_a_coroutine_function_runs_on_the_loop_that_runs(display: FakeDisplay) -> None:
     threads = set()
 
     async def render() -> int:
         threads.add(threading.current_thread())
         await asyncio.sleep(0)
-        if len(stage.frames) == 5:
+        if len(display.frames) == 5:
             raise StopAsyncIteration
-        return len(stage.frames)
+        return len(display.frames)
 
-    loop = start(stage, render)
-    await asyncio.wait_for(loop, FOREVER)
-    assert stage.frames == [0, 1, 2, 3, 4] and threads == {threading.current_thread()}
+    loop = start(display, render)
+    await asyncio.wait_for(loop, TEST_TIMEOUT_S)
+    assert display.frames == [0, 1, 2, 3, 4] and threads == {threading.current_thread()}
 
 
-async def test_a_coroutine_that_fails_costs_one_frame(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_coroutine_that_fails_costs_one_frame(display: FakeDisplay, caplog: pytest.LogCaptureFixture) -> None:
     calls = iter(range(1 << 30))
 
     async def render() -> int:
@@ -172,14 +174,14 @@ async def test_a_coroutine_that_fails_costs_one_frame(stage: Stage, caplog: pyte
             raise ZeroDivisionError
         return number
 
-    loop = start(stage, render)
-    await asyncio.to_thread(stage.enough.wait, FOREVER)
-    stage.closed = True
-    await asyncio.wait_for(loop, FOREVER)
-    assert loop.errors == 1 and len(caplog.records) == 1 and stage.frames[:3] == [1, 2, 3]
+    loop = start(display, render)
+    await asyncio.to_thread(display.enough.wait, TEST_TIMEOUT_S)
+    display.closed = True
+    await asyncio.wait_for(loop, TEST_TIMEOUT_S)
+    assert loop.errors == 1 and len(caplog.records) == 1 and display.frames[:3] == [1, 2, 3]
 
 
-async def test_a_coroutine_that_hangs_is_cancelled(stage: Stage) -> None:
+async def test_a_coroutine_that_hangs_is_cancelled(display: FakeDisplay) -> None:
     hung, let_go = asyncio.Event(), asyncio.Event()
 
     async def render() -> None:
@@ -189,19 +191,19 @@ async def test_a_coroutine_that_hangs_is_cancelled(stage: Stage) -> None:
         finally:
             let_go.set()
 
-    loop = start(stage, render)
+    loop = start(display, render)
     await hung.wait()
     loop.cancel()
-    await asyncio.wait_for(loop, FOREVER)
+    await asyncio.wait_for(loop, TEST_TIMEOUT_S)
     assert let_go.is_set() and loop.done()
 
 
-def test_an_event_loop_that_ends_takes_its_loops_with_it(stage: Stage) -> None:
+def test_a_loop_on_an_event_loop_ends_with_it(display: FakeDisplay) -> None:
     async def main() -> PublishLoop:
         async def render() -> int:
             return 1
 
-        loop = start(stage, render)
+        loop = start(display, render)
         await asyncio.sleep(0)
         return loop
 
@@ -210,32 +212,32 @@ def test_an_event_loop_that_ends_takes_its_loops_with_it(stage: Stage) -> None:
     loop.cancel()
 
 
-def test_who_stops_waiting_ends_nothing_and_is_not_held_up(stage: Stage) -> None:
+def test_a_caller_that_stops_waiting_ends_nothing_and_is_not_held_up(display: FakeDisplay) -> None:
     loops: list[PublishLoop] = []
 
     async def main() -> None:
-        loops.append(start(stage, lambda: 1))
+        loops.append(start(display, lambda: 1))
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(loops[0], 0.02)
 
     asyncio.run(main())
     assert not loops[0].done(), "it goes on; and the event loop could end"
     loops[0].cancel()
-    assert loops[0].join(FOREVER)
+    assert loops[0].join(TEST_TIMEOUT_S)
 
 
 # What is asked for
 
 
-def test_what_cannot_be_a_loop_is_refused(stage: Stage) -> None:
+def test_what_cannot_be_a_loop_is_refused(display: FakeDisplay) -> None:
     with pytest.raises(TypeError, match="callable, not int"):
-        start(stage, 7)  # type: ignore[arg-type]
+        start(display, 7)  # type: ignore[arg-type]
     for fps in (0, -1, 1001, float("nan")):
-        with pytest.raises(ValueError, match="makes no sense"):
-            start(stage, lambda: 1, fps=fps)
+        with pytest.raises(ValueError, match="is out of range"):
+            start(display, lambda: 1, fps=fps)
 
     async def render() -> int:
         return 1
 
     with pytest.raises(RuntimeError, match="event loop"):
-        start(stage, render)
+        start(display, render)

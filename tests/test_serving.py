@@ -1,4 +1,4 @@
-"""How displays come to be, which engine they share, and that nothing is left when they end."""
+"""Serving: which engine displays share, what may be asked for, and that nothing is left when they end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import socket
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import psutil
@@ -20,8 +20,8 @@ from framewire.options import EngineOptions, StreamOptions
 from tests.viewer import connected, flat
 
 
-class Outlet:
-    """Takes frames to nowhere."""
+class FakeOutlet:
+    """Accepts frames and drops them."""
 
     def __init__(self) -> None:
         self.closed = False
@@ -29,49 +29,57 @@ class Outlet:
     def write(self, pixels: np.ndarray, number: int, time_us: int) -> None:
         assert not self.closed
 
+    def newest(self, known: int | None = None) -> None: ...
+
     def close(self) -> None:
         self.closed = True
 
 
-class Host:
-    """An engine that is none."""
+class FakeHost:
+    """A host without an engine."""
 
-    living: list[Host]
+    running: ClassVar[list[FakeHost]]
     pid = None
 
     def __init__(self, options: EngineOptions, listener: Any) -> None:
-        self.port = options.port or 10_000 + len(Host.living)
+        self.port = options.port or 10_000 + len(FakeHost.running)
         self.listener = listener
         self.streams: list[StreamOptions] = []
-        Host.living.append(self)
+        self.waits: list[float | None] = []
+        self.over = False
+        self.usable_here = True
+        FakeHost.running.append(self)
 
-    def open(self, options: StreamOptions) -> Outlet:
+    def open(self, options: StreamOptions) -> FakeOutlet:
         self.streams.append(options)
-        return Outlet()
+        return FakeOutlet()
 
     def close(self) -> None:
-        Host.living.remove(self)
+        FakeHost.running.remove(self)
 
     async def aclose(self) -> None:
         self.close()
 
-    def wait_ready(self, timeout: float) -> None: ...
-    async def ready(self) -> None: ...
+    def wait_ready(self, timeout: float) -> None:
+        self.waits.append(timeout)
+
+    async def ready(self) -> None:
+        self.waits.append(None)
 
 
 @pytest.fixture
-def hosts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Host]]:
-    """Engines that cost nothing, and none of another test's among them."""
-    Host.living = []
-    monkeypatch.setattr(serving, "ProcessHost", Host)
+def hosts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[FakeHost]]:
+    """The hosts that run: fakes, and none of another test's among them."""
+    FakeHost.running = []
+    monkeypatch.setattr(serving, "ProcessHost", FakeHost)
     monkeypatch.setattr(serving, "_shared", [])
-    yield Host.living
+    yield FakeHost.running
 
 
 # Which engine
 
 
-def test_displays_share_an_engine_until_the_last_one_closes(hosts: list[Host]) -> None:
+def test_displays_share_an_engine_until_the_last_one_closes(hosts: list[FakeHost]) -> None:
     one, two = fw.serve(64, 48, name="one"), fw.serve(64, 48, name="two")
     assert len(hosts) == 1 and one.server is two.server
     one.close()
@@ -82,7 +90,7 @@ def test_displays_share_an_engine_until_the_last_one_closes(hosts: list[Host]) -
     assert fw.serve(64, 48).server is not two.server
 
 
-def test_serving_a_name_again_replaces_it_and_says_so_to_the_old_one(hosts: list[Host]) -> None:
+def test_serving_a_name_again_replaces_it_and_the_old_display_says_so(hosts: list[FakeHost]) -> None:
     old = fw.serve(64, 48)
     new = fw.serve(32, 24)
     assert len(hosts) == 1 and new.server.stream() is new
@@ -90,7 +98,7 @@ def test_serving_a_name_again_replaces_it_and_says_so_to_the_old_one(hosts: list
         old.publish(flat(4, 4))
     new.publish(flat(4, 4))
     old.close()
-    assert hosts, "what was replaced takes nothing with it"
+    assert hosts, "a replaced display ends no engine"
     new.close()
     assert not hosts
 
@@ -102,9 +110,7 @@ def test_serving_a_name_again_replaces_it_and_says_so_to_the_old_one(hosts: list
      {"chroma": "444"}],
     ids=str,
 )  # fmt: skip
-def test_whoever_asks_for_something_else_gets_an_engine_of_its_own_once(
-    hosts: list[Host], different: dict[str, Any]
-) -> None:
+def test_different_options_get_one_engine_of_their_own(hosts: list[FakeHost], different: dict[str, Any]) -> None:
     plain = fw.serve(4, 4)
     other = fw.serve(4, 4, **different)
     again = fw.serve(4, 4, **different)
@@ -115,13 +121,13 @@ def test_whoever_asks_for_something_else_gets_an_engine_of_its_own_once(
     assert not hosts
 
 
-def test_any_port_and_the_same_token_fit(hosts: list[Host]) -> None:
+def test_any_port_and_the_same_token_share_the_engine(hosts: list[FakeHost]) -> None:
     one = fw.serve(4, 4, name="one")
     assert fw.serve(4, 4, port=0).server is fw.serve(4, 4, name="b", port=one.port).server is one.server
     assert fw.serve(4, 4, name="c", token=one.server.token).server is one.server
 
 
-def test_after_a_failure_the_next_serve_starts_anew(hosts: list[Host]) -> None:
+def test_after_a_failure_the_next_serve_starts_another_engine(hosts: list[FakeHost]) -> None:
     old = fw.serve(4, 4)
     hosts[0].listener.on_failed("it ended again and again")
     assert old.server.failure == "it ended again and again"
@@ -131,7 +137,7 @@ def test_after_a_failure_the_next_serve_starts_anew(hosts: list[Host]) -> None:
         old.publish(flat(4, 4))
 
 
-def test_threads_that_serve_and_close_at_once_get_in_nobodys_way(hosts: list[Host]) -> None:
+def test_threads_may_serve_and_close_at_once(hosts: list[FakeHost]) -> None:
     errors: list[BaseException] = []
     most = 0
 
@@ -155,7 +161,7 @@ def test_threads_that_serve_and_close_at_once_get_in_nobodys_way(hosts: list[Hos
     assert most <= len(threads)
 
 
-def test_a_server_of_many_streams(hosts: list[Host]) -> None:
+def test_a_server_of_many_streams(hosts: list[FakeHost]) -> None:
     streams = [{"name": "a", "width": 4, "height": 4}, {"name": "b", "width": 8, "height": 6, "fps": 5}]
     with fw.serve_server(streams=streams) as server:
         assert server.streams == ["a", "b"] and server.stream("b").fps == 5.0
@@ -171,29 +177,115 @@ def test_a_server_of_many_streams(hosts: list[Host]) -> None:
     server.close()
 
 
-def test_a_server_whose_streams_make_no_sense_leaves_nothing(hosts: list[Host]) -> None:
+def test_a_server_whose_streams_are_refused_leaves_nothing(hosts: list[FakeHost]) -> None:
     with pytest.raises(ValueError, match="not a frame size"):
         fw.serve_server(streams=[{"name": "a", "width": 4, "height": 4}, {"name": "b", "width": 0, "height": 4}])
     assert not hosts
 
 
-def test_the_end_of_a_server_is_told(hosts: list[Host], caplog: pytest.LogCaptureFixture) -> None:
-    told: list[int] = []
+def test_closing_a_server_runs_the_callbacks(hosts: list[FakeHost], caplog: pytest.LogCaptureFixture) -> None:
+    called: list[int] = []
     server = fw.serve_server()
     server.on_close(lambda: 1 / 0)  # type: ignore[arg-type]
-    server.on_close(lambda: told.append(1))
+    server.on_close(lambda: called.append(1))
     server.close()
-    server.on_close(lambda: told.append(2))
-    assert told == [1, 2] and "a callback failed" in caplog.text
+    server.on_close(lambda: called.append(2))
+    assert called == [1, 2] and "a callback failed" in caplog.text
 
 
-def test_nobody_watches_an_engine_that_was_started_again(hosts: list[Host]) -> None:
+def test_an_engine_that_was_started_again_has_no_viewers(hosts: list[FakeHost]) -> None:
     display = fw.serve(4, 4)
     hosts[0].listener.on_viewers(0, 3)
     hosts[0].listener.on_viewers(99, 5)
     assert display.client_count == 3
     hosts[0].listener.on_ready()
     assert display.client_count == 0
+
+
+def test_an_inline_engine_of_another_event_loop_is_not_shared(hosts: list[FakeHost]) -> None:
+    one = fw.serve(4, 4, name="one")
+    hosts[0].usable_here = False
+    two = fw.serve(4, 4, name="two")
+    assert two.server is not one.server and len(hosts) == 2
+    hosts[0].usable_here = True
+    assert fw.serve(4, 4, name="three").server is one.server
+
+
+def test_an_engine_whose_event_loop_ended_is_closed_by_the_next_serve_of_anything(hosts: list[FakeHost]) -> None:
+    old = fw.serve(4, 4)
+    hosts[0].over = True
+    new = fw.serve(4, 4, token="x" * 22)
+    assert old.server.over and old.closed and old.server.closed and not new.server.over
+    assert len(hosts) == 1
+
+
+def test_where_an_engine_runs_is_a_difference_too(hosts: list[FakeHost]) -> None:
+    async def main() -> None:
+        display = fw.serve(4, 4, engine="inline", port=0)
+        assert display.server is not process.server and fw.serve(4, 4).server is process.server
+        await display.aclose()
+
+    process = fw.serve(4, 4)
+    asyncio.run(main())
+
+
+def test_a_stream_that_was_added_to_a_shared_server_keeps_the_engine_and_ends_it(hosts: list[FakeHost]) -> None:
+    display = fw.serve(4, 4)
+    other = display.server.add_stream("other", 4, 4)
+    display.close()
+    assert hosts and not other.closed
+    other.close()
+    assert not hosts
+
+
+def test_a_server_of_its_own_outlives_its_streams_and_is_not_shared(hosts: list[FakeHost]) -> None:
+    with fw.serve_server() as server:
+        assert fw.serve(4, 4).server is not server
+        server.add_stream("a", 4, 4).close()
+        assert not server.closed and server.get("a") is None
+        display = server.add_stream("a", 4, 4)
+        assert server.get("a") is server.stream("a") is display
+
+
+def test_a_display_that_was_replaced_leaves_the_new_one_in_place(hosts: list[FakeHost]) -> None:
+    old = fw.serve(4, 4)
+    new = fw.serve(4, 4)
+    old.close()
+    assert new.server.get("default") is new
+    hosts[0].listener.on_viewers(0, 5)
+    hosts[0].listener.on_viewers(1, 3)
+    hosts[0].listener.on_stats(1, {"viewers": 3})
+    hosts[0].listener.on_input(1, "v", "me", {"type": "close"})
+    assert (old.client_count, new.client_count, new.stats) == (0, 3, {"viewers": 3})
+    assert [(each.client_id, each.principal, each.event) for each in new.poll_events()] == [
+        ("v", "me", {"type": "close"})
+    ]
+    assert old.poll_events() == []
+
+
+async def test_waiting_for_a_server_waits_for_its_host(hosts: list[FakeHost]) -> None:
+    server = fw.serve_server()
+    assert await server is server
+    await server.ready()
+    server.wait_ready()
+    display = await server.add_stream("a", 4, 4)
+    assert display.wait_ready(2.5) is display
+    assert hosts[0].waits == [None, None, 30.0, None, 2.5]
+    await server.aclose()
+    assert not hosts
+
+
+@pytest.mark.parametrize(
+    ("host", "name", "address"),
+    [("127.0.0.1", "127.0.0.1", "127.0.0.1:9"), ("0.0.0.0", "127.0.0.1", "127.0.0.1:9"),
+     ("*", "127.0.0.1", "127.0.0.1:9"), ("", "127.0.0.1", "127.0.0.1:9"), ("::", "127.0.0.1", "127.0.0.1:9"),
+     ("::1", "::1", "[::1]:9"), ("lab.example", "lab.example", "lab.example:9")],
+)  # fmt: skip
+def test_a_server_has_a_name_for_browsers_on_this_machine(
+    hosts: list[FakeHost], host: str, name: str, address: str
+) -> None:
+    with fw.serve_server(host=host, port=9) as server:
+        assert server.host_name == name and server.address == address
 
 
 # What is asked for
@@ -225,15 +317,15 @@ def test_nobody_watches_an_engine_that_was_started_again(hosts: list[Host]) -> N
     ],
     ids=str,
 )
-def test_arguments_that_make_no_sense_are_refused_before_anything_starts(
-    hosts: list[Host], arguments: dict[str, Any], words: str
+def test_arguments_that_cannot_be_used_are_refused_before_an_engine_starts(
+    hosts: list[FakeHost], arguments: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(ValueError, match=words):
         fw.serve(**{"width": 4, "height": 4, **arguments})
     assert not hosts
 
 
-def test_sizes_come_as_numbers_of_any_kind(hosts: list[Host]) -> None:
+def test_sizes_may_be_numbers_of_any_type(hosts: list[FakeHost]) -> None:
     display = fw.serve(np.int64(1280) / 2, np.uint16(480), fps=np.float32(30))  # type: ignore[arg-type]
     (options,) = hosts[0].streams
     assert (options.width, options.height, options.fps) == (640, 480, 30.0)
@@ -241,7 +333,7 @@ def test_sizes_come_as_numbers_of_any_kind(hosts: list[Host]) -> None:
     assert display.width == 640
 
 
-def test_a_token_is_made_up_and_told_to_nobody(hosts: list[Host], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_token_is_made_up_and_shown_nowhere(hosts: list[FakeHost], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     one = fw.serve(4, 4)
     one.close()
@@ -249,10 +341,10 @@ def test_a_token_is_made_up_and_told_to_nobody(hosts: list[Host], caplog: pytest
     tokens = one.server.token, two.server.token
     assert tokens[0] != tokens[1] and min(map(len, tokens)) >= 22, "128 bits and more"
     assert "other machines can reach it" in caplog.text
-    said = caplog.text + repr(one) + repr(two.server) + repr(two.server._options)
+    shown = caplog.text + repr(one) + repr(two.server) + repr(two.server._options)
     with pytest.raises(fw.ClosedError) as caught:
         one.publish(flat(4, 4))
-    assert not [token for token in tokens if token in said + str(caught.value)]
+    assert not [token for token in tokens if token in shown + str(caught.value)]
 
 
 # Ports, with real sockets on a loop
@@ -264,7 +356,7 @@ def listening() -> set[tuple[str, int]]:
     return {(c.laddr.ip, c.laddr.port) for c in connections if c.status in (psutil.CONN_LISTEN, psutil.CONN_NONE)}
 
 
-async def test_by_default_only_this_machine_can_knock() -> None:
+async def test_by_default_only_this_machine_can_connect() -> None:
     before = listening()
     async with fw.serve(4, 4, port=0, engine="inline") as display:
         display.publish(flat(4, 4))
@@ -274,7 +366,7 @@ async def test_by_default_only_this_machine_can_knock() -> None:
             assert listening() - before == {("127.0.0.1", display.port)}, "and no UDP before a viewer asks for it"
     assert listening() == before
     async with fw.serve(4, 4, host="0.0.0.0", port=0, engine="inline") as display:
-        assert "0.0.0.0" in {ip for ip, _ in listening() - before}, "beyond it only who says so"
+        assert "0.0.0.0" in {ip for ip, _ in listening() - before}, "only where it was asked for"
         assert display.url.startswith(f"http://127.0.0.1:{display.port}/#token=")
 
 
@@ -283,9 +375,9 @@ async def test_a_port_that_is_taken_is_named() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(fw.EngineError, match=f"port {port} .* is taken"):
             fw.serve(4, 4, port=port, engine="inline")
-    with pytest.raises(fw.EngineError, match=r"no address of this machine|cannot listen"):
+    with pytest.raises(fw.EngineError, match=r"not an address of this machine|cannot listen"):
         fw.serve(4, 4, host="192.0.2.1", port=0, engine="inline")
-    with pytest.raises(fw.EngineError, match="70000 is no port"):
+    with pytest.raises(fw.EngineError, match="70000 is not a port"):
         fw.serve(4, 4, port=70_000, engine="inline")
 
 
@@ -300,7 +392,7 @@ async def test_the_usual_port_is_used_again_and_another_one_while_it_is_taken(mo
                 assert other.port not in (0, usual)
 
 
-def test_a_loop_that_ended_without_a_word_holds_no_port_for_ever() -> None:
+def test_an_event_loop_that_ended_without_closing_holds_no_port() -> None:
     async def main(*, port: int) -> fw.Display:
         return await fw.serve(4, 4, port=port, engine="inline")
 

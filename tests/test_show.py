@@ -19,26 +19,26 @@ from tests.viewer import flat, noise
 FOREVER = 30.0
 
 
-class Outlet:
+class FakeOutlet:
     """Keeps every frame it is given."""
 
     kept: list[np.ndarray]
 
     def write(self, pixels: np.ndarray, number: int, time_us: int) -> None:
-        Outlet.kept.append(pixels.copy())
+        FakeOutlet.kept.append(pixels.copy())
 
     def close(self) -> None: ...
 
 
-class Host:
-    """An engine that is none."""
+class FakeHost:
+    """A host without an engine."""
 
-    port, pid = 4711, None
+    port, pid, over, usable_here = 4711, None, False, True
 
     def __init__(self, options: Any, listener: Any) -> None: ...
 
-    def open(self, options: Any) -> Outlet:
-        return Outlet()
+    def open(self, options: Any) -> FakeOutlet:
+        return FakeOutlet()
 
     def close(self) -> None: ...
 
@@ -46,10 +46,10 @@ class Host:
 @pytest.fixture(autouse=True)
 def frames(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[np.ndarray]]:
     """What was published, whoever did."""
-    Outlet.kept = []
-    monkeypatch.setattr(serving, "ProcessHost", Host)
+    FakeOutlet.kept = []
+    monkeypatch.setattr(serving, "ProcessHost", FakeHost)
     monkeypatch.setattr(serving, "_shared", [])
-    yield Outlet.kept
+    yield FakeOutlet.kept
     for server in list(serving._shared):
         server.close()
 

@@ -14,8 +14,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from framewire._version import __version__
-from framewire.display import Display, InputEvent
+from framewire.display import Display
 from framewire.errors import ClosedError, EncoderError, EngineError, FramewireError, PublishError
+from framewire.events import InputEvent
 from framewire.publishing import PublishLoop, publish_loop
 from framewire.serving import Server, serve, serve_server
 from framewire.show import show

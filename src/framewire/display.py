@@ -1,53 +1,44 @@
-"""What the user holds: `Display`, one stream to publish into and to hear from.
+"""`Display`: one stream, to publish frames into and to receive input events from.
 
-Must not know encoders, sockets or rings, nor how it came to be: it numbers frames and hands them to an outlet.
+Must not know encoders, sockets or rings, nor how it is started: it numbers frames and writes them to an outlet.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import logging
 import threading
 import time
-from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from framewire.arrays import Layout, as_pixels
 from framewire.errors import ClosedError
+from framewire.events import EventQueue, InputEvent
+from framewire.host.protocols import Outlet
 from framewire.options import StreamOptions
 
 if TYPE_CHECKING:
     from framewire.notebook import Canvas, Viewer
+    from framewire.rtc.track import FrameTrack
     from framewire.serving import Server
 
-log = logging.getLogger("framewire")
+DEFAULT_STREAM: Final = "default"
+_NO_STATS: Final[dict[str, Any]] = {
+    "viewers": 0, "published_fps": 0.0, "encodings": [], "encodes": {}, "encode_ms": {},
+}  # fmt: skip
+"""`Display.stats` until the engine's first numbers come, about a second after the stream's start."""
 
-DEFAULT_STREAM = "default"
-# What `Display.stats` says until the engine's first numbers come, about a second after the stream's beginning.
-_NO_STATS: dict[str, Any] = {"viewers": 0, "published_fps": 0.0, "encodings": [], "encodes": {}, "encode_ms": {}}
 
+@dataclass
+class Feedback:
+    """What the engine reports of one stream: the server writes it, the `Display` reads it."""
 
-@dataclass(frozen=True, slots=True)
-class InputEvent:
-    """One input event of one viewer.
-
-    ``event`` is a renderview event: a dict with ``type`` (``"pointer_down"``, ``"key_down"``, …) and its
-    fields; ``x``, ``y`` are pixels of the published frame.
-    """
-
-    client_id: str
-    """Tells viewers apart; a new one for every connection."""
-    principal: str | None
-    """Who the viewer is, where authentication says so."""
-    event: dict[str, Any]
-    received_us: int
-    """When it arrived, microseconds since the Unix epoch."""
+    events: EventQueue
+    viewers: int = 0
+    stats: dict[str, Any] = field(default_factory=lambda: deepcopy(_NO_STATS))
 
 
 class Display:
@@ -57,20 +48,23 @@ class Display:
     engine serves the port. Ends with `close`, ``await aclose()``, ``with`` or ``async with``.
     """
 
-    def __init__(self, server: Server, options: StreamOptions, *, owns: bool) -> None:
+    def __init__(
+        self,
+        server: Server,
+        options: StreamOptions,
+        outlet: Outlet,
+        feedback: Feedback,
+        on_end: Callable[[Display], None],
+    ) -> None:
         self._server = server
-        self._owns_server = owns
         self._options = options
+        self._outlet = outlet
+        self._feedback = feedback
+        self._on_end = on_end
         self._size = (options.width, options.height)
         self._number = 0
         self._lock = threading.Lock()
-        self._events: deque[InputEvent] = deque(maxlen=options.event_queue_size)
-        self._listeners: list[Callable[[InputEvent], None]] = []
-        self._waiting: list[Callable[[], None]] = []
-        self._viewers = 0
-        self._stats = deepcopy(_NO_STATS)
         self._ended: str | None = None
-        self._outlet = server._host.open(options)
 
     # Publishing
 
@@ -94,60 +88,50 @@ class Display:
             self._outlet.write(pixels, self._number, time_us)
             self._size = (pixels.shape[1], pixels.shape[0])
 
+    def track(self, *, fps: float | None = None) -> FrameTrack:
+        """A video track of the newest frame, for an aiortc program of your own: ``pc.addTrack(display.track())``.
+
+        It gives at most ``fps`` frames a second; without it, as many as the display's. Each call makes a track of its
+        own, which ends with the display. Frames are copied and converted only when the track is read, on the event
+        loop of the connection that reads it, with chroma at half resolution.
+        """
+        from framewire.codec.colour import to_video_frame
+        from framewire.rtc.track import FrameTrack
+
+        def newest(known: int | None) -> tuple[int, int, Any] | None:
+            frame = self._outlet.newest(known)
+            if frame is None:
+                return None
+            return frame.number, frame.time_us, to_video_frame(frame.pixels, "420")
+
+        return FrameTrack(newest, fps=self.fps if fps is None else fps)
+
     # What comes back
 
     def poll_events(self) -> list[InputEvent]:
         """All input events since the last call, oldest first; does not wait."""
-        events = []
-        with contextlib.suppress(IndexError):  # empty; asked first, another thread might empty it meanwhile
-            while True:
-                events.append(self._events.popleft())
-        return events
+        return self._feedback.events.poll()
 
-    async def events(self) -> AsyncGenerator[InputEvent, None]:
+    def events(self) -> AsyncGenerator[InputEvent, None]:
         """Input events as they arrive, until the display is closed."""
-        loop = asyncio.get_running_loop()
-        arrived = asyncio.Event()
-
-        def wake() -> None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits there any more
-                loop.call_soon_threadsafe(arrived.set)
-
-        self._waiting.append(wake)
-        try:
-            while True:
-                ended = self._ended
-                for event in self.poll_events():
-                    yield event
-                if ended:
-                    return
-                await arrived.wait()
-                arrived.clear()
-        finally:
-            self._waiting.remove(wake)
+        return self._feedback.events.feed()
 
     def on_event(self, callback: Callable[[InputEvent], None]) -> Callable[[], None]:
         """Call ``callback`` for every input event, on a thread of framewire's; returns what removes it again.
 
         It must return quickly. What it raises is logged and goes no further.
         """
-        self._listeners.append(callback)
-
-        def remove() -> None:
-            if callback in self._listeners:
-                self._listeners.remove(callback)
-
-        return remove
+        return self._feedback.events.on_event(callback)
 
     @property
     def client_count(self) -> int:
         """Viewers that watch now."""
-        return self._viewers
+        return self._feedback.viewers
 
     @property
     def stats(self) -> dict[str, Any]:
         """Numbers of about the last second: viewers, published_fps, encodings in use, encodes, encode_ms."""
-        return dict(self._stats)
+        return dict(self._feedback.stats)
 
     # Where it is
 
@@ -166,12 +150,12 @@ class Display:
 
     @property
     def fps(self) -> float:
-        """What the publisher said it aims at."""
+        """Frames a second that the publisher aims at."""
         return self._options.fps
 
     @property
     def server(self) -> Server:
-        """The server in front; `Server.add_stream` puts another stream on the same port."""
+        """The server that serves it; `Server.add_stream` puts another stream on the same port."""
         return self._server
 
     @property
@@ -187,7 +171,7 @@ class Display:
 
     @property
     def ws_url(self) -> str:
-        """The WebSocket viewers speak to; says nothing secret."""
+        """The WebSocket that viewers connect to, without anything secret."""
         return f"ws://{self._server.address}/ws"
 
     @property
@@ -212,29 +196,29 @@ class Display:
         state = "closed" if self._ended else f"{self.width}x{self.height} at {self.ws_url}"
         return f"<framewire.Display {self.name!r} {state}>"
 
-    # Beginning and end
+    # Start and end
 
     def __await__(self) -> Generator[Any, None, Display]:
-        yield from self._server._host.ready().__await__()
+        yield from self._server.ready().__await__()
         return self
 
     def wait_ready(self, timeout: float = 30.0) -> Display:
         """Wait until the engine serves the port. Nothing needs it; frames published earlier are kept.
 
-        Raises `EngineError` where that does not come about.
+        Raises `EngineError` if that does not happen in ``timeout`` seconds.
         """
-        self._server._host.wait_ready(timeout)
+        self._server.wait_ready(timeout)
         return self
 
     def close(self) -> None:
         """End the stream, and the engine with its last one. Idempotent."""
-        if self._finish("the display is closed") and self._owns_server:
-            self._server._leave()
+        if self.end("the display is closed"):
+            self._server.release()
 
     async def aclose(self) -> None:
         """`close`, from a coroutine."""
-        if self._finish("the display is closed") and self._owns_server:
-            await self._server._aleave()
+        if self.end("the display is closed"):
+            await self._server.arelease()
 
     def __enter__(self) -> Display:
         return self
@@ -250,34 +234,18 @@ class Display:
     ) -> None:
         await self.aclose()
 
-    def _finish(self, why: str) -> bool:
+    def end(self, why: str) -> bool:
+        """End the stream and leave the engine; `publish` raises ``why`` from now on. False if it had ended before."""
         with self._lock:
             if self._ended:
                 return False
             self._ended = why
         self._outlet.close()
-        self._server._forget(self)
-        for wake in list(self._waiting):
-            wake()
+        self._on_end(self)
+        self._feedback.events.close()
         return True
 
-    def _disown(self) -> None:
-        """In a forked child: threads that are not here may hold the lock, and the stream is the parent's."""
+    def after_fork_in_child(self) -> None:
+        """The stream is the parent's. Threads that do not exist here may hold the lock."""
         self._lock = threading.Lock()
         self._ended = self._ended or "the display belongs to the parent of this forked process; serve one here"
-        self._waiting.clear()
-
-    def _arrived(self, client_id: str, principal: str | None, event: dict[str, Any]) -> None:
-        item = InputEvent(client_id, principal, event, time.time_ns() // 1000)
-        self._events.append(item)
-        for callback in list(self._listeners):
-            _call(callback, item)
-        for wake in list(self._waiting):
-            wake()
-
-
-def _call(callback: Callable[..., None], *values: Any) -> None:
-    try:
-        callback(*values)
-    except Exception:
-        log.exception("framewire: a callback failed")

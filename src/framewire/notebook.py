@@ -1,7 +1,7 @@
-"""The notebook widgets: traits in, the built browser client out. The only file that knows anywidget.
+"""The notebook widgets: traits, and the built browser client that shows them. The only file that knows anywidget.
 
-Must not know engines. No secret is a trait: traits are saved in notebooks. The token goes to the views by a
-custom message of the kernel, so a page without a kernel contacts nothing.
+Must not know engines. No secret is a trait: traits are saved in notebooks. The token goes to the views in a
+custom message from the kernel, so a page without a kernel connects to nothing.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ import pathlib
 import uuid
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
 
-from framewire.display import Display
 from framewire.publishing import PublishLoop, publish_loop
+
+if TYPE_CHECKING:
+    from framewire.display import Display
 
 __all__ = ["Canvas", "PublishLoop", "Viewer", "publish_loop"]
 
@@ -29,12 +31,12 @@ export default { render({ el }) {
 
 
 class _Widget(anywidget.AnyWidget):
-    """What both widgets share."""
+    """What both widgets have in common."""
 
     _esm = (_STATIC / "widget.js") if (_STATIC / "widget.js").exists() else _MISSING
     _css = (_STATIC / "widget.css") if (_STATIC / "widget.css").exists() else ""
 
-    url = traitlets.Unicode("", help="WebSocket address; empty: made of the others").tag(sync=True)
+    url = traitlets.Unicode("", help="WebSocket address; empty: made of the traits below").tag(sync=True)
     host = traitlets.Unicode("auto", help='"auto" is the page\'s own host name').tag(sync=True)
     base_path = traitlets.Unicode("", help="Path on the page's own origin that leads to the port").tag(sync=True)
     port = traitlets.Int(0).tag(sync=True)
@@ -47,7 +49,7 @@ class _Widget(anywidget.AnyWidget):
     show_toolbar = traitlets.Bool(True).tag(sync=True)
     show_stats = traitlets.Bool(False).tag(sync=True)
 
-    state = traitlets.Unicode("connecting", help="Read back: what the newest view does").tag(sync=True)
+    state = traitlets.Unicode("connecting", help="Read back: the state of the newest view").tag(sync=True)
     stats = traitlets.Dict(help="Read back, about once a second").tag(sync=True)
     last_error = traitlets.Unicode("", help="Read back").tag(sync=True)
 
@@ -58,40 +60,40 @@ class _Widget(anywidget.AnyWidget):
     task: PublishLoop | None = None
 
     def __init__(self, display: Display | None = None, **traits: Any) -> None:
-        # Weakly: a widget lives as long as its kernel, a server must not.
+        # Weakly: a widget stays as long as its kernel, a server must not.
         self._server = weakref.ref(display.server) if display else None
         super().__init__(mailbox=uuid.uuid4().hex, **traits)
-        self.on_msg(self._asked)
+        self.on_msg(self._on_message)
         if display:
-            display.server.on_close(_weakly(self._tell))
-            # Unasked, and right behind the model itself: the cell may go on computing, and then nobody answers.
-            self._tell()
+            display.server.on_close(_weakly(self._send_state))
+            # At once, without a request: the cell may go on computing, and the kernel answers nothing until it ends.
+            self._send_state()
 
     @classmethod
     def of(cls, display: Display, **traits: Any) -> Any:
-        """A widget that shows this display."""
+        """A widget of this display."""
         server = display.server
         where = {"port": server.port, "stream": display.name, "height": min(720, max(120, display.height))}
-        if server._options.host not in ("127.0.0.1", "localhost", "0.0.0.0", "", "::", "*"):
-            where["host"] = server._options.host
+        if server.host_name not in ("127.0.0.1", "localhost"):
+            where["host"] = server.host_name
         return cls(display, **{**where, **traits})
 
     @property
     def display(self) -> Display | None:
-        """What it shows, the newest of that name; None while there is none."""
+        """The newest display of the name in ``stream``; None while there is none."""
         server = self._server() if self._server else None
-        return server._displays.get(self.stream) if server else None
+        return server.get(self.stream) if server else None
 
     def __repr__(self) -> str:
-        # What is left of it where notebooks are only read.
+        # Shown where a notebook is only read.
         return f"<framewire.{type(self).__name__} of {self.stream!r}: run the cell to see the live picture>"
 
-    def _asked(self, _: Any, content: Any, buffers: Any) -> None:
+    def _on_message(self, _: Any, content: Any, buffers: Any) -> None:
         if isinstance(content, dict) and content.get("type") == "hello":
-            self._tell()
+            self._send_state()
 
-    def _tell(self) -> None:
-        """Where the picture is and what opens it, or that it is over."""
+    def _send_state(self) -> None:
+        """Send the views the port and the token, or that the server is closed."""
         server = self._server() if self._server else None
         if server is None or server.closed:
             self.send({"type": "gone", "reason": "display_closed"})

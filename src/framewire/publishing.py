@@ -1,4 +1,4 @@
-"""Frames from a function, or from a collection, at a steady beat. Must not know engines or browsers."""
+"""Publishes what a function returns, frame after frame at a steady rate. Must not know engines or browsers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, wait
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from framewire.errors import ClosedError
 
@@ -20,26 +20,36 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("framewire")
 
-COMPLAIN_EVERY = 10.0
-"""Seconds between two tracebacks of a failing render function."""
+TRACEBACK_INTERVAL_S: Final = 10.0
+"""Time between two tracebacks of a failing render function.
+
+Source: chosen by hand; pinned by
+`tests/test_publishing.py::test_a_render_function_that_fails_is_logged_and_the_loop_goes_on`."""
+MAX_FPS: Final = 1000
+"""Frames a second, at most.
+
+Source: as `StreamOptions.fps`; pinned by `tests/test_publishing.py::test_what_cannot_be_a_loop_is_refused`."""
 
 
 class FrameTimer:
-    """When the next frame is due. Time is an argument. A late frame does not hurry the ones after it."""
+    """When the next frame is due. Time is an argument. After a late frame the next ones keep their distance."""
 
     def __init__(self, fps: float, now: float) -> None:
         self._period = 1.0 / fps
         self._next = now
 
     def wait(self, now: float) -> float:
-        """Seconds to wait from ``now`` until the next frame; counts it as taken."""
-        # Late: counted anew from now, instead of catching up in a burst.
+        """Seconds to wait from ``now`` until the next frame; counts that frame as taken."""
+        # A late frame starts a new count: catching up would publish a burst.
         self._next = max(self._next + self._period, now)
         return self._next - now
 
 
 class PublishLoop:
-    """A running `publish_loop`. Await it to wait for its end; `cancel` ends it."""
+    """A running `publish_loop`. Await it to wait for its end; `cancel` ends it.
+
+    Made by `publish_loop`, and runs from then on.
+    """
 
     def __init__(self, display: Display, render: Callable[[], Any], fps: float) -> None:
         self._display = display
@@ -48,11 +58,15 @@ class PublishLoop:
         self._stop = threading.Event()
         self._ended: Future[None] = Future()
         self._interrupt: Callable[[], None] = lambda: None
-        self._complained = float("-inf")
+        self._logged_at = float("-inf")
         self.frames = 0
         """Frames published so far."""
         self.errors = 0
         """Calls of the render function that failed."""
+        if inspect.iscoroutinefunction(render):
+            self._start_async()
+        else:
+            self._start_thread()
 
     def cancel(self) -> bool:
         """End the loop; False if it had ended already. Returns at once."""
@@ -72,29 +86,29 @@ class PublishLoop:
         return bool(wait([self._ended], timeout).done)
 
     def __await__(self) -> Generator[Any, None, None]:
-        return self._over().__await__()
+        return self._wait_for_end().__await__()
 
-    async def _over(self) -> None:
-        loop, over = asyncio.get_running_loop(), asyncio.Event()
+    async def _wait_for_end(self) -> None:
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
 
-        def tell(_: object) -> None:
-            with contextlib.suppress(RuntimeError):  # who waited gave up, and the loop is closed
-                loop.call_soon_threadsafe(over.set)
+        def wake(_: object) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the caller has stopped waiting
+                loop.call_soon_threadsafe(ended.set)
 
-        self._ended.add_done_callback(tell)
-        await over.wait()
+        self._ended.add_done_callback(wake)
+        await ended.wait()
 
-    def _one(self) -> bool:
+    def _publish_once(self) -> bool:
         """Render and publish once; whether to go on."""
         try:
-            return self._put(self._render())
+            return self._publish(self._render())
         except (ClosedError, StopIteration):
             return False
         except Exception:
-            self._failed()
+            self._log_failure()
             return True
 
-    def _put(self, frame: Any) -> bool:
+    def _publish(self, frame: Any) -> bool:
         if self._stop.is_set():
             return False
         if frame is not None:
@@ -102,38 +116,38 @@ class PublishLoop:
             self.frames += 1
         return True
 
-    def _failed(self) -> None:
-        """The last frame stays on screen, the loop goes on; the traceback is told, not at every frame."""
+    def _log_failure(self) -> None:
+        """The last frame stays on screen and the loop goes on. The traceback is logged, but not at every frame."""
         self.errors += 1
         now = time.monotonic()
-        if now - self._complained >= COMPLAIN_EVERY:
-            self._complained = now
+        if now - self._logged_at >= TRACEBACK_INTERVAL_S:
+            self._logged_at = now
             log.error("framewire: the render function failed; the loop goes on\n%s", traceback.format_exc())
 
     def _run_thread(self) -> None:
-        beat = FrameTimer(self._fps, time.monotonic())
+        timer = FrameTimer(self._fps, time.monotonic())
         try:
-            while self._one() and not self._stop.wait(beat.wait(time.monotonic())):
+            while self._publish_once() and not self._stop.wait(timer.wait(time.monotonic())):
                 pass
         finally:
             self._ended.set_result(None)
 
     async def _run_async(self) -> None:
-        beat = FrameTimer(self._fps, time.monotonic())
+        timer = FrameTimer(self._fps, time.monotonic())
         try:
-            while await self._one_async():
-                pause = beat.wait(time.monotonic())
+            while await self._publish_once_async():
+                pause = timer.wait(time.monotonic())
                 await asyncio.sleep(pause)
         finally:
             self._ended.set_result(None)
 
-    async def _one_async(self) -> bool:
+    async def _publish_once_async(self) -> bool:
         try:
-            return self._put(await self._render())
+            return self._publish(await self._render())
         except (ClosedError, StopAsyncIteration):
             return False
         except Exception:
-            self._failed()
+            self._log_failure()
             return True
 
     def _start_async(self) -> None:
@@ -161,11 +175,6 @@ def publish_loop(display: Display, render: Callable[[], Any], *, fps: float = 30
     """
     if not callable(render):
         raise TypeError(f"render must be callable, not {type(render).__name__}")
-    if not 0 < fps <= 1000:
-        raise ValueError(f"fps={fps} makes no sense: above 0, at most 1000")
-    loop = PublishLoop(display, render, fps)
-    if inspect.iscoroutinefunction(render):
-        loop._start_async()
-    else:
-        loop._start_thread()
-    return loop
+    if not 0 < fps <= MAX_FPS:
+        raise ValueError(f"fps={fps} is out of range: above 0, at most {MAX_FPS}")
+    return PublishLoop(display, render, fps)

@@ -1,24 +1,28 @@
-"""`Server`, many streams on one port, and `serve`, one of them: how displays come to be and which engine they share.
+"""`Server`, many streams on one port, and `serve`, one of them: which displays there are, and which engine they share.
 
 Must not know encoders, sockets or rings: it checks what is asked for, and finds or starts a host for it.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import secrets
 import threading
+import time
 import weakref
 from collections.abc import Callable, Generator, Iterable, Mapping
-from typing import Any, Unpack, get_args
+from functools import partial
+from typing import Any, Unpack, cast, get_args
 
 from msgspec.structs import replace
 
-from framewire.display import DEFAULT_STREAM, Display, _call
+from framewire.display import DEFAULT_STREAM, Display, Feedback
 from framewire.errors import ClosedError
-from framewire.host import EngineHost, InlineHost, ProcessHost
+from framewire.events import EventQueue, InputEvent, run_callback
+from framewire.host.inline import InlineHost
+from framewire.host.process import ProcessHost
+from framewire.host.protocols import EngineHost, Listener
 from framewire.keywords import divide, documented
 from framewire.options import (
     EngineHome,
@@ -33,44 +37,53 @@ log = logging.getLogger("framewire")
 
 
 class Server:
-    """Many streams on one port, in one engine. Made by `serve_server`."""
+    """Many streams on one port, in one engine. Made by `serve_server`; `serve` makes one that its displays share."""
 
     def __init__(self, options: EngineOptions, engine: EngineHome, *, shared: bool = False) -> None:
-        if engine not in get_args(EngineHome):
-            raise ValueError(f"engine={engine!r:.40} is unknown: {', '.join(map(repr, get_args(EngineHome)))}")
         self.token = options.token or secrets.token_urlsafe(16)
         """What viewers must present."""
-        options = replace(options, token=self.token)
-        if options.exposed:
-            log.info("framewire: listening on %s, other machines can reach it; the token guards it", options.host)
-        self._options = options
+        self.failure: str | None = None
+        """Why there is no engine any more; None while all is well."""
+        self._options = options = replace(options, token=self.token)
         self._engine = engine
         self._shared = shared
         self._displays: dict[str, Display] = {}
-        self._by_id: dict[int, Display] = {}
+        self._feedback: dict[int, Feedback] = {}
         self._next_id = 0
         self._lock = threading.RLock()
         self._closed = False
-        self._farewells: list[Callable[[], None]] = []
-        self.failure: str | None = None
-        """Why there is no engine any more; None while all is well."""
-        listener = _Back(self)
+        self._on_close: list[Callable[[], None]] = []
+        if options.exposed:
+            log.info("framewire: listening on %s, other machines can reach it; the token guards it", options.host)
         _servers.add(self)
-        self._host: EngineHost
-        self._host = ProcessHost(options, listener) if engine == "process" else InlineHost(options, listener)
+        self._host = _start_host(options, engine, _ServerListener(self, self._feedback))
 
     @documented(StreamOptions)
     def add_stream(self, name: str, width: int, height: int, **options: Unpack[StreamKeywords]) -> Display:
         """Start a stream; one of the same name is replaced and its `Display` closed."""
-        (for_stream,) = divide(options, StreamOptions)
-        return self._add(StreamOptions(id=0, name=name, width=width, height=height, **for_stream), owns=False)
+        (keywords,) = divide(options, StreamOptions)
+        with self._lock:
+            if self._closed:
+                raise ClosedError("the server is closed")
+            stream = StreamOptions(id=self._next_id, name=name, width=width, height=height, **keywords)
+            if old := self._displays.get(name):
+                old.end(f"the display was replaced by a newer one of the same name, {name!r} (name= gives several)")
+            self._next_id += 1
+            outlet, feedback = self._host.open(stream), Feedback(EventQueue(stream.event_queue_size))
+            display = Display(self, stream, outlet, feedback, on_end=partial(self._drop, stream.id))
+            self._displays[name], self._feedback[stream.id] = display, feedback
+            return display
 
     def stream(self, name: str = DEFAULT_STREAM) -> Display:
         """The display of this name. Raises ``KeyError``."""
         return self._displays[name]
 
+    def get(self, name: str) -> Display | None:
+        """The display of this name, or None."""
+        return self._displays.get(name)
+
     def remove_stream(self, name: str) -> None:
-        """End a stream; its viewers wait for one of the same name."""
+        """End a stream; its viewers wait for one of the same name. Raises ``KeyError``."""
         self._displays[name].close()
 
     @property
@@ -83,11 +96,15 @@ class Server:
         return self._host.port
 
     @property
+    def host_name(self) -> str:
+        """The name or address by which a browser on this machine reaches the server."""
+        host = self._options.host
+        return "127.0.0.1" if host in ("", "0.0.0.0", "::", "*") else host
+
+    @property
     def address(self) -> str:
         """``host:port`` as a browser on this machine reaches it."""
-        host = self._options.host
-        if host in ("", "0.0.0.0", "::", "*"):
-            host = "127.0.0.1"
+        host = self.host_name
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
     @property
@@ -100,26 +117,59 @@ class Server:
         return self._closed
 
     def __await__(self) -> Generator[Any, None, Server]:
-        yield from self._host.ready().__await__()
+        yield from self.ready().__await__()
         return self
+
+    async def ready(self) -> None:
+        """Wait until the engine serves the port. Raises `EngineError`."""
+        await self._host.ready()
+
+    def wait_ready(self, timeout: float = 30.0) -> None:
+        """As `ready`, without an event loop."""
+        self._host.wait_ready(timeout)
 
     def on_close(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` when the server is closed; at once if it is."""
         with self._lock:
             if not self._closed:
-                self._farewells.append(callback)
+                self._on_close.append(callback)
                 return
-        _call(callback)
+        run_callback(callback)
 
     def close(self) -> None:
         """End every stream and the engine. Idempotent."""
-        if self._shut():
+        if self._end():
             self._host.close()
 
     async def aclose(self) -> None:
         """`close`, from a coroutine."""
-        if self._shut():
+        if self._end():
             await self._host.aclose()
+
+    def release(self) -> None:
+        """End the engine if `serve` started it and no stream is left. For displays that are closed."""
+        if self._end_if_unused():
+            self._host.close()
+
+    async def arelease(self) -> None:
+        """`release`, from a coroutine."""
+        if self._end_if_unused():
+            await self._host.aclose()
+
+    @property
+    def over(self) -> bool:
+        """Whether it can never serve again, since the event loop of its inline engine is closed."""
+        return self._host.over
+
+    def is_for(self, options: EngineOptions, engine: EngineHome) -> bool:
+        """Whether a `serve` with these options, from here, may use this server."""
+        ours, theirs = (replace(each, token=None, port=None) for each in (self._options, options))
+        return (
+            (self._engine, ours) == (engine, theirs)
+            and options.port in (None, 0, self.port)
+            and options.token in (None, self.token)
+            and self._host.usable_here
+        )
 
     def __enter__(self) -> Server:
         return self
@@ -133,93 +183,74 @@ class Server:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    def _add(self, options: StreamOptions, *, owns: bool) -> Display:
+    def _drop(self, id_: int, display: Display) -> None:
         with self._lock:
-            if self._closed:
-                raise ClosedError("the server is closed")
-            options = replace(options, id=self._next_id)
-            if old := self._displays.get(options.name):
-                old._finish(
-                    f"the display was replaced by a newer one of the same name, {options.name!r} (name= gives several)"
-                )
-            self._next_id += 1
-            display = Display(self, options, owns=owns)
-            self._displays[options.name] = self._by_id[options.id] = display
-            return display
-
-    def _forget(self, display: Display) -> None:
-        with self._lock:
-            self._by_id.pop(display._options.id, None)
+            self._feedback.pop(id_, None)
             if self._displays.get(display.name) is display:
                 del self._displays[display.name]
 
-    def _shut(self, why: str = "the server is closed") -> bool:
-        """Take it out of service; whether somebody must close the host now."""
+    def _end(self) -> bool:
+        """End every stream and take no more; whether the host is to be closed now."""
+        why = f"the engine failed: {self.failure}" if self.failure else "the server is closed"
         with self._lock:
             if self._closed:
                 return False
             self._closed = True
             for display in list(self._displays.values()):
-                display._finish(why)
-        for callback in self._farewells:
-            _call(callback)
+                display.end(why)
+        for callback in self._on_close:
+            run_callback(callback)
         with _shared_lock:
             if self in _shared:
                 _shared.remove(self)
         return True
 
-    def _retire(self) -> bool:
-        """`_shut`, if it is shared and nobody uses it any more. Under the lock of `serve`, so that nobody is
-        given a server that is about to close."""
+    def _end_if_unused(self) -> bool:
+        # Under the lock of `serve`, so that it never takes a server that is about to close.
         with _shared_lock:
-            return self._shared and not self._displays and self._shut()
+            return self._shared and not self._displays and self._end()
 
-    def _leave(self) -> None:
-        if self._retire():
-            self._host.close()
-
-    async def _aleave(self) -> None:
-        if self._retire():
-            await self._host.aclose()
-
-    def _disown(self) -> None:
-        """In a forked child: everything belongs to the parent, locks included."""
+    def after_fork_in_child(self) -> None:
+        """Everything belongs to the parent. Threads that do not exist here may hold the lock."""
         self._lock = threading.RLock()
         self._closed = True
         for display in self._displays.values():
-            display._disown()
+            display.after_fork_in_child()
 
 
-class _Back:
-    """`host.Listener`: finds the display. Holds the server weakly, so that a forgotten one can go."""
+class _ServerListener:
+    """Passes reports on to the streams. Holds the server weakly, so that an unused one can be collected."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, feedback: Mapping[int, Feedback]) -> None:
         self._server = weakref.ref(server)
+        self._feedback = feedback
 
     def on_input(self, stream: int, client_id: str, principal: str | None, event: dict[str, Any]) -> None:
-        if display := self._display(stream):
-            display._arrived(client_id, principal, event)
+        if feedback := self._feedback.get(stream):
+            feedback.events.put(InputEvent(client_id, principal, event, time.time_ns() // 1000))
 
     def on_viewers(self, stream: int, count: int) -> None:
-        if display := self._display(stream):
-            display._viewers = count
+        if feedback := self._feedback.get(stream):
+            feedback.viewers = count
 
     def on_stats(self, stream: int, stats: dict[str, Any]) -> None:
-        if display := self._display(stream):
-            display._stats = stats
+        if feedback := self._feedback.get(stream):
+            feedback.stats = stats
 
     def on_ready(self) -> None:
-        if server := self._server():
-            for display in list(server._by_id.values()):
-                display._viewers = 0
+        for feedback in list(self._feedback.values()):
+            feedback.viewers = 0
 
     def on_failed(self, text: str) -> None:
         if server := self._server():
             server.failure = text
 
-    def _display(self, stream: int) -> Display | None:
-        server = self._server()
-        return server._by_id.get(stream) if server else None
+
+def _start_host(options: EngineOptions, engine: EngineHome, listener: Listener) -> EngineHost:
+    """Raises ``ValueError`` for an unknown engine, `EngineError` where it cannot be started."""
+    if engine not in get_args(EngineHome):
+        raise ValueError(f"engine={engine!r:.40} is unknown: {', '.join(map(repr, get_args(EngineHome)))}")
+    return ProcessHost(options, listener) if engine == "process" else InlineHost(options, listener)
 
 
 _shared: list[Server] = []
@@ -248,13 +279,13 @@ def serve(
     """
     for_engine, for_stream = divide(options, EngineOptions, StreamOptions)
     asked = EngineOptions(**for_engine)
-    stream = StreamOptions(id=0, name=name, width=width, height=height, **for_stream)
+    StreamOptions(id=0, name=name, width=width, height=height, **for_stream)  # refused before an engine is started
     with _shared_lock:
-        server = _share(asked, engine)
+        server = _shared_server(asked, engine)
         try:
-            return server._add(stream, owns=True)
+            return server.add_stream(name, width, height, **cast(StreamKeywords, for_stream))
         except BaseException:
-            server._leave()
+            server.release()
             raise
 
 
@@ -280,49 +311,26 @@ def serve_server(
     return server
 
 
-def _share(options: EngineOptions, engine: EngineHome) -> Server:
+def _shared_server(options: EngineOptions, engine: EngineHome) -> Server:
     """The shared server that is what these options ask for, or a new one."""
     for server in list(_shared):
-        if isinstance(server._host, InlineHost) and server._host.over:
+        if server.over:
             server.close()
-        elif _is_what(server, options, engine):
+        elif server.is_for(options, engine):
             if not server.failure:
                 return server
-            if server._shut(f"the engine failed: {server.failure}"):
-                server._host.close()  # and leaves the port to its successor
+            server.close()  # and leaves the port to its successor
     server = Server(options, engine, shared=True)
     _shared.append(server)
     return server
 
 
-def _is_what(server: Server, options: EngineOptions, engine: EngineHome) -> bool:
-    """Whether a new display asks for this server."""
-    ours, theirs = (replace(each, token=None, port=None) for each in (server._options, options))
-    return (
-        (server._engine, ours) == (engine, theirs)
-        and options.port in (None, 0, server.port)
-        and options.token in (None, server.token)
-        and _same_loop(server)
-    )
-
-
-def _same_loop(server: Server) -> bool:
-    """An inline engine lives on one loop, and only there."""
-    host = server._host
-    if not isinstance(host, InlineHost):
-        return True
-    try:
-        return asyncio.get_running_loop() is host._loop
-    except RuntimeError:
-        return False
-
-
 def _after_fork_in_child() -> None:
-    global _shared_lock  # noqa: PLW0603  # the old one may be held by a thread that is not here
+    global _shared_lock  # noqa: PLW0603  # a thread that does not exist here may hold the old one
     _shared_lock = threading.RLock()
     _shared.clear()
     for server in list(_servers):
-        server._disown()
+        server.after_fork_in_child()
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,4 +1,4 @@
-"""`show`: the one-liner. Must not know engines: it serves, publishes and returns what shows it."""
+"""`show`: serve and publish in one line. Must not know engines."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def show(
     ``what`` is an array-like (see `Display.publish`), an iterable of them (``loop`` starts a finite one
     again), an array of shape (T, H, W, C), or a callable without arguments. ``engine`` is as for `serve`.
 
-    In a notebook it returns the widget, whose ``display`` and ``task`` are what serves it; in a script it
-    prints the URL and returns the `Display`. Showing the same ``name`` again replaces the picture.
+    In a notebook it returns the widget; its ``display`` is the `Display`, its ``task`` the `PublishLoop`. In a script
+    it prints the URL and returns the `Display`. Showing the same ``name`` again replaces the picture.
     """
     first, rest = _frames(what, loop)
     pixels = as_pixels(first)
@@ -53,7 +53,7 @@ def _frames(what: Any, loop: bool) -> tuple[Any, Any]:
     if _is_frame(what):
         return what, None
     if not isinstance(what, Iterable):
-        return what, None  # as_pixels says what is wrong with it
+        return what, None  # as_pixels raises what is wrong with it
     frames = _cycle(what) if loop else iter(what)
     first = next(frames, None)
     if first is None:
@@ -62,7 +62,7 @@ def _frames(what: Any, loop: bool) -> tuple[Any, Any]:
 
 
 def _cycle(frames: Iterable[Any]) -> Iterator[Any]:
-    """A list again and again; an iterator once, for it has no beginning to go back to."""
+    """A list again and again; an iterator once, since it cannot be started again."""
     return iter(frames) if isinstance(frames, Iterator) else itertools.cycle(frames)
 
 

@@ -19,7 +19,7 @@ from framewire.engine.stream import keyframes
 from framewire.engine.viewer.viewer import Viewer
 from framewire.engine.viewer.websocket import WebSocketTransport
 from framewire.link.listen import bind
-from framewire.link.ring import LocalSlot
+from framewire.link.slot import LocalSlot
 from framewire.options import EngineOptions, StreamOptions
 from framewire.rtc.rtp.h264 import nal_units
 from tests.rtc.viewers import Viewer as Browser

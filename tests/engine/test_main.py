@@ -30,9 +30,9 @@ from framewire.link.control import (
     Ring,
     Viewers,
 )
-from framewire.link.launch import EngineProcess
 from framewire.link.listen import bind
 from framewire.link.ring import RingWriter
+from framewire.link.supervisor import EngineSupervisor
 from framewire.options import EngineOptions, StreamOptions
 from tests.viewer import TEST_TIMEOUT_S, connected, eventually, flat, noise, same
 
@@ -47,7 +47,7 @@ class Parent:
         sockets = bind("127.0.0.1", 0)
         self.port = sockets[0].getsockname()[1]
         configure = Configure(options=EngineOptions(token=TOKEN, codecs=("vp8",)))
-        self.engine = EngineProcess(sockets, configure, on_message=self.received.append)
+        self.engine = EngineSupervisor(sockets, configure, on_message=self.received.append)
         self.rings: list[RingWriter] = []
 
     def add(self, id_: int, name: str, size: tuple[int, int]) -> None:

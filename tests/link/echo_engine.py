@@ -1,8 +1,7 @@
-"""An engine that says what it sees: the smallest program at the other end of a link.
+"""An engine that reports what it receives: the smallest program at the other end of a link.
 
-Must not know encoders or viewers. What it does is told by the first words of the
-command line: ``mute`` never gets ready, ``deaf`` ignores Shutdown and SIGTERM, ``rubbish`` talks nonsense,
-``refuse`` says Failed.
+Must not know encoders or viewers. The first words of the command line choose what it does: ``mute`` never gets ready,
+``stubborn`` ignores Shutdown and SIGTERM, ``rubbish`` sends what is no message, ``refuse`` sends Failed.
 """
 
 from __future__ import annotations
@@ -35,9 +34,9 @@ class Echo:
         self.words = words
         self.rings: dict[int, RingReader] = {}
         self.names: dict[int, str] = {}
-        self.over = asyncio.Event()
+        self.stopped = asyncio.Event()
 
-    def look(self, link: EngineLink, streams: set[int]) -> None:
+    def report(self, link: EngineLink, streams: set[int]) -> None:
         for stream in streams & self.rings.keys():
             lease = self.rings[stream].latest()
             if lease:
@@ -52,10 +51,10 @@ class Echo:
                     }
                 link.send(EngineStats(stream=stream, stats=stats))
 
-    def hear(self, link: EngineLink, message: ToEngine, fd: int | None) -> None:
+    def take(self, link: EngineLink, message: ToEngine, fd: int | None) -> None:
         match message:
             case Configure():
-                self.begin(link, message)
+                self.start(link, message)
             case AddStream():
                 self.names[message.options.id] = message.options.name
             case RemoveStream():
@@ -63,14 +62,14 @@ class Echo:
             case Ring():
                 assert fd is not None
                 self.rings[message.stream] = RingReader(fd)
-                self.look(link, {message.stream})
-            case Shutdown() if "deaf" not in self.words:
-                self.over.set()
+                self.report(link, {message.stream})
+            case Shutdown() if "stubborn" not in self.words:
+                self.stopped.set()
 
-    def begin(self, link: EngineLink, configure: Configure) -> None:
+    def start(self, link: EngineLink, configure: Configure) -> None:
         if "refuse" in self.words:
             link.send(Failed(text="no such codec"))
-            self.over.set()
+            self.stopped.set()
         elif "mute" not in self.words:
             link.send(Log(level=20, text=f"configured for {configure.options.host}"))
             link.send(Ready(pid=os.getpid(), epoch=os.urandom(4).hex()))
@@ -79,18 +78,18 @@ class Echo:
 async def main(words: set[str], handles: Handles) -> None:
     echo = Echo(words)
     link: EngineLink
-    # The bells of the time before this line are in the pair, not lost.
-    link = EngineLink(handles, on_bell=lambda s: echo.look(link, s))
+    # Bells that rang before this line wait in the pair.
+    link = EngineLink(handles, on_bell=lambda s: echo.report(link, s))
     if "rubbish" in words:
         os.write(handles.control, b"\xff" * 64)
 
     async def listen() -> None:
         while item := await link.receive():
-            echo.hear(link, *item)
-        echo.over.set()
+            echo.take(link, *item)
+        echo.stopped.set()
 
     listening = asyncio.create_task(listen())
-    await echo.over.wait()
+    await echo.stopped.wait()
     listening.cancel()
     link.close()
 
@@ -98,7 +97,7 @@ async def main(words: set[str], handles: Handles) -> None:
 if __name__ == "__main__":
     arguments = sys.argv[1:]
     plain = {word for word in arguments if not word.startswith("--")}
-    if "deaf" in plain:
+    if "stubborn" in plain:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.stdout.write("echo engine up\n")
     sys.stdout.flush()

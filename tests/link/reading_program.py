@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 
-from framewire.link.ring import LEASES, Lease, RingReader
+from framewire.link.ring import MAX_LEASES, Lease, RingReader
 from tests.link.patterns import whole
 
 WANTED = 8_000
@@ -25,7 +25,7 @@ def main(fd: int) -> None:
         last = lease.frame.number
         held.append(lease)
         # Some are verified at once, some when the writer has lapped them many times.
-        while len(held) > verified % LEASES:
+        while len(held) > verified % MAX_LEASES:
             oldest = held.popleft()
             assert whole(oldest.frame), oldest.frame
             oldest.release()

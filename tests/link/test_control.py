@@ -1,4 +1,4 @@
-"""Messages survive the bytes; rubbish does not; a new engine hears what holds; and when to give up."""
+"""Messages become bytes and back; other bytes are refused; what a new engine is sent; and when to give up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from framewire.errors import LocalProtocolError
 from framewire.link.control import (
-    MAX_MESSAGE,
+    MAX_MESSAGE_BYTES,
     AddStream,
     Configure,
     EngineStats,
@@ -35,7 +35,7 @@ from framewire.link.control import (
 from framewire.options import EngineOptions, IceServer, StreamOptions
 
 TOKEN = "s3cret-of-enough-characters"
-SAID: list[ToEngine] = [
+TO_ENGINE: list[ToEngine] = [
     Configure(
         options=EngineOptions(
             token=TOKEN,
@@ -49,7 +49,7 @@ SAID: list[ToEngine] = [
     Ring(stream=7),
     Shutdown(),
 ]
-HEARD: list[FromEngine] = [
+FROM_ENGINE: list[FromEngine] = [
     Ready(pid=1, epoch="e"),
     InputArrived(stream=7, client_id="c", principal=None, event={"type": "wheel", "dy": -1.5, "touches": {}}),
     Viewers(stream=7, count=2),
@@ -68,30 +68,30 @@ def add_stream(id_, width=1):
 
 
 def test_every_message_of_both_unions_is_among_the_examples():
-    assert {type(m) for m in SAID} == set(typing.get_args(ToEngine))
-    assert {type(m) for m in HEARD} == set(typing.get_args(FromEngine))
+    assert {type(m) for m in TO_ENGINE} == set(typing.get_args(ToEngine))
+    assert {type(m) for m in FROM_ENGINE} == set(typing.get_args(FromEngine))
 
 
 @given(st.lists(st.integers(1, 50), max_size=40))
 def test_messages_survive_any_cutting_of_the_bytes(cuts):
-    data = b"".join(map(encode, SAID))
+    data = b"".join(map(encode, TO_ENGINE))
     decoder, heard, at = engine_decoder(), [], 0
     for size in cuts:
         heard += decoder.feed(data[at : at + size])
         at += size
-    assert heard + decoder.feed(data[at:]) == SAID
+    assert heard + decoder.feed(data[at:]) == TO_ENGINE
 
 
-def test_what_the_engine_says_arrives():
-    assert parent_decoder().feed(b"".join(map(encode, HEARD))) == HEARD
+def test_messages_of_the_engine_arrive():
+    assert parent_decoder().feed(b"".join(map(encode, FROM_ENGINE))) == FROM_ENGINE
 
 
 def test_the_type_is_spelled_in_snake_case():
-    assert msgspec.msgpack.decode(encode(SAID[1])[4:])["type"] == "add_stream"
+    assert msgspec.msgpack.decode(encode(TO_ENGINE[1])[4:])["type"] == "add_stream"
 
 
 @given(st.binary(max_size=64))
-def test_rubbish_is_refused_and_raises_nothing_else(data):
+def test_bytes_that_are_no_message_are_refused_with_one_error(data):
     decoder = parent_decoder()
     try:
         decoder.feed(len(data).to_bytes(4, "little") + data)
@@ -106,7 +106,7 @@ def test_rubbish_is_refused_and_raises_nothing_else(data):
     "body",
     [
         pytest.param({"type": "viewers", "stream": 1}, id="a field is missing"),
-        pytest.param({"type": "viewers", "stream": 1, "count": 1, "more": 1}, id="a field nobody knows"),
+        pytest.param({"type": "viewers", "stream": 1, "count": 1, "more": 1}, id="an unknown field"),
         pytest.param({"type": "viewers", "stream": "1", "count": 1}, id="a field of another type"),
         pytest.param({"type": "shutdown"}, id="a message of the other direction"),
         pytest.param({"type": "cheers"}, id="no such message"),
@@ -118,25 +118,25 @@ def test_a_message_that_is_not_ours_is_refused(body):
         parent_decoder().feed(len(data).to_bytes(4, "little") + data)
 
 
-def test_a_length_beyond_reason_is_refused_before_its_bytes_come():
+def test_a_length_beyond_the_limit_is_refused_at_once():
     with pytest.raises(LocalProtocolError, match="length"):
-        engine_decoder().feed((MAX_MESSAGE + 1).to_bytes(4, "little"))
+        engine_decoder().feed((MAX_MESSAGE_BYTES + 1).to_bytes(4, "little"))
 
 
-def test_what_cannot_be_said_is_refused_where_it_is_said():
+def test_what_cannot_be_encoded_is_refused_by_the_sender():
     with pytest.raises(LocalProtocolError, match="EngineStats"):
         encode(EngineStats(stream=1, stats={"x": object()}))
     with pytest.raises(LocalProtocolError, match="bytes"):
-        encode(Log(level=1, text="x" * MAX_MESSAGE))
+        encode(Log(level=1, text="x" * MAX_MESSAGE_BYTES))
 
 
 def test_neither_token_nor_credential_is_in_a_repr():
-    assert "turn:b" in repr(SAID[0])
+    assert "turn:b" in repr(TO_ENGINE[0])
     for secret in ("s3cret", "c0nfidential"):
-        assert secret not in repr(SAID[0]) and secret not in str(SAID)
+        assert secret not in repr(TO_ENGINE[0]) and secret not in str(TO_ENGINE)
 
 
-def test_handles_survive_the_command_line():
+def test_handles_travel_on_the_command_line():
     handles = Handles(control=3, bell=9, listeners=(4, 5), parent=77)
     assert Handles.parse(["echo", *handles.arguments()]) == handles
     assert Handles.parse(Handles(control=3, bell=9, parent=77).arguments()).listeners == ()
@@ -148,7 +148,7 @@ def test_a_command_line_that_is_not_ours_is_refused(arguments):
         Handles.parse(arguments)
 
 
-def test_a_new_engine_hears_what_holds_and_nothing_that_is_over():
+def test_a_new_engine_is_sent_what_holds_and_nothing_that_has_ended():
     replay: Replay[str] = Replay(configure())
     one, two = add_stream(1), add_stream(2)
     replay.record(one)
@@ -186,22 +186,22 @@ def test_a_ring_needs_its_memory_and_its_stream():
         replay.record(Ring(stream=1))
 
 
-def test_the_first_death_is_answered_at_once_and_quick_ones_ever_later_until_enough():
+def test_the_first_restart_is_immediate_and_later_ones_wait():
     policy = RestartPolicy(limit=5)
-    delays = [policy.died(float(t), was_ready=True) for t in range(5)]
+    delays = [policy.exited(float(t), was_ready=True) for t in range(5)]
     assert delays[0] == 0 and delays[-1] is None
     waits = [d for d in delays if d is not None]
     assert len(waits) == 4 and waits == sorted(set(waits))
 
 
-def test_rare_deaths_never_end_the_trying():
+def test_rare_exits_are_always_followed_by_a_restart():
     policy = RestartPolicy(limit=3, window=60)
-    assert {policy.died(61.0 * n, was_ready=True) for n in range(20)} == {0.0}
+    assert {policy.exited(61.0 * n, was_ready=True) for n in range(20)} == {0.0}
 
 
-def test_an_engine_that_never_comes_up_gets_few_trials():
+def test_an_engine_that_never_came_up_gets_few_attempts():
     policy = RestartPolicy(unready_limit=2, window=1)
-    assert policy.died(0, was_ready=False) is not None
-    assert policy.died(100, was_ready=True) is not None
-    assert policy.died(200, was_ready=False) is not None
-    assert policy.died(300, was_ready=False) is None
+    assert policy.exited(0, was_ready=False) is not None
+    assert policy.exited(100, was_ready=True) is not None
+    assert policy.exited(200, was_ready=False) is not None
+    assert policy.exited(300, was_ready=False) is None

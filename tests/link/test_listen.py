@@ -1,4 +1,4 @@
-"""The port is known at once, is the same for every address, and a taken one is said or walked round."""
+"""The port is known at once and the same for every address; a taken one is an error or avoided."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def port_of(sockets):
     return sockets[0].getsockname()[1]
 
 
-def test_localhost_is_every_loopback_there_is_on_one_port(bound):
+def test_localhost_is_every_loopback_address_on_one_port(bound):
     sockets = bound("localhost", 0)
     assert sockets[0].getsockname()[0] == "127.0.0.1"
     assert {sock.getsockname()[1] for sock in sockets} == {port_of(sockets)}
@@ -43,7 +43,7 @@ def test_localhost_is_every_loopback_there_is_on_one_port(bound):
         assert [sock.getsockname()[0] for sock in sockets] == ["127.0.0.1", "::1"]
 
 
-def test_they_listen_before_anybody_accepts(bound):
+def test_they_listen_before_an_engine_accepts(bound):
     for sock in bound("localhost", 0):
         with socket.create_connection(sock.getsockname()[:2], timeout=10):
             pass
@@ -57,7 +57,7 @@ def test_an_explicit_port_that_is_taken_is_an_error_that_names_it(bound):
         bound("localhost", port)
 
 
-def test_the_default_port_that_is_taken_gives_way_to_a_free_one(bound, monkeypatch):
+def test_a_free_port_is_used_where_the_default_is_taken(bound, monkeypatch):
     monkeypatch.setattr(listen, "DEFAULT_PORT", port_of(bound("127.0.0.1", 0)))
     assert port_of(bound("localhost", None)) != listen.DEFAULT_PORT
 
@@ -70,7 +70,7 @@ def test_the_default_port_is_used_when_it_is_free(bound, monkeypatch):
     assert port_of(bound("127.0.0.1")) == free
 
 
-def test_a_port_free_at_one_address_and_taken_at_the_other_is_tried_no_more(bound, monkeypatch):
+def test_a_port_that_is_taken_at_the_other_address_is_replaced_by_another(bound, monkeypatch):
     real = listen._listener
     taken: list[int] = []
 
@@ -97,6 +97,11 @@ def test_without_ipv6_localhost_is_ipv4(bound, monkeypatch):
     assert [sock.getsockname()[0] for sock in bound("localhost", 0)] == ["127.0.0.1"]
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "", "*"])
+def test_every_interface_has_many_names(bound, host):
+    assert "0.0.0.0" in {sock.getsockname()[0] for sock in bound(host, 0)}
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "", "127.0.0.1"])
 def test_other_hosts_answer_on_the_loopback_too(bound, host):
     with socket.create_connection(("127.0.0.1", port_of(bound(host, 0))), timeout=10):
@@ -110,7 +115,7 @@ def test_a_host_that_is_not_this_machine_is_an_error_that_names_it(bound, host):
 
 
 @pytest.mark.parametrize("port", [70_000, -1])
-def test_what_is_no_port_is_an_error(bound, port):
+def test_a_number_that_is_not_a_port_is_an_error(bound, port):
     with pytest.raises(EngineError, match=str(port)):
         bound("127.0.0.1", port)
 

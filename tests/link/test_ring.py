@@ -16,8 +16,9 @@ import pytest
 
 from framewire.errors import ClosedError, LocalProtocolError
 from framewire.link import ring
-from framewire.link.life import environment
-from framewire.link.ring import LEASES, SLOTS, FrameSource, Lease, LocalSlot, RingReader, RingWriter
+from framewire.link.process import environment
+from framewire.link.ring import MAX_LEASES, SLOT_COUNT, FrameSource, Lease, RingReader, RingWriter
+from framewire.link.slot import LocalSlot
 from tests.link.patterns import pattern, whole
 
 PROGRAMS = Path(__file__).parent
@@ -97,33 +98,33 @@ def test_the_newest_frame_wins_and_may_be_leased_again(source):
     first, second = latest(), latest()
     assert first.frame.number == second.frame.number == 49
     first.release()
-    for n in range(50, 50 + 3 * SLOTS):
+    for n in range(50, 50 + 3 * SLOT_COUNT):
         write(pattern(n), n, n)
     assert second.frame.number == 49 and whole(second.frame), "one of its two leases holds it still"
 
 
-def test_leased_frames_hold_still_while_the_writer_laps(source):
+def test_every_lease_holds_still_while_the_writer_goes_on(source):
     write, latest = source
     leases = []
-    for n in range(1, LEASES + 1):
+    for n in range(1, MAX_LEASES + 1):
         write(pattern(n), n, n)
         leases.append(latest())
-    for n in range(100, 100 + 5 * SLOTS):
+    for n in range(100, 100 + 5 * SLOT_COUNT):
         write(pattern(n), n, n)
-    assert [lease.frame.number for lease in leases] == list(range(1, LEASES + 1))
+    assert [lease.frame.number for lease in leases] == list(range(1, MAX_LEASES + 1))
     assert all(whole(lease.frame) for lease in leases)
 
 
-def test_one_lease_too_many_gets_the_last_frame_leased_and_a_release_heals(source):
+def test_one_lease_too_many_gets_the_last_leased_frame_until_one_is_released(source):
     write, latest = source
     write(pattern(0), 0, 0)  # the largest of them: no new ring for what follows
     leases = []
-    for n in range(1, LEASES + 1):
+    for n in range(1, MAX_LEASES + 1):
         write(pattern(n), n, n)
         leases.append(latest())
     write(pattern(99), 99, 99)
     surplus = latest()
-    assert surplus.frame.number == LEASES
+    assert surplus.frame.number == MAX_LEASES
     leases[0].release()
     assert latest().frame.number == 99
 
@@ -134,12 +135,12 @@ def test_a_release_is_idempotent(source):
     once, held = latest(), latest()
     once.release()
     once.release()
-    for n in range(2, 2 + 2 * SLOTS):
+    for n in range(2, 2 + 2 * SLOT_COUNT):
         write(pattern(n), n, n)
     assert held.frame.number == 1 and whole(held.frame)
 
 
-def test_a_lease_outlives_the_end_of_the_source(pair):
+def test_a_lease_holds_still_after_both_ends_are_closed(pair):
     writer, reader = pair
     writer.write(pattern(1), 1, 1)
     lease = reader.latest()
@@ -151,23 +152,25 @@ def test_a_lease_outlives_the_end_of_the_source(pair):
     assert kept.shape and kept[0, 0, 0] >= 0, "a view kept for too long reads pixels, and does not segfault"
 
 
-def test_a_local_slot_takes_frames_of_any_size():
-    slot = LocalSlot()
-    slot.write(np.ones((2, 2, 1), np.uint8), 1, 1)
-    small = slot.latest()
-    slot.write(np.full((500, 400, 4), 7, np.uint8), 2, 2)
-    with leased(slot) as lease:
-        assert lease.frame.pixels.shape == (500, 400, 4) and (lease.frame.pixels == 7).all()
-    assert small and (small.frame.pixels == 1).all()
-    small.release()
-    slot.close()
-    slot.close()
-    assert slot.latest() is None
+def test_the_writers_side_gets_a_copy_of_the_newest_frame(pair):
+    writer, reader = pair
+    assert writer.newest() is None
+    for n in range(1, 3 * SLOT_COUNT):
+        writer.write(pattern(n), n, n)
+        frame = writer.newest(n - 1)
+        assert frame.number == n and whole(frame)
+        assert writer.newest(n) is None, "unless it is known"
+    for n in range(100, 100 + 3 * SLOT_COUNT):
+        writer.write(pattern(n), n, n)
+    assert whole(frame), "later frames do not change it"
+    with leased(reader) as lease:
+        assert lease.frame.number == writer.newest().number
+    writer.close()
     with pytest.raises(ClosedError):
-        slot.write(np.ones((2, 2, 1), np.uint8), 3, 3)
+        writer.newest()
 
 
-def test_a_writer_says_what_fits_and_takes_nothing_once_closed(pair):
+def test_a_writer_knows_what_fits_and_refuses_frames_once_closed(pair):
     writer, _ = pair
     assert writer.fits(64 * 64 * 4) and not writer.fits(64 * 64 * 4 + 1)
     writer.close()
@@ -180,25 +183,25 @@ def test_a_writer_says_what_fits_and_takes_nothing_once_closed(pair):
 
 def test_an_interrupt_in_the_middle_of_a_frame_leaves_the_last_whole_one(pair, monkeypatch):
     writer, reader = pair
-    for n in range(1, SLOTS + 1):
+    for n in range(1, SLOT_COUNT + 1):
         writer.write(pattern(n), n, n)
 
     def interrupted(slot, pixels):
         raise KeyboardInterrupt
 
-    for _ in range(2 * SLOTS):
+    for _ in range(2 * SLOT_COUNT):
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr(writer, "_copy", interrupted)
             writer.write(pattern(99), 99, 99)
     with leased(reader) as lease:
-        assert lease.frame.number == SLOTS and whole(lease.frame)
+        assert lease.frame.number == SLOT_COUNT and whole(lease.frame)
     writer.write(pattern(100), 100, 100)
     with leased(reader) as lease:
         assert lease.frame.number == 100 and whole(lease.frame)
 
 
 def between(monkeypatch, end, act, *, at):
-    """Runs ``act`` at the ``at``-th fence of ``end``: where the other processor would have got in between."""
+    """Runs ``act`` at the ``at``-th fence of ``end``: where the other process would get in between."""
     fence = end._fence
     calls: list[None] = []
 
@@ -211,14 +214,14 @@ def between(monkeypatch, end, act, *, at):
     monkeypatch.setattr(end, "_fence", fenced)
 
 
-def test_a_writer_turns_away_from_a_slot_that_is_leased_as_it_claims_it(pair, monkeypatch):
+def test_a_writer_leaves_a_slot_that_is_leased_while_it_claims_it(pair, monkeypatch):
     writer, reader = pair
     for n in range(1, 4):
         writer.write(pattern(n), n, n)
     claimed = []
 
     def lease_every_claimed_slot():
-        for slot in range(SLOTS):
+        for slot in range(SLOT_COUNT):
             if writer._words[ring._line(slot)] & 1:
                 writer._words[ring._line(slot) + ring._LEASED] = 1
                 claimed.append(slot)
@@ -245,22 +248,22 @@ def test_a_reader_looks_again_when_the_writer_was_faster(pair, monkeypatch):
     between(monkeypatch, reader, write_on, at=1)
     with leased(reader) as lease:
         assert lease.frame.number == 2 and whole(lease.frame)
-    assert not any(writer._words[ring._line(slot) + ring._LEASED] for slot in range(SLOTS))
+    assert not any(writer._words[ring._line(slot) + ring._LEASED] for slot in range(SLOT_COUNT))
 
 
-def test_what_a_dead_reader_had_leased_is_free_for_the_next(pair):
+def test_leases_of_a_killed_reader_are_free_for_the_next(pair):
     writer, reader = pair
-    for n in range(1, LEASES + 1):
+    for n in range(1, MAX_LEASES + 1):
         writer.write(pattern(n), n, n)
         reader.latest()
     again = RingReader(os.dup(writer.fileno()))
-    assert not any(writer._words[ring._line(slot) + ring._LEASED] for slot in range(SLOTS))
+    assert not any(writer._words[ring._line(slot) + ring._LEASED] for slot in range(SLOT_COUNT))
     with leased(again) as lease:
         assert whole(lease.frame)
 
 
 @pytest.mark.parametrize("size", [0, 100, 5 * 4096, 1 << 20])
-def test_memory_that_is_no_ring_is_refused_and_closed(tmp_path, size):
+def test_memory_that_is_not_a_ring_is_refused_and_closed(tmp_path, size):
     (tmp_path / "file").write_bytes(b"\1" * size)
     fd = os.open(tmp_path / "file", os.O_RDWR)
     with pytest.raises(LocalProtocolError):
@@ -269,7 +272,7 @@ def test_memory_that_is_no_ring_is_refused_and_closed(tmp_path, size):
         os.fstat(fd)
 
 
-def test_memory_stays_flat_and_most_slots_cost_none(pair):
+def test_memory_does_not_grow_and_most_slots_cost_none(pair):
     writer, reader = pair
     pixels = pattern(1)
     for n in range(100):
@@ -345,8 +348,8 @@ def test_no_frame_is_torn_between_processes_at_full_speed(pair):
         writer.write(pattern(n), n, n)
     assert reader.stdout
     with reader.stdout as out:
-        told = out.read().decode().split()
-    assert reader.returncode == 0 and told[0] == "verified", told
+        output = out.read().decode().split()
+    assert reader.returncode == 0 and output[0] == "verified", output
 
 
 def test_a_writer_killed_in_the_middle_of_a_frame_leaves_the_last_whole_one():
@@ -361,6 +364,6 @@ def test_a_writer_killed_in_the_middle_of_a_frame_leaves_the_last_whole_one():
         fd = socket.recv_fds(ours, 1, 1)[1][0]
         assert writer.wait(60) == -signal.SIGKILL
     reader = RingReader(fd)
-    assert any(reader._words[ring._line(slot)] & 1 for slot in range(SLOTS)), "it died in the middle"
+    assert any(reader._words[ring._line(slot)] & 1 for slot in range(SLOT_COUNT)), "it was killed in the middle"
     with leased(reader) as lease:
         assert lease.frame.number == 41 and whole(lease.frame)

@@ -13,16 +13,16 @@ from pathlib import Path
 import numpy as np
 
 from framewire.link.control import AddStream, Configure, Ring
-from framewire.link.launch import EngineProcess
 from framewire.link.listen import bind
 from framewire.link.ring import RingWriter
+from framewire.link.supervisor import EngineSupervisor
 from framewire.options import EngineOptions, StreamOptions
 
 
 def main(end: str) -> None:
     command = [sys.executable, str(Path(__file__).with_name("echo_engine.py"))]
     configure = Configure(options=EngineOptions())
-    engine = EngineProcess(bind("127.0.0.1", 0), configure, on_message=lambda message: None, command=command)
+    engine = EngineSupervisor(bind("127.0.0.1", 0), configure, on_message=lambda message: None, command=command)
     ready = engine.wait_ready(60)
     ring = RingWriter(3)
     engine.send(AddStream(options=StreamOptions(id=1, name="a", width=1, height=1)))

@@ -1,4 +1,4 @@
-"""The engine's end of the link, on its event loop: messages in and out, bells, and the parent's death.
+"""The engine's end of the link, on its event loop: messages in and out, bells, and the exit of the parent.
 
 Must not know what an engine does with them.
 """
@@ -28,23 +28,34 @@ from framewire.link.control import (
     engine_decoder,
 )
 
-_READ: Final = 65_536
-_MOST_FDS: Final = 16
-_OUTBOX: Final = 8 << 20
-"""Bytes kept for a parent that does not read (it is stopped in a debugger, say); what comes after is lost."""
-WATCH: Final = 0.5
-"""Seconds between two looks at who the parent is."""
-GRACE: Final = 5.0
-"""Seconds an orphaned engine has to end by itself."""
+_READ_BYTES: Final = 65_536
+_MAX_DESCRIPTORS: Final = 16
+"""Descriptors taken with one read: each Ring in it brings one.
+
+Source: chosen by hand; the smallest messages between two Rings make it enough for any read."""
+_MAX_OUTBOX_BYTES: Final = 8 << 20
+"""Bytes kept for a parent that does not read, because it is stopped in a debugger for example. Later messages are lost.
+
+Source: chosen by hand; pinned by
+`tests/link/test_attach.py::test_what_waits_for_a_parent_that_does_not_read_is_bounded`."""
+PARENT_POLL_INTERVAL_S: Final = 0.5
+"""Time between two looks at the parent's process id.
+
+Source: chosen by hand."""
+EXIT_GRACE_S: Final = 5.0
+"""Time for the engine to exit by itself once its parent is gone.
+
+Source: chosen by hand, twice what an engine takes to close its viewers' sockets; pinned by
+`tests/link/test_attach.py::test_an_engine_without_a_parent_is_ended_by_force`."""
 
 
 class EngineLink:
-    """Made on the running loop. ``on_bell`` gets the streams that may have a newer frame. When the parent is gone,
-    `receive` returns None, and the engine must exit. It is ended by force if it does not.
+    """Made on the running loop. ``on_bell`` gets the streams that may have a newer frame.
 
-    Two signs of a parent's death are watched. The end of the control socket comes at once, but not as long as
-    a process that the parent forked holds the other end; another parent process id comes always, and costs
-    polling. That is done in a thread of its own, so that a loop which is stuck ends as well.
+    When the parent is gone, `receive` returns None and the engine must exit. After `EXIT_GRACE_S`, ``exit_process``
+    ends it by force. Two signs are watched. The end of the control socket comes at once, but not as long as a process
+    that the parent forked holds the other end. Another parent process id always comes, and costs polling. A thread of
+    its own does that, so that a loop which is stuck ends as well.
     """
 
     def __init__(
@@ -52,10 +63,10 @@ class EngineLink:
         handles: Handles,
         *,
         on_bell: Callable[[set[int]], None],
-        by_force: Callable[[int], object] = os._exit,
+        exit_process: Callable[[int], object] = os._exit,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._on_bell, self._by_force = on_bell, by_force
+        self._on_bell, self._exit_process = on_bell, exit_process
         self._parent = handles.parent
         self._control = socket.socket(fileno=handles.control)
         self._bell = socket.socket(fileno=handles.bell)
@@ -64,40 +75,40 @@ class EngineLink:
         self._fds: deque[int] = deque()
         self._streams: set[int] = set()
         self._outbox = bytearray()
-        self._ended = False
-        self._abandoned = False
-        self._settled = threading.Event()
+        self._closed = False
+        self._parent_gone = False
+        self._stop_watching = threading.Event()
         for sock, callback in ((self._control, self._read), (self._bell, self._drain)):
             sock.setblocking(False)
             self._loop.add_reader(sock, callback)
-        self._watcher = threading.Thread(target=self._watch, name="framewire-parent", daemon=True)
+        self._watcher = threading.Thread(target=self._watch_parent, name="framewire-parent", daemon=True)
         self._watcher.start()
 
     async def receive(self) -> tuple[ToEngine, int | None] | None:
         """The next message, with the descriptor that came beside a Ring (the caller's from now on).
 
-        None: there will be no more; the parent is gone, or the link is closed.
+        None: there will be no more, since the parent is gone or the link is closed.
         """
         item = await self._received.get()
         if item is None:
-            self._received.put_nowait(None)  # for whoever asks again
+            self._received.put_nowait(None)  # for the next call
         return item
 
     def send(self, message: FromEngine) -> None:
         """Never waits. On the loop's thread."""
-        if self._ended or len(self._outbox) > _OUTBOX:
+        if self._closed or len(self._outbox) > _MAX_OUTBOX_BYTES:
             return
         idle = not self._outbox
         self._outbox += encode(message)
         if idle:
             self._flush()
-            if self._outbox and not self._ended:
+            if self._outbox and not self._closed:
                 self._loop.add_writer(self._control, self._flush)
 
     def close(self) -> None:
-        """Closes the sockets, and the descriptors nobody received. Idempotent."""
-        self._ended = True
-        self._settled.set()
+        """Close the sockets, and the descriptors that were not received. Idempotent."""
+        self._closed = True
+        self._stop_watching.set()
         for sock in (self._control, self._bell):
             if sock.fileno() >= 0:
                 self._loop.remove_reader(sock)
@@ -113,7 +124,7 @@ class EngineLink:
 
     def _read(self) -> None:
         try:
-            data, fds, _, _ = socket.recv_fds(self._control, _READ, _MOST_FDS)
+            data, fds, _, _ = socket.recv_fds(self._control, _READ_BYTES, _MAX_DESCRIPTORS)
             for fd in fds:
                 os.set_inheritable(fd, False)
             self._fds.extend(fds)
@@ -125,7 +136,7 @@ class EngineLink:
         except (OSError, LocalProtocolError):
             data = b""
         if not data:
-            self._orphaned()
+            self._on_parent_gone()
 
     def _beside(self, message: ToEngine) -> int | None:
         match message:
@@ -141,8 +152,9 @@ class EngineLink:
         return None
 
     def _drain(self) -> None:
-        rung, any_ = drain(self._bell)
-        streams = rung | self._streams if any_ else rung
+        streams, some_lost = drain(self._bell)
+        if some_lost:
+            streams |= self._streams
         if streams:
             self._on_bell(streams)
 
@@ -152,27 +164,27 @@ class EngineLink:
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
-            self._outbox.clear()  # the reader sees the end, and says so
+            self._outbox.clear()  # reading finds the end of the socket
         if not self._outbox:
             self._loop.remove_writer(self._control)
 
-    def _orphaned(self) -> None:
-        if self._ended:
+    def _on_parent_gone(self) -> None:
+        if self._closed:
             return
-        self._ended = self._abandoned = True
-        self._settled.set()
+        self._closed = self._parent_gone = True
+        self._stop_watching.set()
         self._loop.remove_reader(self._control)
         self._loop.remove_reader(self._bell)
         self._loop.remove_writer(self._control)
         self._received.put_nowait(None)
 
-    def _watch(self) -> None:
-        while not self._settled.wait(WATCH):
+    def _watch_parent(self) -> None:
+        while not self._stop_watching.wait(PARENT_POLL_INTERVAL_S):
             if os.getppid() != self._parent:
-                self._abandoned = True
-                with contextlib.suppress(RuntimeError):  # the loop is closed: the engine is ending, it believes
-                    self._loop.call_soon_threadsafe(self._orphaned)
+                self._parent_gone = True
+                with contextlib.suppress(RuntimeError):  # the loop is closed: the engine is about to exit
+                    self._loop.call_soon_threadsafe(self._on_parent_gone)
                 break
-        if self._abandoned:  # whatever the engine does about it, and even if it closed this link since
-            time.sleep(GRACE)
-            self._by_force(1)
+        if self._parent_gone:  # whatever the engine does about it, and even if it has closed this link since
+            time.sleep(EXIT_GRACE_S)
+            self._exit_process(1)

@@ -1,9 +1,9 @@
-"""The doorbell: "stream 7 has something new", said from the publisher's thread in microseconds.
+"""The doorbell: "stream 7 has a new frame", sent from the publisher's thread in microseconds.
 
-Must not know frames or processes. A bell is one datagram of four bytes (the stream's id, little-endian)
-on a non-blocking pair of local sockets. Nobody waits: with the engine behind, the pair fills up (Linux
-keeps ten datagrams by default) and further bells are lost. That loses no frame: a full pair means that the
-engine has yet to drain it, and :func:`drain` tells it then that any stream may be meant.
+Must not know frames or processes. A ring of the bell is one datagram of four bytes (the stream's id, little-endian)
+on a non-blocking pair of local sockets. If the engine is slow, the pair fills up (Linux keeps ten datagrams by
+default) and further rings are lost. No frame is lost with them: a full pair means that the engine has yet to drain
+it, and :func:`drain` then reports that rings of any stream may be lost.
 """
 
 from __future__ import annotations
@@ -14,11 +14,19 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-_SIZE: Final = 4
-_SUSPECT: Final = 4
-"""Datagrams in one draining from which on some may have been lost; far below any system's queue."""
-_MOST: Final = 64
-_FLAGS: Final = getattr(socket, "MSG_DONTWAIT", 0) | getattr(socket, "MSG_NOSIGNAL", 0)
+_DATAGRAM_BYTES: Final = 4
+"""A ring of the bell: the id of a stream.
+
+Source: chosen by hand; both ends read it here."""
+_LOSS_POSSIBLE_DATAGRAMS: Final = 4
+"""So many datagrams in one draining: others may have been lost. Far below any system's queue.
+
+Source: chosen by hand; pinned by `tests/link/test_bell.py::test_a_full_pair_loses_no_stream`."""
+_MAX_DRAINED_DATAGRAMS: Final = 64
+"""Datagrams of one draining: a publisher that rings faster than they are read must not hold up the loop.
+
+Source: chosen by hand; pinned by `tests/link/test_bell.py::test_one_draining_is_bounded`."""
+_SEND_FLAGS: Final = getattr(socket, "MSG_DONTWAIT", 0) | getattr(socket, "MSG_NOSIGNAL", 0)
 
 
 class Doorbell:
@@ -31,12 +39,12 @@ class Doorbell:
         self._open = True
 
     def ring(self, stream: int) -> None:
-        """Tells the engine that ``stream`` has a newer frame. Never waits, never raises for a dead engine.
+        """Notify the engine that ``stream`` has a newer frame. Never waits, never raises for a dead engine.
 
         The frame is written before: the system call orders it before the bell.
         """
-        data = stream.to_bytes(_SIZE, "little")
-        with self._lock:  # or a descriptor that was closed meanwhile, and is somebody else's by now, is rung
+        data = stream.to_bytes(_DATAGRAM_BYTES, "little")
+        with self._lock:  # or the number of a descriptor that was closed meanwhile, and is another one's by now
             if self._open:
                 _send(self._sock, data)
 
@@ -46,28 +54,28 @@ class Doorbell:
             self._open = False
             self._sock.close()
 
-    def forget(self) -> None:
-        """In a forked child: closes without the lock, which a thread that is not here may hold."""
+    def after_fork_in_child(self) -> None:
+        """Close this copy without the lock, which a thread that does not exist here may hold."""
         self._lock = threading.Lock()
         self.close()
 
 
 def drain(sock: socket.socket) -> tuple[set[int], bool]:
-    """The streams rung since the last call, and whether others may have been rung in vain."""
+    """The streams that rang since the last call, and whether rings of others may have been lost."""
     streams: set[int] = set()
-    for n in range(_MOST):
+    for count in range(_MAX_DRAINED_DATAGRAMS):
         try:
-            data = sock.recv(_SIZE)
-        except OSError:  # none left, or the parent is gone; the control socket will say so
-            return streams, n >= _SUSPECT
-        if len(data) < _SIZE:
+            data = sock.recv(_DATAGRAM_BYTES)
+        except OSError:  # none left, or the parent is gone, which the control socket reports
+            return streams, count >= _LOSS_POSSIBLE_DATAGRAMS
+        if len(data) < _DATAGRAM_BYTES:
             return streams, False
         streams.add(int.from_bytes(data, "little"))
     return streams, True
 
 
-def _send_quietly() -> Callable[[socket.socket, bytes], None]:
-    """``send`` without letting the GIL go, or the ordinary one where there is no C library to call.
+def _send_keeping_the_gil() -> Callable[[socket.socket, bytes], None]:
+    """``send`` without releasing the GIL, or the ordinary one where there is no C library to call.
 
     Measured, next to a thread busy in Python: 0.02 ms this way at the 90th percentile; 5.2 ms through
     ``socket.send``, which waits for the switch interval to get the GIL back.
@@ -77,14 +85,14 @@ def _send_quietly() -> Callable[[socket.socket, bytes], None]:
     except (OSError, AttributeError, TypeError):
         return _send_plainly
     send.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int)
-    return lambda sock, data: send(sock.fileno(), data, len(data), _FLAGS) and None
+    return lambda sock, data: send(sock.fileno(), data, len(data), _SEND_FLAGS) and None
 
 
 def _send_plainly(sock: socket.socket, data: bytes) -> None:
     try:
         sock.send(data)
     except OSError:
-        pass  # full (see above), or nobody there: the keeper of the engine starts another
+        pass  # the pair is full (see above), or the engine is gone and its supervisor starts another
 
 
-_send: Final = _send_quietly()
+_send: Final = _send_keeping_the_gil()

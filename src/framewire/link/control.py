@@ -1,8 +1,8 @@
-"""What the user's process and the engine process say to each other, as types and as bytes.
+"""The messages between the user's process and the engine process, as types and as bytes.
 
-Must not know sockets, processes or clocks. A message on the wire is its length (u32, little-endian)
-and that many bytes of MessagePack: a map whose ``type`` is the message's class in snake_case. The two
-ends come out of one wheel, so nothing unknown is forgiven: a field or type the other end does not know
+Must not know sockets, processes or clocks. A message on the link is its length (u32, little-endian)
+and that many bytes of MessagePack: a map whose ``type`` is the message's class in snake_case. Both
+ends come out of one wheel, so nothing unknown is accepted: a field or type that the other end does not know
 is a bug.
 """
 
@@ -18,13 +18,15 @@ from msgspec import Struct
 from framewire.errors import LocalProtocolError
 from framewire.options import EngineOptions, StreamOptions
 
-MAX_MESSAGE: Final = 1 << 24
-"""Bytes of the longest message either end sends; a length above it can only be rubbish."""
+MAX_MESSAGE_BYTES: Final = 1 << 24
+"""The longest message either end sends. A length above it means that the bytes are no messages.
 
-_LENGTH: Final = 4
+Source: chosen by hand; pinned by `tests/link/test_control.py::test_a_length_beyond_the_limit_is_refused_at_once`."""
+
+_LENGTH_BYTES: Final = 4
 
 
-def _spelled(class_name: str) -> str:
+def _snake_case(class_name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", class_name).lower()
 
 
@@ -35,13 +37,13 @@ class _Message(
     forbid_unknown_fields=True,
     omit_defaults=True,
     tag_field="type",
-    tag=_spelled,
+    tag=_snake_case,
 ):
     """A whole message; its class, in snake_case, is its ``type``."""
 
 
 class Configure(_Message, frozen=True):
-    """Parent → engine, first of all: what holds for the whole server."""
+    """Parent → engine, first of all: what holds for the whole engine."""
 
     options: EngineOptions
     """With the token, which is on no command line and in no environment: other users of the machine read those."""
@@ -54,21 +56,20 @@ class AddStream(_Message, frozen=True):
 
 
 class RemoveStream(_Message, frozen=True):
-    """Parent → engine: the stream is closed and its ring is no more written."""
+    """Parent → engine: the stream is closed, and its ring is not written any more."""
 
     id: int
 
 
 class Ring(_Message, frozen=True):
     """Parent → engine: from now on the stream's frames are in the memory whose descriptor travels beside
-    this message, instead of any ring before. Look into it at once: a bell for what is in there may have been
-    faster."""
+    this message, and in no ring before it. Read it at once: the bell for its first frame may have come earlier."""
 
     stream: int
 
 
 class Shutdown(_Message, frozen=True):
-    """Parent → engine: say goodbye to the viewers and exit."""
+    """Parent → engine: close the viewers' sockets and exit."""
 
 
 class Ready(_Message, frozen=True):
@@ -76,11 +77,11 @@ class Ready(_Message, frozen=True):
 
     pid: int
     epoch: str = ""
-    """Names this life of the engine; another after every restart."""
+    """Names this run of the engine; it changes at every restart."""
 
 
 class InputArrived(_Message, frozen=True):
-    """Engine → parent: a viewer did something; ``event`` is a renderview event."""
+    """Engine → parent: a viewer sent an input event, a renderview event as a dict."""
 
     stream: int
     client_id: str
@@ -110,21 +111,21 @@ class Log(_Message, frozen=True):
 
 
 class Failed(_Message, frozen=True):
-    """Engine → parent: I cannot do what I was configured for, and starting me again would not help."""
+    """Engine → parent: the engine cannot do what it was configured for, and starting it again would not help."""
 
     text: str
 
 
 class Handles(Struct, frozen=True, kw_only=True):
-    """What an engine is born with: descriptors, and who its parent is. Goes on its command line, so
-    nothing in here is a secret."""
+    """What an engine is started with: descriptors, and its parent. Goes on its command line, so nothing in here is a
+    secret."""
 
     control: int
     bell: int
     listeners: tuple[int, ...] = ()
     """Listening sockets, bound by the parent."""
     parent: int
-    """Process id; another parent means that this one is gone."""
+    """Process id; when the engine has another parent, this one is gone."""
 
     def arguments(self) -> list[str]:
         """As they stand at the end of the engine's command line."""
@@ -156,15 +157,15 @@ _encoder: Final = msgspec.msgpack.Encoder()
 def encode(message: ToEngine | FromEngine) -> bytes:
     """The message with its length before it.
 
-    Raises LocalProtocolError for a field that MessagePack cannot say, and for a message too long.
+    Raises LocalProtocolError for a field that MessagePack cannot encode, and for a message too long.
     """
     try:
         body = _encoder.encode(message)
     except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
-        raise LocalProtocolError(f"{type(message).__name__} cannot be said: {error}") from error
-    if len(body) > MAX_MESSAGE:
-        raise LocalProtocolError(f"{type(message).__name__} is {len(body)} bytes; {MAX_MESSAGE} is the most")
-    return len(body).to_bytes(_LENGTH, "little") + body
+        raise LocalProtocolError(f"{type(message).__name__} cannot be encoded: {error}") from error
+    if len(body) > MAX_MESSAGE_BYTES:
+        raise LocalProtocolError(f"{type(message).__name__} is {len(body)} bytes, at most {MAX_MESSAGE_BYTES}")
+    return len(body).to_bytes(_LENGTH_BYTES, "little") + body
 
 
 class Decoder(Generic[_M]):
@@ -176,44 +177,44 @@ class Decoder(Generic[_M]):
         self._failed = False
 
     def feed(self, data: bytes) -> list[_M]:
-        """The messages that are whole with ``data``; keeps the rest for the next call.
+        """The messages that are complete with ``data``; keeps the rest for the next call.
 
-        Raises LocalProtocolError (the other end is us) on anything that is no message of ours. A decoder
+        Raises LocalProtocolError for anything that is not a message: the other end is framewire as well. A decoder
         that has raised has lost its place in the bytes and refuses everything after.
         """
         if self._failed:
-            raise LocalProtocolError("nothing can be read after a message that was none")
+            raise LocalProtocolError("nothing can be read after bytes that were no message")
         self._buffer += data
         try:
-            return list(self._whole())
+            return list(self._complete())
         except (msgspec.MsgspecError, LocalProtocolError) as error:
             self._failed = True
-            raise LocalProtocolError(f"not a message of ours: {error}") from error
+            raise LocalProtocolError(f"not a message: {error}") from error
 
-    def _whole(self) -> Iterator[_M]:
-        while len(self._buffer) >= _LENGTH:
-            end = _LENGTH + int.from_bytes(self._buffer[:_LENGTH], "little")
-            if end > _LENGTH + MAX_MESSAGE:
-                raise LocalProtocolError(f"a length of {end - _LENGTH} bytes")
+    def _complete(self) -> Iterator[_M]:
+        while len(self._buffer) >= _LENGTH_BYTES:
+            end = _LENGTH_BYTES + int.from_bytes(self._buffer[:_LENGTH_BYTES], "little")
+            if end > _LENGTH_BYTES + MAX_MESSAGE_BYTES:
+                raise LocalProtocolError(f"a length of {end - _LENGTH_BYTES} bytes")
             if len(self._buffer) < end:
                 return
-            body = bytes(self._buffer[_LENGTH:end])
+            body = bytes(self._buffer[_LENGTH_BYTES:end])
             del self._buffer[:end]
             yield self._decoder.decode(body)
 
 
 def engine_decoder() -> Decoder[ToEngine]:
-    """For the engine: reads what the parent says."""
+    """For the engine: decodes the parent's messages."""
     return Decoder(ToEngine)
 
 
 def parent_decoder() -> Decoder[FromEngine]:
-    """For the parent: reads what the engine says."""
+    """For the parent: decodes the engine's messages."""
     return Decoder(FromEngine)
 
 
 class Replay(Generic[_H]):
-    """What a new engine must be told to be where the last one was.
+    """What a new engine must be sent to be where the last one was.
 
     ``_H`` is whatever stands for a ring's memory; it is only kept and handed back.
     """
@@ -224,7 +225,7 @@ class Replay(Generic[_H]):
         self._rings: dict[int, tuple[Ring, _H]] = {}
 
     def record(self, message: ToEngine, ring: _H | None = None) -> None:
-        """Keeps what of ``message`` outlives an engine; ``ring`` is the memory that a Ring travels with.
+        """Keep ``message`` if it holds for the next engine as well; ``ring`` is the memory that a Ring travels with.
 
         Raises LocalProtocolError for a Ring without memory or of a stream that was not added.
         """
@@ -244,33 +245,45 @@ class Replay(Generic[_H]):
                 pass
 
     def messages(self) -> list[tuple[ToEngine, _H | None]]:
-        """Everything to be said to a new engine, in order; each with the memory that travels beside it."""
-        said: list[tuple[ToEngine, _H | None]] = [(self._configure, None)]
+        """Everything to send to a new engine, in order; each with the memory that travels beside it."""
+        messages: list[tuple[ToEngine, _H | None]] = [(self._configure, None)]
         for id_, stream in self._streams.items():
-            said.append((stream, None))
+            messages.append((stream, None))
             if id_ in self._rings:
-                said.append(self._rings[id_])
-        return said
+                messages.append(self._rings[id_])
+        return messages
+
+
+FIRST_DELAY_S: Final = 0.5
+"""Wait so long after the second exit in a row; twice as long after each further one.
+
+Source: chosen by hand; pinned by
+`tests/link/test_control.py::test_the_first_restart_is_immediate_and_later_ones_wait`."""
+MAX_DELAY_S: Final = 4.0
+"""The longest wait.
+
+Source: chosen by hand; pinned by
+`tests/link/test_control.py::test_the_first_restart_is_immediate_and_later_ones_wait`."""
 
 
 class RestartPolicy:
-    """Whether, and how soon, a dead engine is started again.
+    """Whether, and how soon, an engine that has exited is started again.
 
-    The first death of an engine that had been up is answered at once; deaths in quick succession wait
-    longer each time, and ``limit`` of them within ``window`` seconds end the trying. An engine that never
-    came up gets ``unready_limit`` trials in a row: what kept it from starting is most likely still there.
+    The first one is started again at once. Exits in quick succession make it wait longer each time, and ``limit`` of
+    them within ``window`` seconds end the attempts. An engine that never came up gets ``unready_limit`` attempts in a
+    row: what kept it from starting is most likely still there.
     """
 
     def __init__(self, *, limit: int = 5, window: float = 60.0, unready_limit: int = 3) -> None:
         self._limit, self._window, self._unready_limit = limit, window, unready_limit
-        self._deaths: list[float] = []
+        self._exits: list[float] = []
         self._unready = 0
 
-    def died(self, now: float, *, was_ready: bool) -> float | None:
-        """Seconds to wait before the next start, or None: give up."""
-        self._deaths = [*(t for t in self._deaths if now - t < self._window), now]
+    def exited(self, now: float, *, was_ready: bool) -> float | None:
+        """Seconds to wait before the next start, or None to give up."""
+        self._exits = [*(t for t in self._exits if now - t < self._window), now]
         self._unready = 0 if was_ready else self._unready + 1
-        if len(self._deaths) >= self._limit or self._unready >= self._unready_limit:
+        if len(self._exits) >= self._limit or self._unready >= self._unready_limit:
             return None
-        n = len(self._deaths)
-        return 0.0 if n == 1 else min(4.0, 0.125 * 2.0**n)
+        count = len(self._exits)
+        return 0.0 if count == 1 else min(MAX_DELAY_S, FIRST_DELAY_S * 2.0 ** (count - 2))

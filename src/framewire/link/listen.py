@@ -1,7 +1,7 @@
 """Binds the listening sockets, in the user's process, so that the port is known before the engine is up.
 
-Must not know who will accept: the sockets are handed to an engine, and to the next one if that dies; what
-connects meanwhile waits in their backlog.
+Must not know engines: the sockets are handed to one, and to the next one if it exits. Viewers that connect meanwhile
+wait in their backlog.
 """
 
 from __future__ import annotations
@@ -14,12 +14,18 @@ from framewire.errors import EngineError
 
 DEFAULT_PORT: Final = 8765
 _BACKLOG: Final = 256
-_TRIES: Final = 20
+"""Connections that may wait for the engine to start.
+
+Source: chosen by hand; as many as viewers of one engine."""
+_MAX_ATTEMPTS: Final = 20
+"""Attempts to find a port that is free at every address of a host.
+
+Source: chosen by hand."""
 _NO_SUCH_ADDRESS: Final = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 _SPECIAL: Final[dict[str, list[tuple[int, str]]]] = {
-    # Browsers try ::1 or 127.0.0.1 for "localhost" as they like, so both are ours or neither is.
+    # Browsers try ::1 or 127.0.0.1 for "localhost" as they like, so the server has both or neither.
     "localhost": [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")],
-    "": [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")],
+    **{name: [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")] for name in ("", "*", "0.0.0.0")},
 }
 
 Address = tuple[int, str]
@@ -29,8 +35,8 @@ def bind(host: str = "localhost", port: int | None = None) -> list[socket.socket
     """Listening TCP sockets for every address of ``host``, all on one port.
 
     ``port`` 0 is any free one. ``None`` is 8765, or any free one if that is taken. A port that was asked
-    for and is taken raises EngineError, as does a host that is not this machine's. ``""`` is every
-    interface. The port: ``bind(...)[0].getsockname()[1]``.
+    for and is taken raises EngineError, as does a host that is not this machine's. ``""``, ``"*"`` and
+    ``"0.0.0.0"`` are every interface. The port: ``bind(...)[0].getsockname()[1]``.
     """
     addresses = _addresses(host)
     if port is None:
@@ -41,7 +47,7 @@ def bind(host: str = "localhost", port: int | None = None) -> list[socket.socket
     try:
         return _listen(addresses, port) if port else _listen_anywhere(addresses)
     except OverflowError as error:
-        raise EngineError(f"{port} is no port: 0 to 65535") from error
+        raise EngineError(f"{port} is not a port: 0 to 65535") from error
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise EngineError(f"port {port} of {host or 'this machine'} is taken; port=0 finds a free one") from error
@@ -54,12 +60,12 @@ def _addresses(host: str) -> list[Address]:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise EngineError(f"{host!r} is no address of this machine: {error}") from error
+        raise EngineError(f"{host!r} is not an address of this machine: {error}") from error
     return list(dict.fromkeys((int(family), str(address[0])) for family, *_, address in found))
 
 
 def _listen_anywhere(addresses: list[Address]) -> list[socket.socket]:
-    for _ in range(_TRIES):
+    for _ in range(_MAX_ATTEMPTS):
         try:
             return _listen(addresses, 0)
         except OSError as error:  # free at the first address, taken at the second

@@ -4,9 +4,9 @@ Must not know processes, sockets or what the pixels are for.
 
 The memory is anonymous (``memfd_create``; elsewhere on POSIX a temporary file that is unlinked at once)
 and reaches the engine as a descriptor over a socket. Named shared memory would be simpler to attach to,
-but a name outlives its processes: whoever is killed leaves it in /dev/shm, and CPython's resource tracker
-guards against that with one more process and warnings of its own. Nothing here has a name, so nothing
-can be left behind by any death; and the 64 MiB that Docker gives /dev/shm do not limit a memfd.
+but a name outlives its processes: one that is killed leaves it in /dev/shm, and CPython's resource tracker
+guards against that with one more process and warnings of its own. Nothing here has a name, so no killed process
+leaves anything behind; and the 64 MiB that Docker gives /dev/shm do not limit a memfd.
 
 Layout, all words u64 of the machine: the header page ``magic, slots, slot bytes, latest``, then a line of
 eight words per slot ``sequence, number, time_us, height, width, channels, bytes, leased``; after the header
@@ -15,15 +15,15 @@ page the slots' pixels. ``latest`` is ``publishes << 8 | slot + 1``, or 0 before
 How a torn frame is kept from the reader
     The reader marks a slot (``leased``), *then* looks whether its ``sequence`` is even. The writer makes
     ``sequence`` odd, *then* looks whether the slot is marked. Each stores before it loads what the other
-    stores, so at least one of them sees the other and turns away: the writer to another slot, the reader to
-    what is newest by then. A slot that was handed out is never written until it is given back.
+    stores, so at least one of them sees the other and takes another slot: the writer a free one, the reader the
+    newest by then. A leased slot is not written until it is released.
 
     "Then" is not free: x86 lets a load overtake an earlier store, ARM nearly anything. Python has no fence,
     but a lock that is released and taken again is one: a release followed by an acquire of the same word is
     never reordered, in neither direction, on either of them (see ``_fence``). Words are read and written by
     ``memoryview`` of format ``Q``, one aligned 8-byte move each.
 
-A writer that dies, or is interrupted by Ctrl-C, in the middle of a slot leaves its ``sequence`` odd and
+A writer that is killed, or interrupted by Ctrl-C, in the middle of a slot leaves its ``sequence`` odd and
 ``latest`` where it was: the last whole frame stays the newest one.
 """
 
@@ -41,19 +41,28 @@ import numpy as np
 from framewire.errors import ClosedError, LocalProtocolError
 from framewire.frame import Frame, Pixels
 
-SLOTS: Final = 8
-"""Slots of a ring. Pages that were never written cost nothing, and the writer takes the first free slot, so
-three of them are real memory while the reader holds no more than one frame at a time."""
-LEASES: Final = SLOTS - 2
-"""Slots that may be leased at once: what is left without the newest frame and the one being written."""
+SLOT_COUNT: Final = 8
+"""Slots of a ring. Pages that were never written cost nothing, and the writer takes the first free slot. So three of
+them are real memory while the reader holds no more than one frame at a time.
+
+Source: chosen by hand: three encodings of a stream, each with a frame at work and one to come; pinned by
+`tests/link/test_ring.py::test_every_lease_holds_still_while_the_writer_goes_on`."""
+MAX_LEASES: Final = SLOT_COUNT - 2
+"""Slots that may be leased at once: all but the newest frame's and the one being written.
+
+Source: follows from SLOT_COUNT."""
 
 _MAGIC: Final = 0x676E69725F7766  # "fw_ring"
-_PAGE: Final = max(mmap.PAGESIZE, 4096)
-_LINE: Final = 8
+_PAGE_BYTES: Final = max(mmap.PAGESIZE, 4096)
+_LINE_WORDS: Final = 8
 _SLOTS_WORD, _BYTES_WORD, _LATEST_WORD = 1, 2, 3
-_SEQUENCE, _NUMBER, _TIME, _HEIGHT, _WIDTH, _CHANNELS, _BYTES, _LEASED = range(_LINE)
+_SEQUENCE, _NUMBER, _TIME, _HEIGHT, _WIDTH, _CHANNELS, _BYTES, _LEASED = range(_LINE_WORDS)
 _MASK: Final = (1 << 64) - 1
-_TRIES: Final = 100
+_MAX_ATTEMPTS: Final = 100
+"""Looks for a slot that the other side is not using. One or two are enough, unless that side is interrupted between
+two instructions; only a bug needs them all.
+
+Source: chosen by hand."""
 
 
 class Lease:
@@ -67,10 +76,10 @@ class Lease:
         self._slot = slot
 
     def release(self) -> None:
-        """Gives the slot back to the writer; ``frame.pixels`` must not be read after. Idempotent."""
+        """Let the writer use the slot again; ``frame.pixels`` must not be read after. Idempotent."""
         reader, self._reader = self._reader, None
         if reader is not None:
-            reader._give_back(self._slot)
+            reader.release(self._slot)
 
     def __enter__(self) -> Lease:
         return self
@@ -95,8 +104,8 @@ class RingWriter:
 
     def __init__(self, capacity: int, *, shared: bool = True) -> None:
         assert capacity > 0, "a frame has at least one byte: publish refuses empty arrays"
-        slot_bytes = -(-capacity // _PAGE) * _PAGE
-        size = _PAGE + SLOTS * slot_bytes
+        slot_bytes = -(-capacity // _PAGE_BYTES) * _PAGE_BYTES
+        size = _PAGE_BYTES + SLOT_COUNT * slot_bytes
         self._fd: int | None = _anonymous_file(size) if shared else None
         self._map = mmap.mmap(-1 if self._fd is None else self._fd, size)
         self._bytes = memoryview(self._map)
@@ -106,26 +115,48 @@ class RingWriter:
         self._fence = _Fence()
         self._previous = 0
         self._closed = False
-        self._words[_SLOTS_WORD], self._words[_BYTES_WORD] = SLOTS, slot_bytes
+        self._words[_SLOTS_WORD], self._words[_BYTES_WORD] = SLOT_COUNT, slot_bytes
         self._words[0] = _MAGIC
         _writers.add(self)
 
     def fileno(self) -> int:
-        """The memory's descriptor, still the ring's: who sends it away sends a copy."""
+        """The memory's descriptor, which stays the ring's: sending it to another process makes a copy."""
         if self._closed or self._fd is None:
-            raise ClosedError("this ring has no descriptor (any more)")
+            raise ClosedError("this ring is closed, or has no descriptor")
         return self._fd
+
+    @property
+    def memory(self) -> mmap.mmap:
+        """The mapping, for a reader in this process."""
+        return self._map
 
     def fits(self, nbytes: int) -> bool:
         """Whether a frame of so many bytes can be written."""
         return nbytes <= self._slot_bytes
 
+    def newest(self, known: int | None = None) -> Frame | None:
+        """A copy of the newest frame; None before the first one, or if its number is ``known``.
+
+        The writer waits while it is copied. Raises ClosedError.
+        """
+        with self._lock:
+            if self._closed:
+                raise ClosedError("the ring is closed (or this is a forked child of its owner)")
+            slot = (self._words[_LATEST_WORD] & 0xFF) - 1
+            if slot < 0 or self._words[_line(slot) + _NUMBER] == known:
+                return None
+            number, time_us, *shape = self._words[_line(slot) + _NUMBER : _line(slot) + _BYTES].tolist()
+            start = _PAGE_BYTES + slot * self._slot_bytes
+            return Frame(np.ndarray(shape, np.uint8, self._map, start).copy(), number, time_us)
+
     def write(self, pixels: Pixels, number: int, time_us: int) -> None:
-        """Copies ``pixels`` (height, width, channels; uint8; any strides) and makes it the newest frame.
+        """Copy ``pixels`` (height, width, channels; uint8; any strides) and make it the newest frame.
 
         Never waits for the reader. Raises ClosedError.
         """
-        assert pixels.dtype == np.uint8 and pixels.ndim == 3 and self.fits(pixels.nbytes), "normalised; asked"
+        assert pixels.dtype == np.uint8 and pixels.ndim == 3 and self.fits(pixels.nbytes), (
+            "as_pixels makes them so, and the caller asks `fits`"
+        )
         with self._lock:
             if self._closed:
                 raise ClosedError("the ring is closed (or this is a forked child of its owner)")
@@ -134,23 +165,23 @@ class RingWriter:
             self._publish(slot, (number & _MASK, time_us & _MASK, *pixels.shape, pixels.nbytes))
 
     def close(self) -> None:
-        """Unmaps the memory and closes its descriptor; readers keep what they have mapped. Idempotent."""
+        """Unmap the memory and close its descriptor; readers keep what they have mapped. Idempotent."""
         with self._lock:
-            self._drop()
+            self._unmap()
 
     def _take(self) -> int:
         """A slot that is neither the newest nor leased, with its ``sequence`` odd."""
         words = self._words
         newest = (words[_LATEST_WORD] & 0xFF) - 1
-        # Not the one before the newest either, if it can be helped: a reader that is slow between reading
-        # `latest` and marking finds its slot whole, and need not look again.
-        order = [slot for slot in range(SLOTS) if slot not in (newest, self._previous)]
-        for _ in range(_TRIES):
+        # If possible not the one before the newest either: a reader that is slow between reading `latest` and
+        # marking then finds its slot whole, and need not look again.
+        order = [slot for slot in range(SLOT_COUNT) if slot not in (newest, self._previous)]
+        for _ in range(_MAX_ATTEMPTS):
             for slot in (*order, self._previous):
                 if slot != newest and self._claim(_line(slot)):
                     self._previous = newest
                     return slot
-        raise AssertionError(f"a reader leases at most {LEASES} of {SLOTS} slots, so one is free")
+        raise AssertionError(f"a reader leases at most {MAX_LEASES} of {SLOT_COUNT} slots, so one is free")
 
     def _claim(self, line: int) -> bool:
         words = self._words
@@ -165,11 +196,11 @@ class RingWriter:
         return True
 
     def _copy(self, slot: int, pixels: Pixels) -> None:
-        start = _PAGE + slot * self._slot_bytes
+        start = _PAGE_BYTES + slot * self._slot_bytes
         if pixels.flags.c_contiguous:
-            # Not by NumPy: it lets the GIL go for the copy, and next to a busy Python thread winning it back
-            # takes the switch interval. Measured, 1080p RGB: 0.7 ms this way, 5.9 ms with np.copyto (quiet:
-            # 0.4 ms both).
+            # Not by NumPy: it releases the GIL for the copy, and beside a busy Python thread getting it back
+            # takes the switch interval. Measured, 1080p RGB: 0.7 ms this way, 5.9 ms with np.copyto (without
+            # such a thread: 0.4 ms both).
             self._bytes[start : start + pixels.nbytes] = pixels.data.cast("B")
         else:
             np.copyto(np.ndarray(pixels.shape, np.uint8, self._map, start), pixels)
@@ -182,7 +213,7 @@ class RingWriter:
         words[line + _SEQUENCE] = ((words[line + _SEQUENCE] | 1) + 1) & _MASK
         words[_LATEST_WORD] = ((((words[_LATEST_WORD] >> 8) + 1) << 8) | (slot + 1)) & _MASK
 
-    def _drop(self) -> None:
+    def _unmap(self) -> None:
         if self._closed:
             return
         self._closed = True
@@ -193,12 +224,12 @@ class RingWriter:
         try:
             self._map.close()
         except BufferError:
-            pass  # leased in this process, or half-way through a copy in a thread that did not survive a fork
+            pass  # leased in this process, or a thread that does not exist after a fork was half-way through a copy
 
-    def _forget(self) -> None:
-        """In a forked child: the memory is not ours, and a thread that is not here may hold the lock."""
+    def after_fork_in_child(self) -> None:
+        """Unmap: the memory is the parent's. A thread that does not exist here may hold the lock."""
         self._lock = threading.Lock()
-        self._drop()
+        self._unmap()
 
 
 class RingReader:
@@ -216,34 +247,34 @@ class RingReader:
         self._held: dict[int, int] = {}
         self._closed = False
         self._slot_bytes = self._words[_BYTES_WORD]
-        if self._words[:3].tolist() != [_MAGIC, SLOTS, self._slot_bytes] or (
-            len(self._map) != _PAGE + SLOTS * self._slot_bytes
+        if self._words[:3].tolist() != [_MAGIC, SLOT_COUNT, self._slot_bytes] or (
+            len(self._map) != _PAGE_BYTES + SLOT_COUNT * self._slot_bytes
         ):
             raise LocalProtocolError("that descriptor is not a ring's memory")
-        for slot in range(SLOTS):  # of a reader that died
+        for slot in range(SLOT_COUNT):  # the leases of a reader that was killed
             self._words[_line(slot) + _LEASED] = 0
 
     def latest(self) -> Lease | None:
         """The newest whole frame, leased; None before the first one and after :meth:`close`.
 
-        Called again before a newer frame came, it leases the same one. With more than ``LEASES`` different
-        frames held it leases the last of those: whoever holds so many has forgotten to release.
+        Called again before a newer frame came, it leases the same one. With more than ``MAX_LEASES`` different
+        frames leased it leases the last of those again: so many mean that the caller does not release.
         """
         with self._lock:
             if self._closed:
                 return None
-            for _ in range(_TRIES):
+            for _ in range(_MAX_ATTEMPTS):
                 slot = (self._words[_LATEST_WORD] & 0xFF) - 1
                 if slot < 0:
                     return None
-                if slot not in self._held and len(self._held) >= LEASES:
+                if slot not in self._held and len(self._held) >= MAX_LEASES:
                     slot = next(reversed(self._held))
                 if self._mark(slot):
                     return Lease(self._frame(slot), self, slot)
-            return None  # only if the writer lapped us at every trial: its next bell is on the way
+            return None  # only if the writer overtook every attempt: its next bell will come
 
     def close(self) -> None:
-        """No more frames; what is leased holds still until released. Idempotent."""
+        """No more frames; leased ones hold still until released. Idempotent."""
         with self._lock:
             self._closed = True
             self._unmap_if_unused()
@@ -263,12 +294,13 @@ class RingReader:
         line = _line(slot)
         number, time_us, height, width, channels = self._words[line + _NUMBER : line + _BYTES].tolist()
         pixels: Pixels = np.ndarray(
-            (height, width, channels), np.uint8, cast(mmap.mmap, self._map), _PAGE + slot * self._slot_bytes
+            (height, width, channels), np.uint8, cast(mmap.mmap, self._map), _PAGE_BYTES + slot * self._slot_bytes
         )
         pixels.flags.writeable = False
         return Frame(pixels, number, time_us)
 
-    def _give_back(self, slot: int) -> None:
+    def release(self, slot: int) -> None:
+        """Count a lease less; called by `Lease`."""
         with self._lock:
             self._held[slot] -= 1
             if not self._held[slot]:
@@ -278,58 +310,19 @@ class RingReader:
             self._unmap_if_unused()
 
     def _unmap_if_unused(self) -> None:
-        # Dropped, not closed: a view that somebody kept for too long must read old pixels, not segfault.
+        # Dropped, not closed: a view that is kept for too long must read old pixels, not segfault.
         if self._closed and not self._held and self._map is not None:
             self._words.release()
             self._map = None
 
 
-class LocalSlot:
-    """The same for an engine in the same process: a ring nobody else can see, replaced as frames grow.
-
-    A :class:`FrameSource` with :meth:`write`; works wherever Python does.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._ring: tuple[RingWriter, RingReader] | None = None
-        self._closed = False
-
-    def write(self, pixels: Pixels, number: int, time_us: int) -> None:
-        """As :meth:`RingWriter.write`, for frames of any size."""
-        with self._lock:
-            if self._closed:
-                raise ClosedError("the slot is closed")
-            old = self._ring
-            ring = old if old and old[0].fits(pixels.nbytes) else _local_ring(pixels.nbytes)
-            ring[0].write(pixels, number, time_us)
-            self._ring = ring
-        if old and old is not ring:
-            _close_both(old)
-
-    def latest(self) -> Lease | None:
-        """As :meth:`RingReader.latest`."""
-        while True:
-            ring = self._ring
-            lease = ring[1].latest() if ring else None
-            if lease or ring is self._ring:  # else it was replaced, and closed, under our hands
-                return lease
-
-    def close(self) -> None:
-        """No more frames; what is leased holds still until released. Idempotent."""
-        with self._lock:
-            self._closed, ring, self._ring = True, self._ring, None
-        if ring:
-            _close_both(ring)
-
-
 class _Fence:
     """Orders everything before the call, as other processors see it, before everything after it.
 
-    Taking a lock twice contains what does it: a release and then an acquire of one word, which neither x86
-    (a locked instruction) nor ARMv8 (release and acquire are sequentially consistent among each other) lets
-    anything pass. Written so that a KeyboardInterrupt in the midst leaves it usable. Callers hold a lock of
-    their own, so this one is never waited for and the GIL stays.
+    Taking a lock twice does it: a release and then an acquire of one word, which neither x86 (a locked
+    instruction) nor ARMv8 (release and acquire are sequentially consistent among each other) lets anything pass.
+    A KeyboardInterrupt in its middle leaves it usable. Callers hold a lock of their own, so this one is never
+    waited for and the GIL stays.
     """
 
     __slots__ = ("_word",)
@@ -345,7 +338,7 @@ class _Fence:
 
 
 def _line(slot: int) -> int:
-    return _LINE * (1 + slot)
+    return _LINE_WORDS * (1 + slot)
 
 
 def _anonymous_file(size: int) -> int:
@@ -361,21 +354,11 @@ def _anonymous_file(size: int) -> int:
 
 def _mapped(fd: int) -> mmap.mmap:
     try:
-        if os.fstat(fd).st_size <= _PAGE:
+        if os.fstat(fd).st_size <= _PAGE_BYTES:
             raise LocalProtocolError("that descriptor is not a ring's memory")
         return mmap.mmap(fd, 0)
     finally:
         os.close(fd)
-
-
-def _local_ring(capacity: int) -> tuple[RingWriter, RingReader]:
-    writer = RingWriter(capacity, shared=False)
-    return writer, RingReader(writer._map)
-
-
-def _close_both(ring: tuple[RingWriter, RingReader]) -> None:
-    ring[1].close()
-    ring[0].close()
 
 
 _writers: weakref.WeakSet[RingWriter] = weakref.WeakSet()
@@ -383,7 +366,7 @@ _writers: weakref.WeakSet[RingWriter] = weakref.WeakSet()
 
 def _after_fork_in_child() -> None:
     for writer in list(_writers):
-        writer._forget()
+        writer.after_fork_in_child()
 
 
 if hasattr(os, "register_at_fork"):

@@ -15,6 +15,8 @@ import av
 from aiortc import VideoStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
+from framewire.errors import ClosedError
+
 logger = logging.getLogger(__name__)
 
 TIME_BASE: Final = Fraction(1, 90_000)
@@ -58,8 +60,9 @@ class FrameTrack(VideoStreamTrack):
     """A video track of the newest frame, for ``RTCPeerConnection.addTrack`` and ``MediaRelay``.
 
     ``latest(known)`` returns number, publish time (microseconds since the Unix epoch) and picture of the newest frame.
-    It returns None while there is no frame, or if the newest one's number is ``known``. It is called several times per
-    frame and must not block. The picture must belong to this track alone: the track writes its time into it.
+    It returns None while there is no frame, or if the newest one's number is ``known``. It raises `ClosedError` when no
+    frame will come any more, which ends the track. It is called several times per frame and must not block. The picture
+    must belong to this track alone: the track writes its time into it.
     At most ``fps`` frames a second are taken. Until the first frame is there, `recv` waits.
     """
 
@@ -97,6 +100,9 @@ class FrameTrack(VideoStreamTrack):
     def _newest(self, known: int | None) -> tuple[int, int, av.VideoFrame] | None:
         try:
             return self._latest(known)
+        except ClosedError:
+            self.stop()
+            return None
         except Exception as error:
             logger.warning("no frame to send: %r", error)
             return None

@@ -28,7 +28,7 @@ from framewire.engine.viewer import session, websocket
 from framewire.engine.viewer.admission import Admitted, ConnectionRequest, Refused
 from framewire.errors import CloseCode
 from framewire.link.listen import bind
-from framewire.link.ring import LocalSlot
+from framewire.link.slot import LocalSlot
 from framewire.options import EngineOptions, StreamOptions
 from tests.viewer import TEST_TIMEOUT_S, connected, eventually, noise
 

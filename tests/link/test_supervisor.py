@@ -1,4 +1,4 @@
-"""The engine lives as long as its parent wants, and not longer, whoever is killed; nothing is left behind."""
+"""The engine runs as long as its parent wants and no longer, whichever process is killed; nothing is left behind."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from framewire.errors import ClosedError, EngineError
-from framewire.link import launch, life
+from framewire.link import process, supervisor
 from framewire.link.control import (
     AddStream,
     Configure,
@@ -30,21 +30,21 @@ from framewire.link.control import (
     RestartPolicy,
     Ring,
 )
-from framewire.link.launch import EngineProcess
-from framewire.link.life import environment
 from framewire.link.listen import bind
+from framewire.link.process import environment
 from framewire.link.ring import RingWriter
+from framewire.link.supervisor import EngineSupervisor
 from framewire.options import EngineOptions, StreamOptions
 
 HERE = Path(__file__).parent
 ECHO = [sys.executable, str(HERE / "echo_engine.py")]
-PATIENCE = 60.0
+TEST_TIMEOUT_S = 60.0
 
 
 def eventually(what, because=""):
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TEST_TIMEOUT_S
     while not (value := what()):
-        assert time.monotonic() < deadline, because or "it did not come about"
+        assert time.monotonic() < deadline, because or "it did not happen"
         time.sleep(0.01)
     return value
 
@@ -54,7 +54,7 @@ def stream_options(id_, size):
 
 
 def gone(pid):
-    """No such process; or a zombie that whoever adopted it has not buried."""
+    """No such process; or a zombie, which its new parent has not waited for."""
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -62,22 +62,22 @@ def gone(pid):
 
 
 class Engines:
-    """Engines with an ear on them; closed in the end."""
+    """Supervised engines and their messages; closed in the end."""
 
     def __init__(self) -> None:
         self.stack = contextlib.ExitStack()
-        self.heard: list[object] = []
+        self.received: list[object] = []
 
     def start(self, *words, command=None, listeners=None, on_message=None, **options):
-        def hear(message):
-            self.heard.append(message)
+        def receive(message):
+            self.received.append(message)
             if on_message:
                 on_message(message)
 
-        engine = EngineProcess(
+        engine = EngineSupervisor(
             bind("127.0.0.1", 0) if listeners is None else listeners,
             Configure(options=EngineOptions(token="s3cret-token-of-enough-characters")),
-            on_message=hear,
+            on_message=receive,
             command=command or [*ECHO, *words],
             **options,
         )
@@ -92,8 +92,8 @@ class Engines:
         return ring
 
     def echo(self, number, stream=1, by=None):
-        """What the engine (of process id ``by``) said of the frame."""
-        for message in list(self.heard):
+        """What the engine (of process id ``by``) reports of the frame."""
+        for message in list(self.received):
             if (
                 isinstance(message, EngineStats)
                 and (message.stream, message.stats["number"]) == (stream, number)
@@ -116,7 +116,7 @@ def random_frame(seed, size=64):
 
 def test_frames_arrive_as_they_were_published(engines):
     engine = engines.start()
-    ready = engine.wait_ready(PATIENCE)
+    ready = engine.wait_ready(TEST_TIMEOUT_S)
     assert ready.pid == engine.pid and ready.epoch
     ring = engines.stream(engine)
     for n in range(1, 6):
@@ -127,7 +127,7 @@ def test_frames_arrive_as_they_were_published(engines):
         assert stats["checksum"] == zlib.crc32(frame) and stats["shape"] == [64, 64, 3]
 
 
-def test_a_larger_ring_takes_the_place_of_the_old_one_and_removed_streams_are_over(engines):
+def test_a_larger_ring_replaces_the_old_one_and_a_removed_stream_ends(engines):
     engine = engines.start()
     small = engines.stream(engine)
     small.write(random_frame(1), 1, 1)
@@ -143,12 +143,12 @@ def test_a_larger_ring_takes_the_place_of_the_old_one_and_removed_streams_are_ov
     eventually(lambda: engines.echo(3, stream=2))
 
 
-def test_a_thousand_publishes_a_second_are_no_burden(engines):
+def test_publishing_never_waits_for_a_stopped_engine(engines):
     """Every publish returns at once whatever the engine does, and the last frame is not lost."""
     engine = engines.start()
     ring = engines.stream(engine)
     frame = random_frame(1)
-    engine.wait_ready(PATIENCE)
+    engine.wait_ready(TEST_TIMEOUT_S)
     os.kill(engine.pid, signal.SIGSTOP)
     for n in range(1, 3001):
         ring.write(frame, n, n)
@@ -157,10 +157,10 @@ def test_a_thousand_publishes_a_second_are_no_burden(engines):
     eventually(lambda: engines.echo(3000))
 
 
-def test_a_bell_lost_in_another_streams_noise_loses_no_frame(engines):
+def test_a_bell_lost_among_those_of_another_stream_loses_no_frame(engines):
     engine = engines.start()
     noisy, quiet = engines.stream(engine, 1), engines.stream(engine, 2)
-    engine.wait_ready(PATIENCE)
+    engine.wait_ready(TEST_TIMEOUT_S)
     noisy.write(random_frame(1), 1, 1)
     eventually(lambda: engine.ring_bell(1) or engines.echo(1))
     os.kill(engine.pid, signal.SIGSTOP)
@@ -172,29 +172,29 @@ def test_a_bell_lost_in_another_streams_noise_loses_no_frame(engines):
     eventually(lambda: engines.echo(2, stream=2))
 
 
-def test_a_killed_engine_is_replaced_on_its_port_with_all_it_was_told(engines, caplog):
+def test_a_killed_engine_is_started_again_on_its_port_with_its_streams(engines, caplog):
     with bind("127.0.0.1", 0)[0] as sock:
         port = sock.getsockname()[1]
         engine = engines.start(listeners=[sock])
-        first = engine.wait_ready(PATIENCE)
+        first = engine.wait_ready(TEST_TIMEOUT_S)
         ring, frame = engines.stream(engine), random_frame(7)
         ring.write(frame, 7, 7)
         eventually(lambda: engine.ring_bell(1) or engines.echo(7))
         os.kill(first.pid, signal.SIGKILL)
-        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE):
-            pass  # somebody comes while nobody is there: the backlog takes them
+        with socket.create_connection(("127.0.0.1", port), timeout=TEST_TIMEOUT_S):
+            pass  # a viewer that connects meanwhile waits in the backlog
         stats = eventually(lambda: engines.echo(7, by=engine.pid) if engine.pid != first.pid else None)
         assert stats["checksum"] == zlib.crc32(frame) and stats["name"] == "stream 1"
-        second = engine.wait_ready(PATIENCE)
+        second = engine.wait_ready(TEST_TIMEOUT_S)
         assert second.pid == engine.pid and second.epoch != first.epoch
-        assert [m for m in engines.heard if isinstance(m, Ready)] == [first, second]
-    said = [r.getMessage() for r in caplog.records if "starting it again" in r.getMessage()]
-    assert len(said) == 1 and "signal 9" in said[0]
+        assert [m for m in engines.received if isinstance(m, Ready)] == [first, second]
+    lines = [r.getMessage() for r in caplog.records if "starting it again" in r.getMessage()]
+    assert len(lines) == 1 and "signal 9" in lines[0]
 
 
-def test_what_is_told_while_there_is_no_engine_reaches_the_next(engines):
+def test_what_is_sent_while_no_engine_runs_reaches_the_next(engines):
     engine = engines.start()
-    first = engine.wait_ready(PATIENCE).pid
+    first = engine.wait_ready(TEST_TIMEOUT_S).pid
     os.kill(first, signal.SIGKILL)
     ring = engines.stream(engine, 5)
     ring.write(random_frame(5), 5, 5)
@@ -202,59 +202,59 @@ def test_what_is_told_while_there_is_no_engine_reaches_the_next(engines):
     assert eventually(lambda: engines.echo(5, stream=5))["pid"] != first
 
 
-def test_an_engine_that_cannot_live_is_given_up_with_its_last_words(engines):
+def test_an_engine_that_cannot_start_is_given_up_with_its_last_output(engines):
     program = "import sys; print('libvideo is missing'); sys.exit(3)"
     engine = engines.start(command=[sys.executable, "-c", program], policy=RestartPolicy(unready_limit=2))
     with pytest.raises(EngineError, match=r"(?s)exit status 3.*libvideo is missing"):
-        engine.wait_ready(PATIENCE)
+        engine.wait_ready(TEST_TIMEOUT_S)
     assert engine.failure and "libvideo" in engine.failure
-    eventually(lambda: Failed(text=engine.failure) in engines.heard)
+    eventually(lambda: Failed(text=engine.failure) in engines.received)
     assert engine.pid is None
     engine.send(AddStream(options=stream_options(1, 1)))
     engine.ring_bell(1)
 
 
-def test_an_engine_that_says_why_it_cannot_is_not_started_again(engines):
+def test_an_engine_that_reports_failure_is_not_started_again(engines):
     engine = engines.start("refuse")
     with pytest.raises(EngineError, match="no such codec"):
-        engine.wait_ready(PATIENCE)
+        engine.wait_ready(TEST_TIMEOUT_S)
     eventually(lambda: engine.pid is None)
-    engine._keeper.join(PATIENCE)
-    assert not engine._keeper.is_alive() and engines.heard == [Failed(text="no such codec")]
+    engine._thread.join(TEST_TIMEOUT_S)
+    assert not engine._thread.is_alive() and engines.received == [Failed(text="no such codec")]
 
 
-def test_an_engine_that_talks_rubbish_is_replaced_until_enough(engines, caplog):
+def test_an_engine_that_sends_what_is_no_message_is_killed_and_given_up(engines, caplog):
     engine = engines.start("rubbish", policy=RestartPolicy(limit=2))
     eventually(lambda: engine.failure)
-    assert any("rubbish" in r.getMessage() for r in caplog.records)
+    assert any("what is no message" in r.getMessage() for r in caplog.records)
 
 
 def test_waiting_for_an_engine_ends_in_time_and_shows_what_it_printed(engines):
     engine = engines.start("mute")
-    eventually(lambda: engine._life and engine._life.last_words())
+    eventually(lambda: engine._process and engine._process.last_output())
     with pytest.raises(EngineError, match=r"(?s)not up after 0.01 s.*echo engine up"):
         engine.wait_ready(0.01)
 
 
-def test_waiting_ends_when_somebody_closes(engines):
+def test_waiting_ends_when_it_is_closed(engines):
     engine = engines.start("mute")
     closing = threading.Timer(0.05, engine.close)
     closing.start()
     with pytest.raises(ClosedError):
-        engine.wait_ready(PATIENCE)
+        engine.wait_ready(TEST_TIMEOUT_S)
     closing.join()
 
 
 def test_what_the_engine_logs_and_prints_goes_to_the_log(engines, caplog):
     caplog.set_level(logging.INFO, "framewire")
-    engines.start().wait_ready(PATIENCE)
+    engines.start().wait_ready(TEST_TIMEOUT_S)
     eventually(lambda: "configured for 127.0.0.1" in caplog.text and "echo engine up" in caplog.text)
     levels = {r.getMessage(): r.levelname for r in caplog.records}
     assert levels["framewire engine: configured for 127.0.0.1"] == "INFO"
     assert levels["framewire engine: echo engine up"] == "WARNING"
 
 
-def test_a_listener_that_raises_is_told_and_the_engine_goes_on(engines, caplog):
+def test_a_callback_that_raises_is_logged_and_the_engine_goes_on(engines, caplog):
     def raising(message):
         raise ValueError("the user's bug")
 
@@ -267,7 +267,7 @@ def test_a_listener_that_raises_is_told_and_the_engine_goes_on(engines, caplog):
 
 
 def test_no_secret_is_on_the_command_line_or_in_the_environment(engines):
-    process = psutil.Process(engines.start().wait_ready(PATIENCE).pid)
+    process = psutil.Process(engines.start().wait_ready(TEST_TIMEOUT_S).pid)
     assert "s3cret-token" not in str(process.cmdline()) + str(process.environ())
 
 
@@ -275,7 +275,7 @@ def test_closing_leaves_no_process_no_descriptor_no_thread_and_no_name(engines):
     engines.start().close()  # whatever the first time costs
     fds, threads, names = os.listdir("/proc/self/fd"), threading.active_count(), os.listdir("/dev/shm")
     engine = engines.start()
-    pid = engine.wait_ready(PATIENCE).pid
+    pid = engine.wait_ready(TEST_TIMEOUT_S).pid
     ring = engines.stream(engine)
     ring.write(random_frame(1), 1, 1)
     os.kill(pid, signal.SIGKILL)
@@ -291,16 +291,16 @@ def test_closing_leaves_no_process_no_descriptor_no_thread_and_no_name(engines):
     engine.ring_bell(1)
 
 
-def test_an_engine_deaf_to_kind_words_is_killed(engines, monkeypatch):
-    for module in (launch, life):
-        monkeypatch.setattr(module, "GRACE", 0.3)
-    engine = engines.start("deaf")
-    pid = engine.wait_ready(PATIENCE).pid
+def test_an_engine_that_ignores_shutdown_is_killed(engines, monkeypatch):
+    for module in (process, supervisor):
+        monkeypatch.setattr(module, "EXIT_GRACE_S", 0.3)
+    engine = engines.start("stubborn")
+    pid = engine.wait_ready(TEST_TIMEOUT_S).pid
     engine.close()
     assert gone(pid)
 
 
-def test_it_may_be_closed_from_what_it_says(engines):
+def test_it_may_be_closed_from_its_callback(engines):
     closed = threading.Event()
 
     def close(message):
@@ -309,25 +309,25 @@ def test_it_may_be_closed_from_what_it_says(engines):
             closed.set()
 
     started = threading.Event()
-    engine = engines.start(on_message=lambda m: started.wait(PATIENCE) and close(m))
+    engine = engines.start(on_message=lambda m: started.wait(TEST_TIMEOUT_S) and close(m))
     pid = engine.pid
     started.set()
-    assert closed.wait(PATIENCE)
+    assert closed.wait(TEST_TIMEOUT_S)
     eventually(lambda: gone(pid))
 
 
-def test_closed_while_it_waits_to_start_again_it_does_not(engines):
+def test_it_does_not_restart_when_closed_while_it_waits(engines):
     class Slow(RestartPolicy):
-        def died(self, now, *, was_ready):
+        def exited(self, now, *, was_ready):
             return 600.0
 
     engine = engines.start(command=[sys.executable, "-c", ""], policy=Slow())
     eventually(lambda: engine.pid is None)
     engine.close()
-    assert not engine._keeper.is_alive() and engine.pid is None
+    assert not engine._thread.is_alive() and engine.pid is None
 
 
-def test_what_cannot_be_started_closes_its_sockets(engines):
+def test_a_command_that_cannot_be_started_closes_the_sockets(engines):
     listeners = bind("127.0.0.1", 0)
     with pytest.raises(EngineError, match="no/such/program"):
         engines.start(command=["no/such/program"], listeners=listeners)
@@ -337,11 +337,11 @@ def test_what_cannot_be_started_closes_its_sockets(engines):
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_child_has_nothing_to_do_with_the_engine(engines):
     engine = engines.start()
-    pid = engine.wait_ready(PATIENCE).pid
+    pid = engine.wait_ready(TEST_TIMEOUT_S).pid
     port = engine._listeners[0].getsockname()[1]
     before = {os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd") if int(n) > 2 and
               os.path.exists(f"/proc/self/fd/{n}")}  # fmt: skip
-    mine = {f"socket:[{os.fstat(s.fileno()).st_ino}]" for s in (*engine._listeners, engine._life._control)}
+    mine = {f"socket:[{os.fstat(s.fileno()).st_ino}]" for s in (*engine._listeners, engine._process._control)}
     assert mine <= before
     child = os.fork()
     if child == 0:
@@ -369,7 +369,7 @@ def test_a_forked_child_has_nothing_to_do_with_the_engine(engines):
 
 
 @pytest.mark.parametrize("end", ["return", "exception", "os._exit", "killed", "killed, and a child lives"])
-def test_the_engine_ends_with_its_parent(end):
+def test_the_engine_exits_with_its_parent(end):
     parent = subprocess.Popen(
         [sys.executable, HERE / "user_program.py", end],
         env=environment(),
@@ -383,7 +383,7 @@ def test_the_engine_ends_with_its_parent(end):
         children = psutil.Process(parent.pid).children() if end.startswith("killed") else []
         if children:
             parent.kill()
-        parent.wait(PATIENCE)
+        parent.wait(TEST_TIMEOUT_S)
         try:
             eventually(lambda: gone(engine))
         finally:

@@ -1,9 +1,10 @@
-"""What an engine is born with; it imports what its parent would, not what lies beside the notebook."""
+"""An engine process: what it starts with, what it imports, what it prints, and that it exits."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,9 +14,9 @@ import pytest
 
 import framewire
 from framewire.errors import EngineError
-from framewire.link import life
+from framewire.link import process
 from framewire.link.control import Configure, Handles, Shutdown
-from framewire.link.life import Life, default_command, environment
+from framewire.link.process import EngineProcess, default_command, environment
 from framewire.options import EngineOptions
 
 ROOT = str(Path(framewire.__file__).parents[1])
@@ -36,7 +37,7 @@ def seen_by_child(cwd):
 
 @pytest.mark.parametrize("first", ["", "the directory itself"])
 def test_a_module_beside_the_notebook_is_not_the_engines(tmp_path, monkeypatch, first):
-    (tmp_path / "queue.py").write_text("raise SystemExit('the user has a queue of his own')")
+    (tmp_path / "queue.py").write_text("raise SystemExit('the user's own queue')")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path) if first else "")
     path, queue, package = seen_by_child(tmp_path)
@@ -44,13 +45,13 @@ def test_a_module_beside_the_notebook_is_not_the_engines(tmp_path, monkeypatch, 
     assert str(tmp_path) in path, "but what is only there is still found"
 
 
-def test_a_package_that_was_found_in_the_working_directory_is_the_engines_too(monkeypatch):
+def test_a_package_found_in_the_working_directory_is_the_engines_too(monkeypatch):
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(sys, "path", ["", *(p for p in sys.path if p != ROOT)])
     assert seen_by_child(ROOT)[2] == framewire.__file__
 
 
-def test_a_working_directory_that_was_removed_is_no_reason_to_fail(tmp_path, monkeypatch):
+def test_a_working_directory_that_was_removed_is_left_out(tmp_path, monkeypatch):
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)
@@ -59,62 +60,77 @@ def test_a_working_directory_that_was_removed_is_no_reason_to_fail(tmp_path, mon
     os.chdir(tmp_path)
 
 
-def test_the_default_engine_is_this_pythons(monkeypatch):
+def test_the_default_engine_runs_on_this_python(monkeypatch):
     assert default_command() == [sys.executable, "-m", "framewire.engine"]
     monkeypatch.setattr(sys, "executable", "")
     with pytest.raises(EngineError, match="inline"):
         default_command()
 
 
-def test_elsewhere_than_on_posix_the_inline_engine_is_named(monkeypatch):
+def test_on_other_systems_the_error_names_the_inline_engine(monkeypatch):
     monkeypatch.setattr(os, "name", "nt")
     with pytest.raises(EngineError, match="inline"):
-        Life(["true"], [])
+        EngineProcess(["true"], [])
 
 
-def test_what_cannot_be_started_is_an_error_and_leaves_nothing_open():
+def test_a_command_that_cannot_be_started_is_an_error_and_leaves_nothing_open():
     before = os.listdir("/proc/self/fd")
     with pytest.raises(EngineError, match="no/such/program"):
-        Life(["no/such/program"], [])
+        EngineProcess(["no/such/program"], [])
     assert len(os.listdir("/proc/self/fd")) == len(before)
 
 
-def test_it_is_a_session_of_its_own_with_nothing_of_ours_but_what_it_was_given(tmp_path):
-    out = tmp_path / "born"
+def test_it_has_a_session_of_its_own_and_no_descriptors_but_those_it_was_given(tmp_path):
+    out = tmp_path / "started"
     program = f"""
 import json, os, sys
 fds = sorted(int(n) for n in os.listdir("/proc/self/fd") if os.path.exists("/proc/self/fd/" + n))
 open({str(out)!r} + ".part", "w").write(json.dumps([sys.argv[1:], fds, os.getsid(0), os.getpid()]))
 os.rename({str(out)!r} + ".part", {str(out)!r})
-sys.stdout.write("bo"); sys.stdout.flush()
-sys.stdout.write("rn\\n\\n  and last words"); sys.stdout.flush()
+sys.stdout.write("sta"); sys.stdout.flush()
+sys.stdout.write("rted\\n\\n  and stopped"); sys.stdout.flush()
 """
     with open(tmp_path / "inheritable", "w") as file:
         os.set_inheritable(file.fileno(), True)
-        engine = Life([sys.executable, "-c", program], [])
-        assert list(engine.hear()) == []
-        assert engine.end() == "exit status 0"
+        engine = EngineProcess([sys.executable, "-c", program], [])
+        assert list(engine.messages()) == []
+        assert engine.wait() == "exit status 0"
     arguments, fds, session, pid = json.loads(out.read_text())
     handles = Handles.parse(arguments)
     assert handles.parent == os.getpid() and session == pid
     assert set(fds) <= {0, 1, 2, handles.control, handles.bell}
-    assert engine.last_words() == "\n  born\n    and last words"
+    assert engine.last_output() == "\n  started\n    and stopped"
 
 
-def test_an_engine_that_stops_reading_is_killed_rather_than_waited_for(monkeypatch):
-    monkeypatch.setattr(life, "_SAY_WITHIN", 1)
-    engine = Life([sys.executable, "-c", "import time; time.sleep(600)"], [])
+def test_an_engine_that_does_not_read_is_killed(monkeypatch):
+    monkeypatch.setattr(process, "_SEND_TIMEOUT_S", 1)
+    engine = EngineProcess([sys.executable, "-c", "import time; time.sleep(600)"], [])
     big = Configure(options=EngineOptions(allow_hosts=("y" * 4_000_000,)))
-    engine.say(big, None)
-    assert engine.end() == "signal 9, SIGKILL"
-    engine.say(Shutdown(), None)
+    engine.send(big, None)
+    assert engine.wait() == "signal 9, SIGKILL"
+    engine.send(Shutdown(), None)
 
 
-def test_an_engine_that_hangs_up_but_does_not_end_is_ended(monkeypatch):
-    monkeypatch.setattr(life, "GRACE", 0.2)
+def test_an_engine_that_closes_its_socket_and_does_not_exit_is_killed(monkeypatch):
+    monkeypatch.setattr(process, "EXIT_GRACE_S", 0.2)
     program = "import os, sys, time; os.close(int(sys.argv[1].split('=')[1])); time.sleep(600)"
-    engine = Life([sys.executable, "-c", program], [])
+    engine = EngineProcess([sys.executable, "-c", program], [])
     begun = time.monotonic()
-    assert list(engine.hear()) == []
-    assert engine.end() == "signal 9, SIGKILL"
+    assert list(engine.messages()) == []
+    assert engine.wait() == "signal 9, SIGKILL"
     assert time.monotonic() - begun < 300
+
+
+def test_only_the_last_lines_of_the_output_are_kept():
+    engine = EngineProcess([sys.executable, "-c", "for n in range(100): print('line', n)"], [])
+    assert list(engine.messages()) == []
+    engine.wait()
+    assert engine.last_output().split("\n  ") == ["", *(f"line {n}" for n in range(70, 100))]
+
+
+def test_an_exit_by_an_unknown_signal_is_named_by_its_number():
+    number = signal.SIGRTMIN + 3  # has no name of its own
+    program = f"import os, time; os.kill(os.getpid(), {number}); time.sleep(600)"
+    engine = EngineProcess([sys.executable, "-c", program], [])
+    assert list(engine.messages()) == []
+    assert engine.wait() == f"signal {number}"

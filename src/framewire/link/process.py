@@ -1,6 +1,6 @@
-"""One engine process, from start to end: its birth, both ends of what it says and hears, its burial.
+"""One engine process, from start to exit: the child, the sockets to it, and what it prints.
 
-Must not know that there may be another one after it, nor what the engine does.
+Must not know that another one may follow it, nor what the engine does.
 """
 
 from __future__ import annotations
@@ -27,17 +27,29 @@ from framewire.link.ring import RingWriter
 
 logger: Final = logging.getLogger("framewire")
 
-GRACE: Final = 3.0
-"""Seconds an engine has to end after Shutdown, and again after each of the signals."""
-_SAY_WITHIN: Final = 10
-"""Seconds after which an engine that does not read is taken for dead."""
-_LINES: Final = 30
-_LINE: Final = 65_536
-_NO_SIGNAL: Final = getattr(socket, "MSG_NOSIGNAL", 0)
+EXIT_GRACE_S: Final = 3.0
+"""Time for an engine to exit after Shutdown, and again after each of the signals.
+
+Source: chosen by hand, above the 2.5 s in which an engine closes its viewers' sockets; pinned by
+`tests/link/test_supervisor.py::test_an_engine_that_ignores_shutdown_is_killed`."""
+_SEND_TIMEOUT_S: Final = 10
+"""An engine that reads nothing for so long is killed: its loop is stuck.
+
+Source: chosen by hand; pinned by `tests/link/test_process.py::test_an_engine_that_does_not_read_is_killed`."""
+_OUTPUT_LINES: Final = 30
+"""Lines of output kept for an error message: enough for a traceback.
+
+Source: chosen by hand; pinned by `tests/link/test_process.py::test_only_the_last_lines_of_the_output_are_kept`."""
+_MAX_LINE_BYTES: Final = 65_536
+"""Bytes kept of a line without an end.
+
+Source: chosen by hand."""
+_READ_BYTES: Final = 65_536
+_NO_SIGPIPE: Final = getattr(socket, "MSG_NOSIGNAL", 0)
 
 
-class Life:
-    """One engine process, from start to end, with this side's ends of what connects to it."""
+class EngineProcess:
+    """A running engine, with this side's ends of its sockets and pipe."""
 
     def __init__(self, command: Sequence[str] | None, listeners: Sequence[socket.socket]) -> None:
         if os.name != "posix":
@@ -45,108 +57,114 @@ class Life:
         command = command or default_command()
         try:
             with contextlib.ExitStack() as ours:
-                self._be_born(command, listeners, ours)
+                self._start(command, listeners, ours)
                 ours.pop_all()
         except OSError as error:
             raise EngineError(f"the engine cannot be started: {command[0]}: {error}") from error
-        self._lines: deque[str] = deque(maxlen=_LINES)
+        self._lines: deque[str] = deque(maxlen=_OUTPUT_LINES)
         self._unfinished = b""
 
-    def _be_born(self, command: Sequence[str], listeners: Sequence[socket.socket], ours: contextlib.ExitStack) -> None:
+    def _start(self, command: Sequence[str], listeners: Sequence[socket.socket], ours: contextlib.ExitStack) -> None:
         self._control, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         ours.enter_context(self._control)
         with control:
-            bell, rung = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-            ours.enter_context(bell)
-            with rung:
+            ours_bell, bell = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+            ours.enter_context(ours_bell)
+            with bell:
                 handles = Handles(
                     control=control.fileno(),
-                    bell=rung.fileno(),
+                    bell=bell.fileno(),
                     listeners=tuple(sock.fileno() for sock in listeners),
                     parent=os.getpid(),
                 )
-                self.process, self._output = _spawn(command, handles)
-        self.bell = Doorbell(bell)
-        within = struct.pack("@ll", _SAY_WITHIN, 0)  # struct timeval; only sends have a limit, not reads
-        self._control.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, within)
+                self._process, self._output = _spawn(command, handles)
+        self.bell = Doorbell(ours_bell)
+        timeout = struct.pack("@ll", _SEND_TIMEOUT_S, 0)  # struct timeval; only sends have a limit, not reads
+        self._control.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
 
-    def say(self, message: ToEngine, ring: RingWriter | None) -> None:
-        """Sends; whatever goes wrong, goes wrong for this life only, and its keeper finds out."""
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def signal(self, number: int) -> None:
+        """Send the process a signal; nothing happens where it has exited."""
+        self._process.send_signal(number)
+
+    def send(self, message: ToEngine, ring: RingWriter | None) -> None:
+        """Send a message, with the memory that goes with a Ring. A dead engine raises nothing: reading finds it."""
         data = encode(message)
         try:
             if ring:
                 # Not socket.send_fds: it drops its flags, and a parent with SIGPIPE at its default would die.
                 beside = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [ring.fileno()]))
-                data = data[self._control.sendmsg([data], [beside], _NO_SIGNAL) :]
-            self._control.sendall(data, _NO_SIGNAL)
+                data = data[self._control.sendmsg([data], [beside], _NO_SIGPIPE) :]
+            self._control.sendall(data, _NO_SIGPIPE)
         except BlockingIOError:
-            self.process.kill()
+            self._process.kill()
         except (OSError, ClosedError):
             pass
 
-    def hear(self) -> Iterator[FromEngine]:
-        """What the engine says, until it has no more to say; its prints are logged on the way."""
+    def messages(self) -> Iterator[FromEngine]:
+        """Messages of the engine until it closes its end; what it prints meanwhile is logged."""
         decoder = parent_decoder()
         with selectors.PollSelector() as selector:  # has no descriptor that a fork could inherit
             selector.register(self._control, selectors.EVENT_READ)
             selector.register(self._output, selectors.EVENT_READ)
             while True:
                 ready = [key.fileobj for key, _ in selector.select()]
-                if self._output in ready and not self._listen():
+                if self._output in ready and not self._read_output():
                     selector.unregister(self._output)
                 if self._control in ready:
-                    data = self._read()
+                    data = self._read_control()
                     if not data:
                         return
                     yield from decoder.feed(data)
 
-    def end(self) -> str:
-        """Sees to it that the process is gone, closes everything, and says what it died of."""
-        deadline = time.monotonic() + GRACE
+    def wait(self) -> str:
+        """Wait for the exit, kill the process if it does not come, and close everything. Returns the cause of exit."""
+        deadline = time.monotonic() + EXIT_GRACE_S
         with selectors.PollSelector() as selector:
             selector.register(self._output, selectors.EVENT_READ)
             while (left := deadline - time.monotonic()) > 0 and selector.select(left):
-                if not self._listen():
+                if not self._read_output():
                     break
         try:
-            self.process.wait(max(0.0, deadline - time.monotonic()))
+            self._process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self._close_sockets()
+            self._process.kill()
+            self._process.wait()
+        self._control.close()
+        self.bell.close()
         self._output.close()
-        return _cause(self.process.returncode)
+        return _exit_cause(self._process.returncode)
 
-    def last_words(self) -> str:
-        """What the engine printed last, as the end of an error message."""
+    def last_output(self) -> str:
+        """What the engine printed last, to be appended to an error message."""
         return "".join(f"\n  {line}" for line in self._lines)
 
-    def forget(self) -> None:
-        """In a forked child."""
+    def after_fork_in_child(self) -> None:
+        """Close this copy: the process is not this one's child."""
         self._control.close()
-        self.bell.forget()
+        self.bell.after_fork_in_child()
         self._output.close()
-        self.process.returncode = 0  # not this process' child: there is nothing to wait for
+        self._process.returncode = 0  # there is nothing to wait for
 
-    def _read(self) -> bytes:
+    def _read_control(self) -> bytes:
         try:
-            return self._control.recv(65_536)
+            return self._control.recv(_READ_BYTES)
         except OSError:
             return b""
 
-    def _listen(self) -> bool:
-        data = os.read(self._output.fileno(), 65_536)
+    def _read_output(self) -> bool:
+        """Log what the engine has printed; False at the end of its output."""
+        data = os.read(self._output.fileno(), _READ_BYTES)
         *lines, self._unfinished = (self._unfinished + (data or b"\n")).split(b"\n")
         for line in (line.decode(errors="replace").rstrip() for line in lines):
             if line:
                 self._lines.append(line)
                 logger.warning("framewire engine: %s", line)
-        self._unfinished = self._unfinished[-_LINE:]
+        self._unfinished = self._unfinished[-_MAX_LINE_BYTES:]
         return bool(data)
-
-    def _close_sockets(self) -> None:
-        self._control.close()
-        self.bell.close()
 
 
 def _spawn(command: Sequence[str], handles: Handles) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
@@ -157,7 +175,7 @@ def _spawn(command: Sequence[str], handles: Handles) -> tuple[subprocess.Popen[b
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         bufsize=0,
-        start_new_session=True,  # an interrupt is meant for the cell, not for us
+        start_new_session=True,  # an interrupt is meant for the cell, not for the engine
         env=environment(),
     )
     assert process.stdout, "asked for above"
@@ -188,7 +206,7 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(path)), "PYTHONSAFEPATH": "1"}
 
 
-def _cause(code: int) -> str:
+def _exit_cause(code: int) -> str:
     if code >= 0:
         return f"exit status {code}"
     with contextlib.suppress(ValueError):
@@ -199,5 +217,5 @@ def _cause(code: int) -> str:
 def _working_directory() -> str:
     try:
         return os.getcwd()
-    except OSError:  # removed under us
+    except OSError:  # the directory was removed
         return os.sep

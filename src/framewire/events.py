@@ -1,0 +1,107 @@
+"""Input events of viewers, and the queue from which a program takes them.
+
+Must not know displays, engines or the wire: whoever receives an event puts it here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+log = logging.getLogger("framewire")
+
+
+@dataclass(frozen=True, slots=True)
+class InputEvent:
+    """One input event of one viewer.
+
+    ``event`` is a renderview event: a dict with ``type`` (``"pointer_down"``, ``"key_down"``, …) and its
+    fields; ``x``, ``y`` are pixels of the published frame.
+    """
+
+    client_id: str
+    """Tells viewers apart; a new one for every connection."""
+    principal: str | None
+    """Who the viewer is, where authentication says so."""
+    event: dict[str, Any]
+    received_us: int
+    """When it arrived, microseconds since the Unix epoch."""
+
+
+class EventQueue:
+    """The newest ``size`` events, to be polled, awaited or given to callbacks. Any thread may use it."""
+
+    def __init__(self, size: int) -> None:
+        self._events: deque[InputEvent] = deque(maxlen=size)
+        self._callbacks: list[Callable[[InputEvent], None]] = []
+        self._wakers: list[Callable[[], None]] = []
+        self._closed = False
+
+    def put(self, event: InputEvent) -> None:
+        """Add an event, dropping the oldest of a full queue. The callbacks run on the caller's thread."""
+        self._events.append(event)
+        for callback in list(self._callbacks):
+            run_callback(callback, event)
+        self._wake()
+
+    def poll(self) -> list[InputEvent]:
+        """All events since the last call, oldest first; does not wait."""
+        events = []
+        with contextlib.suppress(IndexError):  # asked for first, another thread might take the last one meanwhile
+            while True:
+                events.append(self._events.popleft())
+        return events
+
+    async def feed(self) -> AsyncGenerator[InputEvent, None]:
+        """Events as they arrive, until the queue is closed and empty."""
+        loop = asyncio.get_running_loop()
+        arrived = asyncio.Event()
+
+        def wake() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and what waited on it is gone
+                loop.call_soon_threadsafe(arrived.set)
+
+        self._wakers.append(wake)
+        try:
+            while True:
+                closed = self._closed
+                for event in self.poll():
+                    yield event
+                if closed:
+                    return
+                await arrived.wait()
+                arrived.clear()
+        finally:
+            self._wakers.remove(wake)
+
+    def on_event(self, callback: Callable[[InputEvent], None]) -> Callable[[], None]:
+        """Call ``callback`` for every event; returns a function that removes it again. What it raises is logged."""
+        self._callbacks.append(callback)
+
+        def remove() -> None:
+            with contextlib.suppress(ValueError):  # removed before
+                self._callbacks.remove(callback)
+
+        return remove
+
+    def close(self) -> None:
+        """End every feed, once it has given the events that are there. Idempotent."""
+        self._closed = True
+        self._wake()
+
+    def _wake(self) -> None:
+        for wake in list(self._wakers):
+            wake()
+
+
+def run_callback(callback: Callable[..., None], *values: Any) -> None:
+    """Call a user's function; what it raises is logged and goes no further."""
+    try:
+        callback(*values)
+    except Exception:
+        log.exception("framewire: a callback failed")

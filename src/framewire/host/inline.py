@@ -1,0 +1,152 @@
+"""An engine on the caller's event loop: for embedding in another program, and for tests. Must not know displays."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from framewire.errors import ClosedError, EngineError
+from framewire.frame import Frame, Pixels
+from framewire.host.protocols import Listener, Outlet
+from framewire.link.listen import bind
+from framewire.link.slot import LocalSlot
+from framewire.options import EngineOptions, StreamOptions
+
+if TYPE_CHECKING:
+    from framewire.engine.engine import Engine
+    from framewire.engine.http.server import WebServer
+
+STATS_INTERVAL_S: Final = 1.0
+"""Time between two reports of measurements.
+
+Source: chosen by hand, as of the engine process."""
+
+
+class InlineHost:
+    """`EngineHost` on the event loop that runs now.
+
+    Whatever blocks that loop blocks the streams: in a notebook use the process.
+    """
+
+    pid = None
+
+    def __init__(self, options: EngineOptions, listener: Listener) -> None:
+        loop = _running_loop()
+        if loop is None:
+            raise EngineError('engine="inline" needs a running event loop; engine="process" does not')
+        self._loop = loop
+        self._sockets = bind(options.host, options.port)
+        self.port: int = self._sockets[0].getsockname()[1]
+        self._engine, self._server = _start_engine(options, listener)
+        self._listener = listener
+        self._started = self._loop.create_task(self._server.start(self._sockets))
+        self._reporter = self._loop.create_task(self._report())
+        self._closing: asyncio.Task[None] | None = None
+
+    @property
+    def over(self) -> bool:
+        return self._loop.is_closed()
+
+    @property
+    def usable_here(self) -> bool:
+        return _running_loop() is self._loop
+
+    def open(self, options: StreamOptions) -> Outlet:
+        return _SlotOutlet(self._engine, self._loop, options)
+
+    def wait_ready(self, timeout: float) -> None:
+        """The sockets listen already; the loop serves them as soon as it runs."""
+
+    async def ready(self) -> None:
+        await asyncio.shield(self._started)
+
+    def close(self) -> None:
+        """Start to close it: the loop must run for viewers to be told. `aclose` waits for that."""
+        try:
+            _run_on(self._loop, self._start_closing)
+        except ClosedError:  # the loop's end left these sockets open
+            self._close_sockets()
+
+    async def aclose(self) -> None:
+        await asyncio.shield(self._start_closing())
+
+    def _start_closing(self) -> asyncio.Task[None]:
+        if self._closing is None:
+            self._closing = self._loop.create_task(self._close())
+            # Not at the task's own end: a loop that ends now cancels it before it has begun.
+            self._closing.add_done_callback(lambda _: self._close_sockets())
+        return self._closing
+
+    async def _close(self) -> None:
+        self._reporter.cancel()
+        await self._started
+        await self._engine.close()
+        await self._server.close()
+
+    def _close_sockets(self) -> None:
+        for sock in self._sockets:
+            sock.close()
+
+    async def _report(self) -> None:
+        while True:
+            await asyncio.sleep(STATS_INTERVAL_S)
+            for id_, stats in self._engine.stats().items():
+                self._listener.on_stats(id_, stats)
+
+
+class _SlotOutlet:
+    """A slot in this process, and at most one notice of it on its way to the loop."""
+
+    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop, options: StreamOptions) -> None:
+        self._engine, self._loop, self._id = engine, loop, options.id
+        self._slot = LocalSlot()
+        self._notified = False
+        _run_on(loop, lambda: engine.add_stream(options, self._slot))
+
+    def write(self, pixels: Pixels, number: int, time_us: int) -> None:
+        self._slot.write(pixels, number, time_us)
+        # Once until the loop has run it: a publisher that is faster than the loop must not fill the loop's queue.
+        if not self._notified:
+            self._notified = True
+            _run_on(self._loop, self._notify)
+
+    def newest(self, known: int | None = None) -> Frame | None:
+        return self._slot.newest(known)
+
+    def close(self) -> None:
+        self._slot.close()
+        with contextlib.suppress(ClosedError):  # the loop is closed, and the engine with it
+            _run_on(self._loop, lambda: self._engine.remove_stream(self._id))
+
+    def _notify(self) -> None:
+        self._notified = False
+        self._engine.published(self._id)
+
+
+def _run_on(loop: asyncio.AbstractEventLoop, work: Callable[[], object]) -> None:
+    """At once on the loop's own thread, soon from any other. Raises ClosedError where the loop is closed."""
+    if _running_loop() is loop:
+        work()
+        return
+    try:
+        loop.call_soon_threadsafe(work)
+    except RuntimeError:
+        raise ClosedError("the event loop that the engine ran on is closed") from None
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _start_engine(options: EngineOptions, listener: Listener) -> tuple[Engine, WebServer]:
+    # Here, so that `import framewire` does not load the engine.
+    from framewire.engine.engine import Engine
+    from framewire.engine.http.server import WebServer
+
+    engine = Engine(options, listener)
+    return engine, WebServer(engine, options)

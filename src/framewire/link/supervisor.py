@@ -1,0 +1,260 @@
+"""Starts the engine process, reads its messages, starts it again when it dies, and stops it. The parent's side.
+
+Must not know what the engine does, nor what is in a frame.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from framewire.errors import ClosedError, EngineError, LocalProtocolError
+from framewire.link.control import (
+    Configure,
+    Failed,
+    FromEngine,
+    Log,
+    Ready,
+    Replay,
+    RestartPolicy,
+    Shutdown,
+    ToEngine,
+)
+from framewire.link.process import EXIT_GRACE_S, EngineProcess
+from framewire.link.ring import RingWriter
+
+logger: Final = logging.getLogger("framewire")
+
+
+class EngineSupervisor:
+    """Keeps an engine process running. Any thread may call; ``close`` it in the end.
+
+    It owns ``listeners`` (closes them in the end) and keeps them open over restarts. The engine's messages go to
+    ``on_message``, on a thread of the supervisor's; after ``Failed`` none comes any more. Log lines and whatever the
+    engine prints go to the ``framewire`` logger instead.
+
+    A forked child of this process has nothing to do with the engine: its copy is closed at once.
+    """
+
+    def __init__(
+        self,
+        listeners: Sequence[socket.socket],
+        configure: Configure,
+        *,
+        on_message: Callable[[FromEngine], None],
+        command: Sequence[str] | None = None,
+        policy: RestartPolicy | None = None,
+    ) -> None:
+        """Starts the engine (``command``: another one). Raises EngineError where that cannot be done."""
+        self._listeners = tuple(listeners)
+        self._command = command
+        self._on_message = on_message
+        self._policy = policy or RestartPolicy()
+        self._replay: Replay[RingWriter] = Replay(configure)
+        self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        self._wake = threading.Event()
+        self._closing = False
+        self._ready: Ready | None = None
+        self._process: EngineProcess | None = None
+        self.failure: str | None = None
+        """Why the engine is not started again any more, for people; None while all is well."""
+        self._thread = threading.Thread(target=self._supervise, name="framewire-engine", daemon=True)
+        _supervisors.add(self)
+        try:
+            self._start()
+        except BaseException:
+            self._close_listeners()
+            raise
+        self._thread.start()
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the engine; None while none runs."""
+        process = self._process
+        return process.pid if process else None
+
+    def send(self, message: ToEngine, ring: RingWriter | None = None) -> None:
+        """Send to the engine, and to every engine that follows it. ``ring`` is the memory that goes with a Ring; it
+        stays the caller's, who may close it once another Ring or RemoveStream has taken its place.
+
+        Raises ClosedError.
+        """
+        with self._lock:
+            if self._closing:
+                raise ClosedError("the engine is closed (or belongs to the parent of this forked process)")
+            self._replay.record(message, ring)
+            if self._process:
+                self._process.send(message, ring)
+
+    def ring_bell(self, stream: int) -> None:
+        """Notify the engine that the stream's ring has a newer frame. Never waits; nothing happens where none runs."""
+        process = self._process
+        if process:
+            process.bell.ring(stream)
+
+    def wait_ready(self, timeout: float = 30.0) -> Ready:
+        """Wait until the port is served. Raises EngineError, with the engine's last output, if that does not happen
+        in time; ClosedError if closed meanwhile."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ready or self.failure or self._closing, timeout)
+            ready, failure = self._ready, self.failure
+        if ready:
+            return ready
+        if failure:
+            raise EngineError(failure)
+        if self._closing:
+            raise ClosedError("the engine is closed")
+        process = self._process
+        raise EngineError(f"the engine is not up after {timeout:g} s{process.last_output() if process else ''}")
+
+    def close(self) -> None:
+        """Stop the engine (Shutdown, then SIGTERM, then SIGKILL) and return when it has exited. Idempotent."""
+        with self._lock:
+            process = None if self._closing else self._process
+            self._closing = True
+            if process:
+                process.send(Shutdown(), None)
+        self._wake.set()
+        with self._changed:
+            self._changed.notify_all()
+        self._wait_for_exit()
+        self._close_listeners()
+
+    def _wait_for_exit(self) -> None:
+        if threading.current_thread() is self._thread:  # closed from `on_message`: this thread waits for the process
+            self._signal(signal.SIGKILL)
+            return
+        for last_resort in (signal.SIGTERM, signal.SIGKILL):
+            self._thread.join(EXIT_GRACE_S)
+            if not self._thread.is_alive():
+                return
+            self._signal(last_resort)
+        self._thread.join(EXIT_GRACE_S)
+
+    def _signal(self, number: int) -> None:
+        process = self._process
+        if process:
+            process.signal(number)
+
+    def _close_listeners(self) -> None:
+        for sock in self._listeners:
+            sock.close()
+
+    def _start(self) -> bool:
+        """Start an engine and send it all that holds; False if none is wanted any more."""
+        with self._lock:
+            if self._closing:
+                return False
+            with _fork_lock:
+                process = self._process = EngineProcess(self._command, self._listeners)
+            for message, ring in self._replay.messages():
+                process.send(message, ring)
+        return True
+
+    def _supervise(self) -> None:
+        """The supervisor's thread, over all runs of the engine."""
+        while True:
+            reason = self._run()
+            if self._closing or not self._restart(reason):
+                break
+
+    def _restart(self, reason: str) -> bool:
+        while self.failure is None:
+            delay = self._policy.exited(time.monotonic(), was_ready=self._ready is not None)
+            self._ready = None
+            if delay is None:
+                self._fail(f"the engine exited again and again, and is not started any more: {reason}")
+                break
+            logger.warning("framewire: the engine exited (%s); starting it again", reason)
+            if self._wake.wait(delay):
+                break
+            try:
+                return self._start()
+            except EngineError as error:
+                reason = str(error)
+        return False
+
+    def _run(self) -> str:
+        """Take one engine's messages until it has exited; returns the reason."""
+        process = self._process
+        assert process, "this thread is started, and goes on, with an engine"
+        try:
+            for message in process.messages():
+                self._take(message)
+        except LocalProtocolError as error:
+            logger.error("framewire: the engine sent what is no message: %s", error)
+            process.signal(signal.SIGKILL)
+        finally:
+            cause = process.wait()
+            with self._lock:
+                self._process = None
+        return f"{cause}{process.last_output()}"
+
+    def _take(self, message: FromEngine) -> None:
+        match message:
+            case Log():
+                logger.log(message.level, "framewire engine: %s", message.text)
+                return
+            case Ready():
+                with self._changed:
+                    self._ready = message
+                    self._changed.notify_all()
+            case Failed():
+                self._fail(message.text)
+                return
+        self._hand_on(message)
+
+    def _fail(self, text: str) -> None:
+        with self._changed:
+            self.failure = text
+            self._changed.notify_all()
+        logger.error("framewire: %s", text)
+        self._hand_on(Failed(text=text))
+
+    def _hand_on(self, message: FromEngine) -> None:
+        try:
+            self._on_message(message)
+        except Exception:
+            logger.exception("framewire: the callback for engine messages failed for %s", type(message).__name__)
+
+    def after_fork_in_child(self) -> None:
+        """Close this copy. Its locks may be held by threads that do not exist here."""
+        self._lock, self._changed, self._wake = threading.Lock(), threading.Condition(), threading.Event()
+        self._closing, self._ready = True, None
+        process, self._process = self._process, None
+        self._close_listeners()
+        if process:
+            process.after_fork_in_child()
+
+
+# A fork between the making of a socket pair and the closing of the engine's end of it would keep that end open in the
+# child, and the engine's exit would never be noticed. So forks wait for the few milliseconds of a start.
+_fork_lock: Final = threading.RLock()
+_supervisors: Final[weakref.WeakSet[EngineSupervisor]] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    _fork_lock.release()
+    for supervisor in list(_supervisors):
+        supervisor.after_fork_in_child()
+
+
+def _close_all() -> None:
+    for supervisor in list(_supervisors):
+        supervisor.close()
+
+
+atexit.register(_close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_fork_lock.acquire, after_in_parent=_fork_lock.release, after_in_child=_after_fork_in_child
+    )

@@ -1,0 +1,143 @@
+"""A host with an engine process: the messages and the memory that go there, and the reports that come back."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import numpy as np
+import pytest
+
+from framewire.errors import ClosedError
+from framewire.host import process as host_module
+from framewire.host.process import ProcessHost
+from framewire.link.control import AddStream, EngineStats, Failed, InputArrived, Ready, RemoveStream, Ring, Viewers
+from framewire.link.ring import RingReader, RingWriter
+from tests.host.fakes import OPTIONS, STREAM, Recorder
+from tests.viewer import flat
+
+
+class FakeSupervisor:
+    """Records what is sent, and reads the rings."""
+
+    def __init__(self, listeners: list[socket.socket], configure: Any, *, on_message: Any) -> None:
+        self.listeners, self.configure, self.on_message = listeners, configure, on_message
+        self.sent: list[Any] = []
+        self.readers: list[RingReader] = []
+        self.bells: list[int] = []
+        self.waits: list[float] = []
+        self.closed = False
+        self.pid = 4711
+
+    def send(self, message: Any, ring: RingWriter | None = None) -> None:
+        if self.closed:
+            raise ClosedError("the engine is closed")
+        self.sent.append(message)
+        if ring:
+            self.readers.append(RingReader(ring.memory))
+
+    def ring_bell(self, stream: int) -> None:
+        self.bells.append(stream)
+
+    def wait_ready(self, timeout: float = 30.0) -> None:
+        self.waits.append(timeout)
+
+    def close(self) -> None:
+        self.closed = True
+        for listener in self.listeners:
+            listener.close()
+
+
+def newest(reader: RingReader) -> int | None:
+    lease = reader.latest()
+    if lease is None:
+        return None
+    value = int(lease.frame.pixels[0, 0, 0])
+    lease.release()
+    return value
+
+
+@pytest.fixture
+def listener() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch, listener: Recorder) -> ProcessHost:
+    monkeypatch.setattr(host_module, "EngineSupervisor", FakeSupervisor)
+    return ProcessHost(OPTIONS, listener)
+
+
+def engine_of(host: ProcessHost) -> Any:
+    return host._engine
+
+
+def test_a_frame_that_outgrows_its_memory_is_in_the_new_one_before_the_engine_gets_it(host: ProcessHost) -> None:
+    engine, outlet = engine_of(host), host.open(STREAM)
+    assert [type(message) for message in engine.sent] == [AddStream, Ring]
+    assert engine.sent[0].options == STREAM
+    outlet.write(flat(8, 6, 1), 1, 1)
+    outlet.write(np.full((6, 8, 4), 2, np.uint8), 2, 2)
+    assert len(engine.readers) == 1, "there is room for RGBA of the announced size"
+    outlet.write(flat(100, 100, 3), 3, 3)
+    assert [newest(reader) for reader in engine.readers] == [2, 3]
+    assert [type(message) for message in engine.sent] == [AddStream, Ring, Ring]
+    assert engine.bells == [0, 0, 0]
+    outlet.close()
+    outlet.close()
+    assert isinstance(engine.sent[-1], RemoveStream) and len(engine.sent) == 4
+    with pytest.raises(ClosedError):
+        outlet.write(flat(8, 6), 4, 4)
+    host.close()
+
+
+def test_memory_that_could_not_be_sent_is_closed_and_the_old_one_kept(host: ProcessHost) -> None:
+    outlet: Any = host.open(STREAM)
+    host.close()
+    with pytest.raises(ClosedError):
+        outlet.write(flat(100, 100), 1, 1)
+    assert outlet._ring.fits(8 * 6 * 4) and not outlet._ring.fits(100 * 100 * 3)
+    outlet.close()
+
+
+def test_the_newest_frame_can_be_copied_until_the_stream_is_closed(host: ProcessHost) -> None:
+    outlet = host.open(STREAM)
+    assert outlet.newest() is None
+    outlet.write(flat(8, 6, 1), 1, 10)
+    outlet.write(flat(100, 100, 2), 2, 20)
+    frame = outlet.newest(1)
+    assert frame and (frame.number, frame.time_us, frame.width) == (2, 20, 100) and (frame.pixels == 2).all()
+    assert outlet.newest(2) is None
+    outlet.close()
+    with pytest.raises(ClosedError):
+        outlet.newest()
+    host.close()
+
+
+async def test_reports_of_the_engine_reach_the_listener(host: ProcessHost, listener: Recorder) -> None:
+    report = engine_of(host).on_message
+    report(Ready(pid=1))
+    report(InputArrived(stream=3, client_id="v", event={"type": "close"}, principal="me"))
+    report(Viewers(stream=3, count=2))
+    report(EngineStats(stream=3, stats={"a": 1}))
+    report(Failed(text="no more"))
+    assert listener.calls == [
+        ("ready",),
+        ("input", 3, "v", "me", {"type": "close"}),
+        ("viewers", 3, 2),
+        ("stats", 3, {"a": 1}),
+        ("failed", "no more"),
+    ]
+    assert host.pid == 4711 and host.usable_here and not host.over
+    await host.ready()
+    host.wait_ready(1.5)
+    assert engine_of(host).waits == [30.0, 1.5]
+    await host.aclose()
+    assert engine_of(host).closed
+
+
+def test_the_options_of_the_engine_are_sent_as_they_are_and_the_port_is_known(host: ProcessHost) -> None:
+    engine = engine_of(host)
+    assert engine.configure.options == OPTIONS
+    assert host.port == engine.listeners[0].getsockname()[1] != 0
+    host.close()

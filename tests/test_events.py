@@ -1,0 +1,203 @@
+"""The queue of input events: polled, awaited and given to callbacks, from any thread."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import threading
+
+import pytest
+
+from framewire.events import EventQueue, InputEvent, run_callback
+
+TEST_TIMEOUT_S = 10.0
+
+
+def event(number: int) -> InputEvent:
+    return InputEvent("viewer", None, {"type": "char", "n": number}, 1_000_000 + number)
+
+
+def numbers(events: list[InputEvent]) -> list[int]:
+    return [each.event["n"] for each in events]
+
+
+def test_an_event_holds_still():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        event(1).client_id = "another"  # type: ignore[misc]
+
+
+def test_polling_empties_the_queue_oldest_first():
+    queue = EventQueue(10)
+    for number in range(3):
+        queue.put(event(number))
+    assert numbers(queue.poll()) == [0, 1, 2] and queue.poll() == []
+
+
+def test_a_full_queue_drops_its_oldest_events():
+    queue = EventQueue(3)
+    for number in range(10):
+        queue.put(event(number))
+    assert numbers(queue.poll()) == [7, 8, 9]
+
+
+def test_every_callback_gets_every_event_until_it_is_removed():
+    queue = EventQueue(0)
+    first: list[InputEvent] = []
+    second: list[InputEvent] = []
+    remove = queue.on_event(first.append)
+    queue.on_event(second.append)
+    queue.put(event(1))
+    remove()
+    remove()
+    queue.put(event(2))
+    assert (numbers(first), numbers(second)) == ([1], [1, 2]), "whatever the queue itself keeps"
+
+
+def test_a_callback_may_remove_itself_and_the_next_one_is_called():
+    queue = EventQueue(1)
+    seen: list[InputEvent] = []
+
+    def once(each: InputEvent) -> None:
+        seen.append(each)
+        remove()
+
+    remove = queue.on_event(once)
+    queue.on_event(seen.append)
+    queue.put(event(1))
+    assert numbers(seen) == [1, 1]
+
+
+def test_a_callback_that_raises_is_logged_and_stops_nothing(caplog: pytest.LogCaptureFixture):
+    queue = EventQueue(1)
+    seen: list[InputEvent] = []
+    queue.on_event(lambda _: 1 / 0)  # type: ignore[arg-type]
+    queue.on_event(seen.append)
+    queue.put(event(1))
+    assert numbers(seen) == numbers(queue.poll()) == [1]
+    (record,) = caplog.records
+    assert (record.name, record.levelno) == ("framewire", logging.ERROR) and record.exc_info
+    assert record.getMessage() == "framewire: a callback failed"
+
+
+def test_a_callback_gets_its_arguments_and_interrupts_pass():
+    got: list[tuple[int, int]] = []
+    run_callback(lambda one, two: got.append((one, two)), 1, 2)
+    assert got == [(1, 2)]
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_callback(interrupt)
+
+
+async def test_a_feed_gives_what_is_there_and_then_what_comes():
+    queue = EventQueue(10)
+    queue.put(event(1))
+    feed = queue.feed()
+    assert (await anext(feed)).event["n"] == 1
+    for number in (2, 3):
+        waiting = asyncio.ensure_future(anext(feed))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        await asyncio.to_thread(queue.put, event(number))
+        assert (await asyncio.wait_for(waiting, TEST_TIMEOUT_S)).event["n"] == number
+    await feed.aclose()
+
+
+async def test_a_feed_that_waits_wakes_for_events_only():
+    """Nothing of an earlier event is left that would make it spin."""
+    queue = EventQueue(10)
+    polls = 0
+    poll = queue.poll
+
+    def counted() -> list[InputEvent]:
+        nonlocal polls
+        polls += 1
+        return poll()
+
+    queue.poll = counted  # type: ignore[method-assign]
+    feed = queue.feed()
+    queue.put(event(1))
+    await anext(feed)
+    waiting = asyncio.ensure_future(anext(feed))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert polls <= 3
+    queue.put(event(2))
+    assert (await asyncio.wait_for(waiting, TEST_TIMEOUT_S)).event["n"] == 2
+    await feed.aclose()
+
+
+async def test_closing_ends_every_feed_and_loses_nothing_that_came_before():
+    queue = EventQueue(10)
+
+    async def follow() -> list[int]:
+        return numbers([each async for each in queue.feed()])
+
+    following = [asyncio.create_task(follow()) for _ in range(2)]
+    await asyncio.sleep(0)
+    queue.put(event(1))
+    await asyncio.to_thread(queue.close)
+    queue.close()
+    first, second = await asyncio.wait_for(asyncio.gather(*following), TEST_TIMEOUT_S)
+    assert sorted(first + second) == [1]
+    queue.put(event(2))
+    assert await asyncio.wait_for(follow(), TEST_TIMEOUT_S) == [2], "a feed that starts late ends as well"
+
+
+def test_an_event_wakes_no_loop_that_has_ended():
+    queue = EventQueue(10)
+
+    async def begin() -> None:
+        feed = queue.feed()
+        feeds.append(feed)
+        waiting = asyncio.ensure_future(anext(feed))
+        await asyncio.sleep(0)
+        waiting.cancel()
+
+    feeds: list[object] = []
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(begin())
+    loop.close()
+    queue.put(event(1))
+    assert numbers(queue.poll()) == [1]
+
+
+async def test_a_feed_that_is_closed_is_woken_no_more(monkeypatch: pytest.MonkeyPatch):
+    queue = EventQueue(10)
+    woken: list[object] = []
+    feed = queue.feed()
+    waiting = asyncio.ensure_future(anext(feed))
+    await asyncio.sleep(0)
+    monkeypatch.setattr(asyncio.get_running_loop(), "call_soon_threadsafe", woken.append)
+    queue.put(event(1))
+    assert len(woken) == 1
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    queue.put(event(2))
+    assert len(woken) == 1
+
+
+def test_many_threads_may_poll():
+    queue = EventQueue(10_000)
+    got: list[InputEvent] = []
+    errors: list[BaseException] = []
+
+    def poll() -> None:
+        try:
+            for _ in range(2000):
+                got.extend(queue.poll())
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=poll) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for number in range(2000):
+        queue.put(event(number))
+    for thread in threads:
+        thread.join()
+    got.extend(queue.poll())
+    assert not errors and sorted(numbers(got)) == list(range(2000))
