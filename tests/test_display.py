@@ -109,7 +109,7 @@ async def test_a_publisher_that_is_faster_than_the_loop_fills_no_queue(
     display: fw.Display, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[int] = []
-    monkeypatch.setattr(display.server._host._engine, "published", told.append)  # type: ignore[attr-defined]
+    monkeypatch.setattr(display.server._host._engine, "frame_published", told.append)  # type: ignore[attr-defined]
 
     def publish() -> None:
         for value in range(1000):

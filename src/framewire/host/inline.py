@@ -122,7 +122,7 @@ class _SlotOutlet:
 
     def _notify(self) -> None:
         self._notified = False
-        self._engine.published(self._id)
+        self._engine.frame_published(self._id)
 
 
 def _run_on(loop: asyncio.AbstractEventLoop, work: Callable[[], object]) -> None:
