@@ -1,5 +1,5 @@
-# Every command of the project. Wants python3 (3.11 or newer, with venv), node (20 or newer, with npm) and make.
-# Must not know how anything works: it calls pip, npm, pytest and friends, as their own files configure them.
+# Every command of the project. Needs python3 (3.11 or newer, with venv), node (20 or newer, with npm) and make.
+# Must not know how anything works: it calls pip, npm, pytest and others, which their own files configure.
 #
 #   make PYTHON=python3.13 test      another Python, in an environment of its own (.venv-3.13)
 
@@ -23,15 +23,15 @@ SETUP := $(CLIENT) $(VENV)/.package
 .DELETE_ON_ERROR:
 .PHONY: help setup demo test test-py test-js mutants upstream tools check format bench notebook tuning screenshot dist lock floors clean
 
-help: ## this list
+help: ## prints this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
-setup: $(SETUP) ## the environment, the browser client, the package (editable); again only what changed
+setup: $(SETUP) ## makes the environment, the browser client and the package (editable); repeats only what changed
 
-demo: $(SETUP) ## setup, then a stream to look at
+demo: $(SETUP) ## setup, then a demo stream to look at
 	$(BIN)/framewire demo
 
-test: $(SETUP) tools ## every test: browser client, Python, contract, real browsers
+test: $(SETUP) tools ## runs every test: browser client, Python, contract, real browsers
 	$(MAKE) --no-print-directory test-js
 	$(MAKE) --no-print-directory test-py
 
@@ -41,17 +41,17 @@ test-js: $(CLIENT)
 test-py: $(SETUP)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-mutants: $(SETUP) ## changes the pure files a little, over and over: does a test notice? (MUTANTS_ARGS='--file ...')
+mutants: $(SETUP) ## mutation testing: changes the pure files a little, to see a test fail (MUTANTS_ARGS='--file ...')
 	$(BIN)/python scripts/mutants.py $(MUTANTS_ARGS)
 	$(if $(MUTANTS_ARGS),,npm run --silent mutants)
 
-upstream: $(SETUP) ## aiortc's and aioice's own tests, with our classes in the place of theirs
+upstream: $(SETUP) ## runs aiortc's and aioice's own tests with our classes in the place of theirs
 	$(BIN)/python scripts/upstream.py
 
-tools: # what the browser and network tests drive, from apt where we may
+tools: # installs the programs that browser and network tests drive, with apt where it is allowed
 	@scripts/tools chromium ip iptables
 
-check: $(SETUP) ## format, lint, types, imports, contract; changes nothing
+check: $(SETUP) ## checks format, lint, types, imports and contract; changes nothing
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
@@ -59,33 +59,33 @@ check: $(SETUP) ## format, lint, types, imports, contract; changes nothing
 	npm run --silent check
 	$(BIN)/python -m pytest -q tests/test_house.py $(wildcard tests/test_contract.py)
 
-format: $(SETUP) ## lays the Python out, and fixes what ruff can
+format: $(SETUP) ## formats the Python, and fixes what ruff can
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-bench: $(SETUP) ## measures this machine: frames, latency, processor
+bench: $(SETUP) ## measures this machine: frames, latency, processor time
 	$(BIN)/python -m benchmarks
 
-notebook: $(SETUP) ## JupyterLab on notebooks/
+notebook: $(SETUP) ## opens JupyterLab on notebooks/
 	$(BIN)/jupyter lab --notebook-dir=notebooks
 
-tuning: $(SETUP) ## docs/tuning.md anew, from the docstrings of the constants
+tuning: $(SETUP) ## writes docs/tuning.md from the docstrings of the constants
 	$(BIN)/python scripts/tuning.py
 
-screenshot: $(SETUP) tools ## docs/images/demo.png, made anew
+screenshot: $(SETUP) tools ## takes docs/images/demo.png
 	$(BIN)/python scripts/screenshot.py docs/images/demo.png
 
-dist: $(SETUP) ## the wheel and the sdist, in dist/
+dist: $(SETUP) ## builds the wheel and the sdist in dist/
 	rm -rf dist
 	$(BIN)/hatchling build
 
-lock: $(SETUP) ## requirements/dev.txt anew from pyproject.toml (npm's: npm install)
+lock: $(SETUP) ## writes requirements/dev.txt from pyproject.toml (for npm: npm install)
 	$(PIP) install uv
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade --quiet \
 		--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
 		--output-file requirements/dev.txt
 
-floors: $(SETUP) ## the Python tests against the oldest releases that pyproject.toml admits
+floors: $(SETUP) ## runs the Python tests with the oldest releases that pyproject.toml allows
 	$(PIP) install uv
 	$(PYTHON) -m venv .venv-floors
 	$(BIN)/uv pip compile pyproject.toml --extra fast --resolution lowest-direct --no-header --quiet \
@@ -95,25 +95,25 @@ floors: $(SETUP) ## the Python tests against the oldest releases that pyproject.
 	.venv-floors/bin/python -m pytest -m 'not browser and not firefox and not notebook' \
 		--ignore tests/test_hatch_build.py $(PYTEST_ARGS)
 
-clean: ## removes all that make made
+clean: ## removes everything that make has made
 	rm -rf .venv .venv-* node_modules src/framewire/static dist build
 	rm -rf .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find js -name '*.tsbuildinfo' -delete
 
-# The files below are what "done" looks like to make.
+# These files tell make what is done.
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { \
 		echo "make: no '$(PYTHON)' here. On Debian: apt-get install python3 python3-venv"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-		echo "make: $$($(PYTHON) --version) is too old; 3.11 or newer, please: make PYTHON=python3.12 ..."; exit 1; }
+		echo "make: $$($(PYTHON) --version) is too old; it needs 3.11 or newer: make PYTHON=python3.12 ..."; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "make: '$(PYTHON)' cannot make environments. On Debian: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.requirements: requirements/dev.txt | $(BIN)/python
-	@echo "installing requirements/dev.txt into $(VENV) (a minute or two, once)"
+	@echo "installing requirements/dev.txt into $(VENV) (once; a minute or two)"
 	$(PIP) install --require-hashes -r requirements/dev.txt
 	@touch $@
 
@@ -125,7 +125,7 @@ node_modules/.installed: package.json package-lock.json
 	@command -v npm >/dev/null || { \
 		echo "make: no 'npm' here. Install Node 20 or newer with npm (Debian 12's own nodejs is 18)"; exit 1; }
 	@node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' || { \
-		echo "make: Node $$(node --version) is too old; 20 or newer, please"; exit 1; }
+		echo "make: Node $$(node --version) is too old; it needs 20 or newer"; exit 1; }
 	npm ci --no-fund --no-audit --loglevel=error
 	@touch $@
 

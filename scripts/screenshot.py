@@ -1,8 +1,8 @@
-"""Takes the README's picture: a real viewer page in a real browser, showing a moving picture.
+"""Takes the README's screenshot: a real viewer page in a real browser, with a moving picture.
 
     python scripts/screenshot.py docs/images/demo.png
 
-Must not know how the page is made: it waits until pixels move, and takes what a person would see.
+Must not know how the page works: it waits until pixels move, and takes what a user sees.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ FLAGS += ["--disable-background-networking", "--disable-component-update", "--di
 
 
 def main() -> int:
-    """The picture, or 1 with a word where there is no browser."""
+    """Take the screenshot; 1 where there is no browser."""
     parser = argparse.ArgumentParser(description="The README's picture.")
     parser.add_argument("target", type=Path)
     parser.add_argument("--pattern", choices=sorted(PATTERNS), default="plasma")
     parser.add_argument("--size", type=int, nargs=2, default=(1280, 720), metavar=("W", "H"))
-    parser.add_argument("--settle", type=float, default=6.0, help="seconds to watch before the picture is taken")
+    parser.add_argument("--settle", type=float, default=6.0, help="seconds to wait before the screenshot")
     options = parser.parse_args()
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
@@ -48,7 +48,7 @@ def main() -> int:
 
 
 def take(url: str, target: Path, browser: str, settle: float) -> None:
-    """The page at this address as a PNG, once two looks at it differ."""
+    """Save the page at this address as a PNG, when its picture moves."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as driver:
         opened = driver.chromium.launch(executable_path=browser, args=FLAGS)
@@ -56,17 +56,17 @@ def take(url: str, target: Path, browser: str, settle: float) -> None:
         page.goto(url)
         wait_until_it_moves(page)
         page.wait_for_timeout(settle * 1000)
-        page.mouse.move(560, 350)  # over the picture: the toolbar shows itself
+        page.mouse.move(560, 350)  # over the picture: the toolbar appears
         page.wait_for_timeout(300)
         page.screenshot(path=target)
         opened.close()
 
 
-def wait_until_it_moves(page: Page, looks: int = 60) -> None:
-    """Returns when the middle of the page has changed between two looks, twice; raises where it never does."""
+def wait_until_it_moves(page: Page, tries: int = 60) -> None:
+    """Wait until the middle of the page has changed twice; raises where it never does."""
     middle = {"x": 460, "y": 250, "width": 200, "height": 200}
     moved, before = 0, page.screenshot(clip=middle)  # type: ignore[arg-type]
-    for _ in range(looks):
+    for _ in range(tries):
         page.wait_for_timeout(500)
         now = page.screenshot(clip=middle)  # type: ignore[arg-type]
         moved += now != before

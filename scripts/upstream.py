@@ -1,9 +1,9 @@
-"""Runs the tests that aiortc and aioice bring along against our classes in the place of theirs (`upstream_plugin`).
+"""Runs aiortc's and aioice's own tests with our classes in the place of theirs (`upstream_plugin`).
 
     python scripts/upstream.py
 
-Their source distributions come from wherever pip gets its packages, of exactly the versions that are installed here,
-with the hashes of requirements/dev.txt; they are kept in .cache/upstream. Must not know any of our classes.
+pip downloads their source distributions, in exactly the installed versions and with the hashes of requirements/dev.txt,
+to .cache/upstream. Must not know any of our classes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache" / "upstream"
 LOCK = ROOT / "requirements" / "dev.txt"
 SUITES = {
-    # All that meets a class of ours, and nothing else.
+    # The tests that use a class of ours, and no others.
     "aioice": ["test_ice.py", "test_ice_trickle.py"],
     "aiortc": [
         "test_ortc.py",
@@ -33,9 +33,10 @@ SUITES = {
         "test_rtcsctptransport.py",
     ],
 }
-DOWNLOAD = 120.0
-"""Seconds that pip may take for one of them."""
-SUITE = 200.0
+DOWNLOAD_TIMEOUT_S = 120.0
+"""pip may take this long for one of them."""
+SUITE_TIMEOUT_S = 200.0
+"""The tests of one of them may take this long."""
 
 
 def locked(lock: str, name: str, release: str) -> str:
@@ -48,7 +49,7 @@ def locked(lock: str, name: str, release: str) -> str:
 
 
 def fetch(name: str, release: str) -> Path:
-    """The folder of one source distribution. Raises ``OSError`` or ``LookupError``, with a word, if there is none."""
+    """The folder of one source distribution. Raises ``OSError`` or ``LookupError`` if there is none."""
     folder = CACHE / f"{name}-{release}"
     if (folder / "tests").is_dir():
         return folder
@@ -58,35 +59,37 @@ def fetch(name: str, release: str) -> Path:
         command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download", "--no-deps"]
         command += ["--no-binary", name, "--require-hashes", "--dest", scratch, "-r", str(wanted)]
         try:
-            subprocess.run(command, check=True, timeout=DOWNLOAD)
+            subprocess.run(command, check=True, timeout=DOWNLOAD_TIMEOUT_S)
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
             raise OSError(f"the tests of {name} {release} could not be downloaded") from error
         (archive,) = Path(scratch).glob("*.tar.gz")
         CACHE.mkdir(parents=True, exist_ok=True)
         with tarfile.open(archive) as opened:
-            # Debian's 3.11 may be too old for it; the hashes say already whose archive this is.
+            # Debian's 3.11 may be too old for a filter; the hashes have verified the archive already.
             safe: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
             opened.extractall(CACHE, **safe)
     if not (folder / "tests").is_dir():
-        raise OSError(f"{name} {release} brings no tests")
+        raise OSError(f"{name} {release} has no tests")
     return folder
 
 
 def run(name: str, folder: Path) -> bool:
-    """Whether its tests pass. Many of them wait for real time: what fails is tried once more."""
+    """Whether its tests pass. Failures are tried once more, since many tests depend on real time."""
     environment = dict(os.environ)
     paths = [str(ROOT / "src"), str(ROOT / "scripts"), environment.get("PYTHONPATH", "")]
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    # A config of their own, or pytest would look further up and find ours.
+    # A configuration of their own, else pytest would search upwards and find ours.
     command = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "--rootdir", ".", "-p", "upstream_plugin"]
     command += ["--ours", name, "-p", "no:asyncio", "--timeout", "30", "--tb", "short", "-q"]
     command += ["-o", f"cache_dir={folder / '.pytest_cache'}"]
     tests = [f"tests/{each}" for each in SUITES[name]]
     for more in ([], ["--last-failed"]):
         try:
-            ended = subprocess.run([*command, *more, *tests], cwd=folder, env=environment, timeout=SUITE, check=False)
+            ended = subprocess.run(
+                [*command, *more, *tests], cwd=folder, env=environment, timeout=SUITE_TIMEOUT_S, check=False
+            )
         except subprocess.TimeoutExpired:
-            print(f"upstream: the tests of {name} took more than {SUITE:.0f} s", file=sys.stderr)
+            print(f"upstream: the tests of {name} took more than {SUITE_TIMEOUT_S:.0f} s", file=sys.stderr)
             return False
         if ended.returncode == 0:
             return True
@@ -96,7 +99,7 @@ def run(name: str, folder: Path) -> bool:
 
 
 def main() -> int:
-    """0 if all pass, 1 if not, 2 with a word where they cannot be had."""
+    """0 if all pass, 1 if not, 2 if they cannot be downloaded; prints why."""
     began, bad = time.monotonic(), []
     for name in SUITES:
         release = version(name)

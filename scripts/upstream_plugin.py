@@ -1,6 +1,6 @@
-"""A pytest plugin: aiortc's and aioice's own tests meet our classes where theirs would be.
+"""A pytest plugin: it puts our classes in the place of aiortc's and aioice's for their own tests.
 
-`scripts/upstream.py` loads it. Must not know what the tests do, but for those it leaves out: each by name, with why.
+`scripts/upstream.py` loads it. Must not know what the tests do, except for those it leaves out: each by name, with why.
 
 Not put in the place of anything: `SenderSlot`, which is no RTCRtpSender (it is video and has no tracks, so a test
 that has a sender in it means another one), and our tables of codecs, which have no audio.
@@ -36,7 +36,7 @@ STOCK_DTLS = {
     "test_connect_audio_codec_preferences_offerer": "counts media and reports that came in",
     "test_connect_video_bidirectional": "counts media and reports that came in",
 }
-"""These have our ICE, and aiortc's transport above it."""
+"""These run with our ICE and aiortc's transport above it."""
 
 
 class DressedConnection(ice.IceConnection):

@@ -1,6 +1,6 @@
-"""What every test may lean on: the programs some of them drive, and a plain word where one is missing.
+"""What all tests share: the programs that some of them drive, with a message where one is missing, and retries.
 
-Must not know the package: a fixture that does belongs beside the tests that use it.
+Must not know the package: a fixture that does belongs beside its tests.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-# Headless in a container; and silent: nothing but the test's own traffic.
+# For a container without a GPU; and no traffic but the test's own.
 CHROMIUM_FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -41,7 +41,7 @@ def firefox() -> str | None:
 
 @cache
 def netns() -> str | None:
-    """ "works", or None: found out by making one, since being root alone does not say so."""
+    """ "works", or None. It tries to make one, since being root is not enough."""
     ip = shutil.which("ip", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if ip is None or os.geteuid() != 0 or shutil.which("iptables", path="/usr/sbin:/sbin:/usr/bin") is None:
         return None
@@ -55,24 +55,24 @@ def netns() -> str | None:
 NEEDS: dict[str, tuple[Callable[[], str | None], str]] = {
     "browser": (chromium, "no Chromium here: apt-get install chromium"),
     "firefox": (firefox, "no Firefox here: apt-get install firefox-esr"),
-    "netns": (netns, "no network namespaces here: wants root, and apt-get install iproute2 iptables"),
+    "netns": (netns, "no network namespaces here: needs root, and apt-get install iproute2 iptables"),
 }
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skips a test whose program is missing; fails it where FRAMEWIRE_REQUIRE names its marker."""
     required = os.environ.get("FRAMEWIRE_REQUIRE", "").split()
-    for marker, (find, word) in NEEDS.items():
+    for marker, (find, message) in NEEDS.items():
         if item.get_closest_marker(marker) is None or find() is not None:
             continue
         if marker in required:
-            pytest.fail(f"{word} (FRAMEWIRE_REQUIRE={marker})", pytrace=False)
-        pytest.skip(word)
+            pytest.fail(f"{message} (FRAMEWIRE_REQUIRE={marker})", pytrace=False)
+        pytest.skip(message)
 
 
 TRIES = 3
-"""Times that a test is run which watches real processes, sockets or browsers: seconds and ratios mean little in the
-moment in which somebody else takes both processors. A test that fails every time has found something."""
+"""A test with real processes, sockets or browsers runs up to so many times: its times and ratios mean little while
+another program takes all processors. A test that fails every time has found something."""
 
 LIVE = {"test_attach.py", "test_connection.py", "test_ice.py", "test_launch.py", "test_lifetimes.py", "test_main.py",
         "test_peer.py", "test_server.py", "test_track.py"}  # fmt: skip
@@ -83,7 +83,7 @@ def is_live(item: pytest.Item) -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The limit is for all tries together."""
+    """The time limit is for all tries together."""
     for item in items:
         if is_live(item) and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(360))
@@ -100,9 +100,9 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         if not failed or not again:
             break
         item.config.get_terminal_writer().line(
-            f"\n{item.nodeid} failed and is run again:\n{failed[0].longreprtext[-2000:]}"
+            f"\n{item.nodeid} failed and runs again:\n{failed[0].longreprtext[-2000:]}"
         )
-        item._initrequest()  # type: ignore[attr-defined]  # fresh fixtures, as for the first time
+        item._initrequest()  # type: ignore[attr-defined]  # fixtures are made anew
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)

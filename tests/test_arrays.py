@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -49,11 +49,22 @@ def test_views_and_big_endian_arrays_keep_their_pixels() -> None:
     assert as_pixels(np.array([[65_535]], dtype=">u2"))[0, 0, 0] == 255
 
 
-def test_bgr_is_said_never_guessed() -> None:
+def test_bgr_is_converted_where_it_is_named() -> None:
     pixel = np.array([[[1, 2, 3]]], np.uint8)
     assert as_pixels(pixel, "bgr")[0, 0].tolist() == [3, 2, 1]
     with_alpha = np.array([[[1, 2, 3, 4]]], np.uint8)
     assert as_pixels(with_alpha, "bgr")[0, 0].tolist() == [3, 2, 1, 4]
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (2, 2, 1)])
+def test_gray_has_no_order_of_channels(shape: tuple[int, ...]) -> None:
+    with pytest.raises(PublishError, match="3 or 4 channels"):
+        as_pixels(np.zeros(shape, np.uint8), "bgr")
+
+
+@pytest.mark.parametrize("shape", [(16_384, 1), (1, 16_384, 3)])
+def test_the_longest_side_is_taken(shape: tuple[int, ...]) -> None:
+    assert as_pixels(np.zeros(shape, np.uint8)).shape[:2] == shape[:2]
 
 
 def test_pil_images_palettes_included() -> None:
@@ -142,30 +153,36 @@ class _Tensor:
 FLOATS = np.array([[-1.0, 0.0, 0.25], [0.5, 1.0, np.nan], [np.inf, 0.998, 2.0]], np.float32)
 
 
-def test_floats_on_a_card_cross_as_bytes_and_are_the_same() -> None:
+def test_floats_on_a_gpu_are_copied_as_bytes() -> None:
     tensor = _Tensor(FLOATS)
     assert np.array_equal(as_pixels(tensor), as_pixels(FLOATS))
     assert tensor.crossed == ["uint8"]
 
 
-def test_what_is_refused_on_a_card_is_named_as_it_is_and_stays_there() -> None:
+def test_an_array_on_a_gpu_is_refused_by_its_own_shape_before_it_is_copied() -> None:
     tensor = _Tensor(np.zeros((3, 48, 64), np.float32))
     with pytest.raises(PublishError, match=r"\(3, 48, 64\) and dtype float32"):
         as_pixels(tensor)
     assert tensor.crossed == []
 
 
-def test_bytes_on_a_card_cross_once_and_as_they_are() -> None:
+def test_bytes_on_a_gpu_are_copied_once() -> None:
     tensor = _Tensor(np.arange(12, dtype=np.uint8).reshape(3, 4), dtype="torch.uint8")
     assert np.array_equal(as_pixels(tensor)[:, :, 0], tensor.array)
     assert tensor.crossed == ["uint8"]
+
+
+def test_floats_in_host_memory_are_used_in_place() -> None:
+    tensor = _Tensor(FLOATS, "cpu")
+    assert np.array_equal(as_pixels(tensor), as_pixels(FLOATS))
+    assert tensor.crossed == ["float32"]
 
 
 def test_floats_that_numpy_does_not_know_are_taken() -> None:
     assert np.array_equal(as_pixels(_Tensor(FLOATS, "cpu", "torch.bfloat16")), as_pixels(FLOATS))
 
 
-def test_an_array_on_a_card_without_a_copy_of_its_own_brings_it_by_the_array_protocol() -> None:
+def test_an_array_on_a_gpu_is_copied_by_the_array_protocol() -> None:
     class Jax:
         def __dlpack__(self, **_: object) -> object:
             raise BufferError("not in host memory")
@@ -177,6 +194,26 @@ def test_an_array_on_a_card_without_a_copy_of_its_own_brings_it_by_the_array_pro
             return np.full((2, 2, 3), 7, np.uint8)
 
     assert np.array_equal(as_pixels(Jax()), np.full((2, 2, 3), 7, np.uint8))
+
+
+def test_a_cupy_array_is_copied_by_get() -> None:
+    class CuPy:
+        __cuda_array_interface__: ClassVar[dict[str, object]] = {}
+
+        def get(self) -> np.ndarray:
+            return np.full((2, 2, 3), 7, np.uint8)
+
+    assert np.array_equal(as_pixels(CuPy()), np.full((2, 2, 3), 7, np.uint8))
+
+
+@pytest.mark.parametrize("name", ["get", "cpu", "detach", "to_ndarray", "pict_type", "__cuda_array_interface__"])
+def test_one_attribute_in_common_makes_no_array_of_another_library(name: str) -> None:
+    class Other:
+        def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+            return np.full((2, 2, 3), 7, np.uint8)
+
+    setattr(Other, name, None)
+    assert np.array_equal(as_pixels(Other()), np.full((2, 2, 3), 7, np.uint8))
 
 
 class _Canvas:
@@ -199,6 +236,9 @@ def test_a_matplotlib_canvas() -> None:
     [
         (np.zeros((2, 2, 2), np.uint8), ["(2, 2, 2)", "uint8", "last axis"]),
         (np.zeros((3, 20, 20), np.uint8), ["(3, 20, 20)", "transpose(1, 2, 0)"]),
+        (np.zeros((1, 20, 20), np.uint8), ["(1, 20, 20)", "transpose(1, 2, 0)"]),
+        (np.zeros((4, 20, 20), np.uint8), ["(4, 20, 20)", "transpose(1, 2, 0)"]),
+        (np.zeros((5, 20, 20), np.uint8), ["(5, 20, 20)", "the last axis must be"]),
         (np.zeros((5, 2, 2, 3), np.uint8), ["(5, 2, 2, 3)", "frame by frame"]),
         (np.zeros((2, 2), np.int64), ["int64", "astype(np.uint8)"]),
         (np.zeros((2, 2), np.complex64), ["complex64", "np.abs"]),
@@ -210,7 +250,7 @@ def test_a_matplotlib_canvas() -> None:
         ([[1, 2], [3]], ["list", "(H, W)"]),
     ],
 )
-def test_a_refusal_is_one_line_that_names_what_came_and_what_would_work(bad: object, named: list[str]) -> None:
+def test_a_refusal_is_one_line_that_names_the_array_and_what_would_work(bad: object, named: list[str]) -> None:
     with pytest.raises(PublishError) as caught:
         as_pixels(bad)
     text = str(caught.value)

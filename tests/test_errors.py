@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from framewire import errors
@@ -30,6 +33,15 @@ def test_the_tree_is_the_one_that_is_drawn() -> None:
     real = {name: each.__mro__[1].__name__ for name, each in classes.items() if issubclass(each, FramewireError)}
     parents = {"FramewireError": "Exception", **drawn()}
     assert real == parents
+
+
+def test_close_codes_are_those_of_the_contract() -> None:
+    readme = (Path(__file__).parent.parent / "signaling" / "README.md").read_text()
+    listed = {int(code) for code in re.findall(r"^\| (4\d{3}) \|", readme, re.M)}
+    # RFC 6455 §7.4.1 defines 1001, which the contract leaves to "any other".
+    assert {code.value for code in CloseCode} == listed | {1001}
+    assert (CloseCode.GOING_AWAY, CloseCode.BAD_MESSAGE, CloseCode.VERSION) == (1001, 4400, 4426)
+    assert (CloseCode.UNAUTHORIZED, CloseCode.FORBIDDEN, CloseCode.HELLO_TIMEOUT) == (4401, 4403, 4408)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What fetches the tests of aiortc and aioice: exactly what is locked, or a word about why not."""
+"""Downloads of aiortc's and aioice's tests: exactly what is locked, or the reason why not."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def==3.0 \\
 
 @pytest.fixture
 def upstream(tmp_path, monkeypatch):
-    """The script, with a lock and a cache of its own."""
+    """The script, with a lock file and a cache of its own."""
     if not SCRIPT.is_file():
         pytest.skip("scripts/ is not here")
     spec = importlib.util.spec_from_file_location("upstream", SCRIPT)
@@ -40,7 +40,7 @@ def upstream(tmp_path, monkeypatch):
     return module
 
 
-def test_a_release_is_asked_for_with_all_its_hashes(upstream):
+def test_a_release_is_requested_with_all_its_hashes(upstream):
     assert upstream.locked(LOCK, "abc", "1.0") == "abc==1.0 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n"
 
 
@@ -53,7 +53,7 @@ def test_another_release_than_the_locked_one_is_not_fetched(upstream, name, pinn
 @pytest.mark.parametrize(
     "error", [subprocess.CalledProcessError(1, "pip"), subprocess.TimeoutExpired("pip", 120)], ids=["fails", "hangs"]
 )
-def test_a_download_that_comes_to_nothing_is_said_and_fails(upstream, monkeypatch, capsys, error):
+def test_a_failed_download_is_reported_and_fails(upstream, monkeypatch, capsys, error):
     def run(*args, **kwargs):
         raise error
 
@@ -65,8 +65,8 @@ def test_a_download_that_comes_to_nothing_is_said_and_fails(upstream, monkeypatc
     assert not upstream.CACHE.exists()
 
 
-def test_what_was_fetched_is_not_fetched_again(upstream, monkeypatch):
-    monkeypatch.setattr(upstream.subprocess, "run", lambda *args, **kwargs: pytest.fail("pip was asked"))
+def test_a_second_call_downloads_nothing(upstream, monkeypatch):
+    monkeypatch.setattr(upstream.subprocess, "run", lambda *args, **kwargs: pytest.fail("pip was called"))
     folder = upstream.CACHE / "abc-1.0"
     (folder / "tests").mkdir(parents=True)
     assert upstream.fetch("abc", "1.0") == folder

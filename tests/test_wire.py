@@ -1,4 +1,4 @@
-"""Text to message and back; whatever comes in, only two things come out."""
+"""Text to message and back: any text is a message or is refused."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from framewire import wire
+from framewire.codec import messages
 from framewire.errors import CloseCode, RemoteProtocolError
 
 
@@ -37,22 +38,36 @@ def test_well_formed_json_with_odd_fields(kind: str, first: object, second: obje
         assert error.code == CloseCode.BAD_MESSAGE
 
 
-def test_a_longer_text_than_64_kib_is_refused_before_it_is_read() -> None:
+def test_a_text_longer_than_64_kib_is_refused_before_it_is_parsed() -> None:
     with pytest.raises(RemoteProtocolError, match="at most 65536"):
         wire.decode_viewer(" " * 70_000)
 
 
-def test_nesting_without_end_is_a_bad_message() -> None:
+def test_a_text_of_64_kib_is_read() -> None:
+    hello = wire.encode(wire.Hello(version=1, token="t", codecs=[]))
+    assert isinstance(wire.decode_viewer(hello.ljust(65_536)), wire.Hello)
+
+
+def test_a_server_may_send_longer_texts() -> None:
+    offer = wire.Offer(1, 1, "v" * 100_000, [])
+    assert wire.decode_server(wire.encode(offer)) == offer
+
+
+def test_this_is_version_1_in_text_and_bytes() -> None:
+    assert wire.VERSION == messages.VERSION == 1
+
+
+def test_deep_nesting_is_a_bad_message() -> None:
     with pytest.raises(RemoteProtocolError):
         wire.decode_viewer('{"type":"input","sub":1,"event":' + "[" * 30_000)
 
 
-def test_the_token_is_in_no_repr() -> None:
+def test_a_repr_does_not_contain_the_token() -> None:
     hello = wire.Hello(version=1, token="s3cret", codecs=["vp8"])
     assert "s3cret" not in repr(hello) and "s3cret" not in str(hello)
 
 
-def test_an_event_reaches_user_code_with_only_what_was_sent() -> None:
+def test_user_code_gets_only_the_fields_that_were_sent() -> None:
     text = '{"type":"input","sub":1,"event":{"type":"pointer_down","timestamp":1.5,"x":3,"y":4,"button":1}}'
     message = wire.decode_viewer(text)
     assert isinstance(message, wire.Input)

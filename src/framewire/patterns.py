@@ -63,7 +63,7 @@ def plot(width: int, height: int) -> Pattern:
 
 
 def plasma(width: int, height: int) -> Pattern:
-    """A smooth field of colour. Every pixel changes in every frame."""
+    """A smooth field of colour. Nearly every pixel changes in every frame."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     turn = 256 / max(width, height, 1)
     radius = (np.hypot(x - width / 2, y - height / 2) * turn * 2.5).astype(np.uint8)

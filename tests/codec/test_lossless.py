@@ -139,3 +139,37 @@ def test_pixels_that_are_not_what_the_unit_says_are_refused(data):
         unpack(replace(unit, codec="zstd", data=data))
     with pytest.raises(RemoteProtocolError):
         unpack(replace(unit, data=data))
+
+
+@pytest.mark.parametrize("width", range(1, 60))
+def test_zstd_only_where_it_is_smaller(width):
+    pixels = np.arange(width, dtype=np.uint8).reshape(1, -1, 1) // 8
+    unit = pack(Frame(pixels, 0, 0), compress=True)
+    assert (unit.codec == "zstd") == (len(zstandard.ZstdCompressor(level=1).compress(pixels.tobytes())) < width)
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_unpacked_pixels_are_read_only(compress):
+    old = np.zeros((20, 20, 3), np.uint8)
+    for unit in (pack(Frame(old, 0, 0), compress=compress), delta(old, old, compress=compress)):
+        with pytest.raises(ValueError, match="read-only"):
+            unpack(unit, old)[0, 0, 0] = 1
+
+
+def test_one_pixel_of_gray_may_be_compressed():
+    unit = pack(Frame(np.full((1, 1, 1), 7, np.uint8), 0, 0), compress=False)
+    assert unpack(replace(unit, codec="zstd", data=zstandard.compress(b"\7"))).tolist() == [[[7]]]
+
+
+@pytest.mark.parametrize("size", [0, 8 + 20 * 2 * 16 * 3 + 1])
+def test_a_delta_that_unpacks_to_nothing_or_to_more_than_every_tile_is_not_unpacked(size):
+    # Four tiles of 20 rows in all: 8 bytes of bitmap, then 20 rows of 2 tiles of 16 RGB pixels.
+    old = np.zeros((20, 20, 3), np.uint8)
+    unit = replace(delta(old, old, compress=True), codec="zstd")
+    with pytest.raises(RemoteProtocolError, match="another size"):
+        unpack(replace(unit, data=unit.data[:4] + zstandard.compress(bytes(size))), old)
+
+
+def test_a_delta_of_every_tile_is_unpacked():
+    old = np.zeros((20, 17, 3), np.uint8)
+    assert (unpack(delta(old, old + 1, compress=True), old) == 1).all()

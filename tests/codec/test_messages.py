@@ -50,6 +50,33 @@ def test_the_header_is_the_one_of_the_contract():
     assert Header.parse(MESSAGE) == HEADER
 
 
+def test_the_longest_message_is_256_kib():
+    # The contract: proxies in front of notebooks refuse long messages.
+    unit = AccessUnit(codec="vp8", data=bytes(300_000), number=1, time_us=2, width=3, height=4)
+    assert list(map(len, messages(unit, 1))) == [262_144, 300_000 - 262_144 + 2 * 36]
+
+
+def test_a_message_of_the_greatest_length_is_read():
+    unit = AccessUnit(codec="vp8", data=bytes(262_144 - 36), number=1, time_us=2, width=3, height=4, checksum=9)
+    (message,) = messages(unit, 1)
+    assert Assembler().feed(message) == unit
+    with pytest.raises(RemoteProtocolError, match="262145 bytes"):
+        Header.parse(message + b"x")
+
+
+@pytest.mark.parametrize(("width", "height"), [(0, 4), (3, 0)])
+def test_video_of_no_size_is_refused(width, height):
+    (message,) = messages(AccessUnit(codec="vp8", data=b"x", number=1, time_us=2, width=width, height=height), 1)
+    with pytest.raises(RemoteProtocolError, match=f"{width}x{height}"):
+        Header.parse(message)
+
+
+def test_a_raw_unit_has_the_bytes_of_its_pixels():
+    header = replace(HEADER, width=2, height=3, pixel_format="rgba", size=24)
+    assert Header.parse(header.pack() + bytes(24)).pixels_size == 24
+    assert replace(header, pixel_format=None).pixels_size == 0
+
+
 @given(st.integers(1, 3 * MAX_BINARY_MESSAGE_BYTES))
 @settings(deadline=None, max_examples=30)
 def test_no_message_is_longer_than_allowed(size):

@@ -1,4 +1,4 @@
-"""Which tiles changed, their pixels, and every rubbish body refused."""
+"""Which tiles changed, their pixels, and every malformed body refused."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_from_any_picture_to_the_newest_in_one_step(
     np.testing.assert_array_equal(pictures[old], before, "the base is not written")
 
 
-def test_only_the_tile_that_changed_travels_and_at_the_edge_only_the_rows_that_there_are():
+def test_only_a_changed_tile_is_sent_and_at_the_bottom_only_its_rows_in_the_picture():
     tiles, shape = Tiles(), (SIDE_PX + 4, 2 * SIDE_PX + 5, 3)
     pixels = picture(shape)
     turn = tiles.update(Frame(pixels, 0, 0))
@@ -50,7 +50,7 @@ def test_only_the_tile_that_changed_travels_and_at_the_edge_only_the_rows_that_t
     assert tiles.body(mask).size == bitmap_size(6) + 4 * SIDE_PX * 3
 
 
-def test_a_tile_that_changed_and_changed_back_is_sent_to_whom_saw_neither():
+def test_a_tile_that_changed_back_is_sent_to_viewers_of_both_pictures():
     tiles, pixels = Tiles(), picture((SIDE_PX, SIDE_PX, 3))
     first = tiles.update(Frame(pixels, 0, 0))
     second = tiles.update(Frame(255 - pixels, 1, 0))
@@ -58,7 +58,7 @@ def test_a_tile_that_changed_and_changed_back_is_sent_to_whom_saw_neither():
     assert [tiles.changed(turn).any() for turn in (first, second, third)] == [True, True, False]
 
 
-def test_another_shape_is_another_beginning():
+def test_no_delta_builds_on_a_picture_of_another_shape():
     tiles = Tiles()
     old = tiles.update(Frame(picture((8, 9, 3)), 0, 0))
     for number, shape in enumerate([(9, 8, 3), (9, 8, 1), (9, 8, 4)], 1):
@@ -68,7 +68,7 @@ def test_another_shape_is_another_beginning():
         tiles.changed(old)
 
 
-def test_the_pixels_of_the_frame_are_not_needed_any_longer():
+def test_the_pixels_of_the_frame_are_copied():
     tiles, pixels = Tiles(), picture((20, 20, 3))
     tiles.update(Frame(pixels, 0, 0))
     body = tiles.body(np.ones(grid(20, 20), np.bool_)).tobytes()
@@ -84,3 +84,25 @@ def test_arbitrary_bytes_are_a_body_or_refused(shape: tuple[int, int, int], body
         assert apply(picture(shape), body).shape == shape
     except RemoteProtocolError:
         pass
+
+
+def test_turns_count_the_pictures_and_before_the_first_there_is_none_to_build_on():
+    tiles = Tiles()
+    assert tiles.since > tiles.turn
+    assert [tiles.update(Frame(picture((8, 8, 3), seed), seed, 0)) for seed in range(3)] == [1, 2, 3]
+    assert tiles.since == 1
+
+
+@pytest.mark.parametrize(("tiles", "size"), [(1, 8), (64, 8), (65, 16), (128, 16), (129, 24), (8160, 1024)])
+def test_a_bitmap_is_filled_up_to_words_of_8_bytes(tiles, size):
+    assert bitmap_size(tiles) == size
+
+
+@pytest.mark.parametrize("difference", [-1, 1])
+def test_a_body_with_a_byte_too_few_or_too_many_is_refused(difference):
+    pixels = picture((20, 20, 3))
+    tiles = Tiles()
+    tiles.update(Frame(pixels, 0, 0))
+    body = tiles.body(np.ones(grid(20, 20), np.bool_)).tobytes() + b"x"
+    with pytest.raises(RemoteProtocolError, match=f"{20 * 2 * 16 * 3 + difference} bytes for 40 spans"):
+        apply(pixels, body[: len(body) - 1 + difference])

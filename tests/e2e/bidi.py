@@ -1,4 +1,4 @@
-"""A Firefox, spoken to in WebDriver BiDi: JSON over a WebSocket, which a stock Firefox answers by itself.
+"""Drives a Firefox with WebDriver BiDi: JSON over a WebSocket, which a stock Firefox understands.
 
 Must not know framewire. The commands: https://www.w3.org/TR/webdriver-bidi/
 """
@@ -17,7 +17,7 @@ from typing import Any
 import aiohttp
 
 PREFERENCES = {
-    # Silent: nothing but the test's own traffic, and no pages of its own.
+    # No traffic but the test's own, and no pages of its own.
     "app.update.enabled": False,
     "browser.shell.checkDefaultBrowser": False,
     "datareporting.policy.dataSubmissionEnabled": False,
@@ -33,7 +33,7 @@ class BidiError(Exception):
 
 
 class Tab:
-    """One tab; looks enough like a Playwright page for `probe` and `stage`."""
+    """One tab; `probe` and `stage` can use it like a Playwright page."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
@@ -49,7 +49,7 @@ class Tab:
         await self.send("browsingContext.navigate", context=self._context, url=url, wait="complete")
 
     async def evaluate(self, code: str, argument: Any = None) -> Any:
-        """The value of an expression, or what a function gives for ``argument``, carried as JSON."""
+        """The value of an expression, or what a function returns for ``argument``, as JSON."""
         called = f"({code})({json.dumps(argument)})" if "=>" in code else code
         expression = f"(async () => JSON.stringify(await ({called})) ?? 'null')()"
         target = {"context": self._context}

@@ -1,6 +1,6 @@
-"""A JupyterLab of a test's own, and a notebook in it as its user sees it: cells, widgets, saving, the kernel.
+"""A JupyterLab server for tests, and a notebook in it as its user sees it: cells, widgets, saving, the kernel.
 
-Must not know what framewire's widgets do; only how to find them on the page.
+Must not know what framewire's widgets do.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.e2e.stage import until
 if TYPE_CHECKING:
     from playwright.async_api import Page
 
-# Nothing is asked of the user and nothing is fetched; a saved notebook holds its widgets' state.
+# No dialogues and no downloads; a saved notebook holds its widgets' state.
 SETTINGS = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True},
@@ -33,7 +33,7 @@ SETTINGS = {
 
 
 class LabServer:
-    """A JupyterLab server on a folder; nothing of the user's own Jupyter is read or written."""
+    """A JupyterLab server on a folder; it neither reads nor writes the user's own Jupyter settings."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -53,15 +53,15 @@ class LabServer:
         self.url = ""
 
     async def ready(self) -> None:
-        """Waits until it answers."""
+        """Wait until it answers."""
         self.url = await until(self._address, 60, 0.1)
 
     def kernels(self) -> list[psutil.Process]:
-        """The kernel processes it runs."""
+        """Its kernel processes."""
         return [child for child in psutil.Process(self._process.pid).children() if "ipykernel_launcher" in words(child)]
 
     def close(self) -> None:
-        """Ends the server and, with it, its kernels."""
+        """End the server and its kernels."""
         kernels = self.kernels()
         self._process.send_signal(signal.SIGTERM)
         try:
@@ -109,9 +109,9 @@ class LabServer:
     def _address(self) -> str | None:
         if self._process.poll() is not None:
             raise AssertionError(f"JupyterLab ended:\n{(self.folder / 'lab.log').read_text()[-4000:]}")
-        for told in (self.folder / "runtime").glob("jpserver-*.json"):
+        for info in (self.folder / "runtime").glob("jpserver-*.json"):
             with suppress(OSError, ValueError):
-                url: str = json.loads(told.read_text())["url"]
+                url: str = json.loads(info.read_text())["url"]
                 with urllib.request.urlopen(f"{url}api/status?token={self.token}", timeout=2):
                     return url
         return None
@@ -119,7 +119,7 @@ class LabServer:
 
 @dataclass(frozen=True)
 class LabNotebook:
-    """One notebook open in JupyterLab. Cells are counted as a reader counts them: code cells, from 1."""
+    """One notebook open in JupyterLab. Cells are numbered as a reader numbers them: code cells, from 1."""
 
     page: Page
     server: LabServer
@@ -127,7 +127,7 @@ class LabNotebook:
 
     @classmethod
     async def open(cls, page: Page, server: LabServer, original: Path) -> LabNotebook:
-        """Opens a copy of it, with a kernel of its own. `page` shows JupyterLab, or will."""
+        """Open a copy of ``original`` with a kernel of its own; loads JupyterLab where ``page`` does not show it."""
         path = server.notebooks / f"{original.stem}-{secrets.token_hex(2)}.ipynb"
         shutil.copy(original, path)
         if not page.url.startswith(server.url):
@@ -137,21 +137,21 @@ class LabNotebook:
         return cls(page, server, path)
 
     async def close(self) -> None:
-        """Ends its kernel and closes its tab."""
+        """End its kernel and close its tab."""
         await self.page.evaluate("() => __lab.close()")
 
     async def run(self, *cells: int) -> None:
-        """Executes cells one after the other, each to its end. An error in one is this test's error."""
+        """Execute cells one after the other, each to its end. An error in a cell fails the test."""
         for cell in cells:
             await self.start(cell)
             await self.finished()
 
     async def start(self, cell: int) -> None:
-        """Begins to execute a cell."""
+        """Begin to execute a cell."""
         await self.page.evaluate("(cell) => { __lab.running = __lab.run(cell); }", cell)
 
     async def finished(self) -> None:
-        """Waits for the end of the cell that was started."""
+        """Wait for the end of the cell that was started."""
         error = await self.page.evaluate("() => __lab.running")
         assert error is None, error
 
@@ -161,27 +161,27 @@ class LabNotebook:
         return text
 
     async def write(self, cell: int, source: str) -> None:
-        """Replaces a cell's source; one after the last is added."""
+        """Replace a cell's source; the number after the last adds a cell."""
         await self.page.evaluate("([cell, source]) => __lab.write(cell, source)", [cell, source])
 
     async def ask(self, source: str) -> str:
-        """What a cell of this source, added at the end, prints."""
+        """Add a cell with this source at the end and run it; returns what it prints."""
         last: int = await self.page.evaluate("() => __lab.code().length + 1")
         await self.write(last, source)
         await self.run(last)
         return (await self.text(last)).strip()
 
     async def save(self) -> str:
-        """Saves the notebook, widgets' state included, and returns the file's text."""
+        """Save the notebook with its widgets' state; returns the file's text."""
         await self.page.evaluate("() => __lab.save()")
         return self.path.read_text()
 
     async def restart(self) -> None:
-        """Restarts the kernel, as from the menu after the dialogue."""
+        """Restart the kernel, like the menu after its dialogue."""
         await self.page.evaluate("() => __lab.restart()")
 
     def kernel(self) -> psutil.Process:
-        """Its kernel: the only one there is."""
+        """Its kernel, the only one of the server."""
         (kernel,) = self.server.kernels()
         return kernel
 
@@ -191,14 +191,14 @@ class LabNotebook:
 
 
 def words(process: psutil.Process) -> list[str]:
-    """Its command line; nothing once it is gone."""
+    """Its command line; empty when it has ended."""
     try:
         return process.cmdline()
     except psutil.NoSuchProcess:
         return []
 
 
-# The app's own commands, not clicks and shortcuts: those are for the tests that are about them.
+# It uses the app's own commands; clicks and shortcuts are for the tests about them.
 IN_PAGE = """() => {
   const app = window.jupyterapp;
   if (!app?.commands.hasCommand("docmanager:open") || !app.commands.hasCommand("notebook:run-cell")) return false;

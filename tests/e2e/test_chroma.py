@@ -1,4 +1,4 @@
-"""Whole chroma in a real Chromium: text whose colours are as sharp as its strokes, and viewers that cannot have it."""
+"""Whole chroma in a real Chromium: coloured text stays sharp, and viewers that cannot decode it get halved chroma."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RTCRtpReceiver.getCapabilities = (kind) => {
   return { ...known, codecs: known.codecs.filter(({ sdpFmtpLine }) => !/profile-level-id=f4/.test(sdpFmtpLine)) };
 };
 """
-# A codec that there is not: the browser refuses what it said it could.
+# The name of a codec that does not exist makes the browser refuse what it announced.
 REFUSE_WHOLE_CHROMA = """
 const take = RTCPeerConnection.prototype.setRemoteDescription;
 RTCPeerConnection.prototype.setRemoteDescription = function ({ type, sdp }) {
@@ -39,7 +39,7 @@ RTCPeerConnection.prototype.setRemoteDescription = function ({ type, sdp }) {
 
 
 class Scroll(threading.Thread):
-    """A page of small text in three colours that scrolls; each frame tells its number."""
+    """A page of small text in three colours that scrolls; each frame holds its number."""
 
     def __init__(self, display: Display) -> None:
         super().__init__(daemon=True)
@@ -60,7 +60,7 @@ class Scroll(threading.Thread):
 
 
 async def judged(page: Any, scroll: Scroll) -> tuple[float, float] | None:
-    """PSNR of what is painted now, of all of it and of what is coloured; None where its number cannot be read."""
+    """PSNR of the painted picture: of all of it, and of what is coloured. None where its number cannot be read."""
     seen = await painted(page)
     number = probe.read(seen)
     if number is None or not 0 < number <= scroll.log.number:
@@ -71,7 +71,7 @@ async def judged(page: Any, scroll: Scroll) -> tuple[float, float] | None:
 
 
 async def quality(new_page: NewPage, mode: str, chroma: Any) -> tuple[float, float]:
-    """Of scrolling text at 8 Mbps, as painted: all of it, and what is coloured."""
+    """PSNR of scrolling text at 8 Mbps as painted: of all of it, and of what is coloured."""
     async with fw.serve(
         WIDTH, HEIGHT, fps=FPS, port=0, max_bitrate=8_000_000, codecs=["h264"], chroma=chroma
     ) as display:
@@ -81,7 +81,7 @@ async def quality(new_page: NewPage, mode: str, chroma: Any) -> tuple[float, flo
             page = await new_page(address(display.url, mode=mode, chrome="0"), width=WIDTH, height=HEIGHT)
             await showing(page, mode)
             await asyncio.sleep(2)
-            # The codec is told with the first report.
+            # The codec is known from the first report.
             status = await showing(page, mode)
             assert status["codec"] == ("h264_444" if chroma == "444" else "h264")
             await probe.start(page)
@@ -92,7 +92,7 @@ async def quality(new_page: NewPage, mode: str, chroma: Any) -> tuple[float, flo
         finally:
             scroll.over.set()
             scroll.join(5)
-    # A machine that is busy elsewhere makes some of them bad, and none better than they are.
+    # A busy machine makes some of them worse, and none better.
     whole, colour = np.max(good, axis=0)
     say(mode, chroma, f"{whole:.1f} dB, {colour:.1f} dB of what is coloured")
     return float(whole), float(colour)
@@ -107,7 +107,7 @@ async def test_coloured_text_in_motion_is_painted_6_db_better_at_the_same_bitrat
 
 
 async def moves_in(page: Any, codec: str) -> None:
-    """Waits until the page shows WebRTC of this codec."""
+    """Wait until the page shows WebRTC with this codec."""
 
     async def status() -> bool:
         now = (await debug(page)).get("status") or {}
@@ -125,7 +125,7 @@ async def opened(new_page: NewPage, display: Display, script: str = "") -> Any:
     return page
 
 
-async def test_a_viewer_that_cannot_gets_halved_chroma_beside_one_that_can(new_page: NewPage):
+async def test_a_viewer_that_cannot_decode_whole_chroma_gets_halved_beside_one_that_can(new_page: NewPage):
     async with fw.serve(640, 480, port=0, chroma="444") as display:
         with Publisher(display):
             able = await opened(new_page, display)
@@ -138,7 +138,7 @@ async def test_a_viewer_that_cannot_gets_halved_chroma_beside_one_that_can(new_p
             await until(lambda: display.stats.get("encodings") == ["h264"])
 
 
-async def test_a_viewer_that_turns_out_not_to_decode_it_goes_on_with_halved_chroma(new_page: NewPage):
+async def test_a_viewer_that_fails_to_decode_whole_chroma_goes_on_with_halved(new_page: NewPage):
     async with fw.serve(640, 480, port=0, chroma="444") as display:
         with Publisher(display):
             page = await opened(new_page, display, REFUSE_WHOLE_CHROMA)

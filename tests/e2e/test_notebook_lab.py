@@ -1,4 +1,4 @@
-"""The quick start in a real JupyterLab: its views move, obey, say what is the matter, and leave nothing behind."""
+"""The quick start in a real JupyterLab: views move, obey the toolbar, show what is wrong, and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def lab_page(warm: Browser) -> AsyncIterator[Page]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def notebook(lab: LabServer, lab_page: Page) -> AsyncIterator[LabNotebook]:
-    """The quick start, not yet run. Errors on the page fail the test; so does a view that outlives its tab."""
+    """The quick start, not yet run. An error on the page fails the test; so does a view that remains after its tab."""
     wrong: list[str] = []
 
     def note(error: object) -> None:
@@ -67,7 +67,7 @@ async def notebook(lab: LabServer, lab_page: Page) -> AsyncIterator[LabNotebook]
 
 
 async def moves(page: Page, view: int) -> None:
-    """What is on the screen changes, and is the picture that was published."""
+    """Wait until the screen changes; fails if it does not show the published picture."""
     stage = page.locator(".framewire-stage").nth(view)
 
     async def look() -> np.ndarray:
@@ -91,7 +91,7 @@ async def both_over_webrtc(page: Page) -> None:
 
 
 async def frames_go_on(page: Page, view: int, count: int = 5) -> None:
-    """``count`` more frames are painted."""
+    """Wait until ``count`` more frames are painted."""
 
     async def painted() -> int:
         return int(((await debug(page, view)).get("stats") or {}).get("painted", 0))
@@ -103,23 +103,23 @@ async def frames_go_on(page: Page, view: int, count: int = 5) -> None:
     await until(enough)
 
 
-async def said(page: Page) -> list[str]:
-    """What stands where there is no picture."""
-    notes = page.locator(".framewire-waiting:visible")
-    return [" / ".join(await notes.nth(n).locator("> *").all_inner_texts()) for n in range(await notes.count())]
+async def notes(page: Page) -> list[str]:
+    """The texts that stand in the place of pictures."""
+    found = page.locator(".framewire-waiting:visible")
+    return [" / ".join(await found.nth(n).locator("> *").all_inner_texts()) for n in range(await found.count())]
 
 
-async def says(page: Page, text: str, times: int) -> None:
+async def shows_note(page: Page, text: str, times: int) -> None:
     async def seen() -> bool:
-        return await said(page) == [text] * times
+        return await notes(page) == [text] * times
 
     await until(seen)
 
 
 async def port_of(notebook: LabNotebook) -> int:
-    told = re.fullmatch(r"serving at ws://127\.0\.0\.1:(\d+)/ws", (await notebook.text(1)).strip())
-    assert told
-    return int(told[1])
+    match = re.fullmatch(r"serving at ws://127\.0\.0\.1:(\d+)/ws", (await notebook.text(1)).strip())
+    assert match
+    return int(match[1])
 
 
 def listens(port: int) -> bool:
@@ -128,12 +128,12 @@ def listens(port: int) -> bool:
 
 
 def named_memory() -> set[Path]:
-    """Shared memory that outlives processes."""
+    """Shared memory with a name, which remains after its processes."""
     return set(Path("/dev/shm").iterdir())
 
 
 def shared_memory(process: psutil.Process) -> list[str]:
-    """What a process holds of memory that engines read."""
+    """The shared memory of engines that a process has open."""
     root = Path(f"/proc/{process.pid}")
     held = [line for line in (root / "maps").read_text().splitlines() if "memfd:framewire" in line]
     for handle in (root / "fd").iterdir():
@@ -167,7 +167,7 @@ async def test_quickstart_from_the_first_cell_to_the_last(notebook: LabNotebook)
     assert all(model["port"] == port for model in models)
 
     await notebook.run(4)
-    await says(page, "The display was closed / Run the cell that makes it again.", times=2)
+    await shows_note(page, "The display was closed / Run the cell that makes it again.", times=2)
     await until(lambda: not engine.is_running())
     assert notebook.engines() == []
     assert not listens(port)
@@ -177,11 +177,11 @@ async def test_quickstart_from_the_first_cell_to_the_last(notebook: LabNotebook)
     assert await notebook.ask(threads) == "[]"
 
 
-async def test_the_toolbar_does_what_it_says(notebook: LabNotebook):
+async def test_the_buttons_of_the_toolbar_work(notebook: LabNotebook):
     page = notebook.page
     await notebook.run(1, 2, 3)
     await both_over_webrtc(page)
-    assert await page.locator(".framewire-toolbar").count() == 1, "batteries=False is the bare picture"
+    assert await page.locator(".framewire-toolbar").count() == 1, "batteries=False has no toolbar"
     await page.locator(".framewire-stage").first.hover()
 
     async with page.expect_download() as download:
@@ -213,7 +213,7 @@ async def test_the_toolbar_does_what_it_says(notebook: LabNotebook):
     await page.evaluate("() => document.exitFullscreen()")
 
 
-async def test_wheel_and_keys_over_a_focused_view_are_its_own(notebook: LabNotebook):
+async def test_a_focused_view_keeps_wheel_and_keys_from_the_notebook(notebook: LabNotebook):
     page = notebook.page
     await notebook.run(1, 2)
     await showing(page, "webrtc")
@@ -228,13 +228,13 @@ async def test_wheel_and_keys_over_a_focused_view_are_its_own(notebook: LabNoteb
         await page.keyboard.press(key)
     assert await page.evaluate("() => [__lab.scrolled(), __lab.cells(), __lab.mode()]") == before
 
-    heard = "print(json.dumps([(e.event['type'], e.event.get('key')) for e in display.poll_events()]))"
-    events = [tuple(event) for event in json.loads(await notebook.ask(f"import json; {heard}"))]
+    printed = "print(json.dumps([(e.event['type'], e.event.get('key')) for e in display.poll_events()]))"
+    events = [tuple(event) for event in json.loads(await notebook.ask(f"import json; {printed}"))]
     keys = [key for kind, key in events if kind == "key_down"]
     assert keys == ["b", "a", "d", "d", "x", "Enter", "Escape", "ArrowDown"]
     assert {"pointer_down", "pointer_up", "wheel"} <= {kind for kind, _ in events}
 
-    # Out of focus the wheel is the notebook's again: a page full of views stays scrollable.
+    # Without focus the wheel scrolls the notebook: a page full of views stays scrollable.
     await stage.scroll_into_view_if_needed()
     await page.evaluate("() => document.activeElement.blur()")
     was = await page.evaluate("() => __lab.scrolled()")
@@ -245,11 +245,11 @@ async def test_wheel_and_keys_over_a_focused_view_are_its_own(notebook: LabNoteb
 
 
 async def test_pictures_move_while_a_cell_computes(notebook: LabNotebook):
-    """One that was there before, and one that the busy cell shows before it goes on computing."""
+    """A view that was there before, and one that the busy cell shows before it goes on computing."""
     page = notebook.page
     await notebook.run(1, 2)
     await showing(page, "webrtc", VIEWER)
-    # A flag in a file: the test, not a clock, says when the cell may end.
+    # A file is the flag: the test, not a clock, decides when the cell ends.
     enough = notebook.path.with_suffix(".enough")
     await notebook.write(
         3,
@@ -289,13 +289,13 @@ async def test_running_the_first_cell_again_replaces_the_stream(notebook: LabNot
         await frames_go_on(page, view)
         await moves(page, view)
     await both_over_webrtc(page)
-    # The streams that were replaced are still names in the kernel's history; their memory is not.
+    # Replaced streams are still named in the kernel's history, but their memory is free.
     assert len(shared_memory(notebook.kernel())) == memory
     threads = "import threading; print([t.name for t in threading.enumerate()].count('framewire-publish'))"
     assert await notebook.ask(threads) == "1"
 
 
-async def test_a_restarted_kernel_takes_its_engine_with_it_and_the_views_say_so(notebook: LabNotebook):
+async def test_the_engine_ends_with_a_restarted_kernel_and_the_views_show_it(notebook: LabNotebook):
     page = notebook.page
     await notebook.run(1, 2, 3)
     await both_over_webrtc(page)
@@ -307,10 +307,10 @@ async def test_a_restarted_kernel_takes_its_engine_with_it_and_the_views_say_so(
     await notebook.restart()
     await until(lambda: not engine.is_running() or engine.status() == psutil.STATUS_ZOMBIE, 2 * SLACK)
     assert not listens(port)
-    await says(page, "The kernel was restarted / Run the cells again.", times=2)
+    await shows_note(page, "The kernel was restarted / Run the cells again.", times=2)
     so_far = len(tries)
     await asyncio.sleep(2)
-    assert len(tries) == so_far <= 4, "it waits for its user, not for a server that will not come back"
+    assert len(tries) == so_far <= 4, "it waits for the user, and does not try to reconnect"
 
     await notebook.run(1, 2, 3)
     await both_over_webrtc(page)

@@ -28,8 +28,8 @@ def pack(frame: Frame, checksum: int, *, compress: bool) -> AccessUnit:
 
     ``checksum`` is the `checksum_of` its pixels.
     """
-    pixels = frame.pixels.reshape(-1)
-    return _unit(frame, checksum, *_packed(pixels, compress=compress), keyframe=True)
+    codec, data = _packed(frame.pixels.ravel(), compress=compress)
+    return _unit(frame, checksum, codec, data, keyframe=True)
 
 
 def pack_delta(frame: Frame, checksum: int, base: int, body: npt.NDArray[np.uint8], *, compress: bool) -> AccessUnit:
@@ -40,12 +40,15 @@ def pack_delta(frame: Frame, checksum: int, base: int, body: npt.NDArray[np.uint
 
 def checksum_of(pixels: Pixels) -> int:
     """The proof that travels with every unit of a frame, whole or delta: xxh32 of all its raw pixels."""
-    return xxhash.xxh32_intdigest(pixels.reshape(-1).data)
+    return xxhash.xxh32_intdigest(pixels.ravel().data)
 
 
 def _packed(data: npt.NDArray[np.uint8], *, compress: bool) -> tuple[CodecName, bytes]:
-    packed = zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(data.data) if compress else b""
-    return ("zstd", packed) if 0 < len(packed) < data.nbytes else ("raw", data.tobytes())
+    if compress:
+        packed = zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(data.data)
+        if len(packed) < data.nbytes:
+            return "zstd", packed
+    return "raw", data.tobytes()
 
 
 def _unit(frame: Frame, checksum: int, codec: CodecName, data: bytes, *, keyframe: bool) -> AccessUnit:

@@ -38,10 +38,12 @@ class Tiles:
         """Counts the pictures."""
         self.since = 1
         """The first turn with pictures of the present shape. No delta can build on earlier ones."""
-        self._shape: tuple[int, ...] = (0, 0, 0)
-        self._newest = self._spare = np.empty((0, 0), np.uint8)
-        self._different = np.empty((0, 0), np.bool_)
-        self._changed = np.empty((0, 0), np.int64)
+        self._shape: tuple[int, ...] = ()
+        # Set with the first picture's shape.
+        self._newest: Pixels
+        self._spare: Pixels
+        self._different: npt.NDArray[np.bool_]
+        self._changed: npt.NDArray[np.int64]
 
     def update(self, frame: Frame) -> int:
         """Copy a frame's pixels as the newest picture; returns its turn."""
@@ -52,9 +54,10 @@ class Tiles:
         height, width, channels = self._shape
         self._spare[:height, : width * channels] = pixels.reshape(height, width * channels)
         rows, columns = self._changed.shape
+        words = self._different.shape[1]
         np.not_equal(self._spare.view(np.uint64), self._newest.view(np.uint64), out=self._different)
-        bands = np.bitwise_or.reduce(self._different.reshape(rows, SIDE_PX, -1), axis=1)
-        self._changed[bands.reshape(rows, columns, -1).any(axis=2)] = self.turn
+        bands = np.bitwise_or.reduce(self._different.reshape(rows, SIDE_PX, words), axis=1)
+        self._changed[bands.reshape(rows, columns, words // columns).any(axis=2)] = self.turn
         self._newest, self._spare = self._spare, self._newest
         return self.turn
 
@@ -80,7 +83,8 @@ class Tiles:
         begin = bitmap_size(mask.size)
         body = np.empty(begin + spans.size * SIDE_PX * channels, np.uint8)
         body[: bitmap.size], body[bitmap.size : begin] = bitmap, 0
-        pixels = self._newest[:height].reshape(-1, SIDE_PX * channels)
+        columns = self._changed.shape[1]
+        pixels = self._newest[:height].reshape(height * columns, SIDE_PX * channels)
         np.take(pixels, spans, axis=0, out=body[begin:].reshape(spans.size, SIDE_PX * channels), mode="clip")
         return body
 
@@ -98,11 +102,13 @@ def apply(pixels: Pixels, body: bytes) -> Pixels:
         raise RemoteProtocolError(CloseCode.BAD_MESSAGE, f"a bitmap of {rows * columns} tiles in {len(body)} bytes")
     spans = _spans(bits[: rows * columns].reshape(rows, columns).astype(np.bool_), height)
     tiles = np.frombuffer(body, np.uint8, offset=begin)
-    if tiles.size != np.count_nonzero(spans) * SIDE_PX * channels:
-        raise RemoteProtocolError(CloseCode.BAD_MESSAGE, f"{tiles.size} bytes of {np.count_nonzero(spans)} spans")
+    count = np.count_nonzero(spans)
+    if tiles.size != count * SIDE_PX * channels:
+        raise RemoteProtocolError(CloseCode.BAD_MESSAGE, f"{tiles.size} bytes for {count} spans of {SIDE_PX} pixels")
     padded = np.zeros((height, columns, SIDE_PX * channels), np.uint8)
-    padded.reshape(height, -1)[:, : width * channels] = pixels.reshape(height, -1)
-    padded[spans] = tiles.reshape(-1, SIDE_PX * channels)
+    lines = padded.reshape(height, columns * SIDE_PX * channels)
+    lines[:, : width * channels] = pixels.reshape(height, width * channels)
+    padded[spans] = tiles.reshape(count, SIDE_PX * channels)
     return padded.reshape(height, columns * SIDE_PX, channels)[:, :width].copy()
 
 

@@ -145,7 +145,7 @@ async def test_keyframe_requests_of_a_second_are_answered_by_few_keyframes(bench
         await bench.publish(number)
         await asyncio.sleep(0.01)
     assert bench.keyframes() == [1, 31, 61, 91]
-    assert len(bench.encoder.asked) == 4, "a delta helps nobody who waits for a keyframe"
+    assert len(bench.encoder.asked) == 4, "a delta does not help a subscriber that waits for a keyframe"
 
 
 async def test_the_keyframe_interval_counts_from_the_end_of_encoding(bench: Bench) -> None:

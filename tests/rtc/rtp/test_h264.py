@@ -65,7 +65,7 @@ def test_small_nal_units_share_a_packet_up_to_the_last_byte():
 
 
 def test_an_aggregate_is_as_important_as_its_most_important_part():
-    low, high = bytes([0x01]) + b"abc", bytes([0x67]) + b"abc"
+    low, high = bytes([0x01]) + b"\1\2\3", bytes([0x67]) + b"\1\2\3"
     (payload,) = packets(annex_b([low, high]))
     assert payload[0] == 0x60 | 24
 
@@ -73,3 +73,27 @@ def test_an_aggregate_is_as_important_as_its_most_important_part():
 def test_fragments_are_of_one_length_so_that_none_is_a_straggler():
     sizes = [len(p) for p in packets(annex_b([nal(LIMIT + 10)]))]
     assert max(sizes) - min(sizes) <= 1
+
+
+def test_a_full_group_is_followed_by_one_that_is_filled_up_as_far():
+    # 1 byte of header, then 2 bytes of length before each: 49 + 46 + 5 make exactly 100.
+    sizes = [49, 46, 49, 46, 49, 47, 40]
+    payloads = packets(annex_b([nal(size) for size in sizes]))
+    assert list(map(len, payloads)) == [100, 100, 49, 1 + 2 + 47 + 2 + 40]
+
+
+def test_an_empty_nal_unit_hides_none_behind_it():
+    assert list(nal_units(b"\0\0\1" + annex_b([nal(5)], b"\0\0\1"))) == [nal(5)]
+
+
+@pytest.mark.parametrize("kind", [25, 28, 31])
+def test_only_delimiters_and_filler_are_left_out(kind):
+    assert list(nal_units(annex_b([nal(5, kind)]))) == [nal(5, kind)]
+
+
+def test_fragments_carry_the_header_of_their_nal_unit_and_where_they_stand():
+    # RFC 6184 §5.8: F and NRI in the indicator, the type behind the start and end bits.
+    whole = bytes([0xE0 | 21]) + nal(2 * LIMIT)[1:]
+    payloads = packets(annex_b([whole]))
+    assert [payload[:2].hex() for payload in payloads] == ["fc95", "fc15", "fc55"]
+    assert b"".join(payload[2:] for payload in payloads) == whole[1:]

@@ -14,7 +14,7 @@ from framewire.engine.stream.encoding import Key, Sink
 from framewire.engine.stream.meter import Meter
 
 MAX_IN_FLIGHT_UNITS: Final = 2
-"""Units on the way to one WebSocket subscriber: one on the wire and one being sent.
+"""Unacknowledged units of one WebSocket subscriber: one on the wire and one being sent.
 
 Source: chosen by hand; pinned by `tests/engine/stream/test_fanout.py::test_two_units_are_in_flight_at_most`.
 """

@@ -8,9 +8,21 @@ from typing import Final
 from framewire.rtc.rtp.spans import even_spans
 
 _STAP_A: Final = 24
+"""The type of a payload that holds several NAL units.
+
+Source: RFC 6184 §5.2."""
 _FU_A: Final = 28
+"""The type of a payload that holds a part of one.
+
+Source: RFC 6184 §5.2."""
 _ACCESS_UNIT_DELIMITER: Final = 9
+"""A NAL unit type.
+
+Source: ITU-T H.264 §7.4.1, table 7-1."""
 _FILLER_DATA: Final = 12
+"""A NAL unit type.
+
+Source: ITU-T H.264 §7.4.1, table 7-1."""
 _START_CODE: Final = b"\0\0\1"
 
 
@@ -36,13 +48,10 @@ def packetise(data: bytes, max_payload: int) -> Iterator[bytes]:
 
 def nal_units(data: bytes) -> Iterator[bytes]:
     """The NAL units of an Annex B byte stream, without access unit delimiters and filler data."""
-    start = data.find(_START_CODE)
-    while start >= 0:
-        end = data.find(_START_CODE, start + 3)
-        nal = data[start + 3 : end if end >= 0 else len(data)].rstrip(b"\0")
+    for chunk in data.split(_START_CODE)[1:]:
+        nal = chunk.rstrip(b"\0")
         if nal and nal[0] & 31 not in (_ACCESS_UNIT_DELIMITER, _FILLER_DATA):
             yield nal
-        start = end
 
 
 def _stap_a(nals: list[bytes]) -> bytes:

@@ -11,7 +11,9 @@ def even_spans(start: int, end: int, max_length: int) -> Iterator[tuple[int, int
     All have the same length but the last, which is shorter by less than one byte for each span: packets of one length
     can be sent with one system call (UDP GSO).
     """
+    if start == end:
+        return
     count = -(-(end - start) // max_length)
-    length = -(-(end - start) // count) if count else 1
+    length = -(-(end - start) // count)
     for at in range(start, end, length):
         yield at, min(at + length, end)
