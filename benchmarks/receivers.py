@@ -28,7 +28,7 @@ from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcicetransport import RTCIceGatherer
 from aiortc.rtcrtpparameters import RTCRtcpFeedback, RTCRtpHeaderExtensionParameters
 
-from framewire.rtc.rtp import packets, rtcp
+from framewire.rtc.rtp import header_extensions, rtcp
 from framewire.rtc.stack import ice
 
 FEEDBACK_INTERVAL = 0.05
@@ -83,7 +83,7 @@ def peer_connection(feedback: str) -> type[RTCPeerConnection]:
     if feedback == "packets":
         for codec in codecs["video"]:
             codec.rtcpFeedback.append(RTCRtcpFeedback("transport-cc"))
-        extensions["video"].append(RTCRtpHeaderExtensionParameters(TRANSPORT_CC_ID, packets.TRANSPORT_CC))
+        extensions["video"].append(RTCRtpHeaderExtensionParameters(TRANSPORT_CC_ID, header_extensions.TRANSPORT_CC_URI))
     module = ice.private_copy(
         "aiortc.rtcpeerconnection",
         CODECS=codecs,

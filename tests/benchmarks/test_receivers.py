@@ -9,7 +9,8 @@ import pytest
 
 from benchmarks.receivers import SlowLink, Viewer, feedback, header_extension, remb, rtcp_packet
 from framewire.rtc.rtp import rtcp, twcc
-from framewire.rtc.rtp.packets import MID, PLAYOUT_DELAY, TRANSPORT_CC, Extensions, RtpPacketDraft
+from framewire.rtc.rtp.header_extensions import MID_URI, PLAYOUT_DELAY_URI, TRANSPORT_CC_URI, HeaderExtensions
+from framewire.rtc.rtp.packets import RtpPacketDraft
 
 
 @pytest.mark.parametrize("first", [1, 65_500])
@@ -32,7 +33,7 @@ def test_feedback_lists_what_arrived_and_when(first, lost):
 
 
 def test_a_header_extension_is_found_among_others():
-    extensions = Extensions({MID: 1, PLAYOUT_DELAY: 3, TRANSPORT_CC: 4}, "0")
+    extensions = HeaderExtensions({MID_URI: 1, PLAYOUT_DELAY_URI: 3, TRANSPORT_CC_URI: 4}, "0")
     packet = RtpPacketDraft(99, True, 1, 2, 3, extensions, b"payload").write(0.0, 0xABCD)
     assert header_extension(packet, 4) == 0xABCD
     assert header_extension(packet, 9) is None
@@ -45,7 +46,7 @@ def test_frames_are_counted_by_their_last_packet_and_repairs_are_not():
         def __init__(self, configuration: object) -> None: ...
 
     viewer = Viewer(Silent, SlowLink(0))  # type: ignore[arg-type]
-    extensions = Extensions({TRANSPORT_CC: 4}, "0")
+    extensions = HeaderExtensions({TRANSPORT_CC_URI: 4}, "0")
     now = int(time.time() * 90_000)
     for ssrc, marker, sequence in ((7, False, 1), (7, True, 2), (8, True, 1), (8, False, 2), (7, True, 3)):
         viewer.received(

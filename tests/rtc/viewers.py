@@ -21,7 +21,7 @@ from framewire.codec.encoders import open_encoder
 from framewire.frame import Frame
 from framewire.rtc.events import KeyframeWanted, PeerEvent, PeerTrack
 from framewire.rtc.peer import Peer
-from framewire.rtc.rtp import packets
+from framewire.rtc.rtp import header_extensions
 from framewire.rtc.rtp.packets import RtpUnit, pack
 from framewire.rtc.rtp.rtcp import PacketType, TransportFormat
 from framewire.rtc.stack import ice
@@ -63,7 +63,7 @@ class _Reporter(RTCDtlsTransport):
         task.add_done_callback(_background.discard)
 
 
-TRANSPORT_CC_ID = 1 + OFFERED_EXTENSIONS.index(packets.TRANSPORT_CC)
+TRANSPORT_CC_ID = 1 + OFFERED_EXTENSIONS.index(header_extensions.TRANSPORT_CC_URI)
 _background: set[asyncio.Future[None]] = set()
 
 
@@ -73,7 +73,7 @@ def reporting_connection() -> type[RTCPeerConnection]:
     for codec in codecs["video"]:
         codec.rtcpFeedback.append(PACKET_FEEDBACK)
     extensions = copy.deepcopy(HEADER_EXTENSIONS)
-    extensions["video"].append(RTCRtpHeaderExtensionParameters(TRANSPORT_CC_ID, packets.TRANSPORT_CC))
+    extensions["video"].append(RTCRtpHeaderExtensionParameters(TRANSPORT_CC_ID, header_extensions.TRANSPORT_CC_URI))
     module = ice.private_copy(
         "aiortc.rtcpeerconnection", CODECS=codecs, HEADER_EXTENSIONS=extensions, RTCDtlsTransport=_Reporter
     )

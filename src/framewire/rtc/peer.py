@@ -20,7 +20,8 @@ from framewire.rtc.events import (
     PeerTrack,
 )
 from framewire.rtc.rtp import rtcp
-from framewire.rtc.rtp.packets import TRANSPORT_CC, RtpPacketDraft, RtpUnit
+from framewire.rtc.rtp.header_extensions import TRANSPORT_CC_URI
+from framewire.rtc.rtp.packets import RtpPacketDraft, RtpUnit
 from framewire.rtc.send.controller import SendController
 from framewire.rtc.send.packet_sender import PacketSender
 from framewire.rtc.send.sender import NEVER, SenderParameters, UnitSender
@@ -182,7 +183,7 @@ class Peer:
         assert slot.sub is not None, "only a slot with a subscription becomes ready"
         now = self._now()
         if self._packets is None:
-            self._measures = TRANSPORT_CC in parameters.extensions
+            self._measures = TRANSPORT_CC_URI in parameters.extensions
             self._packets = self._make_packet_sender(slot, now)
         slot.sender = self._senders[slot.sub] = UnitSender(
             slot.sub,

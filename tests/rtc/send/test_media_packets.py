@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from framewire.frame import rtp_timestamp
-from framewire.rtc.rtp.packets import Extensions, RtpOrigin
+from framewire.rtc.rtp.header_extensions import HeaderExtensions
+from framewire.rtc.rtp.packets import RtpOrigin
 from framewire.rtc.send.media_packets import MAX_KEYFRAME_AGE_PACKETS, MediaPackets
 from tests.rtc.rig import unit
 
-EXTENSIONS = Extensions({}, "")
+EXTENSIONS = HeaderExtensions({}, "")
 
 
 @pytest.fixture

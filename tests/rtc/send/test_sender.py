@@ -11,7 +11,7 @@ from aiortc.rtp import RtcpPacket, RtcpSrPacket, RtpPacket, unwrap_rtx
 from framewire.frame import rtp_timestamp
 from framewire.rtc.events import KeyframeWanted
 from framewire.rtc.repair.playout_delay import MAX_STEP_PER_FRAME_S
-from framewire.rtc.rtp.packets import PLAYOUT_DELAY
+from framewire.rtc.rtp.header_extensions import PLAYOUT_DELAY_URI
 from framewire.rtc.rtp.rtcp import KeyframeRequest, Nack, ReceptionReport, ntp
 from framewire.rtc.send.sender import NEVER
 from framewire.rtc.send.tail_probes import DELAYS_S
@@ -373,7 +373,7 @@ def delays(rig: Rig) -> list[int]:
 
 
 def test_the_viewer_is_told_to_hold_frames_back_as_soon_as_too_many_come_late(monkeypatch):
-    rig = Rig(parameters=replace(PARAMETERS, extensions={PLAYOUT_DELAY: 3}), rtt_s=0.15)
+    rig = Rig(parameters=replace(PARAMETERS, extensions={PLAYOUT_DELAY_URI: 3}), rtt_s=0.15)
     monkeypatch.setattr(rig.packets, "late_fraction", lambda *_: 0.6)
     rig.send(keyframe=True)
     assert delays(rig) == [0, 0, 0]
@@ -383,7 +383,7 @@ def test_the_viewer_is_told_to_hold_frames_back_as_soon_as_too_many_come_late(mo
 
 
 def test_once_the_loss_was_not_the_paths_frames_are_not_held_back(monkeypatch):
-    rig = Rig(parameters=replace(PARAMETERS, extensions={PLAYOUT_DELAY: 3}), rtt_s=0.15)
+    rig = Rig(parameters=replace(PARAMETERS, extensions={PLAYOUT_DELAY_URI: 3}), rtt_s=0.15)
     monkeypatch.setattr(rig.packets, "late_fraction", lambda *_: 0.6)
     for index in range(90):
         rig.send(index / 30, keyframe=True)
@@ -401,6 +401,6 @@ def test_once_the_loss_was_not_the_paths_frames_are_not_held_back(monkeypatch):
 
 
 def test_a_minimum_playout_delay_is_asked_for_from_the_first_unit_on():
-    rig = Rig(parameters=replace(PARAMETERS, extensions={PLAYOUT_DELAY: 3}), min_playout_delay_s=0.1)
+    rig = Rig(parameters=replace(PARAMETERS, extensions={PLAYOUT_DELAY_URI: 3}), min_playout_delay_s=0.1)
     rig.send(keyframe=True)
     assert delays(rig) == [10, 10, 10]

@@ -11,7 +11,7 @@ from aiortc.rtcdtlstransport import RTCDtlsTransport
 
 from framewire.errors import PeerError
 from framewire.options import IceServer
-from framewire.rtc.rtp.packets import ABS_SEND_TIME, PLAYOUT_DELAY, TRANSPORT_CC
+from framewire.rtc.rtp.header_extensions import ABS_SEND_TIME_URI, PLAYOUT_DELAY_URI, TRANSPORT_CC_URI
 from framewire.rtc.stack.peer_connection import PeerConnection
 
 
@@ -33,7 +33,7 @@ async def connection(loopback):
 async def test_each_slot_offers_its_codec_with_repair_and_nothing_else(connection, codec, said):
     connection.add_slot(codec)
     sdp = await connection.offer()
-    assert all(each in sdp for each in [*said, "rtx/90000", "nack pli", "ccm fir", "goog-remb", PLAYOUT_DELAY])
+    assert all(each in sdp for each in [*said, "rtx/90000", "nack pli", "ccm fir", "goog-remb", PLAYOUT_DELAY_URI])
     assert sdp.count("a=rtpmap") == 2
 
 
@@ -102,13 +102,13 @@ async def test_the_aiortc_of_other_users_is_unchanged(connection):
     assert names["RTCRtpSender"] is RTCRtpSender
     assert names["RTCDtlsTransport"] is RTCDtlsTransport
     assert names["CODECS"] is CODECS
-    assert PLAYOUT_DELAY not in {extension.uri for extension in HEADER_EXTENSIONS["video"]}
+    assert PLAYOUT_DELAY_URI not in {extension.uri for extension in HEADER_EXTENSIONS["video"]}
     assert "42e034" not in str(CODECS)
     stock = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     stock.addTransceiver("video")
     offer = await stock.createOffer()
     assert isinstance(stock.getSenders()[0], RTCRtpSender)
-    assert PLAYOUT_DELAY not in offer.sdp
+    assert PLAYOUT_DELAY_URI not in offer.sdp
     assert "42e034" not in offer.sdp
     assert "opus" in str(CODECS["audio"])
     await stock.close()
@@ -120,7 +120,7 @@ async def test_feedback_on_packets_is_asked_for_and_the_viewers_own_estimate(loo
     for codec in ("h264", "vp8"):
         connection.add_slot(codec)
     sdp = await connection.offer()
-    assert sdp.count(TRANSPORT_CC) == sdp.count(" transport-cc") == 2
-    assert sdp.count(ABS_SEND_TIME) == sdp.count("goog-remb") == 2, "for a viewer without packet feedback"
+    assert sdp.count(TRANSPORT_CC_URI) == sdp.count(" transport-cc") == 2
+    assert sdp.count(ABS_SEND_TIME_URI) == sdp.count("goog-remb") == 2, "for a viewer without packet feedback"
     assert sdp.count("flexfec-03") == 2 * parity
     await connection.close()

@@ -12,7 +12,7 @@ from aiortc.rtcrtpparameters import (
     RTCRtpSendParameters,
 )
 
-from framewire.rtc.rtp.packets import MID, TRANSPORT_CC
+from framewire.rtc.rtp.header_extensions import MID_URI, TRANSPORT_CC_URI
 from framewire.rtc.send.sender import SenderParameters
 from framewire.rtc.stack.sender_slot import FLEXFEC_MIME, PACKET_FEEDBACK, SenderSlot, sender_parameters
 
@@ -55,8 +55,8 @@ def parameters(*extensions: tuple[int, str], feedback: bool = True, extra: bool 
 
 
 def test_what_was_negotiated():
-    made = sender_parameters(parameters((1, MID), (4, TRANSPORT_CC)))
-    assert made == SenderParameters(97, 98, 101, {MID: 1, TRANSPORT_CC: 4}, "3", "us")
+    made = sender_parameters(parameters((1, MID_URI), (4, TRANSPORT_CC_URI)))
+    assert made == SenderParameters(97, 98, 101, {MID_URI: 1, TRANSPORT_CC_URI: 4}, "3", "us")
     bare = sender_parameters(parameters(extra=False))
     assert (bare.rtx_payload_type, bare.fec_payload_type, bare.extensions) == (None, None, {})
 
@@ -67,7 +67,7 @@ def test_extension_ids_that_cannot_be_written_are_left_out():
 
 
 def test_without_feedback_on_packets_they_get_no_numbers():
-    assert sender_parameters(parameters((1, MID), (4, TRANSPORT_CC), feedback=False)).extensions == {MID: 1}
+    assert sender_parameters(parameters((1, MID_URI), (4, TRANSPORT_CC_URI), feedback=False)).extensions == {MID_URI: 1}
 
 
 async def test_a_subscription_is_ready_once_it_is_negotiated_and_only_once(slot, ready):

@@ -6,7 +6,8 @@ import pylibsrtp
 import pytest
 from pylibsrtp import Policy, Session
 
-from framewire.rtc.rtp.packets import Extensions, RtpPacketDraft
+from framewire.rtc.rtp.header_extensions import HeaderExtensions
+from framewire.rtc.rtp.packets import RtpPacketDraft
 from framewire.rtc.stack.srtp import MAX_PACKET_BYTES, SrtpProtector
 
 PROFILES = {
@@ -22,7 +23,7 @@ def session(profile, inbound=False):
 
 
 def packets(count, first=0):
-    extensions = Extensions({}, "")
+    extensions = HeaderExtensions({}, "")
     return [
         RtpPacketDraft(99, False, first + index, 5, 77, extensions, bytes([index]) * (1 + index)).write(0, None)
         for index in range(count)

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from framewire.rtc.rtp.flexfec import SourceHeader, fec_payload
-from framewire.rtc.rtp.packets import Extensions, RtpOrigin, RtpPacketDraft, RtpUnit
+from framewire.rtc.rtp.header_extensions import HeaderExtensions
+from framewire.rtc.rtp.packets import RtpOrigin, RtpPacketDraft, RtpUnit
 
 
 class ParityPackets:
@@ -16,7 +17,7 @@ class ParityPackets:
         """``payload_type`` is None if the viewer does not understand parity."""
         self.ssrc = origin.ssrc
         self.payload_type = payload_type
-        self.extensions = Extensions({}, "")
+        self.extensions = HeaderExtensions({}, "")
         self._next = origin.sequence
         self._delayed: list[bytes] = []
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from framewire.rtc.repair.history import PacketHistory, SentPacket
-from framewire.rtc.rtp.packets import Extensions, RtpOrigin, RtpPacketDraft
+from framewire.rtc.rtp.header_extensions import HeaderExtensions
+from framewire.rtc.rtp.packets import RtpOrigin, RtpPacketDraft
 
 MAX_PADDING_BYTES: Final = 255
 """A packet holds at most this much padding.
@@ -31,7 +32,7 @@ class Retransmitter:
         """``payload_type`` is None if the viewer does not understand retransmissions: then there are none."""
         self.ssrc = origin.ssrc
         self.payload_type = payload_type
-        self.extensions = Extensions({}, "")
+        self.extensions = HeaderExtensions({}, "")
         self._next = origin.sequence
         self._history = PacketHistory()
         self._second_copies: list[SentPacket] = []

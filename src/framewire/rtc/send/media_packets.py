@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from framewire.frame import rtp_timestamp
-from framewire.rtc.rtp.packets import Extensions, RtpOrigin, RtpPacketDraft, RtpUnit
+from framewire.rtc.rtp.header_extensions import HeaderExtensions
+from framewire.rtc.rtp.packets import RtpOrigin, RtpPacketDraft, RtpUnit
 
 MAX_KEYFRAME_AGE_PACKETS: Final = 0x4000
 """The newest keyframe counts as at most this many packets ago. More than are kept for retransmission; and with half of
@@ -29,7 +30,7 @@ class MediaPackets:
         self._next = self._keyframe_first = origin.sequence
         self._time_us = -1
 
-    def make(self, packed: RtpUnit, payload_type: int, extensions: Extensions) -> list[RtpPacketDraft]:
+    def make(self, packed: RtpUnit, payload_type: int, extensions: HeaderExtensions) -> list[RtpPacketDraft]:
         """The packets of the next unit, the last one marked."""
         first, last = self._next, len(packed.payloads) - 1
         timestamp = self._take_timestamp(packed.unit.time_us)

@@ -16,7 +16,8 @@ from framewire.rtc.repair.playout_delay import PlayoutDelay
 from framewire.rtc.repair.retransmission import Retransmitter
 from framewire.rtc.rtp import rtcp
 from framewire.rtc.rtp.flexfec import SourceHeader
-from framewire.rtc.rtp.packets import Extensions, RtpOrigin, RtpPacketDraft, RtpUnit
+from framewire.rtc.rtp.header_extensions import HeaderExtensions
+from framewire.rtc.rtp.packets import RtpOrigin, RtpPacketDraft, RtpUnit
 from framewire.rtc.send.admission import Admission
 from framewire.rtc.send.frame_interval import FrameInterval
 from framewire.rtc.send.media_packets import MediaPackets
@@ -113,7 +114,7 @@ class UnitSender:
         self._reports = SenderReports(self.ssrc)
         self._extensions_delay_s = 0.0
         """The playout delay in `_extensions`."""
-        self._set_extensions(Extensions(parameters.extensions, parameters.mid))
+        self._set_extensions(HeaderExtensions(parameters.extensions, parameters.mid))
 
     @property
     def stats(self) -> PeerStats:
@@ -181,10 +182,10 @@ class UnitSender:
         """Tell the viewer with this unit. Packets that still wait keep what they were given: parity covers it."""
         if self._playout_delay.seconds != self._extensions_delay_s:
             self._extensions_delay_s = self._playout_delay.seconds
-            extensions = Extensions(self._parameters.extensions, self._parameters.mid, self._extensions_delay_s)
+            extensions = HeaderExtensions(self._parameters.extensions, self._parameters.mid, self._extensions_delay_s)
             self._set_extensions(extensions)
 
-    def _set_extensions(self, extensions: Extensions) -> None:
+    def _set_extensions(self, extensions: HeaderExtensions) -> None:
         self._extensions = self._retransmitter.extensions = self._parity.extensions = extensions
 
     def _protect(

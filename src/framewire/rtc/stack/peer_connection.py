@@ -29,7 +29,7 @@ from framewire.codecs import CODECS, CodecName
 from framewire.errors import PeerError
 from framewire.options import IceServer
 from framewire.rtc.rtp import rtcp
-from framewire.rtc.rtp.packets import ABS_SEND_TIME, MID, PLAYOUT_DELAY, TRANSPORT_CC
+from framewire.rtc.rtp.header_extensions import ABS_SEND_TIME_URI, MID_URI, PLAYOUT_DELAY_URI, TRANSPORT_CC_URI
 from framewire.rtc.send.sender import RTP_CLOCK_HZ, SenderParameters
 from framewire.rtc.stack import ice
 from framewire.rtc.stack.dtls_transport import DtlsTransport
@@ -47,7 +47,7 @@ REPAIR_WINDOW: Final[ParametersDict] = {"repair-window": "10000000"}
 
 Source: draft-ietf-payload-flexible-fec-scheme-03 §5.1; libwebrtc offers the same value."""
 
-HEADER_EXTENSIONS: Final = (MID, ABS_SEND_TIME, PLAYOUT_DELAY, TRANSPORT_CC)
+HEADER_EXTENSIONS: Final = (MID_URI, ABS_SEND_TIME_URI, PLAYOUT_DELAY_URI, TRANSPORT_CC_URI)
 """The header extensions that are offered, with ids from 1 on."""
 
 FEEDBACK: Final = (

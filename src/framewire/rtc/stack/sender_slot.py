@@ -11,7 +11,8 @@ from aiortc.rtcrtpparameters import RTCRtcpFeedback, RTCRtpCapabilities, RTCRtpS
 from aiortc.stats import RTCStatsReport
 
 from framewire.codecs import CodecName
-from framewire.rtc.rtp.packets import TRANSPORT_CC, RtpOrigin
+from framewire.rtc.rtp.header_extensions import TRANSPORT_CC_URI
+from framewire.rtc.rtp.packets import RtpOrigin
 from framewire.rtc.send.sender import SenderOrigins, SenderParameters, UnitSender
 from framewire.rtc.stack.dtls_transport import DtlsTransport
 
@@ -102,7 +103,7 @@ def sender_parameters(parameters: RTCRtpSendParameters) -> SenderParameters:
     extensions = {each.uri: each.id for each in parameters.headerExtensions if 0 < each.id < 15}
     if PACKET_FEEDBACK not in parameters.codecs[0].rtcpFeedback:
         # Sequence numbers without feedback would only keep the viewer from making its own estimate.
-        extensions.pop(TRANSPORT_CC, None)
+        extensions.pop(TRANSPORT_CC_URI, None)
     return SenderParameters(
         payload_type=media,
         rtx_payload_type=rtx[0] if rtx else None,
