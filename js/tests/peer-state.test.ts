@@ -17,6 +17,9 @@ test("closing detaches all views and is commanded once", () => {
   peer.attach(new Map([[1, "0"]]));
   expect(peer.close()).toEqual([{ type: "peer_detach", view: 1 }, { type: "peer_close", peer: 1 }]);
   expect(peer.close()).toEqual([]);
+  peer.connected = true;
+  peer.close();
+  expect(peer.connected).toBe(false);
   expect(peer.isCurrent(1)).toBe(false);
 });
 
@@ -29,4 +32,11 @@ test("an offer of another number is another connection, not connected yet", () =
   peer.offered(2);
   expect(peer.connected).toBe(false);
   expect(peer.isCurrent(1)).toBe(false);
+});
+
+test("before any offer there is no connection, and none to close", () => {
+  const peer = new PeerState();
+  expect(peer.connected).toBe(false);
+  expect(peer.isCurrent(0)).toBe(false);
+  expect(peer.close()).toEqual([]);
 });

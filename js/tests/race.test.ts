@@ -1,7 +1,9 @@
 // One try of WebRTC: when it is won, when it is given up, and when to look next. Must not know subscriptions.
 import { describe, expect, test } from "vitest";
-import { ANSWER_MS, RACE_MS, Race } from "../src/core/race";
+import { Race } from "../src/core/race";
 
+const ANSWER_MS = 1000;
+const RACE_MS = 6000;
 const OFFER_MS = 8000;
 const DECODE_MS = 2000;
 const START = 1000;
@@ -108,6 +110,10 @@ describe("a race is given up", () => {
   test("after a stall the codec is not blamed: it has decoded before", () => {
     const race = Race.afterStall(START);
     race.arrived(START);
+    expect(race.deadline).toBe(START + RACE_MS);
     expect(race.verdict(true, START + DECODE_MS)).toBeUndefined();
+  });
+  test("after a stall it is a stall, however late that is noticed", () => {
+    expect(Race.afterStall(START).verdict(true, START + 60_000)).toBe("stalled");
   });
 });

@@ -37,3 +37,14 @@ test("video that did not last changes nothing", () => {
   retries.failed(20_000);
   expect(retries.next).toBe(30_000);
 });
+
+test("after a clear it may be tried at once, and the next failure is the first again", () => {
+  const retries = new RetrySchedule();
+  expect(retries.next).toBe(0);
+  retries.failed(1000);
+  retries.failed(6000);
+  retries.clear();
+  expect(retries.next).toBe(0);
+  retries.failed(7000);
+  expect(retries.next).toBe(12_000);
+});

@@ -20,11 +20,33 @@ describe("the server's clock", () => {
   test("drops old echoes, so that a clock that was set is followed", () => {
     const clock = new ServerClock();
     clock.echo(0, 5001, 2);
-    for (let i = 1; i <= 16; i++) clock.echo(1000 * i, 1000 * i + 9010, 1000 * i + 20);
+    for (let i = 1; i <= 15; i++) clock.echo(1000 * i, 1000 * i + 9010, 1000 * i + 20);
+    expect(clock.offset).toBe(5000);
+    clock.echo(16_000, 25_010, 16_020);
     expect(clock.offset).toBe(9000);
   });
+  test("is taken from the newest of equally quick echoes", () => {
+    const clock = new ServerClock();
+    clock.echo(1000, 6010, 1020);
+    clock.echo(2000, 7020, 2020);
+    expect(clock.offset).toBe(5010);
+  });
+  test("has no negative round trip, though the viewer's clock is set back", () => {
+    const clock = new ServerClock();
+    clock.echo(1020, 6010, 1000);
+    expect(clock.rtt).toBe(0);
+    expect(clock.error).toBe(0);
+  });
   test("is unknown before the first echo", () => {
-    expect(new ServerClock().known).toBe(false);
+    const clock = new ServerClock();
+    expect([clock.known, clock.offset, clock.error, clock.rtt]).toEqual([false, 0, 0, undefined]);
+  });
+  test("is unknown again after a clear", () => {
+    const clock = new ServerClock();
+    clock.echo(1000, 6010, 1020);
+    expect(clock.known).toBe(true);
+    clock.clear();
+    expect([clock.known, clock.offset, clock.rtt]).toEqual([false, 0, undefined]);
   });
 });
 
@@ -40,5 +62,14 @@ describe("the age of a frame", () => {
   });
   test("with a clock slightly behind is a small negative number, not half a day", () => {
     expect(rtpAge(stamp(1_795_374_295_920_000), 1_795_374_295_915)).toBeCloseTo(-5, 1);
+  });
+  test("counts whole ticks that have passed", () => {
+    expect(rtpAge(90, 1.005)).toBe(0);
+    expect(rtpAge(90, 1.012)).toBeCloseTo(1 / 90);
+  });
+  test("is negative from half a cycle of the RTP clock on", () => {
+    const half_ms = 2 ** 31 / 90;
+    expect(rtpAge(2 ** 31, 0)).toBeCloseTo(-half_ms);
+    expect(rtpAge(0, 0.9 * half_ms)).toBeCloseTo(0.9 * half_ms, 0);
   });
 });

@@ -14,7 +14,7 @@ function findingOf(painted: number, published: number, counts: readonly [boolean
 
 test.each([
   [5, 30, 5],
-  [14, 30, 14],
+  [14.5, 30, 14.5],
   [15, 30, undefined],
   [19, 60, 19],
   [20, 60, undefined],

@@ -42,7 +42,7 @@ test("two exact pictures at once say that it moves", () => {
 test("the wait doubles each time that the scene was still only briefly, up to eight seconds", () => {
   const scene = new StillScene();
   for (const wait of [800, 1600, 3200, 6400, 8000, 8000]) {
-    moveAgain(scene, 0, 2999);
+    moveAgain(scene, 10_000, 2999);
     expect(waitOf(scene)).toBe(wait);
     scene.clear();
   }

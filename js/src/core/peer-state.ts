@@ -4,7 +4,8 @@
 import type { PeerCommand } from "./ports";
 
 export class PeerState {
-  id = 0;
+  /** The server's number of the connection; meaningless before the first offer. */
+  id = 0; // mutants: any number will do before the first offer
   connected = false;
   private open = false;
   private attached: ReadonlyMap<number, string> = new Map();

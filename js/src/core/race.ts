@@ -22,20 +22,19 @@ export class Race {
   private arrived_at: number | undefined;
   private decoded = 0;
   private painted = 0;
-  private frames_to_win = 1;
 
   /** `blocked_reported`: the user knows already why there is no video. */
   constructor(
     private readonly since: number,
     private blocked_reported: boolean,
+    private readonly after_stall = false,
   ) {}
 
   /** Video that stalled has another chance on its own connection, for as long as a race. */
   static afterStall(now: number): Race {
-    const race = new Race(now, true);
-    race.offered_at = now;
-    race.connected_at = now;
-    race.frames_to_win = FRAMES_AFTER_STALL;
+    const race = new Race(now, true, true); // mutants: a connected race is never blocked, whether or not that was reported
+    race.offered(now);
+    race.connected(now);
     return race;
   }
 
@@ -59,7 +58,7 @@ export class Race {
 
   /** A hidden view does not paint: there, decoding is enough. */
   isWon(visible: boolean): boolean {
-    return (visible ? this.painted : this.decoded) >= this.frames_to_win;
+    return (visible ? this.painted : this.decoded) >= (this.after_stall ? FRAMES_AFTER_STALL : 1);
   }
 
   /** True once, when the answer is late. */
@@ -71,16 +70,16 @@ export class Race {
 
   /** Why the race is given up now; undefined while it goes on. `comparable`: the view is seen and the WebSocket has shown it a picture. */
   verdict(comparable: boolean, now: number): Verdict | undefined {
-    const silent = this.connected_at !== undefined && this.decoded === 0 && this.frames_to_win === 1;
+    const silent = this.connected_at !== undefined && this.decoded === 0 && !this.after_stall;
     if (silent && comparable && now >= this.verdict_at) return this.arrived_at === undefined ? "no_frames" : "not_decoded";
     if (this.offered_at === undefined && now >= this.since + OFFER_MS) return "no_offer";
     if (this.isBlocked(now) && now >= (this.offered_at ?? now) + RACE_MS) return "blocked";
-    return this.frames_to_win > 1 && now >= this.since + RACE_MS ? "stalled" : undefined;
+    return this.after_stall && now >= this.since + RACE_MS ? "stalled" : undefined;
   }
 
   /** When there is something to look at next. */
   get deadline(): number {
-    if (this.frames_to_win > 1) return this.since + RACE_MS;
+    if (this.after_stall) return this.since + RACE_MS;
     if (this.connected_at !== undefined) return this.verdict_at;
     if (this.offered_at !== undefined) return this.offered_at + (this.blocked_reported ? RACE_MS : ANSWER_MS);
     return this.since + OFFER_MS;

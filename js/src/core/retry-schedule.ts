@@ -18,7 +18,7 @@ export class RetrySchedule {
   /** Several views that fail together are one failure. */
   failed(now: number): void {
     if (now < this.retry_at) return;
-    this.retry_at = now + (RETRY_MS[Math.min(this.failures, RETRY_MS.length - 1)] ?? 0);
+    this.retry_at = now + (RETRY_MS[Math.min(this.failures, RETRY_MS.length - 1)] as number);
     this.failures += 1;
   }
 
