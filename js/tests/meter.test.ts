@@ -33,6 +33,7 @@ describe("the rate", () => {
     expect(metered([100]).rate(200)).toBe(0);
     expect(metered([100]).rate(100)).toBe(0);
     expect(metered([100, 100]).rate(200)).toBe(0);
+    expect(metered([100, 100.5]).rate(200)).toBe(2000);
   });
   test("falls to zero when nothing comes", () => {
     expect(metered(every(33, 30)).rate(5000)).toBe(0);

@@ -53,6 +53,7 @@ describe("painted frames", () => {
     expect([paint(1, 0), paint(1, 10)]).toEqual([true, false]);
     tracks.attach(1, "0");
     expect([paint(1, 20), paint(1, 30)]).toEqual([true, false]);
+    expect(report()).toMatchObject([{ views: [{ view: 1, painted: 2 }] }]);
   });
   test("of a view without a video, or of a video that is gone, are none", () => {
     expect(paint(2, 0)).toBe(false);
@@ -73,6 +74,8 @@ describe("painted frames", () => {
     tracks.countPainted(1, 1);
     expect(report()).toEqual([]);
     expect(() => tracks.countPainted(9, 1)).not.toThrow();
+    expect(() => tracks.attach(9, "0")).not.toThrow();
+    expect(() => tracks.detach(9)).not.toThrow();
   });
 });
 
@@ -139,6 +142,22 @@ describe("times", () => {
     now = play(1, 42, now, 84);
     report(totals(0), now);
     expect(asked).toBe(1);
+  });
+  test("a video of exactly 40 frames a second counts as fast", () => {
+    play(1, 40, 0, 41);
+    report(totals(0), 1000);
+    expect(asked).toBe(1);
+  });
+  test("frames shown while the screen's interval is unknown say nothing about the phase", () => {
+    let known = false;
+    const interval = (): number | undefined => (known ? REFRESH_MS : undefined);
+    let now = play(1, 60);
+    tracks.report(totals(0), now, interval);
+    for (let i = 0; i < 60; i++, now += 1000 / 60) {
+      known = i >= 30;
+      tracks.painted(1, FRAME, now, interval);
+    }
+    expect(tracks.report(totals(0), now, interval)[0]?.vsync?.slack_ms).toBeCloseTo(4);
   });
   test("a video without any activity is not reported", () => {
     play(1, 30);

@@ -4,8 +4,13 @@
 const WINDOW_MS = 1500;
 const MAX_MARKS = 256;
 
+interface Mark {
+  readonly at: number;
+  readonly late: number | undefined;
+}
+
 export class Meter {
-  private marks: { readonly at: number; readonly late: number | undefined }[] = [];
+  private marks: Mark[] = [];
 
   /** One event at `at`, `late` milliseconds after it was due, where that is known. */
   add(at: number, late?: number): void {
@@ -20,13 +25,10 @@ export class Meter {
   /** Events a second in the window. */
   rate(now: number): number {
     const recent = this.marks.filter((mark) => mark.at > now - WINDOW_MS);
-    const [oldest] = this.marks;
-    const [first] = recent;
-    const last = recent.at(-1);
-    if (oldest === undefined || first === undefined || last === undefined) return 0;
+    if (recent.length === 0) return 0;
     // Until the window is full, the time between the first and last mark is the better measure.
-    const full = oldest.at <= now - WINDOW_MS;
-    const covered = full ? WINDOW_MS : last.at - first.at;
+    const full = (this.marks[0] as Mark).at <= now - WINDOW_MS;
+    const covered = full ? WINDOW_MS : (recent.at(-1) as Mark).at - (recent[0] as Mark).at;
     return covered > 0 ? ((recent.length - 1) * 1000) / covered : 0;
   }
 

@@ -50,7 +50,7 @@ export class VideoTracks {
   private readonly viewers = new Map<number, Viewer>();
 
   addView(view: number): void {
-    this.viewers.set(view, { mid: undefined, painted: 0, total: 0 });
+    this.viewers.set(view, { mid: undefined, painted: 0, total: 0 }); // mutants: the counts begin when a video is attached
   }
 
   removeView(view: number): void {
@@ -99,7 +99,7 @@ export class VideoTracks {
     if (viewer === undefined || video === undefined) return false;
     viewer.painted += 1;
     viewer.total += 1;
-    if (this.isTimed(view, viewer)) this.time(video, frame, now, refresh_ms);
+    if (this.timedView(viewer.mid) === view) this.time(video, frame, now, refresh_ms);
     return viewer.total === 1;
   }
 
@@ -124,7 +124,7 @@ export class VideoTracks {
     refresh_ms: () => number | undefined,
   ): VideoProgress | undefined {
     const { arrived, decoded, dropped } = takeTotals(video, totals);
-    const views = this.viewsOf(mid).map((view) => ({ view, painted: this.takePainted(view) }));
+    const views = this.takePainted(mid);
     const fps = video.meter.rate(now);
     const slack = video.phase.take();
     video.fast = fps >= VSYNC_MIN_FPS;
@@ -135,9 +135,9 @@ export class VideoTracks {
   }
 
   /** Of several views of one video, the first one is timed. */
-  private isTimed(view: number, { mid }: Viewer): boolean {
-    for (const [id, viewer] of this.viewers) if (viewer.mid === mid) return id === view;
-    return false;
+  private timedView(mid: string | undefined): number | undefined {
+    for (const [view, viewer] of this.viewers) if (viewer.mid === mid) return view;
+    return undefined;
   }
 
   private time({ meter, phase, fast }: Video, frame: PaintedFrame, now: number, refresh_ms: () => number | undefined): void {
@@ -151,11 +151,15 @@ export class VideoTracks {
     return rtpAge(rtp_timestamp, now + Math.max(0, ahead_ms) + this.clock_offset);
   }
 
-  private takePainted(view: number): number {
-    const viewer = this.viewers.get(view);
-    const painted = viewer?.painted ?? 0;
-    if (viewer !== undefined) viewer.painted = 0;
-    return painted;
+  /** The frames that each view of the video has painted since the last call. */
+  private takePainted(mid: string): VideoProgress["views"] {
+    const taken: { readonly view: number; readonly painted: number }[] = [];
+    for (const [view, viewer] of this.viewers) {
+      if (viewer.mid !== mid) continue;
+      taken.push({ view, painted: viewer.painted });
+      viewer.painted = 0;
+    }
+    return taken;
   }
 }
 

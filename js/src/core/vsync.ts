@@ -29,7 +29,7 @@ export class VsyncPhase {
     this.x = this.y = this.count = 0;
     // A browser that does not give a time gives NaN, for which no comparison is true.
     if (count < MIN_FRAMES || !(Math.hypot(x, y) >= MIN_CONCENTRATION * count)) return undefined;
-    return (Math.atan2(y, x) / (2 * Math.PI) + 1) % 1;
+    return (Math.atan2(y, x) / (2 * Math.PI) + 1) % 1; // mutants: any whole number of turns may be added
   }
 }
 
@@ -43,12 +43,14 @@ export class RefreshInterval {
   /** Milliseconds; undefined until measured. */
   ms: number | undefined;
   private measured_at = -Infinity;
-  private times: number[] | undefined;
+  private measuring = false;
+  private times: number[] = [];
 
   /** Whether a measurement begins now: if so, call `add` at each refresh for as long as it returns true. */
   isDue(now: number): boolean {
     // A hidden page has no refreshes: one measurement that has not ended is enough.
-    if (this.times !== undefined || now - this.measured_at <= MEASURE_AGAIN_MS) return false;
+    if (this.measuring || now - this.measured_at <= MEASURE_AGAIN_MS) return false;
+    this.measuring = true;
     this.measured_at = now;
     this.times = [];
     return true;
@@ -56,10 +58,10 @@ export class RefreshInterval {
 
   /** The time of one refresh. Returns whether the next one is wanted too. */
   add(time: number): boolean {
-    this.times?.push(time);
-    if ((this.times?.length ?? REFRESHES) < REFRESHES) return true;
-    const gap = medianGap(this.times ?? []) ?? 0;
-    this.times = undefined;
+    this.times.push(time);
+    if (this.times.length < REFRESHES) return true;
+    this.measuring = false;
+    const gap = medianGap(this.times) as number;
     this.ms = gap > 0 ? gap : undefined;
     return false;
   }
