@@ -57,7 +57,7 @@ test("a restart of the kernel is a message too, and the last message counts", ()
 test("other contents are not delivered", () => {
   const model = new FakeModel("strange");
   const messages = reads(model);
-  for (const content of [undefined, null, "ticket", {}, { type: "ticket" }, { type: "gone" }, { type: "gone", text: "x" }, { type: "other", token: "x" }]) model.receive("msg:custom", content);
+  for (const content of [undefined, null, "ticket", {}, { type: "ticket" }, { type: "gone" }, { type: "gone", reason: "toString" }, { type: "gone", reason: 7 }, { type: "other", token: "x" }]) model.receive("msg:custom", content);
   expect(messages).toEqual([]);
 });
 

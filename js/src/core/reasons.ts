@@ -60,6 +60,10 @@ const WORDS = {
 
 export type ReasonCode = keyof typeof WORDS;
 
+export function isReasonCode(value: unknown): value is ReasonCode {
+  return typeof value === "string" && Object.hasOwn(WORDS, value);
+}
+
 /** What the view uses instead. */
 export interface Fallback {
   readonly mode: Mode;

@@ -1,7 +1,7 @@
 // The messages that the kernel sends to one widget model, kept for the views of that model.
 // Must not know views, nor Jupyter: only the front-end model of anywidget.
 
-import type { Reason } from "../core/reasons";
+import { isReasonCode, type ReasonCode } from "../core/reasons";
 
 /** The front-end model of anywidget, as far as it is used. */
 export interface Model {
@@ -26,7 +26,7 @@ export interface Ticket {
 /** There will be no more pictures. */
 export interface Gone {
   readonly type: "gone";
-  readonly reason: Reason["code"];
+  readonly reason: ReasonCode;
 }
 
 export type KernelMessage = Ticket | Gone;
@@ -82,5 +82,5 @@ export function mailboxOf(model: Model, signal?: AbortSignal): Mailbox {
 
 function isKernelMessage(content: unknown): content is KernelMessage {
   if (typeof content !== "object" || content === null || !("type" in content)) return false;
-  return content.type === "ticket" ? "token" in content : content.type === "gone" && "reason" in content;
+  return content.type === "ticket" ? "token" in content : content.type === "gone" && "reason" in content && isReasonCode(content.reason);
 }

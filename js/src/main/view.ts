@@ -10,7 +10,7 @@ import { listen } from "./listen";
 import { type Connection, connect, registry } from "./page-connection";
 
 export interface ViewOptions {
-  /** The server's WebSocket address, `ws://…/ws` or `wss://…/ws`. */
+  /** Where the server is, `ws://…/ws` or `wss://…/ws`. The scheme chooses the transport. */
   readonly url: string;
   readonly token: string;
   readonly stream?: string;
