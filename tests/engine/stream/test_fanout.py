@@ -19,7 +19,8 @@ def joined(*keys: Key, packets: bool = False) -> Fanout:
 
 
 def routed(fanout: Fanout, number: int, *, keyframe: bool) -> list[Key]:
-    return [subscriber.key for subscriber in fanout.route(number, keyframe=keyframe)]
+    takers = fanout.route(number, keyframe=keyframe, size_bytes=100 * number, now=number / 10)
+    return [subscriber.key for subscriber in takers]
 
 
 def show(fanout: Fanout, key: Key, visible: bool) -> None:
@@ -66,6 +67,15 @@ def test_a_subscriber_without_credit_is_skipped_until_the_next_keyframe() -> Non
     assert routed(fanout, 11, keyframe=False) == [B], "it has room again, but it missed a reference"
     assert fanout.wants_keyframe
     assert routed(fanout, 12, keyframe=True) == [A], "the other one has two in flight by now"
+
+
+def test_a_unit_is_worth_making_for_one_subscriber() -> None:
+    fanout = joined(A, B)
+    routed(fanout, 1, keyframe=True)
+    fanout.restart(B)
+    assert fanout.wants_keyframe and fanout.wants_delta, "each of them needs another one"
+    show(fanout, B, False)
+    assert fanout.wants(2) and not fanout.wants(1)
 
 
 def test_a_subscriber_without_room_asks_for_no_keyframe() -> None:
@@ -138,6 +148,8 @@ def test_an_acknowledged_unit_tells_when_it_was_sent() -> None:
     assert fanout.acknowledge(A, 2) == InFlight(2, 700, 11.0)
     assert fanout.acknowledge(A, 2) is None, "a credit comes back once"
     assert fanout.acknowledge(A, 1) == InFlight(1, 500, 10.0)
+    routed(fanout, 3, keyframe=False)
+    assert fanout.acknowledge(A, 3) == InFlight(3, 300, 0.3)
 
 
 def test_credits_of_strangers_and_of_units_never_sent_are_ignored() -> None:

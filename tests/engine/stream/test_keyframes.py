@@ -51,7 +51,7 @@ def test_a_refresh_is_due_from_its_moment_on_and_once() -> None:
 
 def test_a_new_frame_starts_the_refreshes_anew() -> None:
     still = StillRefresh()
-    assert still.next_at is None
+    assert still.next_at is None and not still.due
     still.advance(1e9)
     assert not still.due, "nothing was published yet"
     still.published(10.0)

@@ -309,6 +309,8 @@ async def test_a_time_to_compress_is_measured_by_the_clock(bench: Bench) -> None
     encoding.wake()
     await settle()
     raw_bytes = bench.source.frame.pixels.nbytes if bench.source.frame else 0
-    assert encoding._choice.pack_s_per_byte == pytest.approx(1 / raw_bytes), "one tick"
-    assert encoding._choice.packed_fraction == pytest.approx(1.0, abs=0.05), "noise does not compress"
+    trial = encoding._choice.trial
+    assert trial is not None and trial.seconds == 1.0, "one tick"
+    assert trial.raw_bytes == raw_bytes
+    assert trial.packed_bytes == pytest.approx(raw_bytes, rel=0.05), "noise does not compress"
     await encoding.close()

@@ -59,6 +59,10 @@ def test_a_rate_falls_once_events_stop() -> None:
     meter.add(10.5)
     assert meter.rate(11.59) == 2, "two intervals and a tenth of a second may pass"
     assert meter.rate(11.61) == 1, "two events in two seconds"
+    meter = Meter()
+    meter.add(0.0)
+    meter.add(0.5)
+    assert meter.rate(1.6) == 2
 
 
 def test_events_at_the_same_moment_have_no_rate_yet() -> None:
@@ -101,7 +105,7 @@ def test_a_clock_that_was_set_back_counts_as_no_time() -> None:
     meter = FrameMeter()
     meter.published(1, 5_000_000, 0.0)
     meter.published(2, 1_000_000, 0.1)
-    assert meter.interval_s == pytest.approx(7 / 8)
+    assert meter.interval_s == 7 / 8
 
 
 def test_the_frame_rate_counts_each_frame_once() -> None:
@@ -126,6 +130,10 @@ def test_frames_between_two_looks_are_counted() -> None:
     for look in range(21):
         many.published(look * 2, 0, look / 10)
     assert many.fps(2.0) == (1 + 20 * 2) / 2
+    just = FrameMeter()
+    just.published(1, 0, 0.0)
+    just.published(3, 0, 0.5)
+    assert just.fps(0.5) == 2, "1.5 frames for each look are few enough"
 
 
 def test_frame_numbers_may_wrap() -> None:
@@ -140,4 +148,8 @@ def test_numbers_that_start_anew_are_no_flood() -> None:
     meter = FrameMeter()
     meter.published(5000, 0, 0.0)
     meter.published(3, 0, 0.5)
+    assert meter.fps(0.5) == (1 + 1000) / 2
+    meter = FrameMeter()
+    meter.published(0, 0, 0.0)
+    meter.published(0x80000001, 0, 0.5)
     assert meter.fps(0.5) == (1 + 1000) / 2

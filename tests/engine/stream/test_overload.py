@@ -162,3 +162,41 @@ def test_after_a_change_the_reason_must_hold_anew() -> None:
     assert not overload.half
     encode(overload, 0.04, 0.3, now)
     assert overload.half
+
+
+def test_what_fits_exactly_changes_nothing() -> None:
+    overload = Overload()
+    encode(overload, 0.02, 5, interval_s=0.02 * KEEPS_UP_FRACTION)
+    assert not overload.half
+    overload, now = halved(cost_s=0.05 * FULL_SIZE_FITS_FRACTION)
+    encode(overload, 0.05 * FULL_SIZE_FITS_FRACTION, 5, now, interval_s=0.05)
+    assert overload.half
+
+
+def test_a_time_is_over_when_it_has_passed() -> None:
+    """The very moment still belongs to it."""
+    overload = Overload()
+    slow, fast = (0.04, 1 / FPS), (0.001, 1 / FPS)
+    overload.update(*slow, 0.0)
+    overload.update(*slow, CHANGE_AFTER_S)
+    assert not overload.half
+    overload.update(*slow, 2.5)
+    assert overload.half
+    overload.update(*fast, 2.5 + FULL_SIZE_RETRY_MIN_S)
+    assert overload.half
+    overload.update(*fast, 33.0)
+    assert not overload.half
+    overload.update(*fast, 33.0 + FULL_SIZE_RETRY_MIN_S)
+    for now in (64.0, 66.5):
+        overload.update(*slow, now)
+    assert overload.half
+    overload.update(*fast, 66.5 + FULL_SIZE_RETRY_MIN_S + 1)
+    assert overload.half, "full size had not held for long enough"
+
+
+def test_a_change_is_not_undone_at_once() -> None:
+    overload = Overload()
+    overload.update(0.04, 1 / FPS, 0.0)
+    overload.update(0.04, 1 / FPS, 2.5)
+    overload.update(0.013, 1 / 20, 2.6)
+    assert overload.half, "full size has fitted for a moment only"

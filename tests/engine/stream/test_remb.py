@@ -45,6 +45,13 @@ def test_the_limit_follows_a_remb_that_rises() -> None:
         assert limiter.limit_bps == limit
 
 
+def test_a_remb_that_equals_the_limit_releases_it_too() -> None:
+    limiter = RembLimiter(MAX_BPS)
+    limiter.measured(1_000_000)
+    limiter.remb(1_000_000, 0)
+    assert limiter.limit_bps == 1_020_000
+
+
 def test_an_unchanging_remb_releases_the_limit_slowly() -> None:
     limiter = RembLimiter(MAX_BPS)
     limiter.remb(1_000_000, 4_000_000)
@@ -62,6 +69,12 @@ def test_what_is_measured_holds_both_ways() -> None:
         assert limiter.limit_bps == measured
     limiter.measured(9_000_000)
     assert limiter.limit_bps == MAX_BPS
+
+
+def test_a_maximum_below_the_minimum_holds() -> None:
+    limiter = RembLimiter(100_000)
+    limiter.measured(100_000)
+    assert limiter.limit_bps == 100_000
 
 
 def test_no_limit_is_below_the_minimum() -> None:

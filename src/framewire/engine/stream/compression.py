@@ -61,9 +61,8 @@ class CompressionChoice:
 
     link_bytes_per_s: float | None = None
     """None until a unit has arrived."""
-    packed_fraction: float = 0.0
-    pack_s_per_byte: float = 0.0
-    tried_at: float = float("-inf")
+    trial: CompressionTrial | None = None
+    """The newest one."""
 
     def arrived(self, size_bytes: int, seconds: float) -> CompressionChoice:
         """A unit's credit came back this long after it was sent."""
@@ -77,18 +76,15 @@ class CompressionChoice:
 
     def tried(self, trial: CompressionTrial) -> CompressionChoice:
         """A unit was compressed."""
-        return replace(
-            self,
-            packed_fraction=trial.packed_bytes / trial.raw_bytes,
-            pack_s_per_byte=trial.seconds / trial.raw_bytes,
-            tried_at=trial.at,
-        )
+        return replace(self, trial=trial)
 
     def compress(self, raw_bytes: int, now: float) -> bool:
         """Whether to compress the next unit of this size."""
-        if self.link_bytes_per_s is None or now - self.tried_at >= RETRY_COMPRESSION_AFTER_S:
+        trial = self.trial
+        if self.link_bytes_per_s is None or trial is None or now - trial.at >= RETRY_COMPRESSION_AFTER_S:
             return True
         raw_s = raw_bytes / self.link_bytes_per_s
-        pack_s = raw_bytes * self.pack_s_per_byte
+        pack_s = raw_bytes * trial.seconds / trial.raw_bytes
+        packed_s = raw_s * trial.packed_bytes / trial.raw_bytes
         unpack_s = raw_bytes / UNPACK_BYTES_PER_S
-        return pack_s + raw_s * self.packed_fraction + unpack_s < raw_s
+        return pack_s + packed_s + unpack_s < raw_s

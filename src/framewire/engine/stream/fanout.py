@@ -168,14 +168,14 @@ class Fanout:
 
     # Units that are sent
 
-    def route(self, number: int, *, keyframe: bool) -> list[Subscriber]:
+    def route(self, number: int, *, keyframe: bool, size_bytes: int, now: float) -> list[Subscriber]:
         """Those to send this unit to now. Visible subscribers without room need a keyframe from now on."""
         takers = []
         for delivery in self._deliveries.values():
             if delivery.needs_keyframe and not keyframe:
                 continue
             if delivery.ready:
-                self._sent(delivery, number)
+                _note_sent(delivery, number, size_bytes, now)
                 takers.append(delivery.subscriber)
             elif delivery.subscriber.visible:
                 delivery.needs_keyframe = True
@@ -183,10 +183,11 @@ class Fanout:
 
     def sent(self, key: Key, number: int, *, size_bytes: int, now: float) -> None:
         """A unit of this frame is sent to a subscriber of `behind`."""
-        self._sent(self._deliveries[key], number, size_bytes, now)
+        _note_sent(self._deliveries[key], number, size_bytes, now)
 
-    def _sent(self, delivery: _Delivery, number: int, size_bytes: int = 0, now: float = 0.0) -> None:
-        delivery.needs_keyframe = False
-        delivery.newest = number
-        if not delivery.subscriber.packets:
-            delivery.in_flight.append(InFlight(number, size_bytes, now))
+
+def _note_sent(delivery: _Delivery, number: int, size_bytes: int, now: float) -> None:
+    delivery.needs_keyframe = False
+    delivery.newest = number
+    if not delivery.subscriber.packets:
+        delivery.in_flight.append(InFlight(number, size_bytes, now))

@@ -100,21 +100,19 @@ class FrameMeter:
         self.interval_s = MAX_INTERVAL_S
         """Seconds from one published frame to the next, smoothed."""
         self._frames = Meter()
-        self._number: int | None = None
-        self._time_us = 0
+        self._newest: tuple[int, int] | None = None
+        """Number and time of the newest frame."""
 
     def published(self, number: int, time_us: int, now: float) -> None:
         """The newest frame is the ``number``-th, published at ``time_us``. The same frame may be reported again."""
-        if number == self._number:
-            return
-        if self._number is None:
-            self._frames.add(now, 1)
-        else:
-            frames = min((number - self._number) & 0xFFFFFFFF, MAX_MISSED_FRAMES)
+        before, self._newest = self._newest, (number, time_us)
+        if before is None:
+            self._frames.add(now)
+        elif number != before[0]:
+            frames = min((number - before[0]) & 0xFFFFFFFF, MAX_MISSED_FRAMES)
             self._frames.add(now, frames)
-            interval_s = max(time_us - self._time_us, 0) / 1e6 / frames
+            interval_s = max(time_us - before[1], 0) / 1e6 / frames
             self.interval_s += (min(interval_s, MAX_INTERVAL_S) - self.interval_s) / INTERVAL_SMOOTHING
-        self._number, self._time_us = number, time_us
 
     def fps(self, now: float) -> float:
         """Frames published a second."""

@@ -52,25 +52,29 @@ class Overload:
     """Decides between full and half size for one encoder."""
 
     def __init__(self) -> None:
-        self.half = False
-        """Whether frames are to be halved."""
-        self._full_size_cost_s = 0.0
+        self._full_size_cost_s: float | None = None
+        """What encoding took at full size, since frames are halved; None while they are not."""
         self._wrong_since: float | None = None
-        self._halved_at = self._full_size_at = 0.0
+        self._changed_at = 0.0
         self._retry_after_s = FULL_SIZE_RETRY_MIN_S
+
+    @property
+    def half(self) -> bool:
+        """Whether frames are to be halved."""
+        return self._full_size_cost_s is not None
 
     def update(self, cost_s: float, interval_s: float, now: float) -> None:
         """Encoding takes ``cost_s`` at the present size; a frame is published every ``interval_s``."""
         still = interval_s > STILL_AFTER_S
-        if self.half:
+        if self._full_size_cost_s is not None:
             wrong = self._full_size_cost_s < FULL_SIZE_FITS_FRACTION * interval_s
-            retry = now - self._halved_at > self._retry_after_s
+            retry = now - self._changed_at > self._retry_after_s
         else:
             wrong = cost_s * KEEPS_UP_FRACTION > interval_s and not still
             retry = False
         if not (wrong or retry):
             self._wrong_since = None
-            if not self.half and now - self._full_size_at > FULL_SIZE_RETRY_MIN_S:
+            if not self.half and now - self._changed_at > FULL_SIZE_RETRY_MIN_S:
                 self._retry_after_s = FULL_SIZE_RETRY_MIN_S
             return
         if self._wrong_since is None:
@@ -79,11 +83,8 @@ class Overload:
             self._change(cost_s, now, is_retry=retry and not wrong)
 
     def _change(self, cost_s: float, now: float, *, is_retry: bool) -> None:
-        if self.half:
-            self._full_size_at = now
-        else:
-            self._full_size_cost_s, self._halved_at = cost_s, now
+        self._full_size_cost_s = None if self.half else cost_s
+        self._changed_at = now
+        self._wrong_since = None
         if is_retry:
             self._retry_after_s = min(2 * self._retry_after_s, FULL_SIZE_RETRY_MAX_S)
-        self.half = not self.half
-        self._wrong_since = None

@@ -202,9 +202,10 @@ class VideoLayer(EncodingLoop[VideoJob, BuiltVideo]):
         # A wall clock that was set back must not run the RTP clock backwards.
         self._min_time_us = unit.time_us + RTP_TICK_US
         self._context.made[self._name] += 1
-        self._output.add(now, packed.size_bytes)
         self._mark(unit)
-        for subscriber in self._fanout.route(unit.number, keyframe=unit.keyframe):
+        size_bytes = packed.size_bytes
+        self._output.add(now, size_bytes)
+        for subscriber in self._fanout.route(unit.number, keyframe=unit.keyframe, size_bytes=size_bytes, now=now):
             self._send_to(subscriber, packed, now)
 
     def _send_to(self, subscriber: Subscriber, packed: PackedUnit, now: float) -> None:

@@ -109,7 +109,7 @@ class VsyncPhase:
 
     def reset(self) -> None:
         """No frame waits: there is no viewer, or there are several whose screens differ."""
-        self._wait_s, self._reported_at = 0.0, float("-inf")
+        self._reported_at = float("-inf")
 
     def wait_s(self, interval_s: float, now: float) -> float:
         """Seconds that a frame waits, when one is published every ``interval_s``."""
