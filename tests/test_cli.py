@@ -1,4 +1,4 @@
-"""The command line, as one types it: what it prints, and how it ends."""
+"""The command line: what it prints, and how it ends."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ def test_the_demo_of_a_mode_opens_the_page_in_it(
     opened: list[str] = []
     monkeypatch.setattr(cli, "_has_screen", lambda: True)
     monkeypatch.setattr("webbrowser.open", opened.append)
-    monkeypatch.setattr(cli, "serve", staged)
+    monkeypatch.setattr(cli, "serve", fake_serve)
     assert cli.main(["demo", "--mode", "lossless", "--seconds", "0.01"]) == 0
     assert opened == ["http://127.0.0.1:1/?mode=lossless#token=x"]
     assert opened[0] in capsys.readouterr().out
 
 
-def test_the_demo_hands_its_options_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_passes_its_options_on(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[str, Any] = {}
 
-    def serve(*size: int, **options: Any) -> Staged:
+    def serve(*size: int, **options: Any) -> FakeDisplay:
         asked.update(options, size=size)
-        return Staged()
+        return FakeDisplay()
 
     monkeypatch.setattr(cli, "serve", serve)
     assert cli.main(["demo", "--no-open", "--size", "8x4", "--chroma", "444", "--smooth", "--seconds", "0.01"]) == 0
@@ -64,13 +64,13 @@ def test_the_demo_hands_its_options_on(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked == {"size": (8, 4), "fps": 60.0, "host": "127.0.0.1", "port": None, **choices}
 
 
-class Staged:
-    """A display that nobody serves."""
+class FakeDisplay:
+    """A display without an engine."""
 
     url, width, height, client_count = "http://127.0.0.1:1/#token=x", 4, 4, 0
     server = SimpleNamespace(failure=None, address="127.0.0.1:1")
 
-    def __enter__(self) -> Staged:
+    def __enter__(self) -> FakeDisplay:
         return self
 
     def __exit__(self, *_: object) -> None: ...
@@ -82,17 +82,17 @@ class Staged:
         return {"encodings": []}
 
 
-def staged(*_: Any, **__: Any) -> Staged:
-    return Staged()
+def fake_serve(*_: Any, **__: Any) -> FakeDisplay:
+    return FakeDisplay()
 
 
 def test_an_engine_that_fails_ends_the_demo_with_its_reason(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "serve", staged)
-    monkeypatch.setattr(Staged.server, "failure", "it ended again and again")
+    monkeypatch.setattr(cli, "serve", fake_serve)
+    monkeypatch.setattr(FakeDisplay.server, "failure", "it exited again and again")
     assert cli.main(["demo", "--no-open"]) == 1
-    assert "framewire: it ended again and again\n" in capsys.readouterr().err
+    assert "framewire: it exited again and again\n" in capsys.readouterr().err
 
 
 def test_a_taken_port_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,11 +102,11 @@ def test_a_taken_port_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert "is taken" in error and error.count("\n") == 1
 
 
-def test_ctrl_c_is_no_failure_to_tell_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ctrl_c_prints_no_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "serve", staged)
+    monkeypatch.setattr(cli, "serve", fake_serve)
     monkeypatch.setattr(cli, "_watch", interrupted)
     assert cli.main(["demo", "--no-open"]) == 130
     assert capsys.readouterr().err == ""
@@ -120,7 +120,7 @@ def test_ctrl_c_is_no_failure_to_tell_of(monkeypatch: pytest.MonkeyPatch, capsys
      ["bench", "--size", "0x9"], ["bench", "--content", "nothing-like-it"]],
     ids=" ".join,
 )  # fmt: skip
-def test_what_makes_no_sense_is_refused_with_a_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_arguments_that_cannot_be_used_print_the_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main(words)
     assert caught.value.code == 2 and "usage: framewire" in capsys.readouterr().err
@@ -132,10 +132,10 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert caught.value.code == 0 and capsys.readouterr().out == f"framewire {fw.__version__}\n"
 
 
-def test_the_doctor_finds_this_machine_well(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_doctor_finds_that_everything_works_here(capsys: pytest.CaptureFixture[str]) -> None:
     status = cli.main(["doctor"])
     out = capsys.readouterr().out
-    assert status == 0 and out.endswith("all is well\n"), out
+    assert status == 0 and out.endswith("everything works\n"), out
     assert re.search(r"the engine starts in [\d.]+ s and answers", out) and "fps of 720p noise" in out
 
 
@@ -150,7 +150,7 @@ def test_the_bench_prints_a_table_and_writes_the_same_figures(tmp_path: Path) ->
     assert figures["content"] == "plot" and figures["machine"]["framewire"] == fw.__version__
 
 
-def test_the_bench_is_of_two_sizes_and_a_file_that_cannot_be_is_said_before_it_begins(
+def test_the_bench_has_two_sizes_and_refuses_a_bad_file_before_it_starts(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     asked: list[Any] = []
@@ -173,7 +173,7 @@ def test_the_bench_is_of_two_sizes_and_a_file_that_cannot_be_is_said_before_it_b
         (lambda: 1 / 0, "ZeroDivisionError: division by zero\n"),
     ],
 )
-def test_the_doctor_counts_what_is_to_mend(
+def test_the_doctor_counts_what_does_not_work(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], check: Callable[[], Any], words: str
 ) -> None:
     for name in [name for name in vars(cli) if name.startswith("_check_")]:
@@ -181,4 +181,4 @@ def test_the_doctor_counts_what_is_to_mend(
     monkeypatch.setattr(cli, "_check_engine", check)
     assert cli.main(["doctor"]) == 1
     out = capsys.readouterr().out
-    assert words in out and out.count("  ok  fine\n") == 5 and out.endswith("1 to mend\n")
+    assert words in out and out.count("  ok  fine\n") == 5 and out.endswith("to fix: 1\n")

@@ -245,6 +245,6 @@ def test_a_new_option_is_three_lines_in_two_files(tmp_path):
     assert welcome == f"framewire {framewire.__version__} in shade 7"
 
 
-def test_an_option_nobody_knows_is_named():
+def test_an_unknown_option_is_named():
     with pytest.raises(TypeError, match=r"'fpss' is not an option; the options are token, host, .*fps"):
         serving.serve(4, 4, fpss=30)  # type: ignore[call-arg]

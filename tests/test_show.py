@@ -16,7 +16,7 @@ from framewire import notebook, serving
 from framewire import show as show_function
 from tests.viewer import flat, noise
 
-FOREVER = 30.0
+TEST_TIMEOUT_S = 30.0
 
 
 class FakeOutlet:
@@ -84,7 +84,7 @@ def test_a_function_is_called_again_and_again(frames: list[np.ndarray]) -> None:
 
 
 def wait_for(frames: list[np.ndarray], count: int) -> None:
-    deadline = time.monotonic() + FOREVER
+    deadline = time.monotonic() + TEST_TIMEOUT_S
     while len(frames) < count and time.monotonic() < deadline:
         time.sleep(0.005)
 
@@ -96,7 +96,7 @@ def test_frames_in_a_row_are_shown_once_when_asked(
     pictures = [flat(4, 4, value) for value in (1, 2, 3)]
     what = {"list": pictures, "iterator": iter(pictures), "stack": np.stack(pictures)}[kind]
     task = started(monkeypatch, what, fps=500, loop=False)
-    assert task.join(FOREVER), "the end of the frames is the end"
+    assert task.join(TEST_TIMEOUT_S), "the end of the frames is the end"
     assert values(frames) == [1, 2, 3]
 
 
@@ -119,10 +119,10 @@ def test_a_list_begins_again_and_an_iterator_does_not(
     task = started(monkeypatch, [flat(4, 4, value) for value in (1, 2)], fps=500)
     wait_for(frames, 5)
     task.cancel()
-    assert task.join(FOREVER) and values(frames)[:5] == [1, 2, 1, 2, 1]
+    assert task.join(TEST_TIMEOUT_S) and values(frames)[:5] == [1, 2, 1, 2, 1]
     frames.clear()
     task = started(monkeypatch, (flat(4, 4, value) for value in (1, 2)), fps=500)
-    assert task.join(FOREVER) and values(frames) == [1, 2]
+    assert task.join(TEST_TIMEOUT_S) and values(frames) == [1, 2]
 
 
 def test_in_a_notebook_it_is_the_widget(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,7 +137,7 @@ def test_in_a_notebook_it_is_the_widget(monkeypatch: pytest.MonkeyPatch, capsys:
 def test_showing_again_replaces_and_ends_what_moved(frames: list[np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
     task = started(monkeypatch, lambda: flat(4, 4, 1), fps=500)
     fw.show(flat(4, 4, 9))
-    assert task.join(FOREVER), "it published into what was replaced"
+    assert task.join(TEST_TIMEOUT_S), "it published into what was replaced"
     assert values(frames)[-1] == 9
     assert len(serving._shared) == 1 and serving._shared[0].streams == ["default"]
 

@@ -1,4 +1,4 @@
-"""The command line: `framewire demo`, `doctor` and `bench`. Must not know more than a user could."""
+"""The command line: `framewire demo`, `doctor` and `bench`. Must not know engines: it uses what users import."""
 
 from __future__ import annotations
 
@@ -42,30 +42,30 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="framewire", description="Numpy frames to a notebook or a browser.")
     parser.add_argument("--version", action="version", version=f"framewire {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    demo = commands.add_parser("demo", help="a moving picture in your browser")
+    demo = commands.add_parser("demo", help="show a moving picture in your browser")
     demo.add_argument("pattern", nargs="?", choices=sorted(PATTERNS), default="plasma")
     demo.add_argument("--size", type=_size, default=(1280, 720), metavar="WxH", help="pixels (1280x720)")
     demo.add_argument("--fps", type=_fps, default=60.0, help="frames a second (60)")
     demo.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     demo.add_argument("--port", type=int, default=None, help="8765, or any free one; 0 for any free one")
     demo.add_argument("--mode", choices=("auto", "webrtc", "webcodecs", "lossless"), default="auto")
-    demo.add_argument("--smooth", action="store_true", help="let the browser hold frames back for an even rhythm")
-    demo.add_argument("--chroma", choices=("420", "444"), default="420", help="444: colour as sharp as light")
+    demo.add_argument("--smooth", action="store_true", help="let the browser hold frames back, for an even pace")
+    demo.add_argument("--chroma", choices=("420", "444"), default="420", help="444: colour at full resolution")
     demo.add_argument("--no-open", action="store_true", help="do not open a browser")
-    demo.add_argument("--seconds", type=float, default=None, help="end by itself after so long")
+    demo.add_argument("--seconds", type=float, default=None, help="end after so many seconds")
     demo.set_defaults(run=_demo)
-    doctor = commands.add_parser("doctor", help="what works on this machine, and how to get what does not")
+    doctor = commands.add_parser("doctor", help="check what works on this machine, and how to get what does not")
     doctor.set_defaults(run=_doctor)
     bench = commands.add_parser(
-        "bench", help="how fast this machine is: encoders, packing, publishing, a way to a viewer"
+        "bench", help="time this machine: encoders, lossless packing, publishing, the trip to a viewer"
     )
     bench.add_argument(
         "--size", type=_size, action="append", metavar="WxH", help="1280x720 and 1920x1080; may be repeated"
     )
     bench.add_argument("--content", choices=sorted(PATTERNS), default="plot")
-    bench.add_argument("--fps", type=_fps, default=30.0, help="frames a second that bitrates are of (30)")
+    bench.add_argument("--fps", type=_fps, default=30.0, help="frames a second that bitrates are calculated for (30)")
     bench.add_argument("--seconds", type=_seconds, default=1.5, help="for each row (1.5)")
-    bench.add_argument("--json", type=Path, metavar="FILE", help="the same figures, and what they were measured on")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="write the figures and what machine they are of")
     bench.set_defaults(run=_bench)
     return parser
 
@@ -74,18 +74,18 @@ def _size(text: str) -> tuple[int, int]:
     try:
         width, height = (int(side) for side in text.lower().split("x"))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size: 1280x720") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size, such as 1280x720") from None
     if not (1 <= width <= MAX_SIDE_PX and 1 <= height <= MAX_SIDE_PX):
         raise argparse.ArgumentTypeError(f"from 1x1 to {MAX_SIDE_PX}x{MAX_SIDE_PX}")
     return width, height
 
 
 def _fps(text: str) -> float:
-    return _above_zero(text, 1000, "rate: above 0, at most 1000")
+    return _above_zero(text, 1000, "frame rate: above 0, at most 1000")
 
 
 def _seconds(text: str) -> float:
-    return _above_zero(text, 3600, "time: above 0 seconds, at most an hour")
+    return _above_zero(text, 3600, "time: above 0, at most 3600 seconds")
 
 
 def _above_zero(text: str, most: float, what: str) -> float:
@@ -94,7 +94,7 @@ def _above_zero(text: str, most: float, what: str) -> float:
     except ValueError:
         number = 0.0
     if not 0 < number <= most:
-        raise argparse.ArgumentTypeError(f"{text!r} is no {what}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a {what}")
     return number
 
 
@@ -124,7 +124,7 @@ def _announce(display: Display, url: str, options: argparse.Namespace) -> None:
     print(f"\n    {url}\n")
     if not is_loopback(options.host):
         print(f"From another machine: the same address with this machine's name instead of {display.server.address}.")
-    print("Ctrl-C ends it. The part after # is the key: whoever has it may watch.", flush=True)
+    print("Ctrl-C ends it. The part after # is the token: anyone who has it may watch.", flush=True)
     if not options.no_open and _has_screen():
         webbrowser.open(url)
 
@@ -136,17 +136,17 @@ def _has_screen() -> bool:
 
 
 def _watch(display: Display, done: Callable[[], bool], seconds: float | None) -> None:
-    """A line now and then about who watches; ends with the loop, the time or Ctrl-C."""
+    """Print a line when viewers or encodings change; ends with the loop, the time or Ctrl-C."""
     end = time.monotonic() + seconds if seconds else float("inf")
-    said: tuple[Any, ...] = ()
+    printed: tuple[Any, ...] = ()
     while not done() and time.monotonic() < end:
         time.sleep(min(0.5, max(0.0, end - time.monotonic())))
         if display.server.failure:
             raise FramewireError(display.server.failure)
         stats = display.stats
         news = (display.client_count, tuple(stats["encodings"]))
-        if news != said:
-            said = news
+        if news != printed:
+            printed = news
             viewers = f"{news[0]} viewer{'' if news[0] == 1 else 's'}"
             print(f"  {viewers}{', sending ' + ' + '.join(news[1]) if news[1] else ''}", flush=True)
 
@@ -165,7 +165,7 @@ def _doctor(options: argparse.Namespace) -> int:
             fine, text = False, f"{check.__name__[7:]}: {type(error).__name__}: {error}"
         wrong += not fine
         print(f"  {'ok ' if fine else 'NO '} {text}", flush=True)
-    print("\nall is well" if not wrong else f"\n{wrong} to mend")
+    print("\neverything works" if not wrong else f"\nto fix: {wrong}")
     return 1 if wrong else 0
 
 
@@ -177,7 +177,7 @@ def _check_client() -> tuple[bool, str]:
     ]
     if missing:
         return False, "the browser client is not built (in a checkout: make setup; wheels carry it)"
-    return True, "the browser client is there"
+    return True, "the browser client is built"
 
 
 def _check_encoders() -> tuple[bool, str]:
@@ -207,8 +207,8 @@ def _check_colour() -> tuple[bool, str]:
     try:
         import cv2
     except ImportError:
-        return True, "colours by swscale; OpenCV takes a quarter of its time (pip install 'framewire[fast]')"
-    return True, f"colours by OpenCV {cv2.__version__}"
+        return True, "colour conversion by swscale; OpenCV takes a quarter of its time (pip install 'framewire[fast]')"
+    return True, f"colour conversion by OpenCV {cv2.__version__}"
 
 
 def _check_engine() -> tuple[bool, str]:
@@ -231,8 +231,8 @@ def _check_addresses() -> tuple[bool, str]:
             sock.connect(("192.0.2.1", 9))
             address = sock.getsockname()[0]
         except OSError:
-            return True, "no network beside loopback: viewers on this machine only"
-    return True, f'this machine itself sees 127.0.0.1; others reach {address} with serve(host="0.0.0.0")'
+            return True, "no network but loopback: viewers on this machine only"
+    return True, f'viewers on this machine use 127.0.0.1; others reach {address} with serve(host="0.0.0.0")'
 
 
 def _check_notebook() -> tuple[bool, str]:
@@ -240,17 +240,15 @@ def _check_notebook() -> tuple[bool, str]:
         widgets = version("anywidget")
     except PackageNotFoundError:
         return False, "no notebook widgets: pip install anywidget"
-    jupyter = (
-        "JupyterLab is here" if shutil.which("jupyter-lab") else "no JupyterLab on this PATH (pip install jupyterlab)"
-    )
-    return True, f"notebook widgets by anywidget {widgets}; {jupyter}"
+    lab = "JupyterLab is installed" if shutil.which("jupyter-lab") else "no JupyterLab on PATH (pip install jupyterlab)"
+    return True, f"notebook widgets by anywidget {widgets}; {lab}"
 
 
 # bench
 
 
 def _writable(file: Path) -> bool:
-    """Said before minutes are spent."""
+    """Whether the file can be written; checked before minutes of timing."""
     try:
         file.touch()
     except OSError as error:
@@ -272,7 +270,7 @@ def _bench(options: argparse.Namespace) -> int:
         print(f"  {row.size} {row.what}", file=sys.stderr, flush=True)
     here = machine()
     print(f"framewire {__version__}, Python {here['python']}, {here['cores']} cores, colours by {here['colours']}")
-    print(f"{options.content}; bitrates are those of {options.fps:g} frames a second\n\n{table(rows)}")
+    print(f"{options.content}; bitrates at {options.fps:g} frames a second\n\n{table(rows)}")
     if options.json:
         figures = {"machine": here, "content": options.content, "fps": options.fps, "rows": facts(rows)}
         options.json.write_text(json.dumps(figures, indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""Timing of what the engine does to a frame, on pictures small enough to take no time."""
+"""Timing of what the engine does with a frame, on pictures small enough to take no time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def clip() -> Pixels:
     return clip_of(PATTERNS["plot"](160, 96), 4)
 
 
-def test_a_clip_is_played_there_and_back_at_its_rate(clip: Pixels) -> None:
+def test_a_clip_is_played_forwards_and_backwards_at_its_rate(clip: Pixels) -> None:
     frames = list(islice(played(clip, 50), 8))
     places = [next(i for i, each in enumerate(clip) if np.array_equal(each, frame.pixels)) for frame in frames]
     assert places == [0, 1, 2, 3, 2, 1, 0, 1]
@@ -39,7 +39,7 @@ def test_the_first_time_opens_things_and_does_not_count(clip: Pixels) -> None:
         return 10
 
     took, total = timed(action, played(clip, 30), 0)
-    assert len(took) == codecs.LEAST and total == 30 and seen == [1, 2, 3, 4]
+    assert len(took) == codecs.MIN_REPEAT_COUNT and total == 30 and seen == [1, 2, 3, 4]
 
 
 def test_every_codec_that_opens_here_has_a_row(clip: Pixels) -> None:
@@ -62,18 +62,18 @@ def test_a_codec_that_refuses_says_why(clip: Pixels, monkeypatch: pytest.MonkeyP
 
 def test_colours_are_timed_for_both_kinds_of_chroma(clip: Pixels) -> None:
     rows = list(colours("160x96", clip, 30, 0))
-    assert [row.what for row in rows] == ["colours, chroma halved", "colours, chroma whole"]
+    assert [row.what for row in rows] == ["colours, half chroma", "colours, full chroma"]
     assert all(row.times.p50_ms > 0 for row in rows)
 
 
-def test_changes_are_smaller_than_the_whole_of_a_plot_and_the_whole_than_raw() -> None:
+def test_changes_of_a_plot_are_smaller_than_whole_frames_and_those_than_raw_ones() -> None:
     # Large enough that most of its tiles do not change.
     whole, changes = lossless("640x400", clip_of(PATTERNS["bouncing_box"](640, 400), 4), 30, 0)
     assert changes.ratio > 1.2 * whole.ratio > 1.2
     assert changes.mbps < whole.mbps
 
 
-def test_a_change_builds_on_the_frame_before(clip: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_refers_to_the_frame_before(clip: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[AccessUnit] = []
 
     def noted(*args: object, compress: bool) -> AccessUnit:

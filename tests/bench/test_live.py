@@ -9,10 +9,10 @@ from framewire.bench.live import live
 from framewire.patterns import PATTERNS
 
 
-def test_publishing_a_copy_and_the_way_to_a_viewer_have_rows() -> None:
+def test_publishing_a_copy_and_the_trip_to_a_viewer_have_rows() -> None:
     publish, copy, trip = live("64x48", clip_of(PATTERNS["plot"](64, 48), 4), 50.0, 0.5)
     assert [row.what for row in (publish, copy, trip)] == ["publish()", "a plain copy", "publish to received"]
     assert all(0 < row.times.p50_ms <= row.times.p99_ms for row in (publish, copy, trip))
-    # Nothing is older when it came than the run was long, and something did come.
+    # No frame is older than the run was long, and some arrived.
     assert trip.times.p99_ms < 60_000 and trip.mbps > 0 and not np.isnan(trip.times.mean_ms)
-    assert 0 < trip.fps < 60 and trip.note == "lossless, of 50 a second" and np.isnan(publish.fps)
+    assert 0 < trip.fps < 60 and trip.note == "lossless, 50 fps published" and np.isnan(publish.fps)

@@ -15,6 +15,7 @@ import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection
 from aiortc.mediastreams import MediaStreamError
 
+from framewire.errors import ClosedError
 from framewire.rtc.track import REPEAT_S, FrameTrack
 from tests.rtc.viewers import Viewer
 
@@ -159,6 +160,19 @@ async def test_a_source_that_fails_is_a_source_without_a_frame(source, clock, ca
         await failing.recv()
     assert "gone" in caplog.text
     assert clock.time >= 100.1
+
+
+async def test_it_ends_when_its_source_is_closed(source, clock, caplog):
+    def closed(known: int | None) -> tuple[int, int, av.VideoFrame] | None:
+        raise ClosedError("the stream is closed")
+
+    ended: list[bool] = []
+    track = FrameTrack(closed, clock=clock)
+    track.on("ended", lambda: ended.append(True))
+    for _ in range(2):
+        with pytest.raises(MediaStreamError):
+            await track.recv()
+    assert track.readyState == "ended" and ended == [True] and caplog.text == ""
 
 
 async def test_it_ends_when_it_is_stopped(source, track):

@@ -1,1 +1,1 @@
-"""`framewire bench`: what this machine can do by itself, without a browser. Must not know how one asks for it."""
+"""`framewire bench`: what this machine does by itself, without a browser. Must not know the command line."""

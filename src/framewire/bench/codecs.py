@@ -1,4 +1,7 @@
-"""Times what the engine does to a frame: encoders, colours, lossless packing. Must not know streams or viewers."""
+"""Times what the engine does with a frame: encoding, colour conversion, lossless packing.
+
+Must not know streams or viewers.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import count
+from typing import Final
 
 import numpy as np
 
@@ -20,26 +24,30 @@ from framewire.codecs import Chroma
 from framewire.errors import EncoderError
 from framewire.frame import Frame, Pixels
 
-LEAST = 3
-"""Times that everything is done, however long it takes."""
+MIN_REPEAT_COUNT: Final = 3
+"""Everything is timed so often at least, however long it takes.
+
+Source: chosen by hand; pinned by `tests/bench/test_codecs.py::test_the_first_time_opens_things_and_does_not_count`."""
 
 
 def played(clip: Pixels, fps: float) -> Iterator[Frame]:
-    """The pictures of a clip as frames, there and back again, without end."""
+    """The pictures of a clip as frames: forwards, backwards, and again without end."""
     last = len(clip) - 1
     for number in count():
-        place = number % (2 * last) if last else 0
-        yield Frame(clip[min(place, 2 * last - place)], number + 1, round(number * 1e6 / fps))
+        index = number % (2 * last) if last else 0
+        yield Frame(clip[min(index, 2 * last - index)], number + 1, round(number * 1e6 / fps))
 
 
 def timed(action: Callable[[Frame], int], frames: Iterator[Frame], seconds: float) -> tuple[list[float], int]:
-    """The seconds that each ``action`` took, for so long in all, and the sum of what they gave; the first is left out,
-    as it opens what it needs."""
+    """Repeat ``action`` for so many seconds. Returns the seconds that each took, and the sum of their results.
+
+    The first one is left out: it opens encoders and the like.
+    """
     action(next(frames))
     took: list[float] = []
     total = 0
-    began = time.perf_counter()
-    while len(took) < LEAST or time.perf_counter() - began < seconds:
+    started = time.perf_counter()
+    while len(took) < MIN_REPEAT_COUNT or time.perf_counter() - started < seconds:
         frame, start = next(frames), time.perf_counter()
         total += action(frame)
         took.append(time.perf_counter() - start)
@@ -47,12 +55,12 @@ def timed(action: Callable[[Frame], int], frames: Iterator[Frame], seconds: floa
 
 
 def encoding(size: str, clip: Pixels, fps: float, bits_per_second: int, seconds: float) -> Iterator[Row]:
-    """A row for each codec that opens here, colour conversion included; the others say why not."""
+    """A row for each codec, colour conversion included; one that cannot be opened has a note that says why."""
     for codec in available_codecs():
         encoder = open_encoder(codec, fps=fps, max_bitrate=bits_per_second)
         try:
-            took, octets = timed(partial(_encoded, encoder), played(clip, fps), seconds)
-            yield _row(size, f"encode {codec}", took, mbps=octets * 8e-6 / len(took) * fps)
+            took, size_bytes = timed(partial(_encoded, encoder), played(clip, fps), seconds)
+            yield _row(size, f"encode {codec}", took, mbps=size_bytes * 8e-6 / len(took) * fps)
         except EncoderError as error:
             yield Row(size, f"encode {codec}", Spread.of([]), note=str(error))
         finally:
@@ -60,8 +68,8 @@ def encoding(size: str, clip: Pixels, fps: float, bits_per_second: int, seconds:
 
 
 def colours(size: str, clip: Pixels, fps: float, seconds: float) -> Iterator[Row]:
-    """What of an encoding is the conversion."""
-    kinds: dict[str, Chroma] = {"colours, chroma halved": "420", "colours, chroma whole": "444"}
+    """Colour conversion alone, the first part of an encoding."""
+    kinds: dict[str, Chroma] = {"colours, half chroma": "420", "colours, full chroma": "444"}
     for name, chroma in kinds.items():
         took, _ = timed(partial(_converted, chroma), played(clip, fps), seconds)
         yield _row(size, name, took)
@@ -80,11 +88,11 @@ def _converted(chroma: Chroma, frame: Frame) -> int:
 
 
 def lossless(size: str, clip: Pixels, fps: float, seconds: float) -> Iterator[Row]:
-    """The whole picture, and what changed since the one before; checksums included."""
+    """The whole picture, and only what changed since the one before; checksums included."""
     raw = clip[0].nbytes
 
-    def row(name: str, took: list[float], octets: int) -> Row:
-        mean = octets / len(took)
+    def row(name: str, took: list[float], size_bytes: int) -> Row:
+        mean = size_bytes / len(took)
         return _row(size, name, took, mbps=mean * 8e-6 * fps, ratio=raw / mean)
 
     yield row("lossless, whole", *timed(_whole, played(clip, fps), seconds))
@@ -98,12 +106,12 @@ def _whole(frame: Frame) -> int:
 
 
 class Change:
-    """Packs what each frame changes of the one before."""
+    """Packs what each frame changes in the one before."""
 
     def __init__(self) -> None:
         self._tiles = Tiles()
         self._before: tuple[int, int] | None = None
-        """Number of the frame before, and the tiles' turn of it."""
+        """Number of the frame before, and the turn of the tiles at it."""
 
     def __call__(self, frame: Frame) -> int:
         before, turn = self._before, self._tiles.update(frame)
@@ -115,5 +123,5 @@ class Change:
 
 
 def clip_of(render: Callable[[int], Pixels], frames: int) -> Pixels:
-    """So many pictures, drawn before anything is timed."""
+    """So many pictures, rendered before anything is timed."""
     return np.stack([render(number) for number in range(frames)])

@@ -1,17 +1,18 @@
-"""From times to figures, and from figures to a table. Pure; must not know what was timed, nor how."""
+"""Measured times as figures, and figures as a table. Pure; must not know what was timed, nor how."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 
 @dataclass(frozen=True)
 class Spread:
-    """How long something takes: milliseconds at the median and where 5 and 1 of 100 take longer; NaN of nothing."""
+    """How long something takes, in milliseconds: median, 95th and 99th percentile, mean. NaN of no times at all."""
 
     p50_ms: float
     p95_ms: float
@@ -28,35 +29,35 @@ class Spread:
 
 @dataclass(frozen=True)
 class Row:
-    """One thing that was timed, at one size."""
+    """One thing that was timed, at one frame size."""
 
     size: str
     what: str
     times: Spread
     fps: float = math.nan
-    """Frames a second, if nothing else is done; of a way to a viewer, those that came."""
+    """Frames a second if nothing else is done. Of a stream to a viewer, those that arrived."""
     mbps: float = math.nan
-    """At the rate that frames are said to come."""
+    """At the frame rate that was asked for."""
     ratio: float = math.nan
-    """Raw bytes to packed ones."""
+    """Raw bytes divided by packed bytes."""
     note: str = ""
 
 
-TITLES = ("size", "what", "p50 ms", "p95 ms", "p99 ms", "frames/s", "Mbps", "raw : packed", "")
-WORDS = (0, 1, 8)
-"""The columns that are no numbers."""
+TITLES: Final = ("size", "what", "p50 ms", "p95 ms", "p99 ms", "frames/s", "Mbps", "raw : packed", "")
+TEXT_COLUMNS: Final = (0, 1, 8)
+"""The columns without numbers, aligned to the left."""
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Markdown that can be read as it is."""
-    lines = [list(TITLES), [("---" if i in WORDS else "---:") for i in range(len(TITLES))], *map(_cells, rows)]
+    """Markdown, padded so that its source reads as a table."""
+    lines = [list(TITLES), [("---" if i in TEXT_COLUMNS else "---:") for i in range(len(TITLES))], *map(_cells, rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(TITLES))]
     return "\n".join(f"| {' | '.join(_padded(line, widths))} |" for line in lines)
 
 
 def _padded(line: Sequence[str], widths: Sequence[int]) -> list[str]:
     return [
-        cell.ljust(width) if i in WORDS else cell.rjust(width)
+        cell.ljust(width) if i in TEXT_COLUMNS else cell.rjust(width)
         for i, (cell, width) in enumerate(zip(line, widths, strict=True))
     ]
 

@@ -1,4 +1,4 @@
-"""All that is timed, size by size, and what it was timed on. Must not know how any of it is timed or shown."""
+"""Everything that is timed, size by size, and the machine it is timed on. Must not know how it is timed or shown."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import platform
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from framewire._version import __version__
 from framewire.bench.codecs import clip_of, colours, encoding, lossless
@@ -17,16 +17,20 @@ from framewire.codec.colour import cv2
 from framewire.options import MAX_BITRATE_BPS
 from framewire.patterns import PATTERNS
 
-FRAMES = 16
-"""Pictures of a clip: 100 MB in 1080p."""
+CLIP_FRAMES: Final = 16
+"""Pictures of a clip: 100 MB in 1080p.
+
+Source: chosen by hand."""
 
 
 def run(sizes: Iterable[tuple[int, int]], content: str, fps: float, seconds: float) -> Iterator[Row]:
-    """Each row as soon as it is known; about ``seconds`` for each, in all nine at a size. Raises ``EngineError`` where
-    the engine cannot be started."""
+    """Each row as soon as it is known: nine for each size, about ``seconds`` each.
+
+    Raises ``EngineError`` where the engine cannot be started.
+    """
     for width, height in sizes:
         size = f"{width}x{height}"
-        clip = clip_of(PATTERNS[content](width, height), FRAMES)
+        clip = clip_of(PATTERNS[content](width, height), CLIP_FRAMES)
         yield from encoding(size, clip, fps, MAX_BITRATE_BPS, seconds)
         yield from colours(size, clip, fps, seconds)
         yield from lossless(size, clip, fps, seconds)
@@ -34,7 +38,7 @@ def run(sizes: Iterable[tuple[int, int]], content: str, fps: float, seconds: flo
 
 
 def machine() -> dict[str, Any]:
-    """What figures depend on."""
+    """What the figures depend on."""
     return {
         "framewire": __version__,
         "system": platform.platform(),
@@ -45,7 +49,7 @@ def machine() -> dict[str, Any]:
 
 
 def facts(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """The rows as plain values; what is not known is None, as JSON has no NaN."""
+    """The rows as plain values, with None for NaN, which JSON does not have."""
     plain: list[dict[str, Any]] = [_known(asdict(row)) for row in rows]
     return plain
 
