@@ -7,6 +7,7 @@ from typing import Any
 from aiortc.rtp import RtpPacket
 
 from framewire.frame import AccessUnit
+from framewire.rtc.estimate.rtt import PathRtt
 from framewire.rtc.events import KeyframeWanted
 from framewire.rtc.rtp.packets import RtpOrigin, RtpUnit
 from framewire.rtc.rtp.rtcp import Feedback
@@ -101,7 +102,7 @@ class Rig:
             self.packets,
             self.wire,
             self.events.append,
-            rtt_s=rtt_s,
+            rtt=PathRtt(rtt_s),
             min_playout_delay_s=min_playout_delay_s,
         )
         self.sender.start(NOW)

@@ -10,6 +10,7 @@ from typing import Final, TypedDict
 
 from framewire.errors import PeerError
 from framewire.options import IceServer
+from framewire.rtc.estimate.rtt import PathRtt
 from framewire.rtc.events import (
     BitrateEstimate,
     KeyframeWanted,
@@ -108,6 +109,7 @@ class Peer:
         self._min_playout_delay_s = SMOOTH_PLAYOUT_DELAY_S if smooth else 0.0
         self._tcp_bps = tcp_bps
         self._packets: PacketSender | None = None
+        self._rtt = PathRtt()
         """None until it is negotiated whether the viewer gives feedback on each packet."""
         self._measures = False
         """Whether the viewer gives that feedback."""
@@ -185,6 +187,7 @@ class Peer:
         if self._packets is None:
             self._measures = TRANSPORT_CC_URI in parameters.extensions
             self._packets = self._make_packet_sender(slot, now)
+        self._rtt.add_check(slot.transport.rtt_s)
         slot.sender = self._senders[slot.sub] = UnitSender(
             slot.sub,
             slot.origins(),
@@ -192,7 +195,7 @@ class Peer:
             self._packets,
             slot.transport,
             self._emit,
-            rtt_s=slot.transport.rtt_s,
+            rtt=self._rtt,
             min_playout_delay_s=self._min_playout_delay_s,
         )
         slot.sender.start(now)

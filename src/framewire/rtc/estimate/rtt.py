@@ -2,6 +2,7 @@
 
 Two measures, because they answer two questions. `PathRtt` is the path alone: when a packet that is sent again arrives.
 `ResponseTime` includes the time for which the viewer collects feedback: when a change of the bitrate shows.
+The playout delay averages the first over its frames, as one long round trip does not make a long path.
 """
 
 from __future__ import annotations
@@ -18,6 +19,26 @@ RESPONSE_WEIGHT: Final = 1 / 8
 """The weight of the newest feedback message in the average.
 
 Source: RFC 6298 §2 (alpha of the smoothed RTT)."""
+
+
+class PathRtt:
+    """The newest round trip of the path alone. One for a peer connection: all its senders share the path, so each
+    uses the newest report of any."""
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self.seconds = seconds
+        """None until it is known."""
+        self._reported = False
+
+    def add_check(self, seconds: float | None) -> None:
+        """Take the round trip of an ICE check, if one was answered. It counts until the viewer reports: checks are
+        rare, and the shortest one is kept."""
+        if not self._reported and seconds is not None:
+            self.seconds = seconds
+
+    def add_report(self, seconds: float) -> None:
+        """Take the round trip of an RTCP report."""
+        self.seconds, self._reported = seconds, True
 
 
 class ResponseTime:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from framewire.rtc.estimate.rtt import PathRtt
 from framewire.rtc.events import KeyframeWanted, PeerStats
 from framewire.rtc.repair.parity_packets import ParityPackets
 from framewire.rtc.repair.playout_delay import PlayoutDelay
@@ -91,11 +92,11 @@ class UnitSender:
         outlet: RtcpOutlet,
         on_event: Callable[[KeyframeWanted], None],
         *,
-        rtt_s: float | None = None,
+        rtt: PathRtt,
         min_playout_delay_s: float = 0.0,
     ) -> None:
-        """``rtt_s``: the round trip, if it is known before the viewer reports. ``min_playout_delay_s``: how long the
-        viewer holds frames back at least."""
+        """``rtt``: the round trip, one for all senders of the peer. ``min_playout_delay_s``: how long the viewer holds
+        frames back at least."""
         self.ssrc = origins.media.ssrc
         self.deadline = NEVER
         """When to call `tick`."""
@@ -103,7 +104,8 @@ class UnitSender:
         self._packets = packets
         self._outlet = outlet
         self._stopped = False
-        self._stats = PeerStats(rtt_s=rtt_s)
+        self._stats = PeerStats()
+        self._rtt = rtt
         self._admission = Admission(lambda: on_event(KeyframeWanted(sub)))
         self._media = MediaPackets(origins.media)
         self._retransmitter = Retransmitter(origins.rtx, parameters.rtx_payload_type)
@@ -119,7 +121,7 @@ class UnitSender:
     @property
     def stats(self) -> PeerStats:
         """A copy of the counters."""
-        return replace(self._stats)
+        return replace(self._stats, rtt_s=self._rtt.seconds)
 
     def start(self, now: float) -> None:
         """Request the keyframe that everything waits for."""
@@ -192,7 +194,7 @@ class UnitSender:
         self, packed: RtpUnit, first: int, timestamp: int, interval_s: float, now: float
     ) -> list[RtpPacketDraft]:
         """Parity packets for a unit, and the playout delay that the loss asks for."""
-        packets, rtt_s = len(packed.payloads), self._stats.rtt_s or 0.0
+        packets, rtt_s = len(packed.payloads), self._rtt.seconds or 0.0
         understood = self._parity.payload_type is not None
         count = self._packets.parity_count(packets, rtt_s, interval_s) if understood else 0
         late = self._packets.late_fraction(packets, count, rtt_s, interval_s)
@@ -209,7 +211,7 @@ class UnitSender:
         the picture would freeze until one gets through."""
         since = self._packets.unacknowledged_since(now)
         if since is not None:
-            self._resend(self._retransmitter.unrequested(since, newest, now, self._stats.rtt_s or 0.0), now)
+            self._resend(self._retransmitter.unrequested(since, newest, now, self._rtt.seconds or 0.0), now)
 
     def _resend(self, packets: Sequence[RtpPacketDraft], now: float) -> None:
         self._packets.send_urgent(packets, now)
@@ -270,14 +272,14 @@ class UnitSender:
             self._stats.loss, self._stats.jitter_s = feedback.fraction_lost, feedback.jitter / RTP_CLOCK_HZ
             rtt_s = feedback.rtt(now)
             if rtt_s is not None:
-                self._stats.rtt_s = rtt_s
+                self._rtt.add_report(rtt_s)
 
     def _retransmit(self, nack: rtcp.Nack, now: float) -> None:
         if self._stopped or self._admission.needs_keyframe or not self._packets.admits(now):
             # More would only be lost like those before; a keyframe will make it needless.
             return
         # The viewer asks again after a round trip, and knows of no queue that the answer waits in.
-        rtt_s, lossy = (self._stats.rtt_s or 0.0) + self._packets.queueing_delay_s, self._packets.loses_repairs
+        rtt_s, lossy = (self._rtt.seconds or 0.0) + self._packets.queueing_delay_s, self._packets.loses_repairs
         answered_s = rtt_s * INSISTENT_RTT_FRACTION if lossy else rtt_s
         again = self._retransmitter.requested(self._media.useful(nack.sequences), now, answered_s, twice=lossy)
         if self._retransmitter.payload_type is not None:
