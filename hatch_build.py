@@ -1,7 +1,7 @@
 """Puts the built browser client into the wheel and the sdist. Must not know what the client does.
 
-A checkout builds it with npm when it is missing or older than its sources. An sdist carries it built
-(and says so with its `PKG-INFO`), so that installing a wheel or an sdist needs no Node.
+A checkout builds it with npm when it is missing or older than its sources. An sdist contains it already
+(its `PKG-INFO` shows that it is an sdist), so that installing a wheel or an sdist needs no Node.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NO_NODE = (
 
 
 class ClientHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Builds `static/` before the files of a wheel or an sdist are gathered."""
+    """Builds `static/` before hatchling collects the files of a wheel or an sdist."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         root = Path(self.root)
@@ -37,12 +37,12 @@ class ClientHook(BuildHookInterface):  # type: ignore[type-arg]
 
 
 def stale(root: Path) -> str | None:
-    """Why the client must be built: "missing", "out of date", or None when it is good as it is."""
+    """Why the client must be built: "missing", "out of date", or None when it is up to date."""
     built = [root / "src/framewire/static" / name for name in BUILT]
     if not all(file.is_file() for file in built):
         return "missing"
     if (root / "PKG-INFO").is_file():
-        # Unpacking an sdist gives every file the time it was unpacked, in no order worth reading.
+        # All files of an unpacked sdist have the time of the unpacking, so times say nothing.
         return None
     oldest = min(file.stat().st_mtime_ns for file in built)
     newer = any(file.stat().st_mtime_ns > oldest for file in sources(root))
@@ -57,9 +57,9 @@ def sources(root: Path) -> list[Path]:
 
 
 def build(root: Path, npm: str) -> None:
-    """`npm ci` where nothing is installed yet, then the build; a failure of either fails the install."""
+    """Run `npm ci` where nothing is installed yet, then the build; a failure of either fails the install."""
     if not (root / "node_modules").is_dir():
         subprocess.run([npm, "ci", "--no-fund", "--no-audit"], cwd=root, check=True)
     subprocess.run([npm, "run", "--silent", "build"], cwd=root, check=True)
     still = stale(root)
-    assert still is None, f"after its build the client is {still}: js/scripts/build.mjs writes BUILT, all of it"
+    assert still is None, f"after its build the client is {still}: js/scripts/build.mjs writes all files of BUILT"

@@ -1,4 +1,4 @@
-"""The build hook: when it builds the browser client, when it must not; and what it packs needs no Node."""
+"""The build hook: when it builds the browser client and when not; installing what it packs needs no Node."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def write(file: Path, *, at: int) -> None:
-    """The file, as if last changed at that second."""
+    """Set the file's time of change."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch()
     os.utime(file, (at, at))
@@ -49,7 +49,7 @@ def test_a_source_newer_than_any_built_file_makes_it_out_of_date(checkout: Path,
     assert hatch_build.stale(checkout) == "out of date"
 
 
-def test_in_an_sdist_the_times_of_files_mean_nothing(checkout: Path):
+def test_an_sdist_ignores_the_times_of_files(checkout: Path):
     write(checkout / "js/src/core/session.ts", at=9000)
     write(checkout / "PKG-INFO", at=1)
     assert hatch_build.stale(checkout) is None
@@ -64,7 +64,7 @@ def test_without_node_a_checkout_says_what_to_install(checkout: Path, monkeypatc
 
 
 def run(*command: str | Path, cwd: Path, **environment: str) -> str:
-    """A command's output; a failure shows what it said."""
+    """A command's output; a failure shows its output."""
     done = subprocess.run(command, cwd=cwd, env=os.environ | environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
