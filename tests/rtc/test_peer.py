@@ -218,7 +218,7 @@ async def test_a_viewer_that_never_connects_has_failed(stage: Stage, monkeypatch
     offer = await stage.peer.offer([C])
     answer = await Viewer().answer(offer.sdp)
     silent = "\r\n".join(line for line in answer.split("\r\n") if "candidate" not in line)
-    await stage.peer.answer(silent.replace("a=ice-ufrag:", "a=ice-ufrag:nobody"))
+    await stage.peer.answer(silent.replace("a=ice-ufrag:", "a=ice-ufrag:unknown"))
     await stage.until(lambda: PeerState("failed") in stage.events)
 
 

@@ -79,7 +79,7 @@ Source: chosen by hand; pinned by `tests/codec/test_nvenc.py::test_the_cards_bit
 # Quality
 
 MIN_QUANTISER: Final = 16
-"""A finer quantiser spends bits on what nobody sees: with this limit a plot takes half the bits at the same PSNR
+"""A finer quantiser spends bits on what no viewer sees: with this limit a plot takes half the bits at the same PSNR
 (31.6 dB), and a smooth field seven eighths for 1 dB less (44 instead of 45).
 
 Source: measured."""

@@ -20,7 +20,7 @@ _CLOCK_HZ: Final = 90_000
 _ENDLESS_GOP: Final = 1 << 30
 """Frames from one keyframe to the next, unless one is asked for."""
 MIN_QUANTISER: Final = 8
-"""A finer quantiser spends bits and time on what nobody sees.
+"""A finer quantiser spends bits and time on what no viewer sees.
 
 Source: measured."""
 MAX_QUANTISER: Final = 63

@@ -49,11 +49,11 @@ def test_groups_that_arrive_at_one_moment_have_no_trend():
 
 
 def test_the_threshold_adapts_within_bounds():
-    calm, wild = OveruseDetector(), OveruseDetector()
+    steady, wild = OveruseDetector(), OveruseDetector()
     for index in range(20_000):
-        calm.add(0.0, 0.01, index * 0.01)
+        steady.add(0.0, 0.01, index * 0.01)
         wild.add(wild.threshold + 10, 0.01, index * 0.01)
-    assert calm.threshold == 6
+    assert steady.threshold == 6
     assert wild.threshold == 600
 
 

@@ -1,7 +1,7 @@
 """Loss-based control: the bitrate that loss allows. Must not know packets, delay, sockets or clocks.
 
 After draft-ietf-rmcat-gcc-02 §6: loss alone is a sign of congestion only when much is lost. Radio links lose a few
-percent at any bitrate; sending less would help nobody.
+percent at any bitrate, and sending less would not help.
 """
 
 from __future__ import annotations
