@@ -5,7 +5,7 @@ Must not know sessions, sockets or peers; how tiles are found and packed is `cod
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -49,6 +49,26 @@ class BuiltLossless:
     trials: tuple[CompressionTrial, ...]
 
 
+class _Compressor:
+    """Makes the units of one job, compressed where that pays, and notes what it cost."""
+
+    def __init__(self, choice: CompressionChoice, clock: Clock) -> None:
+        self._choice = choice
+        self._clock = clock
+        self.trials: list[CompressionTrial] = []
+
+    def make(self, raw_bytes: int, make: Callable[[bool], AccessUnit]) -> AccessUnit:
+        """A unit of so many raw bytes; ``make`` takes whether to compress it."""
+        started_at = self._clock()
+        compress = self._choice.compress(raw_bytes, started_at)
+        unit = make(compress)
+        if compress:
+            trial = CompressionTrial(raw_bytes, len(unit.data), self._clock() - started_at, started_at)
+            self.trials.append(trial)
+            self._choice = self._choice.tried(trial)
+        return unit
+
+
 class LosslessBuilder:
     """The part of the lossless encoding that runs on a worker thread. Owns the tiles."""
 
@@ -68,47 +88,32 @@ class LosslessBuilder:
             self._turn = self._tiles.update(frame)
             self._checksum = checksum_of(frame.pixels)
             self._newest = frame.number, frame.time_us
-        choice, trials = job.choice, []
+        compressor = _Compressor(job.choice, self._clock)
         units: dict[int | None, PackedUnit] = {}
         whole: PackedUnit | None = None
         for base, turn in job.bases.items():
-            made = None if base is None else self._delta(frame, base, turn, choice)
-            if made is None and whole is not None:
-                units[base] = whole
-                continue
-            unit, trial = made or self._whole(frame, choice)
-            units[base] = PackedUnit(unit, None, tuple(messages(unit, self._stream_id)))
-            if made is None:
-                whole = units[base]
-            if trial is not None:
-                trials.append(trial)
-                choice = choice.tried(trial)
-        return BuiltLossless(frame.number, self._turn, units, tuple(trials))
+            if base is not None and (delta := self._delta(frame, base, turn, compressor)):
+                units[base] = self._packed(delta)
+            else:
+                units[base] = whole = whole or self._packed(self._whole(frame, compressor))
+        return BuiltLossless(frame.number, self._turn, units, tuple(compressor.trials))
 
-    def _delta(
-        self, frame: Frame, base: int, turn: int, choice: CompressionChoice
-    ) -> tuple[AccessUnit, CompressionTrial | None] | None:
-        """None when the whole picture must be sent."""
+    def _delta(self, frame: Frame, base: int, turn: int, compressor: _Compressor) -> AccessUnit | None:
+        """What changed since the base; None when the whole picture must be sent."""
         if turn < self._tiles.since:
             return None
         mask = self._tiles.changed(turn)
         if mask.mean() >= MAX_DELTA_FRACTION:
             return None
         body = self._tiles.body(mask)
-        started_at = self._clock()
-        compress = choice.compress(body.nbytes, started_at)
-        unit = pack_delta(frame, self._checksum, base, body, compress=compress)
-        return unit, self._trial(body.nbytes, unit, started_at) if compress else None
+        checksum = self._checksum
+        return compressor.make(body.nbytes, lambda compress: pack_delta(frame, checksum, base, body, compress=compress))
 
-    def _whole(self, frame: Frame, choice: CompressionChoice) -> tuple[AccessUnit, CompressionTrial | None]:
-        started_at = self._clock()
-        raw_bytes = frame.pixels.nbytes
-        compress = choice.compress(raw_bytes, started_at)
-        unit = pack(frame, self._checksum, compress=compress)
-        return unit, self._trial(raw_bytes, unit, started_at) if compress else None
+    def _whole(self, frame: Frame, compressor: _Compressor) -> AccessUnit:
+        return compressor.make(frame.pixels.nbytes, lambda compress: pack(frame, self._checksum, compress=compress))
 
-    def _trial(self, raw_bytes: int, unit: AccessUnit, started_at: float) -> CompressionTrial:
-        return CompressionTrial(raw_bytes, len(unit.data), self._clock() - started_at, started_at)
+    def _packed(self, unit: AccessUnit) -> PackedUnit:
+        return PackedUnit(unit, None, tuple(messages(unit, self._stream_id)))
 
 
 class LosslessEncoding(EncodingLoop[LosslessJob, BuiltLossless]):
