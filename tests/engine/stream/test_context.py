@@ -6,7 +6,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from framewire.engine.stream.context import StreamContext, wall_clock
+from framewire.options import StreamOptions
 from tests.engine.stills import Source
+
+OPTIONS = StreamOptions(id=7, name="cam", width=6, height=4)
 
 
 def test_the_wall_clock_counts_microseconds_of_the_unix_epoch() -> None:
@@ -14,8 +17,13 @@ def test_the_wall_clock_counts_microseconds_of_the_unix_epoch() -> None:
     assert before * 1e6 - 1 <= now <= after * 1e6 + 1
 
 
+def test_the_size_is_that_of_the_options_before_the_first_frame() -> None:
+    context = StreamContext(OPTIONS, Source(), ThreadPoolExecutor(1))
+    assert (context.width, context.height) == (6, 4)
+
+
 def test_streams_share_no_counters() -> None:
-    one, other = (StreamContext(id_, Source(), ThreadPoolExecutor(1), 6, 4, 30.0, 1_000_000) for id_ in (1, 2))
+    one, other = (StreamContext(OPTIONS, Source(), ThreadPoolExecutor(1)) for _ in range(2))
     one.made["h264"] += 1
     one.published.published(1, 0, 0.0)
     one.published.published(2, 0, 0.5)

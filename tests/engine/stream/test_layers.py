@@ -34,7 +34,7 @@ class Bench:
     def __init__(self, max_bps: int = MAX_BPS) -> None:
         self.source = Source()
         self.workers = Workers()
-        self.context = context(self.source, self.workers, max_bps=max_bps)
+        self.context = context(self.source, self.workers, max_bitrate=max_bps)
         self.opened: list[int] = []
         self.encoders: list[Encoder] = []
         self.got: dict[Key, list[PackedUnit]] = {}

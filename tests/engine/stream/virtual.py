@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any
 
 from framewire.engine.stream.context import StreamContext
 from framewire.engine.stream.encoding import FrameSource
+from framewire.options import StreamOptions
 
 START_S = 1000.0
 EPOCH_US = 1_700_000_000_000_000
@@ -111,17 +112,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-def context(source: FrameSource, pool: Executor, **options: Any) -> StreamContext:
-    """A stream of 1280 x 720 at 30 frames a second and at most 8 Mbit/s, number 7."""
-    values: Mapping[str, Any] = {
-        "stream_id": 7,
-        "source": source,
-        "pool": pool,
-        "width": 1280,
-        "height": 720,
-        "fps": 30.0,
-        "max_bps": 8_000_000,
-        "clock": now,
-        "wall_us": Wall(),
-    }
-    return StreamContext(**{**values, **options})
+def context(source: FrameSource, pool: Executor, *, max_bitrate: int = 8_000_000) -> StreamContext:
+    """A stream of 1280 x 720 at 30 frames a second, number 7."""
+    options = StreamOptions(id=7, name="cam", width=1280, height=720, fps=30.0, max_bitrate=max_bitrate)
+    return StreamContext(options, source, pool, now, Wall())

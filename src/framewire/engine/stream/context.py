@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from framewire.engine.stream.encoding import Clock, FrameSource, WallClock
 from framewire.engine.stream.meter import FrameMeter
+from framewire.options import StreamOptions
 
 
 def wall_clock() -> int:
@@ -23,15 +24,17 @@ def wall_clock() -> int:
 class StreamContext:
     """What the encodings of one stream share."""
 
-    stream_id: int
+    options: StreamOptions
     source: FrameSource
     pool: Executor
-    width: int
-    height: int
-    fps: float
-    max_bps: int
     clock: Clock = time.monotonic
     wall_us: WallClock = wall_clock
+    width: int = field(init=False)
+    """Pixels of the newest frame; before the first one, those of the options."""
+    height: int = field(init=False)
     published: FrameMeter = field(default_factory=FrameMeter)
     made: Counter[str] = field(default_factory=Counter)
     """Units made since the stream started, by encoding: the proof that encodings are shared."""
+
+    def __post_init__(self) -> None:
+        self.width, self.height = self.options.width, self.options.height

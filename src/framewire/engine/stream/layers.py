@@ -77,7 +77,7 @@ class LayeredEncoding:
     @property
     def max_bps(self) -> int:
         """Bits a second that one viewer can use at most."""
-        return self._context.max_bps
+        return self._context.options.max_bitrate
 
     def encode_ms(self, now: float) -> Mapping[str, float]:
         """Mean time to encode one frame, by the name of each running encoder."""
@@ -208,7 +208,7 @@ class LayeredEncoding:
         """Move viewers whose layer does not fit any more, and set the bitrates."""
         now, context = self._clock(), self._context
         spent_bps = {layer: encoder.spent_bps(now) for layer, encoder in self._layers.items()}
-        half_below_bps = half_size_below_bps(context.width, context.height, context.fps)
+        half_below_bps = half_size_below_bps(context.width, context.height, context.options.fps)
         for viewer, layer in self._policy.review(spent_bps, half_below_bps, now).items():
             self._move(viewer, layer)
         self._set_targets()

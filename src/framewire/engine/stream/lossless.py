@@ -127,7 +127,7 @@ class LosslessEncoding(EncodingLoop[LosslessJob, BuiltLossless]):
         self._choice = CompressionChoice()
         self._turns: dict[int, int] = {}
         """Numbers of the frames that viewers have, and the tiles' turn of each."""
-        super().__init__("lossless", context, LosslessBuilder(context.stream_id, context.clock).build)
+        super().__init__("lossless", context, LosslessBuilder(context.options.id, context.clock).build)
 
     @property
     def max_bps(self) -> int:

@@ -40,9 +40,7 @@ class Stream:
         wall_us: WallClock = wall_clock,
     ) -> None:
         self.options = options
-        self._context = StreamContext(
-            options.id, source, pool, options.width, options.height, options.fps, options.max_bitrate, clock, wall_us
-        )
+        self._context = StreamContext(options, source, pool, clock, wall_us)
         self._on_resize = on_resize
         self._newest_us = 0
         self._encodings: dict[EncodingName, Encoding] = {}

@@ -125,7 +125,7 @@ class VideoLayer(EncodingLoop[VideoJob, BuiltVideo]):
         """Number of the newest frame that was looked at, and of the newest one that was encoded."""
         self._encoded: int | None = None
         self._min_time_us = 0
-        builder = VideoBuilder(context.stream_id, encoder, context.clock, context.wall_us)
+        builder = VideoBuilder(context.options.id, encoder, context.clock, context.wall_us)
         super().__init__(name, context, builder.build, after_step=after_step)
 
     @property
