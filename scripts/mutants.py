@@ -32,7 +32,7 @@ import time
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -104,6 +104,12 @@ def pure_files() -> list[Path]:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     (contract,) = (each for each in contracts if each["name"].startswith("Pure core"))
     return [SOURCE / f"{name.replace('.', '/')}.py" for name in contract["source_modules"]]
+
+
+@cache
+def source_of(file: Path) -> str:
+    """A file's text, read once: someone may edit it meanwhile."""
+    return file.read_text()
 
 
 def rooms(folder: Path = TESTS) -> Rooms:
@@ -357,7 +363,7 @@ def judge(file: Path, mutants: Sequence[Mutation], tests: Sequence[str], jobs: i
 def report(file: Path, mutants: Sequence[Mutation], told: Rooms, jobs: int, *, whole: bool) -> Report:
     """Judge a file's mutants and hold them against the reasons; ``whole``: they are all that there are."""
     name = str(file.relative_to(ROOT))
-    lines = file.read_text().splitlines()
+    lines = source_of(file).splitlines()
     reasons = {key[1:]: why for key, why in told.accepted.items() if key[0] == name}
     made = Report(name)
     used = set()
@@ -374,7 +380,7 @@ def report(file: Path, mutants: Sequence[Mutation], told: Rooms, jobs: int, *, w
 
 def difference(file: Path, mutant: Mutation) -> Iterator[str]:
     """The lines that a mutant changes, with - and +."""
-    old, new = file.read_text().splitlines(), mutant.source.splitlines()
+    old, new = source_of(file).splitlines(), mutant.source.splitlines()
     for line in difflib.unified_diff(old, new, n=0, lineterm=""):
         if not line.startswith(("---", "+++", "@@")):
             yield line
@@ -419,7 +425,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="list the mutants, and run none")
     options = parser.parse_args(arguments)
     files = chosen_files(options.file)
-    pairs = [(file, mutant) for file in files for mutant in mutations(file.read_text())]
+    pairs = [(file, mutant) for file in files for mutant in mutations(source_of(file))]
     pairs = sampled(pairs, options.sample, options.seed)
     if options.list:
         for file, mutant in pairs:
