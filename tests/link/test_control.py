@@ -123,6 +123,15 @@ def test_a_length_beyond_the_limit_is_refused_at_once():
         engine_decoder().feed((MAX_MESSAGE_BYTES + 1).to_bytes(4, "little"))
 
 
+def test_a_message_of_16_mib_travels_and_no_longer_one():
+    longest = 16 * 1024 * 1024
+    overhead = len(encode(Failed(text="x" * 100_000))) - 4 - 100_000
+    message = Failed(text="x" * (longest - overhead))
+    assert parent_decoder().feed(encode(message)) == [message]
+    with pytest.raises(LocalProtocolError, match=f"{longest + 1} bytes, at most {longest}"):
+        encode(Failed(text=message.text + "x"))
+
+
 def test_what_cannot_be_encoded_is_refused_by_the_sender():
     with pytest.raises(LocalProtocolError, match="EngineStats"):
         encode(EngineStats(stream=1, stats={"x": object()}))
@@ -142,7 +151,14 @@ def test_handles_travel_on_the_command_line():
     assert Handles.parse(Handles(control=3, bell=9, parent=77).arguments()).listeners == ()
 
 
-@pytest.mark.parametrize("arguments", [[], ["--control=x", "--bell=1", "--listen=", "--parent=1"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--control=x", "--bell=1", "--listen=", "--parent=1"],
+        ["--control=1=2", "--bell=1", "--listen=", "--parent=1"],
+    ],
+)
 def test_a_command_line_that_is_not_ours_is_refused(arguments):
     with pytest.raises(LocalProtocolError):
         Handles.parse(arguments)
@@ -177,6 +193,15 @@ def test_the_memory_of_a_removed_stream_is_not_replayed_to_another_of_its_id():
     assert replay.messages() == [(configure(), None), (add_stream(1, width=9), None)]
 
 
+def test_a_stream_that_was_removed_leaves_no_ring_for_one_of_its_id():
+    replay: Replay[str] = Replay(configure())
+    replay.record(add_stream(1))
+    replay.record(Ring(stream=1), "memory")
+    replay.record(RemoveStream(id=1))
+    replay.record(add_stream(1))
+    assert replay.messages() == [(configure(), None), (add_stream(1), None)]
+
+
 def test_a_ring_needs_its_memory_and_its_stream():
     replay: Replay[str] = Replay(configure())
     with pytest.raises(LocalProtocolError):
@@ -186,22 +211,26 @@ def test_a_ring_needs_its_memory_and_its_stream():
         replay.record(Ring(stream=1))
 
 
+def exits(policy: RestartPolicy, *times: float, was_ready: bool = True) -> list[float | None]:
+    return [policy.exited(time, was_ready=was_ready) for time in times]
+
+
 def test_the_first_restart_is_immediate_and_later_ones_wait():
-    policy = RestartPolicy(limit=5)
-    delays = [policy.exited(float(t), was_ready=True) for t in range(5)]
-    assert delays[0] == 0 and delays[-1] is None
-    waits = [d for d in delays if d is not None]
-    assert len(waits) == 4 and waits == sorted(set(waits))
+    assert exits(RestartPolicy(limit=9), *range(7)) == [0.0, 0.5, 1.0, 2.0, 4.0, 4.0, 4.0]
+
+
+def test_five_exits_within_a_minute_are_too_many():
+    assert exits(RestartPolicy(), 0, 10, 20, 30, 59.9)[-1] is None
+    assert exits(RestartPolicy(), 0, 10, 20, 30, 60) == [0.0, 0.5, 1.0, 2.0, 2.0], "the first one is a minute ago"
 
 
 def test_rare_exits_are_always_followed_by_a_restart():
-    policy = RestartPolicy(limit=3, window=60)
-    assert {policy.exited(61.0 * n, was_ready=True) for n in range(20)} == {0.0}
+    assert set(exits(RestartPolicy(limit=2, window=60), *(60.0 * n for n in range(20)))) == {0.0}
 
 
 def test_an_engine_that_never_came_up_gets_few_attempts():
+    assert exits(RestartPolicy(), 0, 100, 200, was_ready=False) == [0.0, 0.0, None]
     policy = RestartPolicy(unready_limit=2, window=1)
-    assert policy.exited(0, was_ready=False) is not None
-    assert policy.exited(100, was_ready=True) is not None
-    assert policy.exited(200, was_ready=False) is not None
-    assert policy.exited(300, was_ready=False) is None
+    assert exits(policy, 0, was_ready=False) == [0.0]
+    assert exits(policy, 100) == [0.0], "it came up: the count starts again"
+    assert exits(policy, 200, 300, was_ready=False) == [0.0, None]

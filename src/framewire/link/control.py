@@ -21,7 +21,7 @@ from framewire.options import EngineOptions, StreamOptions
 MAX_MESSAGE_BYTES: Final = 1 << 24
 """The longest message either end sends. A length above it means that the bytes are no messages.
 
-Source: chosen by hand; pinned by `tests/link/test_control.py::test_a_length_beyond_the_limit_is_refused_at_once`."""
+Source: chosen by hand; pinned by `tests/link/test_control.py::test_a_message_of_16_mib_travels_and_no_longer_one`."""
 
 _LENGTH_BYTES: Final = 4
 
