@@ -71,3 +71,50 @@ describe("merging", () => {
     expect(canWait(move(1))).toBe(true);
   });
 });
+
+describe("limits of the contract", () => {
+  test("further DOM buttons are numbered on, up to 32, and no button is 0", () => {
+    expect([5, 6, 31, 32, 99, -1, -2].map(button)).toEqual([6, 7, 32, 32, 32, 0, 0]);
+  });
+  test("at most 32 touches are counted", () => {
+    const touches = Object.fromEntries(Array.from({ length: 40 }, (_, id) => [id, { x: 0, y: 0, pressure: 0 }]));
+    expect(pointerEvent("pointer_down", mouse, at, touches, 0).ntouches).toBe(32);
+  });
+  test("names of keys are cut at 64", () => {
+    const long = "x".repeat(70);
+    expect(keyEvent("key_up", { ...keys, key: long, code: long }, 0)).toMatchObject({ key: "x".repeat(64), code: "x".repeat(64) });
+  });
+  test("physical sizes are within 16 bits", () => {
+    expect(resizeEvent({ width: 70_000, height: 0 }, 1, 0)).toMatchObject({ pwidth: 65_535, pheight: 0 });
+    expect(resizeEvent({ width: -3, height: 0.4 }, 1, 0)).toMatchObject({ pwidth: 0, pheight: 0 });
+  });
+});
+
+test("all modifiers are named, in one order", () => {
+  const all = { shiftKey: true, ctrlKey: true, altKey: true, metaKey: true };
+  expect(keyEvent("key_down", { ...all, key: "a", code: "KeyA" }, 0).modifiers).toEqual(["Shift", "Control", "Alt", "Meta"]);
+  expect(keyEvent("key_down", { ...keys, altKey: true, key: "a", code: "KeyA" }, 0).modifiers).toEqual(["Alt"]);
+});
+
+test("a wheel turns both ways in its unit; an unknown unit is a pixel", () => {
+  const wheel = { ...keys, buttons: 0, deltaX: 2, deltaY: 3 };
+  expect(wheelEvent({ ...wheel, deltaMode: 1 }, at, 0)).toMatchObject({ dx: 32, dy: 48 });
+  expect(wheelEvent({ ...wheel, deltaMode: 7 }, at, 0)).toMatchObject({ dx: 2, dy: 3 });
+});
+
+test("wheels that turn one way only have a sum, too", () => {
+  const one = { type: "wheel", timestamp: 0, dx: 2 } as const;
+  const other = { type: "wheel", timestamp: 1, dy: 5 } as const;
+  expect(merge(one, other)).toEqual({ type: "wheel", timestamp: 1, dx: 2, dy: 5 });
+  expect(merge(other, one)).toMatchObject({ dx: 2, dy: 5 });
+});
+
+test("moves, wheels and resizes wait; two resizes are one; a move with another number of touches is kept", () => {
+  const types = ["pointer_move", "wheel", "resize", "pointer_enter", "key_down"] as const;
+  expect(types.map((type) => canWait({ type, timestamp: 0 }))).toEqual([true, true, true, false, false]);
+  const resize = (width: number) => resizeEvent({ width, height: 1 }, 1, width);
+  expect(merge(resize(1), resize(2))).toEqual(resize(2));
+  const move = (ntouches: number) => ({ type: "pointer_move", timestamp: 0, ntouches }) as const;
+  expect(merge(move(1), move(2))).toBeUndefined();
+  expect(merge({ type: "pointer_move", timestamp: 0 }, move(0))).toEqual(move(0));
+});

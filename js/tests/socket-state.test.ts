@@ -111,3 +111,92 @@ describe("after sleep", () => {
     expect(socket.tick(false, 5000)).toEqual({ type: "connect" });
   });
 });
+
+describe("the reason", () => {
+  test("is that it connects, and from the third failure on that the server does not answer", () => {
+    const socket = new SocketState();
+    socket.open(0);
+    const codes: string[] = [];
+    for (let i = 0; i < 4; i++) {
+      codes.push(socket.reason(0).code);
+      socket.closed(1006, 0, 0);
+      socket.open(0);
+    }
+    expect(codes).toEqual(["connecting", "connecting", "connecting", "no_answer"]);
+  });
+  test("is a lost connection, and after ten seconds a server that is gone", () => {
+    const socket = ready();
+    socket.closed(1006, 0, 1000);
+    expect(socket.reason(11_000)).toEqual({ code: "connection_lost" });
+    expect(socket.reason(11_001)).toEqual({ code: "server_gone" });
+    socket.open(12_000);
+    socket.closed(1006, 0, 20_000);
+    expect(socket.reason(20_000)).toEqual({ code: "server_gone" });
+  });
+  test("is the close code's for a final one, whatever was before", () => {
+    const socket = ready();
+    socket.closed(4401, 0, 1000);
+    expect(socket.reason(60_000)).toEqual({ code: "unauthorized" });
+  });
+});
+
+describe("the server's status", () => {
+  const streams = [{ id: 1, name: "camera", width: 4, height: 4, fps: 30 }];
+
+  test("is open, with its streams and without a reason, once they are listed", () => {
+    expect(serverStatus(ready(), streams, 0)).toEqual({ state: "open", reason: undefined, streams });
+  });
+  test("is connecting before that, and reconnecting after it", () => {
+    const socket = new SocketState();
+    expect(socket.lost).toBe(false);
+    expect(serverStatus(socket, [], 0)).toEqual({ state: "connecting", reason: { code: "connecting" }, streams: [] });
+    const lost = ready();
+    lost.closed(1006, 0, 0);
+    expect(serverStatus(lost, [], 0)).toEqual({ state: "reconnecting", reason: { code: "connection_lost" }, streams: [] });
+  });
+});
+
+test("an idle socket does nothing and stays idle", () => {
+  const socket = new SocketState();
+  expect(socket.tick(true, 0)).toBeUndefined();
+  expect(socket.deadline).toBe(Infinity);
+  const stopped = ready();
+  stopped.stop();
+  stopped.closed(1000, 0, 0);
+  expect(stopped.phase).toBe("idle");
+  expect(stopped.deadline).toBe(Infinity);
+  expect(stopped.tick(true, 60_000)).toBeUndefined();
+});
+
+test("a list of streams counts only in answer to hello", () => {
+  const socket = ready();
+  socket.closed(1006, 0, 0);
+  socket.listed(10);
+  expect(socket.phase).toBe("closed");
+});
+
+test("a message before the streams does not put off the end of the wait for them", () => {
+  const socket = new SocketState();
+  socket.open(0);
+  socket.opened(0);
+  socket.received(9000);
+  expect(socket.deadline).toBe(10_000);
+});
+
+test("a timer that is four seconds late is not sleep yet", () => {
+  const socket = ready();
+  socket.tick(true, 1000);
+  socket.received(4500);
+  expect(socket.tick(true, 5000)).toBeUndefined();
+  expect(socket.deadline).toBe(Infinity);
+  expect(socket.tick(true, 9001)).toBeUndefined();
+  expect(socket.deadline).toBe(10_501);
+});
+
+test("what the viewer closes has its own code and a word", () => {
+  const socket = ready();
+  expect(socket.tick(true, 5000)).toEqual({ type: "disconnect", code: 4000, reason: "silent" });
+  const opening = new SocketState();
+  opening.open(0);
+  expect(opening.tick(false, 10_000)).toEqual({ type: "disconnect", code: 4000, reason: "no answer" });
+});
