@@ -377,3 +377,283 @@ test("a pause keeps the last picture, and has a reason", () => {
   expect(one.showing).toBe("webrtc");
   expect(one.reason).toEqual({ code: "connection_lost" });
 });
+
+/** A plan whose WebRTC was tried for six seconds without an answer: it is tried again five seconds later. */
+function blocked(capabilities: Capabilities = BOTH) {
+  const made = plan("auto", { capabilities });
+  made.plan.progress("lossless", 1, 1, 50);
+  made.plan.offered("h264", 100);
+  made.plan.tick(100 + RACE_MS);
+  const again = made.retries.next;
+  made.plan.tick(again);
+  return { ...made, again };
+}
+
+describe("a new try of WebRTC", () => {
+  test("leaves the codec to the server again", () => {
+    const { plan: one } = plan();
+    one.failed("webrtc", NO_CODEC, true, 10);
+    one.offered("vp8", 100);
+    one.tick(100 + RACE_MS);
+    one.tick(100 + RACE_MS + 5000);
+    expect(modes(one)).toEqual(["lossless", "webrtc"]);
+  });
+  test("does not know yet what the server takes", () => {
+    const { plan: one, retries } = plan();
+    one.offered("vp8", 100);
+    one.tick(100 + RACE_MS);
+    one.tick(retries.next);
+    one.failed("webrtc", NO_CODEC, true, retries.next);
+    expect(modes(one)).toEqual(["lossless", "webrtc:vp8"]);
+  });
+  test("keeps the reason of the last one, and does not report UDP again", () => {
+    const { plan: one, again } = blocked();
+    one.offered("h264", again);
+    one.failed("webrtc", { code: "peer_failed" }, false, again + 10);
+    one.tick(again + 10_010);
+    one.offered("h264", again + 10_010);
+    one.tick(again + 10_010 + ANSWER_MS);
+    expect(one.reason.code).toBe("peer_failed");
+  });
+  test("is compared with pictures that were painted before it", () => {
+    const { plan: one, again } = blocked();
+    one.offered("h264", again);
+    one.connected(again);
+    one.tick(again + RACE_MS);
+    expect(one.reason.code).toBe("no_frames");
+  });
+  test.each(["stall", "failure"])("after a %s is not compared with pictures from before it", (what) => {
+    const { plan: one, retries } = playing();
+    if (what === "failure") one.failed("webrtc", { code: "peer_failed" }, false, 1000);
+    else {
+      one.sent("webrtc", [1000], 30, 0, 1500);
+      one.tick(2000);
+      one.tick(2000 + RACE_MS);
+    }
+    const again = retries.next;
+    one.tick(again);
+    one.offered("h264", again);
+    one.connected(again);
+    one.tick(again + RACE_MS);
+    expect(modes(one)).toEqual(["lossless", "webrtc"]);
+  });
+  test("comes early again after video that lasted ten seconds", () => {
+    const { plan: one, retries, again } = blocked();
+    one.progress("webrtc", 1, 1, again);
+    one.tick(again + 9999);
+    one.failed("webrtc", { code: "peer_failed" }, false, again + 9999);
+    expect(retries.next).toBe(again + 9999 + 10_000);
+    const other = blocked();
+    other.plan.progress("webrtc", 1, 1, other.again);
+    other.plan.tick(other.again + 10_000);
+    other.plan.failed("webrtc", { code: "peer_failed" }, false, other.again + 10_000);
+    expect(other.retries.next).toBe(other.again + 10_000 + 5000);
+  });
+  test("waits while the view is hidden", () => {
+    const { plan: one } = plan();
+    one.failed("webrtc", { code: "peer_failed" }, false, 100);
+    one.setVisible(false, 200);
+    expect(one.deadline).toBe(Infinity);
+    one.tick(60_000);
+    expect(modes(one)).toEqual(["lossless"]);
+    one.setVisible(true, 61_000);
+    expect(one.deadline).toBe(5100);
+  });
+  test("comes after any failure but of the last codec", () => {
+    const { plan: one } = plan("auto", { capabilities: { codecs: ["h264"], webcodecs: [] } });
+    one.progress("lossless", 1, 1, 50);
+    one.offered("h264", 60);
+    one.connected(100);
+    one.videoArrived(1, 0, 0, 100);
+    one.tick(2100);
+    expect(one.reason.code).toBe("not_decoded");
+    expect(one.deadline).toBe(7100);
+    one.tick(7100);
+    one.failed("webrtc", NO_CODEC, true, 7200);
+    expect(one.deadline).toBe(Infinity);
+  });
+});
+
+describe("what comes late or for another subscription", () => {
+  test("an offer or a connection without a race changes nothing", () => {
+    const { plan: one } = plan("lossless");
+    one.offered("h264", 10);
+    one.connected(20);
+    one.sent("webrtc", [10], 30, 0, 30);
+    one.videoArrived(1, 1, 1, 40);
+    expect(modes(one)).toEqual(["lossless"]);
+  });
+  test("frames that are decoded and not painted are not shown", () => {
+    const { plan: one } = plan("lossless");
+    one.progress("lossless", 1, 0, 10);
+    expect(one.showing).toBe("none");
+  });
+  test("a report without frames does not start the codec's clock, nor end a stall", () => {
+    const { plan: one } = plan();
+    one.progress("lossless", 1, 1, 50);
+    one.offered("h264", 60);
+    one.connected(100);
+    one.videoArrived(0, 0, 0, 200);
+    one.tick(100 + RACE_MS);
+    expect(one.reason.code).toBe("no_frames");
+    const { plan: other } = playing();
+    other.sent("webrtc", [1000], 30, 0, 1500);
+    other.progress("webrtc", 0, 0, 1900);
+    other.tick(2000);
+    expect(other.reason.code).toBe("stalled");
+  });
+  test("one decoded frame ends a stall", () => {
+    const { plan: one } = playing();
+    one.sent("webrtc", [1000], 30, 0, 1500);
+    one.progress("webrtc", 1, 0, 1900);
+    one.tick(2500);
+    expect(modes(one)).toEqual(["webrtc"]);
+  });
+  test("what was sent of lossless pictures says nothing about the video", () => {
+    const { plan: one } = playing();
+    one.sent("lossless", [1000], 30, 900, 1500);
+    one.tick(2500);
+    expect(modes(one)).toEqual(["webrtc"]);
+  });
+  test("the end of lossless pictures is the session's business", () => {
+    const { plan: one } = plan();
+    one.failed("lossless", { code: "internal" }, true, 100);
+    expect(modes(one)).toEqual(["lossless", "webrtc"]);
+    expect(one.reason.code).toBe("trying_webrtc");
+  });
+});
+
+describe("a view that is hidden and shown", () => {
+  test("has no stall from before", () => {
+    const { plan: one } = playing();
+    one.sent("webrtc", [1000], 30, 0, 1500);
+    one.setVisible(false, 1600);
+    one.setVisible(true, 5000);
+    one.tick(5000);
+    expect(modes(one)).toEqual(["webrtc"]);
+  });
+  test("begins a new window for the link", () => {
+    const { plan: one } = plan("auto", { capabilities: { codecs: [], webcodecs: ["vp8"] } });
+    one.sent("lossless", [], 30, 0, 0);
+    for (const start of [0, 2000]) {
+      for (let i = 0; i < 10; i++) one.progress("lossless", 1, 1, start + 200 * i);
+      if (start === 2000) one.setVisible(true, 3900);
+      one.tick(start + 2000);
+    }
+    expect(modes(one)).toEqual(["lossless"]);
+  });
+});
+
+describe("a plan that begins again", () => {
+  test("knows nothing of the link and of pictures from before", () => {
+    const { plan: one, retries } = plan("auto", { capabilities: { codecs: ["h264"], webcodecs: ["vp8"] } });
+    one.sent("lossless", [], 30, 0, 0);
+    for (let i = 0; i < 20; i++) {
+      one.progress("lossless", 1, 1, 200 * i);
+      one.tick(200 * (i + 1));
+    }
+    expect(modes(one)).toEqual(["lossless", "webcodecs", "webrtc"]);
+    one.pause({ code: "connection_lost" });
+    retries.clear();
+    one.begin(5000);
+    expect(modes(one)).toEqual(["lossless", "webrtc"]);
+    one.offered("h264", 5000);
+    one.connected(5000);
+    one.tick(5000 + RACE_MS);
+    expect(modes(one)).toEqual(["lossless", "webrtc"]);
+  });
+  test("counts slow windows from the first", () => {
+    const { plan: one } = plan("auto", { capabilities: { codecs: [], webcodecs: ["vp8"] } });
+    for (const start of [0, 2000]) {
+      one.sent("lossless", [], 30, 0, start);
+      for (let i = 0; i < 10; i++) one.progress("lossless", 1, 1, start + 200 * i);
+      one.tick(start + 2000);
+      one.pause({ code: "connection_lost" });
+      one.begin(start + 2000);
+    }
+    expect(modes(one)).toEqual(["lossless"]);
+  });
+  test("has no exact picture of a scene from before", () => {
+    const { plan: one, retries } = playing();
+    one.sent("webrtc", [100], 0, 900, 1000);
+    expect(modes(one)).toEqual(["webrtc", "lossless"]);
+    one.failed("webrtc", { code: "peer_failed" }, false, 1100);
+    one.tick(retries.next);
+    one.progress("webrtc", 1, 1, retries.next);
+    expect(modes(one)).toEqual(["webrtc"]);
+  });
+});
+
+describe("video over the WebSocket", () => {
+  /** A link that was too slow for lossless for four seconds, while `capabilities` allow WebRTC or not. */
+  function slow(codecs: readonly string[] = []) {
+    const made = plan("auto", { capabilities: { codecs, webcodecs: ["vp8"] } });
+    made.plan.sent("lossless", [], 30, 0, 0);
+    for (let i = 0; i < 20; i++) {
+      made.plan.progress("lossless", 1, 1, 200 * i);
+      made.plan.tick(200 * (i + 1));
+    }
+    return made;
+  }
+  test("comes beside a race that goes on", () => {
+    expect(modes(slow(["h264"]).plan)).toEqual(["lossless", "webcodecs", "webrtc"]);
+  });
+  test("stays when a lossless frame comes late, from its first frame on", () => {
+    const { plan: one } = slow();
+    one.progress("lossless", 1, 1, 4050);
+    expect(one.showing).toBe("lossless");
+    one.progress("webcodecs", 1, 1, 4100);
+    one.progress("lossless", 1, 1, 4200);
+    expect(one.showing).toBe("webcodecs");
+    one.progress("webcodecs", 1, 1, 4300);
+    expect(one.showing).toBe("webcodecs");
+  });
+  test("that fails leaves the try of WebRTC alone", () => {
+    const { plan: one } = slow(["h264"]);
+    one.failed("webcodecs", { code: "decoder_failed" }, true, 4100);
+    expect(modes(one)).toEqual(["lossless", "webrtc"]);
+  });
+  test("that fails as the mode asked for is final", () => {
+    const { plan: one } = plan("webcodecs", { capabilities: { codecs: ["h264"], webcodecs: ["vp8"] } });
+    expect(modes(one)).toEqual(["webcodecs"]);
+    expect(one.reason).toEqual({ code: "webcodecs" });
+    one.failed("webcodecs", { code: "decoder_failed" }, true, 100);
+    one.tick(60_000);
+    expect(modes(one)).toEqual(["lossless"]);
+    expect(one.deadline).toBe(Infinity);
+  });
+  test("is not considered while WebRTC plays", () => {
+    const { plan: one } = playing();
+    one.sent("webrtc", [], 30, 0, 200);
+    for (let i = 1; i < 10; i++) {
+      one.progress("webrtc", 1, 1, 1000 * i);
+      one.tick(1000 * i);
+    }
+    expect(modes(one)).toEqual(["webrtc"]);
+    expect(one.reason).toEqual({ code: "webrtc" });
+  });
+});
+
+describe("setting the mode", () => {
+  test("to the same one changes nothing", () => {
+    const { plan: one } = playing();
+    one.setMode("auto", 1000);
+    expect(modes(one)).toEqual(["webrtc"]);
+  });
+  test("leaves the codec to the server again", () => {
+    const { plan: one } = plan();
+    one.failed("webrtc", NO_CODEC, true, 10);
+    one.setMode("webrtc", 20);
+    expect(modes(one)).toEqual(["lossless", "webrtc"]);
+  });
+  test("begins nothing without a socket", () => {
+    const { plan: one } = plan();
+    one.pause({ code: "connection_lost" });
+    one.setMode("lossless", 20);
+    expect(modes(one)).toEqual([]);
+    expect(one.reason).toEqual({ code: "connection_lost" });
+    one.begin(30);
+    expect(modes(one)).toEqual(["lossless"]);
+    expect(one.reason).toEqual({ code: "lossless" });
+  });
+});

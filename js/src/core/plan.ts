@@ -44,10 +44,10 @@ export class Plan {
   /** What carries the pictures while WebRTC does not. */
   private backup: CanvasMode = "lossless";
   /** Frames painted from the WebSocket since it became a source of this view's pictures. */
-  private painted: Record<CanvasMode, number> = { lossless: 0, webcodecs: 0 };
+  private painted: Record<CanvasMode, number> = { lossless: 0, webcodecs: 0 }; // mutants: set again by `begin`
   /** Video over the WebSocket was tried and failed. */
   private webcodecs_failed = false;
-  private slow_link = new SlowLink(0);
+  private slow_link = new SlowLink(0); // mutants: set again by `begin`
   private readonly still = new StillScene();
   private readonly codecs: CodecChoice;
 
@@ -160,7 +160,7 @@ export class Plan {
       case "video":
         return this.tickVideo(this.phase.stall, now);
       case "backup":
-        if (this.mayRace && !this.phase.final && now >= this.retries.next) this.beginRace(this.reason, now);
+        if (this.mayRace && now >= this.retries.next) this.beginRace(this.reason, now);
         return;
       default:
     }
@@ -174,7 +174,7 @@ export class Plan {
       case "video":
         return this.phase.stall.deadline;
       case "backup":
-        return this.mayRace && !this.phase.final ? this.retries.next : Infinity;
+        return this.mayRace ? this.retries.next : Infinity;
       default:
         return Infinity;
     }
@@ -195,7 +195,7 @@ export class Plan {
   }
 
   private get mayRace(): boolean {
-    return this.visible && (this.mode === "auto" || this.mode === "webrtc");
+    return this.visible && this.phase.name === "backup" && !this.phase.final;
   }
 
   private beginPlain(): void {
@@ -242,7 +242,7 @@ export class Plan {
 
   private stillProgress(painted: number, now: number): void {
     const change = this.still.painted(painted, now);
-    if (change === undefined) return;
+    if (change === undefined) return; // mutants: the video is shown already
     this.showing = change === "exact" ? "lossless" : "webrtc";
     this.reason = { code: change === "exact" ? "exact_still" : "webrtc" };
   }
@@ -268,8 +268,9 @@ export class Plan {
 
   private tryNextCodec(why: Reason, now: number): boolean {
     const codec = this.codecs.next();
-    if (codec !== undefined) this.beginRace({ ...why, fallback: { mode: "webrtc", codec } }, now);
-    return codec !== undefined;
+    if (codec === undefined) return false;
+    this.beginRace({ ...why, fallback: { mode: "webrtc", codec } }, now);
+    return true;
   }
 
   private tickVideo(stall: StallDetector, now: number): void {
@@ -301,7 +302,6 @@ export class Plan {
     const fps = this.slow_link.tick(uses_lossless && this.visible, now);
     if (fps === undefined || this.backup === "webcodecs" || this.webcodecs_failed || this.capabilities.webcodecs.length === 0) return;
     this.backup = "webcodecs";
-    this.painted.webcodecs = 0;
     this.reason = { code: "slow_link", detail: `${fps.toFixed(0)} of ${this.slow_link.published_fps.toFixed(0)} fps`, fallback: WEBCODECS };
   }
 
