@@ -37,3 +37,27 @@ test("units belong to a subscription by stream and kind, never to one over WebRT
   expect(subs.carrier("depth", false)?.mode).toBe("webcodecs");
   expect(subs.carrier(undefined, true)).toBeUndefined();
 });
+
+test("input of a view goes to the subscription that it shows, or else to its first", () => {
+  const subs = new Subscriptions();
+  const [lossless, webrtc, other] = (["lossless", "webrtc"] as const).map((mode) => subs.add({ stream: "camera", mode, codec: undefined, views: [] }, 0)).concat(subs.add({ stream: "depth", mode: "webrtc", codec: undefined, views: [] }, 0));
+  lossless?.views.add(1);
+  webrtc?.views.add(1);
+  other?.views.add(2);
+  expect(subs.ofView(1, "webrtc")).toBe(webrtc);
+  expect(subs.ofView(1, "lossless")).toBe(lossless);
+  expect(subs.ofView(1, "none")).toBe(lossless);
+  expect(subs.ofView(3, "webrtc")).toBeUndefined();
+});
+
+test("a subscription is found by stream, mode and the codec that was asked for", () => {
+  const subs = new Subscriptions();
+  const plain = subs.add({ stream: "camera", mode: "webrtc", codec: undefined, views: [] }, 0);
+  const asked = subs.add({ stream: "camera", mode: "webrtc", codec: "vp8", views: [] }, 0);
+  const find = (stream: string, codec?: string) => subs.find({ stream, mode: "webrtc", codec, views: [] });
+  expect(find("camera")).toBe(plain);
+  expect(find("camera", "vp8")).toBe(asked);
+  expect(find("camera", "h264")).toBeUndefined();
+  expect(find("depth")).toBeUndefined();
+  expect(subs.get(asked.sub)).toBe(asked);
+});

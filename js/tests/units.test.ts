@@ -1,5 +1,5 @@
 // Chunks to whole units. Must not know pixels.
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Assembler } from "../src/core/units";
 import { HEADER_BYTES, WireError } from "../src/core/wire";
 
@@ -85,4 +85,44 @@ test("released memory is used again, and never before it is released", () => {
   first?.release();
   expect(fill(3, 3)?.data.buffer).toBe(memory);
   expect([...(second?.data ?? [])]).toEqual([2, 2, 2, 2]);
+});
+
+describe("spare memory", () => {
+  let frame = 0;
+  /** A unit of two chunks, which has a buffer of its own. */
+  function unitOf(assembler: Assembler, size: number) {
+    frame += 1;
+    assembler.add(message({ frame, size, offset: 0, bytes: [1] }));
+    const rest = Array<number>(size - 1).fill(1);
+    const unit = assembler.add(message({ frame, size, offset: 1, bytes: rest }));
+    if (unit === undefined) throw new Error("two chunks are a unit");
+    return unit;
+  }
+  const memory = (unit: { readonly data: Uint8Array }): ArrayBufferLike => unit.data.buffer;
+
+  test("is used for a unit that is not larger, and not less than a quarter of it", () => {
+    const reused = (kept: number, wanted: number): boolean => {
+      const assembler = new Assembler();
+      const first = unitOf(assembler, kept);
+      first.release();
+      return memory(unitOf(assembler, wanted)) === memory(first);
+    };
+    expect([reused(8, 8), reused(8, 9), reused(8, 2), reused(9, 2)]).toEqual([true, false, true, false]);
+  });
+  test("is three buffers at most, each used once", () => {
+    const assembler = new Assembler();
+    const units = [1, 2, 3, 4].map(() => unitOf(assembler, 4));
+    for (const unit of units) unit.release();
+    const again = new Set([1, 2, 3, 4].map(() => memory(unitOf(assembler, 4))));
+    expect(again.size).toBe(4);
+    expect(units.filter((unit) => again.has(memory(unit)))).toHaveLength(3);
+  });
+  test("gets the buffer of a unit that was dropped with its socket", () => {
+    const assembler = new Assembler();
+    const first = unitOf(assembler, 4);
+    first.release();
+    assembler.add(message({ frame: 90, size: 4, offset: 0, bytes: [1] }));
+    assembler.clear();
+    expect(memory(unitOf(assembler, 4))).toBe(memory(first));
+  });
 });
