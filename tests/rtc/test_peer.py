@@ -12,6 +12,7 @@ from framewire.errors import PeerError
 from framewire.rtc import peer
 from framewire.rtc.events import BitrateEstimate, KeyframeWanted, PeerState, PeerTrack
 from framewire.rtc.peer import SMOOTH_PLAYOUT_DELAY_S, Peer
+from framewire.rtc.send.controller import SendController
 from framewire.rtc.stack import ice
 from framewire.rtc.stack.peer_connection import PeerConnection
 from framewire.rtc.stack.sdp_filter import MAX_CANDIDATES
@@ -214,6 +215,7 @@ async def test_a_viewer_that_vanishes_has_failed(stage: Stage, monkeypatch):
 
 
 async def test_a_viewer_that_never_connects_has_failed(stage: Stage, monkeypatch):
+    assert peer.CONNECT_TIMEOUT_S == 10, "aiortc itself takes a minute"
     monkeypatch.setattr(peer, "CONNECT_TIMEOUT_S", 0.5)
     offer = await stage.peer.offer([C])
     answer = await Viewer().answer(offer.sdp)
@@ -250,7 +252,8 @@ async def test_a_connection_that_does_not_close_is_given_up(monkeypatch, stage: 
         await asyncio.Event().wait()
 
     await stage.peer.offer([C])
-    monkeypatch.setattr(peer, "CLOSE_TIMEOUT_S", 0.05)
+    assert peer.PEER_CLOSE_TIMEOUT_S == 5
+    monkeypatch.setattr(peer, "PEER_CLOSE_TIMEOUT_S", 0.05)
     with monkeypatch.context() as patch:
         patch.setattr(PeerConnection, "close", never)
         await stage.peer.close()
@@ -301,6 +304,16 @@ async def test_a_smooth_peer_asks_for_a_playout_delay(stage: Stage):
     await stage.negotiate(C)
     await stage.until(lambda: stage.shown(3, 128))
     assert stage.peer._senders[3]._playout_delay.seconds == SMOOTH_PLAYOUT_DELAY_S == 0.1
+
+
+async def test_what_is_useful_is_known_before_the_viewer_is(measured: Stage, monkeypatch):
+    useful: list[float] = []
+    monkeypatch.setattr(SendController, "set_useful_bitrate", lambda self, bps: useful.append(bps))
+    await measured.negotiate(A)
+    await measured.until(lambda: estimates(measured))
+    assert useful == [20_000_000]
+    measured.peer.set_useful_bitrate(3_000_000)
+    assert useful == [20_000_000, 3_000_000]
 
 
 async def test_no_more_bandwidth_is_looked_for_than_is_useful(measured: Stage):

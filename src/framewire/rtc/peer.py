@@ -51,12 +51,12 @@ CONNECT_TIMEOUT_S: Final = 10.0
 Source: chosen by hand; pinned by `tests/rtc/test_peer.py::test_a_viewer_that_never_connects_has_failed`."""
 
 SILENCE_TIMEOUT_S: Final = 7
-"""A peer has failed if nothing came from the viewer for this many seconds. Its consent checks alone come every 5 s
-(RFC 7675), and it answers ours.
+"""A peer has failed if nothing came from the viewer for this many seconds. It answers our consent checks, and sends its
+own.
 
-Source: chosen by hand; pinned by `tests/rtc/test_peer.py::test_a_viewer_that_vanishes_has_failed`."""
+Source: RFC 7675 §5.1, consent checks are at most 6 s apart."""
 
-CLOSE_TIMEOUT_S: Final = 5.0
+PEER_CLOSE_TIMEOUT_S: Final = 5.0
 """Closing may take this long, then it is given up.
 
 Source: chosen by hand; pinned by
@@ -68,12 +68,14 @@ SMOOTH_PLAYOUT_DELAY_S: Final = 0.1
 Source: chosen by hand; pinned by `tests/rtc/test_peer.py::test_a_smooth_peer_asks_for_a_playout_delay`."""
 
 USEFUL_BITRATE_BPS: Final = 20_000_000
-"""The bitrate that streams can use, until `Peer.set_useful_bitrate` is called.
+"""The bitrate that streams can use, until `Peer.set_useful_bitrate` is called: 1080p60 of a detailed scene.
 
-Source: chosen by hand: 1080p60 of a detailed scene."""
+Source: chosen by hand; pinned by `tests/rtc/test_peer.py::test_what_is_useful_is_known_before_the_viewer_is`."""
 
 WATCH_INTERVAL_S: Final = 1.0
-"""Look this often whether the viewer is silent."""
+"""Look this often whether the viewer is silent.
+
+Source: chosen by hand; pinned by `tests/rtc/test_peer.py::test_a_viewer_that_vanishes_has_failed`."""
 
 
 class PeerOptions(TypedDict):
@@ -332,6 +334,6 @@ class Peer:
             if timer is not None:
                 timer.cancel()
         try:
-            await asyncio.wait_for(self._connection.close(), CLOSE_TIMEOUT_S)
+            await asyncio.wait_for(self._connection.close(), PEER_CLOSE_TIMEOUT_S)
         except Exception as error:
             logger.warning("the peer did not close cleanly: %r", error)

@@ -10,7 +10,7 @@ import pytest
 
 from framewire.rtc.estimate.estimator import START_BPS, BandwidthEstimator
 from framewire.rtc.repair import fec_policy
-from framewire.rtc.send.controller import MAX_DRAIN_S, MIN_START_BPS, SendController
+from framewire.rtc.send.controller import MAX_COLLAPSE_DRAIN_S, MIN_START_BPS, SendController
 from framewire.rtc.send.media_bitrate import REMIND_INTERVAL_S
 from framewire.rtc.send.pacer import GENTLE_PACING_FACTOR, NEVER, PACING_FACTOR
 from tests.rtc.linksim import feedback
@@ -320,8 +320,8 @@ def test_a_link_that_shrank_is_left_to_drain(collapsed):
 
 def test_a_link_that_shrank_is_left_to_drain_for_a_second_at_most(collapsed):
     collapsed.backlog["until"] = 1010
-    assert not collapsed.admits(1000.05 + MAX_DRAIN_S - 0.01)
-    assert collapsed.admits(1000.05 + MAX_DRAIN_S)
+    assert not collapsed.admits(1000.05 + MAX_COLLAPSE_DRAIN_S - 0.01)
+    assert collapsed.admits(1000.05 + MAX_COLLAPSE_DRAIN_S)
 
 
 def test_what_a_full_queue_lost_before_it_was_known_is_not_the_paths_loss(rig):

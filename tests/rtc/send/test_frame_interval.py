@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from framewire.rtc.send.frame_interval import INITIAL_INTERVAL_S, FrameInterval
+from framewire.rtc.send.frame_interval import INITIAL_FRAME_INTERVAL_S, FrameInterval
 
 
 def sent(*times: float) -> FrameInterval:
@@ -23,7 +23,7 @@ def test_the_interval_is_an_average():
 
 
 def test_a_pause_counts_as_a_tenth_of_a_second():
-    assert sent(5.0).seconds == pytest.approx(INITIAL_INTERVAL_S + (0.1 - INITIAL_INTERVAL_S) / 8)
+    assert sent(5.0).seconds == pytest.approx(INITIAL_FRAME_INTERVAL_S + (0.1 - INITIAL_FRAME_INTERVAL_S) / 8)
     assert sent(5.0, 5.1).seconds == pytest.approx(sent(5.0, 500.0).seconds)
 
 

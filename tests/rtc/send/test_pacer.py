@@ -8,7 +8,7 @@ from framewire.rtc.estimate.probe_bitrate import ProbeCluster
 from framewire.rtc.send.pacer import (
     BURST_S,
     GENTLE_PACING_FACTOR,
-    MAX_BURST_S,
+    MAX_CATCH_UP_S,
     MAX_DEBT_S,
     MAX_QUEUE_S,
     NEVER,
@@ -227,7 +227,7 @@ def test_padding_fills_no_more_than_a_late_timer_missed(pacer):
     room = pacer.padding(9.0)
     assert room == (7, int(BURST_S * 8e6 / 8) + 1)
     room = pacer.padding(9.0 + 1.0)
-    assert room is not None and room[1] == pytest.approx((BURST_S + MAX_BURST_S) * 8e6 / 8, rel=0.01)
+    assert room is not None and room[1] == pytest.approx((BURST_S + MAX_CATCH_UP_S) * 8e6 / 8, rel=0.01)
 
 
 def test_padding_waits_for_its_time_and_for_packets(pacer):
@@ -271,14 +271,22 @@ def test_a_timer_that_fires_late_does_not_lower_the_pace(pacer):
     assert gone * 1250 * 8 == pytest.approx(PACING_FACTOR * RATE * (2 * late + BURST_S), rel=0.1)
 
 
+def test_a_timer_that_fires_a_little_early_finds_packets(pacer):
+    # 50 kbit take 5 ms at this pace: just as much as may leave ahead of time.
+    pacer.push([(0, 6250), (1, 6250)], 1 / 30, 9.0)
+    assert len(pacer.pop(9.0)) == 1, "the next is due in 5 ms"
+    assert pacer.pop(9.0004) == []
+    assert len(pacer.pop(9.0006)) == 1
+
+
 def test_a_timer_that_fires_very_late_lets_a_burst_go_and_no_more(pacer):
     pacer.push(FRAME * 8, 1 / 30, 9.0)
     pacer.pop(9.0)
     gone = len(pacer.pop(9.2))
     # What waited so long leaves faster than the pacing factor says.
     rate = max(PACING_FACTOR * RATE, pacer.queue_s * PACING_FACTOR * RATE / (MAX_QUEUE_S - 0.2))
-    assert gone * 1250 * 8 <= 1.1 * rate * (MAX_BURST_S + BURST_S)
-    assert gone > 0.7 * PACING_FACTOR * RATE * MAX_BURST_S / 8 / 1250
+    assert gone * 1250 * 8 <= 1.1 * rate * (MAX_CATCH_UP_S + BURST_S)
+    assert gone > 0.7 * PACING_FACTOR * RATE * MAX_CATCH_UP_S / 8 / 1250
 
 
 def test_time_in_which_nothing_waited_cannot_be_used_later(pacer):

@@ -40,8 +40,7 @@ Source: benchmark `lossy-150ms-10%-bursts`; pinned by
 STEP_S: Final = 0.01
 """The delay is a multiple of this.
 
-Source: the granularity of the playout-delay header extension,
-http://www.webrtc.org/experiments/rtp-hdrext/playout-delay."""
+Source: libwebrtc `PlayoutDelayLimits::kGranularityMs`, the unit of the playout-delay header extension."""
 
 MAX_DELAY_S: Final = 0.4
 """The delay is never longer than this: beyond, the picture is no longer live.

@@ -48,7 +48,7 @@ DRAINED_BACKLOG_S: Final = 0.03
 Source: benchmark `rate-20-2-20`; pinned by
 `tests/rtc/send/test_controller.py::test_a_link_that_shrank_is_left_to_drain`."""
 
-MAX_DRAIN_S: Final = 1.0
+MAX_COLLAPSE_DRAIN_S: Final = 1.0
 """A link that has shrunk takes frames again after this at the latest.
 
 Source: benchmark `rate-20-2-20`; pinned by
@@ -235,7 +235,7 @@ class SendController:
         if self._estimator.collapsed:
             # What waits, here or on the path, delays the keyframe that makes it needless.
             flushed = {packet.ssrc for packet in self._pacer.flush()}
-            self._draining_until = now + MAX_DRAIN_S
+            self._draining_until = now + MAX_COLLAPSE_DRAIN_S
             self._on_flushed(flushed, now)
         if results and self._estimator.hidden_queue_revealed:
             # A full queue had lost packets, not the path by itself.

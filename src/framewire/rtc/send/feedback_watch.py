@@ -10,12 +10,12 @@ OVERDUE_FACTOR: Final = 2.2
 Source: benchmark `lossy-150ms-10%-bursts`; pinned by
 `tests/rtc/send/test_feedback_watch.py::test_feedback_is_overdue_after_twice_its_usual_interval`."""
 
-MAX_INTERVAL_S: Final = 0.25
+MAX_FEEDBACK_INTERVAL_S: Final = 0.25
 """The usual interval counts as at most this: a viewer that receives nothing sends no feedback either.
 
 Source: libwebrtc `RemoteEstimatorProxy` (`kMaxInterval`, 250 ms)."""
 
-INITIAL_INTERVAL_S: Final = 0.1
+INITIAL_FEEDBACK_INTERVAL_S: Final = 0.1
 """The usual interval until one is measured.
 
 Source: libwebrtc `RemoteEstimatorProxy` (`kDefaultInterval`, 100 ms)."""
@@ -32,12 +32,12 @@ class FeedbackWatch:
 
     def __init__(self) -> None:
         self._newest_at = float("inf")
-        self._interval_s = INITIAL_INTERVAL_S
+        self._interval_s = INITIAL_FEEDBACK_INTERVAL_S
 
     def received(self, now: float) -> None:
         """Feedback came."""
         if now > self._newest_at:
-            interval_s = min(now - self._newest_at, MAX_INTERVAL_S)
+            interval_s = min(now - self._newest_at, MAX_FEEDBACK_INTERVAL_S)
             self._interval_s += (interval_s - self._interval_s) / WINDOW_MESSAGES
         self._newest_at = now
 

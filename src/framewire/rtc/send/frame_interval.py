@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-MAX_INTERVAL_S: Final = 0.1
+MAX_FRAME_INTERVAL_S: Final = 0.1
 """A longer gap counts as this: it is a pause, and frames after it come as they came before.
 
 Source: chosen by hand; pinned by
 `tests/rtc/send/test_frame_interval.py::test_a_pause_counts_as_a_tenth_of_a_second`."""
 
-INITIAL_INTERVAL_S: Final = 1 / 30
-"""The interval until one is measured.
+INITIAL_FRAME_INTERVAL_S: Final = 1 / 30
+"""The interval until one is measured: 30 frames per second.
 
-Source: chosen by hand: 30 frames per second."""
+Source: chosen by hand; pinned by
+`tests/rtc/send/test_frame_interval.py::test_before_any_frame_there_are_thirty_a_second`."""
 
-WINDOW_FRAMES: Final = 8
+INTERVAL_WINDOW_FRAMES: Final = 8
 """The interval is an average over about this many frames.
 
 Source: chosen by hand; pinned by `tests/rtc/send/test_frame_interval.py::test_the_interval_is_an_average`."""
@@ -25,12 +26,12 @@ class FrameInterval:
     """Measures the interval between frames, in seconds."""
 
     def __init__(self) -> None:
-        self.seconds = INITIAL_INTERVAL_S
+        self.seconds = INITIAL_FRAME_INTERVAL_S
         self.newest_at = float("-inf")
         """When the newest frame was sent."""
 
     def frame_sent(self, now: float) -> float:
         """Count a frame. Returns the interval."""
-        self.seconds += (min(now - self.newest_at, MAX_INTERVAL_S) - self.seconds) / WINDOW_FRAMES
+        self.seconds += (min(now - self.newest_at, MAX_FRAME_INTERVAL_S) - self.seconds) / INTERVAL_WINDOW_FRAMES
         self.newest_at = now
         return self.seconds

@@ -26,7 +26,7 @@ MIN_CHANGE_FRACTION: Final = 0.02
 Source: chosen by hand; pinned by
 `tests/rtc/send/test_media_bitrate.py::test_a_change_below_two_percent_waits_for_the_reminder`."""
 
-WINDOW_FRAMES: Final = 8
+OVERHEAD_WINDOW_FRAMES: Final = 8
 """The part that headers and parity take is an average over about this many frames: when loss begins, parity doubles it
 within a few.
 
@@ -65,8 +65,8 @@ class MediaBitrate:
 
     def add_frame(self, payload_bytes: int, wire_bytes: int) -> None:
         """Count a frame: its media, and all that it takes on the wire with headers and parity."""
-        self._payload_bytes += (payload_bytes - self._payload_bytes) / WINDOW_FRAMES
-        self._wire_bytes += (wire_bytes - self._wire_bytes) / WINDOW_FRAMES
+        self._payload_bytes += (payload_bytes - self._payload_bytes) / OVERHEAD_WINDOW_FRAMES
+        self._wire_bytes += (wire_bytes - self._wire_bytes) / OVERHEAD_WINDOW_FRAMES
 
     def update(self, bandwidth_bps: float, loss_fraction: float, retransmitted_fraction: float, now: float) -> None:
         """Go by this bandwidth, and report what of it media may use if that is due."""

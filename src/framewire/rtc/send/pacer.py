@@ -29,7 +29,7 @@ BURST_S: Final = 0.005
 
 Source: libwebrtc `PacingController::kDefaultMinPacketLimit`, 5 ms between two looks at the queue."""
 
-MAX_BURST_S: Final = 0.04
+MAX_CATCH_UP_S: Final = 0.04
 """If a timer fires late, packets for at most this much time leave at once: a busy machine must not lower the pace.
 
 Source: libwebrtc `PacingController::kDefaultBurstInterval`."""
@@ -66,9 +66,10 @@ Source: benchmark `720p60`; pinned by
 `tests/rtc/send/test_pacer.py::test_a_frame_leaves_at_once_where_the_bandwidth_is_far_above_it`."""
 
 TIMER_SLACK_S: Final = 0.0005
-"""A timer may fire this much too early.
+"""A timer may fire this much too early; packets that would be due then leave.
 
-Source: the clock resolution of asyncio's event loop, 1 ms or less."""
+Source: chosen by hand, half of asyncio's coarsest clock; pinned by
+`tests/rtc/send/test_pacer.py::test_a_timer_that_fires_a_little_early_finds_packets`."""
 
 NEVER: Final = float("inf")
 
@@ -183,7 +184,7 @@ class Pacer(Generic[T]):
         place. The caller reports what it sends to `padded`."""
         if self._probe is None or len(self) or not self._free(now):
             return None
-        room = (now + BURST_S - max(self._free_at, now - MAX_BURST_S)) * self._probe.rate_bps / 8
+        room = (now + BURST_S - max(self._free_at, now - MAX_CATCH_UP_S)) * self._probe.rate_bps / 8
         return self._probe.id, min(self._probe_bytes_left, int(room) + 1)
 
     def padded(self, size_bytes: int, now: float) -> None:
@@ -234,7 +235,7 @@ class Pacer(Generic[T]):
         return max(rate_bps, self._queued_bytes * 8 / left_s)
 
     def _charge(self, size_bytes: int, rate_bps: float, now: float) -> None:
-        self._free_at = max(self._free_at, now - MAX_BURST_S) + size_bytes * 8 / rate_bps
+        self._free_at = max(self._free_at, now - MAX_CATCH_UP_S) + size_bytes * 8 / rate_bps
         if self._probe is not None:
             self._probe_bytes_left -= size_bytes
             if self._probe_bytes_left <= 0:

@@ -41,7 +41,9 @@ Source: benchmark `lossy-150ms-10%-bursts`; pinned by
 `tests/rtc/send/test_sender.py::test_on_a_lossy_path_a_repeated_request_that_comes_a_little_early_is_answered`."""
 
 RTP_CLOCK_HZ: Final = 90_000
-"""Source: RFC 7741 §4.1 and RFC 6184 §8.2.1, the RTP clock rate of all video."""
+"""Ticks per second of RTP timestamps and of the jitter in reports.
+
+Source: RFC 7741 §4.1 and RFC 6184 §8.2.1, the RTP clock rate of all video."""
 
 NEVER: Final = float("inf")
 
