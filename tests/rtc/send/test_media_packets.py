@@ -7,7 +7,7 @@ import pytest
 from framewire.frame import rtp_timestamp
 from framewire.rtc.rtp.header_extensions import HeaderExtensions
 from framewire.rtc.rtp.packets import RtpOrigin
-from framewire.rtc.send.media_packets import MAX_KEYFRAME_AGE_PACKETS, MediaPackets
+from framewire.rtc.send.media_packets import MediaPackets
 from tests.rtc.rig import unit
 
 EXTENSIONS = HeaderExtensions({}, "")
@@ -48,12 +48,15 @@ def test_a_frame_sent_again_or_out_of_time_is_a_new_frame_to_the_viewer(media, a
     assert times == [first, first + 1, first + 2, rtp_timestamp(6_000_000)]
 
 
-def test_the_tick_after_the_last_timestamp_is_zero(media):
-    make(media, time_us=(1 << 32) * 100 // 9)
-    while media.timestamp:
-        before = media.timestamp
-        make(media, time_us=0)
-        assert media.timestamp == (before + 1) & 0xFFFFFFFF
+@pytest.mark.parametrize(("last", "following"), [(0xFFFFFFFF, 0), (0x7FFFFFFF, 0x80000000)])
+def test_timestamps_use_all_of_32_bits(media, last, following):
+    assert make(media, time_us=-(-last * 100 // 9))[0].timestamp == last
+    assert make(media, time_us=0)[0].timestamp == following
+
+
+def test_a_stream_may_begin_at_the_epoch(media):
+    assert make(media, time_us=0)[0].timestamp == 0
+    assert make(media, time_us=0)[0].timestamp == 1
 
 
 def test_what_a_keyframe_makes_needless_is_not_useful(media):
@@ -69,11 +72,28 @@ def test_packets_stay_useful_however_long_ago_the_keyframe_was(media):
         make(media, parts=100)
         newest = (media.first + 99) & 0xFFFF
         assert media.useful([newest]) == [newest]
+        assert all(0 <= number <= 0xFFFF for number in (media.first, newest))
+
+
+def test_sequence_numbers_use_all_of_sixteen_bits():
+    media = MediaPackets(RtpOrigin(7, 32_760))
+    packets = make(media, parts=10) + make(media, parts=10)
+    assert [packet.sequence for packet in packets] == list(range(32_760, 32_780))
+
+
+def test_a_keyframe_counts_as_16384_packets_ago_at_most(media):
+    make(media, parts=0x4000 - 100, keyframe=True)
+    keyframe = media.first
+    make(media, parts=100)
+    make(media, parts=1)
+    assert media.useful([keyframe]) == [keyframe], "just as many"
+    make(media, parts=1)
+    assert media.useful([keyframe, keyframe + 1]) == [keyframe + 1]
 
 
 def test_packets_long_before_the_newest_are_not_useful(media):
     make(media, parts=10, keyframe=True)
     for _ in range(300):
         make(media, parts=100)
-    old = (media.first - MAX_KEYFRAME_AGE_PACKETS) & 0xFFFF
+    old = (media.first - 0x4000) & 0xFFFF
     assert media.useful([(old - 1) & 0xFFFF, old]) == [old]
