@@ -25,6 +25,6 @@ def test_the_size_is_that_of_the_options_before_the_first_frame() -> None:
 def test_streams_share_no_counters() -> None:
     one, other = (StreamContext(OPTIONS, Source(), ThreadPoolExecutor(1)) for _ in range(2))
     one.made["h264"] += 1
-    one.published.published(1, 0, 0.0)
-    one.published.published(2, 0, 0.5)
-    assert not other.made and other.published.interval_s == 1.0
+    one.frame_meter.published(1, 0, 0.0)
+    one.frame_meter.published(2, 0, 0.5)
+    assert not other.made and other.frame_meter.interval_s == 1.0

@@ -64,7 +64,7 @@ class Bench:
     async def publish(self) -> None:
         self.number += 1
         self.source.publish(self.number, self.pixels)
-        self.context.published.published(self.number, round(now() * 1e6), now())
+        self.context.frame_meter.published(self.number, round(now() * 1e6), now())
         self.encoding.wake()
         await settle()
 

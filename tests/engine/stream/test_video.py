@@ -52,7 +52,7 @@ class Bench:
 
     async def publish(self, number: int, pixels: np.ndarray | None = None) -> None:
         self.source.publish(number, pixels)
-        self.context.published.published(number, round(now() * 1e6), now())
+        self.context.frame_meter.published(number, round(now() * 1e6), now())
         self.layer.wake()
         await settle()
 
@@ -348,7 +348,7 @@ async def sent_after(bench: Bench, number: int) -> float:
     """Seconds from the publish of a frame until it is sent, on a stream of 60 frames a second."""
     published = now()
     bench.source.publish(number)
-    bench.context.published.interval_s = 1 / 60
+    bench.context.frame_meter.interval_s = 1 / 60
     bench.layer.wake()
     while number not in bench.numbers(A):
         await asyncio.sleep(0.0001)

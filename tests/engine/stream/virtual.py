@@ -1,4 +1,4 @@
-"""Time and threads that tests of encodings hold in their hands: nothing sleeps, and nothing is left to chance."""
+"""Virtual time and worker threads for tests of encodings: no test sleeps, and each runs alike every time."""
 
 from __future__ import annotations
 

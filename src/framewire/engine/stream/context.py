@@ -32,7 +32,7 @@ class StreamContext:
     width: int = field(init=False)
     """Pixels of the newest frame; before the first one, those of the options."""
     height: int = field(init=False)
-    published: FrameMeter = field(default_factory=FrameMeter)
+    frame_meter: FrameMeter = field(default_factory=FrameMeter)
     made: Counter[str] = field(default_factory=Counter)
     """Units made since the stream started, by encoding: the proof that encodings are shared."""
 

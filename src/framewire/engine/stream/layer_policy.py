@@ -125,7 +125,7 @@ pinned by `tests/engine/stream/test_layer_policy.py::test_a_mistaken_move_up_dou
 """
 
 MOVE_UP_MAX_WAIT_S: Final = 60.0
-"""However many mistakes, a viewer moves up after the better layer has fitted for this long.
+"""After any number of mistakes, a viewer moves up once the better layer has fitted for this long.
 
 Source: chosen by hand;
 pinned by `tests/engine/stream/test_layer_policy.py::test_a_mistaken_move_up_doubles_the_next_wait`.
@@ -159,7 +159,7 @@ class PolicyViewer(Protocol):
 
     @property
     def limit_bps(self) -> float:
-        """The bandwidth available to it, as far as is known, and at most what is of use."""
+        """The bandwidth available to it, as far as is known; never more than the stream's maximum."""
         ...
 
 
@@ -171,16 +171,22 @@ class _State:
     """What the policy remembers of one viewer."""
 
     since: float
-    fell_at: float
-    wanted_since: float
+    """When it came."""
     unknown_limit_bps: float
-    """The limit before there was an estimate."""
+    """Its limit before there was an estimate."""
+    fell_at: float
+    """When its estimate last fell."""
+    wanted_since: float
+    """Since when its layer has been wrong, in the same direction."""
     first_estimate_bps: float | None = None
     lowest_bps: float = math.inf
+    """Its estimate when it last fell or recovered."""
     layer: Layer = Layer.FULL
-    raises_target: bool = False
     wanted: Layer = Layer.FULL
+    raises_target: bool = False
+    """Whether it has been here for long enough to raise its layer's bitrate."""
     move_up_after_s: float = MOVE_UP_AFTER_S
+    """How long a better layer must fit before it moves there."""
     moved_up_at: float = -math.inf
 
 
@@ -192,7 +198,7 @@ class LayerPolicy(Generic[V]):
 
     def add(self, viewer: V, now: float) -> None:
         """A new viewer starts on the full layer, as its bandwidth is not known yet."""
-        self._states[viewer] = _State(now, now, now, viewer.limit_bps)
+        self._states[viewer] = _State(since=now, unknown_limit_bps=viewer.limit_bps, fell_at=now, wanted_since=now)
 
     def remove(self, viewer: V) -> None:
         """A viewer is gone."""

@@ -88,7 +88,7 @@ class EncodingLoop(ABC, Generic[Job, Built]):
         return None
 
     def _send_delay_s(self, took_s: float, now: float) -> float:
-        """Seconds that a unit waits before it is sent, which took ``took_s`` to make."""
+        """Seconds that a unit waits before it is sent; it took ``took_s`` to make."""
         return 0.0
 
     @property

@@ -60,7 +60,7 @@ class Stream:
             return
         frame = lease.frame
         width, height = frame.width, frame.height
-        context.published.published(frame.number, frame.time_us, context.clock())
+        context.frame_meter.published(frame.number, frame.time_us, context.clock())
         self._newest_us = frame.time_us
         lease.release()
         if (width, height) != (context.width, context.height):
@@ -112,7 +112,7 @@ class Stream:
 
     def published_fps(self, now: float) -> float:
         """Frames published a second."""
-        return self._context.published.fps(now)
+        return self._context.frame_meter.fps(now)
 
     def rested_ms(self) -> float:
         """How long ago the newest frame was published."""

@@ -176,7 +176,7 @@ class VideoLayer(EncodingLoop[VideoJob, BuiltVideo]):
         if frame.number not in (self._encoded, self._seen):
             self._seen = frame.number
             self._still.published(now)
-        interval_s = max(self._context.published.interval_s, self._still.age_s(now))
+        interval_s = max(self._context.frame_meter.interval_s, self._still.age_s(now))
         self._overload.update(self.cost_ms(now) / 1000, interval_s, now)
         self._still.advance(now)
 
@@ -190,7 +190,7 @@ class VideoLayer(EncodingLoop[VideoJob, BuiltVideo]):
         return min((at for at in times if at is not None), default=None)
 
     def _send_delay_s(self, took_s: float, now: float) -> float:
-        interval_s = self._context.published.interval_s
+        interval_s = self._context.frame_meter.interval_s
         wait_s = self._vsync.wait_s(interval_s, now)
         return wait_s if took_s + wait_s < MAX_FRAME_TIME_FRACTION * interval_s else 0.0
 
