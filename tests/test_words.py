@@ -122,3 +122,12 @@ def test_a_retired_word_is_found_in_names_and_prose_and_nowhere_else():
     rules = [Retired(("a", "gnu"), [("not", "a", "gnu")], []), Retired(("yak",), [], [])]
     text = "onYak = ON_YAK\n# not a gnu, a gnus, kayak, a. Gnu\n# of a\n# gnu"
     assert uses(text, rules) == [(1, "yak"), (1, "yak"), (3, "a gnu")]
+
+
+def test_the_names_that_the_glossary_gives_are_in_the_code():
+    headings = re.findall(r"^## (.+)$", GLOSSARY.read_text(), re.MULTILINE)
+    tables = [rows(heading) for heading in headings if heading not in {"Retired words", "Names of numbers"}]
+    names = [name for table in tables for row in table for name in re.findall(r"`([^`]+)`", row[2])]
+    code = "\n".join(text for name, text in texts().items() if name.startswith(("src/", "js/src/", "benchmarks/")))
+    files = "\n".join(texts())
+    assert [name for name in names if not re.search(rf"\b{re.escape(name)}\b", code) and name not in files] == []

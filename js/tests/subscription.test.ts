@@ -168,7 +168,7 @@ describe("when the newest frames were published", () => {
   const clock = new ServerClock();
   clock.echo(1000, 6010, 1020);
 
-  test("is by the viewer's clock, less its error and the time on the way", () => {
+  test("is by the viewer's clock, less its error and the time in transit", () => {
     const sub = open("webrtc");
     expect(sub.sentTimes(clock, 0)).toEqual([]);
     sub.stats = { ...STATS, frames: [{ frame: 1, rtp_timestamp: 0, time: 7000 }, { frame: 2, rtp_timestamp: 0, time: 7033 }] };
