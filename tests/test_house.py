@@ -65,6 +65,10 @@ UNMIRRORED = {
 }
 
 MAX_FILE_LINES = 500
+# Files that are longer and yet one thing, and why.
+LONG_FILES = {
+    "js/tests/plan.test.ts": "one state machine, scenario by scenario",
+}
 MAX_FUNCTION_LINES = 60
 
 # What `import framewire` may not load: each costs start-up time.
@@ -148,9 +152,10 @@ def test_one_version_everywhere():
 
 
 def test_no_file_is_longer_than_a_review_would_like():
-    # A question rather than a law: is it one thing? Then say so here; else divide it. Generated files are not read.
+    # A question rather than a law: is it one thing? Then name it in LONG_FILES; else divide it.
     lines = {named(file): len(file.read_text().splitlines()) for file in SOURCES if not file.name.endswith(".gen.ts")}
-    assert {name: count for name, count in lines.items() if count > MAX_FILE_LINES} == {}
+    long = {name: count for name, count in lines.items() if count > MAX_FILE_LINES}
+    assert {name: count for name, count in long.items() if name not in LONG_FILES} == {}
 
 
 def functions(file: Path) -> Iterator[tuple[str, int]]:
