@@ -128,7 +128,9 @@ def test_a_new_codec_is_negotiated(fake):
     session = s.Session(server, ConnectionRequest(), (wire.StreamInfo(0, "default", 6, 4, 30),), 0.0)
     session.feed(wire.Hello(1, "token", ["unheard_of", "fake", "h264"]), 0.1)
     session.feed(Admitted(), 0.1)
-    assert s.MakeOffer(1, 1, ((1, "fake", 0),)) in session.feed(wire.Subscribe(1, "default", "webrtc"), 0.2)
+    assert s.MakeOffer(1, 1, (s.OfferedTrack(1, "fake", 0),)) in session.feed(
+        wire.Subscribe(1, "default", "webrtc"), 0.2
+    )
 
 
 async def test_a_new_codec_is_offered_in_sdp():

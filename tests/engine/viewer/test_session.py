@@ -173,7 +173,7 @@ def test_the_first_codec_of_the_viewer_that_the_server_has_is_chosen(
     session = s.Session(replace(SERVER, codecs=tuple(server)), REQUEST, (INFO, OTHER), 0.0)
     admit(session, hello=wire.Hello(1, "right", viewer, webcodecs=viewer))
     effects = session.feed(wire.Subscribe(1, "default", mode), 2.0)
-    wanted = s.MakeOffer(1, 1, ((1, codec, 0),)) if mode == "webrtc" else s.Attach(1, 0, mode, codec)
+    wanted = s.MakeOffer(1, 1, (s.OfferedTrack(1, codec, 0),)) if mode == "webrtc" else s.Attach(1, 0, mode, codec)
     assert wanted in effects
 
 
@@ -252,14 +252,16 @@ def test_parity_packets_are_for_viewers_that_understand_them(repair: list[Any], 
 def test_a_stream_over_the_websocket_is_not_offered() -> None:
     session = ready()
     session.feed(wire.Subscribe(1, "other", "webcodecs"), 2.0)
-    assert s.MakeOffer(1, 1, ((2, "vp8", 0),)) in session.feed(wire.Subscribe(2, "default", "webrtc"), 2.0)
+    assert s.MakeOffer(1, 1, (s.OfferedTrack(2, "vp8", 0),)) in session.feed(
+        wire.Subscribe(2, "default", "webrtc"), 2.0
+    )
 
 
 def test_a_webrtc_subscription_is_offered_answered_and_attached() -> None:
     session = ready()
     assert session.feed(wire.Subscribe(1, "default", "webrtc"), 2.0) == [
         s.OpenPeer(1, parity=False),
-        s.MakeOffer(1, 1, ((1, "vp8", 0),)),
+        s.MakeOffer(1, 1, (s.OfferedTrack(1, "vp8", 0),)),
     ]
     (offer,) = sent(session.feed(s.PeerOffered(1, 1, "offer", {1: "0"}), 2.1))
     assert offer == wire.Offer(1, 1, "offer", [wire.Track(1, "0", "vp8")])
@@ -273,7 +275,7 @@ def test_a_webrtc_subscription_is_offered_answered_and_attached() -> None:
 
 def test_a_viewer_may_ask_for_a_codec() -> None:
     effects = ready().feed(wire.Subscribe(1, "default", "webrtc", codec="h264"), 2.0)
-    assert s.MakeOffer(1, 1, ((1, "h264", 0),)) in effects
+    assert s.MakeOffer(1, 1, (s.OfferedTrack(1, "h264", 0),)) in effects
 
 
 def test_all_subscriptions_share_one_peer_and_one_offer_at_a_time() -> None:
@@ -282,7 +284,7 @@ def test_all_subscriptions_share_one_peer_and_one_offer_at_a_time() -> None:
     assert session.feed(wire.Subscribe(2, "other", "webrtc"), 2.0) == [], "one offer at a time"
     session.feed(s.PeerOffered(1, 1, "sdp", {1: "0"}), 2.0)
     effects = session.feed(wire.Answer(1, 1, "sdp"), 2.1)
-    assert effects[-1] == s.MakeOffer(1, 2, ((1, "vp8", 0), (2, "vp8", 1)))
+    assert effects[-1] == s.MakeOffer(1, 2, (s.OfferedTrack(1, "vp8", 0), s.OfferedTrack(2, "vp8", 1)))
     session.feed(s.PeerOffered(1, 2, "sdp", {1: "0", 2: "1"}), 2.1)
     assert session.feed(wire.Answer(1, 2, "sdp"), 2.2) == [s.SetAnswer(1, "sdp"), s.Attach(2, 1, "webrtc", "vp8")]
 
@@ -381,7 +383,7 @@ def test_a_peer_that_was_closed_while_its_offer_waited_leaves_nothing_to_the_nex
     session.feed(s.PeerFailed(1, "gone"), 2.1)
     assert session.deadline is None
     _, offer = session.feed(wire.Subscribe(3, "default", "webrtc"), 3.0)
-    assert offer == s.MakeOffer(2, 2, ((3, "vp8", 0),))
+    assert offer == s.MakeOffer(2, 2, (s.OfferedTrack(3, "vp8", 0),))
     session.feed(s.PeerOffered(2, 2, "sdp", {3: "0"}), 3.1)
     assert kinds(session.feed(wire.Answer(2, 2, "sdp"), 3.2)) == ["SetAnswer", "Attach"]
     assert session.deadline is None, "the answered offer was not outdated"

@@ -15,7 +15,7 @@ from framewire.errors import CodecRefusedError, PeerError
 from framewire.rtc.peer import Peer, PeerOffer, PeerTrack
 from tests.viewer import eventually
 
-OFFER = s.MakeOffer(1, 4, ((2, "vp8", 9),))
+OFFER = s.MakeOffer(1, 4, (s.OfferedTrack(2, "vp8", 9),))
 
 
 class SlowPeer:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 from framewire import wire
 from framewire.engine.viewer.admission import Admitted, ConnectionRequest, Refused
@@ -80,14 +80,21 @@ class OpenPeer:
     """Whether the viewer understands FlexFEC."""
 
 
+class OfferedTrack(NamedTuple):
+    """One subscription that an offer carries."""
+
+    sub: int
+    codec: wire.Codec
+    stream: int
+
+
 @dataclass(frozen=True, slots=True)
 class MakeOffer:
     """Negotiate these subscriptions on the peer; answer with `PeerOffered` or `PeerFailed`."""
 
     peer: int
     offer: int
-    tracks: tuple[tuple[int, wire.Codec, int], ...]
-    """(subscription, codec, stream id)"""
+    tracks: tuple[OfferedTrack, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,8 +426,12 @@ class Session:
         self._offer_outdated = False
         self._offer += 1
         self._answer_by = now + ANSWER_TIMEOUT_S
-        tracks = tuple((n, s.codec, s.stream) for n, s in self._subs.items() if s.mode == "webrtc" and s.codec)
-        self._offered = tuple(number for number, _, _ in tracks)
+        tracks = tuple(
+            OfferedTrack(number, sub.codec, sub.stream)
+            for number, sub in self._subs.items()
+            if sub.mode == "webrtc" and sub.codec
+        )
+        self._offered = tuple(track.sub for track in tracks)
         return [MakeOffer(self._peer, self._offer, tracks)]
 
     def _webrtc_ended(self, now: float) -> list[Effect]:

@@ -96,7 +96,7 @@ class ViewerPeer:
     async def _carry_out(self, command: Command) -> None:
         match command:
             case s.MakeOffer():
-                tracks = [PeerTrack(sub, codec, f"s{stream}") for sub, codec, stream in command.tracks]
+                tracks = [PeerTrack(track.sub, track.codec, f"s{track.stream}") for track in command.tracks]
                 made = await self.connection.offer(tracks)
                 self._on_result(s.PeerOffered(self.number, command.offer, made.sdp, made.mids))
             case s.SetAnswer():

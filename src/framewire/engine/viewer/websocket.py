@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from framewire import wire
 from framewire.engine.stream.encoding import PackedUnit
@@ -35,6 +35,15 @@ Source: chosen by hand; pinned by
 `tests/engine/viewer/test_websocket.py::test_a_viewer_that_does_not_read_its_close_code_is_cut_off`"""
 
 
+class _Chunk(NamedTuple):
+    """A part of a unit, as one binary message."""
+
+    sub: int
+    position: int
+    """Place in the unit, from 0."""
+    message: bytes
+
+
 class Socket(Protocol):
     """One accepted WebSocket. Sending waits while the viewer reads slowly; on a closed one it raises
     ``ConnectionError``."""
@@ -55,8 +64,7 @@ class WebSocketTransport:
     def __init__(self, socket: Socket) -> None:
         self._socket = socket
         self._messages: deque[str] = deque()
-        self._chunks: deque[tuple[int, int, bytes]] = deque()
-        """(subscription, index in its unit, binary message)"""
+        self._chunks: deque[_Chunk] = deque()
         self._wake = asyncio.Event()
         self._hold: asyncio.TimerHandle | None = None
         """Set while units are held back."""
@@ -75,7 +83,7 @@ class WebSocketTransport:
         return True
 
     def send_unit(self, sub: int, packed: PackedUnit) -> None:
-        self._chunks.extend((sub, index, message) for index, message in enumerate(packed.messages))
+        self._chunks.extend(_Chunk(sub, position, message) for position, message in enumerate(packed.messages))
         self._wake.set()
 
     def drop_units(self, sub: int) -> None:
@@ -127,7 +135,7 @@ class WebSocketTransport:
                     if self._messages:
                         await self._socket.send_text(self._messages.popleft())
                     else:
-                        await self._socket.send_bytes(self._chunks.popleft()[2])
+                        await self._socket.send_bytes(self._chunks.popleft().message)
                 if self._close_frame:
                     await self._socket.close(*self._close_frame)
                     return
@@ -149,14 +157,14 @@ class WebSocketTransport:
             on_lost()
 
 
-def _without(sub: int, chunks: Iterable[tuple[int, int, bytes]]) -> Iterator[tuple[int, int, bytes]]:
+def _without(sub: int, chunks: Iterable[_Chunk]) -> Iterator[_Chunk]:
     """The chunks that are still sent when a subscription ends: those of other subscriptions, and the rest of a unit
     that is partly sent. Without that rest, the next subscription's first unit would start in the middle of it."""
     partly_sent = True
     for chunk in chunks:
-        if chunk[0] != sub:
+        if chunk.sub != sub:
             yield chunk
             continue
-        partly_sent = partly_sent and chunk[1] > 0
+        partly_sent = partly_sent and chunk.position > 0
         if partly_sent:
             yield chunk
