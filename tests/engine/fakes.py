@@ -36,6 +36,7 @@ class FakeSocket:
         self.open.set()
         self.closed_with: tuple[int, str] | None = None
         self.gone = False
+        self.rate_bps: float | None = None
 
     async def send_text(self, text: str) -> None:
         await self._send(text)
@@ -51,7 +52,7 @@ class FakeSocket:
         self.gone = True
 
     def delivery_rate_bps(self) -> float | None:
-        return None
+        return self.rate_bps
 
     async def _send(self, data: str | bytes) -> None:
         await self.open.wait()

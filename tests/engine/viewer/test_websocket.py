@@ -86,7 +86,18 @@ async def test_units_are_held_for_a_bounded_time(link: Link) -> None:
     link.transport.send_unit(1, unit(1))
     await eventually(lambda: link.order == "c")
     assert loop.time() - began >= 0.1
-    assert module.MAX_UNIT_HOLD_S <= 0.3, "longer than this, a viewer sees the picture stop"
+    assert 0.1 <= module.MAX_UNIT_HOLD_S < 0.3, "an offer takes 60 ms; for longer, a viewer sees the picture stop"
+
+
+async def test_a_hold_that_was_released_does_not_end_the_next_one(link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_UNIT_HOLD_S", 0.02)
+    link.transport.hold_units()
+    link.transport.release_units()
+    monkeypatch.setattr(module, "MAX_UNIT_HOLD_S", 60.0)
+    link.transport.hold_units()
+    link.transport.send_unit(1, unit(1))
+    await asyncio.sleep(0.05)
+    assert link.order == ""
 
 
 async def test_a_partly_sent_unit_is_finished_and_no_further_unit_of_its_subscription_is_sent(link: Link) -> None:
@@ -103,6 +114,17 @@ async def test_a_partly_sent_unit_is_finished_and_no_further_unit_of_its_subscri
     ])  # fmt: skip
 
 
+async def test_dropping_units_leaves_those_of_other_subscriptions_as_they_are(link: Link) -> None:
+    link.socket.open.clear()
+    link.transport.send_unit(2, unit(1, chunks=3))
+    link.transport.send_unit(1, unit(2))
+    await eventually(lambda: link.transport.queued_chunks == 3 or None)
+    link.transport.drop_units(1)
+    assert link.transport.queued_chunks == 2
+    link.socket.open.set()
+    await eventually(lambda: [each.number for each in units(link.socket.sent)] == [1])
+
+
 async def test_a_unit_that_is_not_begun_is_dropped_whole(link: Link) -> None:
     link.transport.hold_units()
     link.transport.send_unit(1, unit(1, chunks=2))
@@ -114,7 +136,7 @@ async def test_a_viewer_that_reads_nothing_is_refused_more_messages(link: Link) 
     link.socket.open.clear()
     assert all(link.transport.send(ENDED) for _ in range(MAX_QUEUED_MESSAGES))
     assert not link.transport.send(ENDED)
-    assert 64 <= MAX_QUEUED_MESSAGES <= 4096, "a second of reports on 64 subscriptions fits, and memory is bounded"
+    assert 256 < MAX_QUEUED_MESSAGES < 1024, "seconds of reports on 64 subscriptions fit, and memory is bounded"
 
 
 async def test_queued_messages_are_sent_before_the_close_code_and_units_are_not(link: Link) -> None:
@@ -124,6 +146,15 @@ async def test_queued_messages_are_sent_before_the_close_code_and_units_are_not(
     link.transport.close(1001, "a second close changes nothing")
     await link.transport.wait_closed()
     assert link.order == "m" and link.socket.closed_with == (4400, "bad") and link.lost == 0
+
+
+async def test_an_idle_transport_closes_at_once_and_stays_closed(link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
+    await asyncio.sleep(0)
+    monkeypatch.setattr(module, "CLOSE_TIMEOUT_S", 0.02)
+    link.transport.close(1001, "")
+    await link.transport.wait_closed()
+    await asyncio.sleep(0.05)
+    assert link.socket.closed_with == (1001, "") and not link.socket.gone, "its deadline is over as well"
 
 
 async def test_units_that_are_held_do_not_delay_the_close(link: Link) -> None:
@@ -137,7 +168,7 @@ async def test_units_that_are_held_do_not_delay_the_close(link: Link) -> None:
 async def test_a_viewer_that_does_not_read_its_close_code_is_cut_off(
     link: Link, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert 1 <= module.CLOSE_TIMEOUT_S <= 10, "long enough for a slow link, short enough for a port that is needed"
+    assert 2.5 < module.CLOSE_TIMEOUT_S < 10, "long enough for a slow link, short enough for a port that is needed"
     monkeypatch.setattr(module, "CLOSE_TIMEOUT_S", 0.01)
     link.socket.open.clear()
     link.transport.close(1001, "")
@@ -145,13 +176,18 @@ async def test_a_viewer_that_does_not_read_its_close_code_is_cut_off(
     assert link.socket.gone and link.socket.closed_with is None
 
 
-async def test_a_lost_viewer_is_reported_once(link: Link) -> None:
+async def test_a_lost_viewer_is_reported_once(link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CLOSE_TIMEOUT_S", 0.01)
     link.socket.gone = True
-    link.transport.send_unit(1, unit(1))
+    for number in range(3):
+        link.transport.send_unit(1, unit(number))
     await eventually(lambda: link.lost)
     await link.transport.wait_closed()
+    assert link.transport.queued_chunks == 0
+    link.socket.gone = False
     link.transport.close(1001, "")
-    assert link.lost == 1
+    await asyncio.sleep(0.03)
+    assert link.lost == 1 and not link.socket.gone, "there is nothing left to close"
 
 
 async def test_a_bug_of_the_socket_cuts_the_viewer_off(link: Link, caplog: pytest.LogCaptureFixture) -> None:
@@ -168,3 +204,9 @@ async def test_abort_ends_a_writer_that_waits(link: Link) -> None:
     link.transport.abort()
     await link.transport.wait_closed()
     assert link.socket.gone and link.lost == 1
+
+
+async def test_the_delivery_rate_is_that_of_the_socket(link: Link) -> None:
+    assert link.transport.delivery_rate_bps() is None
+    link.socket.rate_bps = 5e6
+    assert link.transport.delivery_rate_bps() == 5e6

@@ -109,7 +109,6 @@ class WebSocketTransport:
             return
         self._close_frame = (int(code), reason)
         self._chunks.clear()
-        self.release_units()
         self._wake.set()
         self._close_timer = asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, self.abort)
 
