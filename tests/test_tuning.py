@@ -79,3 +79,11 @@ def test_a_name_has_one_meaning_and_a_statement_one_name():
 def test_a_complete_constant_gives_no_complaint():
     text = 'A_S = 1.0\n"""What. Source: benchmark `720p30`; pinned by `tests/test_tuning.py::test_a_complete_constant_gives_no_complaint`."""'  # noqa: E501
     assert tuning.complaints(list(tuning.of_module(text, "rtc/a.py")), tuning.scenarios()) == []
+
+
+def test_every_constant_is_named_documented_and_pinned():
+    assert tuning.complaints(tuning.constants(), tuning.scenarios()) == []
+
+
+def test_the_page_is_what_make_tuning_writes():
+    assert tuning.PAGE.read_text() == tuning.page(tuning.constants()), "make tuning"
