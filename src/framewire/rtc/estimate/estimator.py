@@ -163,9 +163,10 @@ class BandwidthEstimator:
         """When the newest packet left that is known to have arrived."""
         return self._backlog.newest_acked_sent_at
 
-    def sent_uncongested(self, result: PacketResult) -> bool:
-        """Whether a packet met no full queue, as far as is known."""
-        return self._uncongested and result.sent_at > self._rate_control.decreased_at
+    @property
+    def uncongested_since(self) -> float:
+        """Packets that left after this moment met no full queue, as far as is known. Infinite while there is one."""
+        return self._rate_control.decreased_at if self._uncongested else float("inf")
 
     def target_bps(self, now: float) -> float:
         """What to send: the estimate, or less while a queue of our own has to empty."""

@@ -241,7 +241,8 @@ class SendController:
             # A full queue had lost packets, not the path by itself.
             self._loss = LossModel()
             self._on_loss_reset()
-        self._loss.feed([r for r in results if r.probe_id is None and self._estimator.sent_uncongested(r)])
+        since = self._estimator.uncongested_since
+        self._loss.feed([result for result in results if result.probe_id is None and result.sent_at > since])
         self._adapt(now)
         self._release(now)
 
