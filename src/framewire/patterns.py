@@ -44,7 +44,7 @@ def plot(width: int, height: int) -> Pattern:
     paper[::step] = (225, 228, 232)
     paper[:, ::step] = (225, 228, 232)
     columns = np.arange(width)
-    t = columns / max(1, width) * 4 * np.pi
+    t = columns / width * 4 * np.pi
 
     def render(number: int) -> Pixels:
         frame = paper.copy()
@@ -65,7 +65,7 @@ def plot(width: int, height: int) -> Pattern:
 def plasma(width: int, height: int) -> Pattern:
     """A smooth field of colour. Nearly every pixel changes in every frame."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    turn = 256 / max(width, height, 1)
+    turn = 256 / max(width, height)
     radius = (np.hypot(x - width / 2, y - height / 2) * turn * 2.5).astype(np.uint8)
     columns = (np.arange(width) * turn * 1.5).astype(np.uint8)
     rows = (np.arange(height) * turn * 2).astype(np.uint8)[:, None]

@@ -93,7 +93,7 @@ def test_only_delimiters_and_filler_are_left_out(kind):
 
 def test_fragments_carry_the_header_of_their_nal_unit_and_where_they_stand():
     # RFC 6184 §5.8: F and NRI in the indicator, the type behind the start and end bits.
-    whole = bytes([0xE0 | 21]) + nal(2 * LIMIT)[1:]
+    whole = bytes([0xE0 | 20]) + nal(2 * LIMIT)[1:]
     payloads = packets(annex_b([whole]))
-    assert [payload[:2].hex() for payload in payloads] == ["fc95", "fc15", "fc55"]
+    assert [payload[:2].hex() for payload in payloads] == ["fc94", "fc14", "fc54"]
     assert b"".join(payload[2:] for payload in payloads) == whole[1:]
