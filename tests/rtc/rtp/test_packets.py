@@ -41,7 +41,7 @@ def test_parities_are_made_once_for_all_viewers_that_need_so_many():
     packed = pack(unit("vp8", bytes(5000)))
     one, two = packed.parities(1), packed.parities(2)
     assert packed.parities(1) is one and packed.parities(2) is two
-    assert one and two and one is not two
+    assert one != two
 
 
 def test_a_packed_unit_is_the_same_with_and_without_parities():
