@@ -113,7 +113,32 @@ test("a view shows a subscription that it shares and whose mode it is in", () =>
   expect(view.shows(sub)).toBe(false);
 });
 
+test("numbers are those of the server's last answer", () => {
+  const sub = new Subscription(1, "camera", "lossless", undefined, 0);
+  sub.stats = { type: "stats", sub: 1, time: 0, echo: 0, published_fps: 30, sent_fps: 29, encode_ms: 3, bitrate: 4, target_bitrate: 5, viewers: 6, frames: [] };
+  const clock = new ServerClock();
+  clock.echo(0, 510, 20);
+  expect(open().statsOf(sub, clock, 0)).toMatchObject({ published_fps: 30, sent_fps: 29, encode_ms: 3, bitrate: 4, target_bitrate: 5, viewers: 6, rtt_ms: 20, clock_offset: 500 });
+});
+
+test("mode and visibility are those of the view and of its plan", () => {
+  const view = open("auto");
+  view.begin(0);
+  expect(view.plan.needs.map(({ mode }) => mode)).toEqual(["lossless", "webrtc"]);
+  view.setMode("lossless", 10);
+  expect(view.statusIfNew(ready(), undefined, CAMERA)?.mode).toBe("lossless");
+  expect(view.plan.needs).toEqual([{ mode: "lossless" }]);
+  view.setMode("auto", 20);
+  view.plan.failed("webrtc", { code: "peer_failed" }, false, 30);
+  expect(view.plan.deadline).toBe(5030);
+  view.setVisible(false, 40);
+  expect(view.visible).toBe(false);
+  expect(view.plan.deadline).toBe(Infinity);
+});
+
 test("numbers are zero, and the clock unknown, before the first report", () => {
   const sub = new Subscription(1, "camera", "lossless", undefined, 0);
-  expect(open().statsOf(sub, new ServerClock(), 0)).toMatchObject({ published_fps: 0, bitrate: 0, viewers: 0, clock_offset: undefined, rtt_ms: undefined });
+  expect(open().statsOf(sub, new ServerClock(), 0)).toMatchObject({
+    published_fps: 0, sent_fps: 0, bitrate: 0, target_bitrate: 0, encode_ms: 0, viewers: 0, exact: 0, mismatched: 0, clock_offset: undefined, rtt_ms: undefined,
+  });
 });

@@ -24,8 +24,7 @@ export class SessionView {
   mismatched = 0;
   private waiting: RenderviewEvent[] = [];
   private flush_at = Infinity;
-  private refused_until = -Infinity;
-  private refusal: Reason = { code: "limits" };
+  private refusal: { readonly until: number; readonly reason: Reason } | undefined;
   private last_status = "";
 
   constructor(
@@ -40,15 +39,14 @@ export class SessionView {
   }
 
   begin(now: number): void {
-    if (now < this.refused_until) return this.plan.pause(this.refusal);
-    this.refused_until = -Infinity;
+    if (this.refusal !== undefined && now < this.refusal.until) return this.plan.pause(this.refusal.reason);
+    this.refusal = undefined;
     this.plan.begin(now);
   }
 
   /** The server refused lossless pictures: without them there is nothing to show, and asking again at once would be refused again. */
   refused(reason: Reason, now: number): void {
-    this.refused_until = now + REFUSED_MS;
-    this.refusal = reason;
+    this.refusal = { until: now + REFUSED_MS, reason };
   }
 
   setMode(mode: ViewMode, now: number): void {
@@ -91,7 +89,7 @@ export class SessionView {
   }
 
   get deadline(): number {
-    return this.refused_until > 0 ? Math.min(this.flush_at, this.refused_until) : this.flush_at;
+    return Math.min(this.flush_at, this.refusal?.until ?? Infinity);
   }
 
   /** The status, where it differs from the last one. */

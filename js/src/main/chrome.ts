@@ -1,7 +1,7 @@
 // What lies over the picture: status pill, badge, toolbar, statistics, and the message where there is no picture.
 // Must not know the connection: it gets statuses and numbers, and reports what was pressed.
 
-import { labelOf } from "../core/codecs";
+import { badge, messageText, noteText, pillText, statsRows, statusRows } from "../core/hud";
 import type { ViewStats, ViewStatus } from "../core/ports";
 import { sentence } from "../core/reasons";
 import type { ViewMode } from "../core/wire";
@@ -20,7 +20,6 @@ const MODES: readonly (readonly [ViewMode, string])[] = [
   ["lossless", "Lossless"],
 ];
 
-const SHOWING = { none: "", webrtc: "WebRTC", webcodecs: "WebCodecs", lossless: "Lossless" } as const;
 
 const CAMERA = "M2 5h3l1.2-2h3.6L11 5h3v8H2zM8 11.2a2.4 2.4 0 1 0 0-4.8 2.4 2.4 0 0 0 0 4.8z";
 const EXPAND = "M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13.5H2.5V10";
@@ -67,13 +66,10 @@ export class Chrome {
   status(status: ViewStatus): void {
     this.last_status = status;
     this.pill_text.textContent = pillText(status);
-    const text = sentence(status.reason, status.mode);
-    this.pill.title = text;
-    this.message.hidden = status.showing !== "none" && status.state !== "error";
-    this.message_text.textContent = this.message.hidden ? "" : text;
-    // What was not asked for is shown over the picture, not only in the statistics.
-    const notable = status.state === "reconnecting" || status.reason.fallback !== undefined || (status.state === "open" && status.showing !== "none");
-    this.note.textContent = notable && this.message.hidden ? text : "";
+    this.pill.title = sentence(status.reason, status.mode);
+    this.message_text.textContent = messageText(status);
+    this.message.hidden = this.message_text.textContent === "";
+    this.note.textContent = noteText(status);
     if (this.modes.value !== status.mode) this.modes.value = status.mode;
     this.drawBadge();
     this.drawHud();
@@ -102,15 +98,12 @@ export class Chrome {
 
   private drawBadge(): void {
     const { last_status: status, last_stats: stats } = this;
-    const shown = status?.state === "negotiated" && stats !== undefined;
-    this.badge.hidden = !shown;
-    if (!shown) return;
-    const late = stats.latency_ms === undefined ? "" : `${Math.max(0, stats.latency_ms).toFixed(0)} ms`;
-    const exact = status.showing === "lossless" && stats.exact > 0;
-    this.badge.classList.toggle("framewire-wrong", stats.mismatched > 0);
-    this.badge.title = exact ? `${stats.exact} frames checked, every pixel as published; ${stats.mismatched} wrong` : "Frames a second, and the median time from publish to paint";
-    const wrong = stats.mismatched > 0 ? `${stats.mismatched} wrong` : "";
-    this.badge.textContent = [exact && wrong === "" ? "exact" : "", wrong, `${stats.fps.toFixed(0)} fps`, late].filter(Boolean).join(" · ");
+    const drawn = status === undefined || stats === undefined ? undefined : badge(status, stats);
+    this.badge.hidden = drawn === undefined;
+    if (drawn === undefined) return;
+    this.badge.classList.toggle("framewire-wrong", drawn.wrong);
+    this.badge.title = drawn.title;
+    this.badge.textContent = drawn.text;
   }
 
   private drawHud(): void {
@@ -120,41 +113,4 @@ export class Chrome {
     // Not a definition list: notebooks style those in their own way.
     this.hud.replaceChildren(...rows.flatMap(([name, value]) => [make("span", "framewire-hud-name", name), make("span", "", value)]));
   }
-}
-
-function pillText({ state, showing, codec }: ViewStatus): string {
-  if (state === "error") return "Stopped";
-  if (state === "reconnecting") return "Reconnecting";
-  if (state === "connecting") return "Connecting";
-  if (state === "open") return "Waiting";
-  const name = SHOWING[showing];
-  return codec === undefined || showing === "lossless" ? name : `${name} · ${labelOf(codec)}`;
-}
-
-type Row = readonly [name: string, value: string];
-
-function statusRows(status: ViewStatus): readonly Row[] {
-  const { showing, codec, size, reason, stream } = status;
-  return [
-    ["stream", stream],
-    ["mode", showing === "none" || showing === status.mode ? status.mode : `${status.mode} → ${showing}`],
-    ["why", sentence(reason, status.mode)],
-    ["codec", showing === "lossless" ? "bit-exact" : codec === undefined ? "–" : labelOf(codec)],
-    ["size", size === undefined ? "–" : `${size.width} × ${size.height}`],
-  ];
-}
-
-function statsRows(stats: ViewStats): readonly Row[] {
-  const ms = (value: number | undefined): string => (value === undefined ? "–" : `${value.toFixed(1)} ms`);
-  const mbps = (bits: number): string => `${(bits / 1e6).toFixed(2)} Mbps`;
-  return [
-    ["fps", `${stats.fps.toFixed(1)} of ${stats.published_fps.toFixed(1)} published, ${stats.sent_fps.toFixed(1)} sent`],
-    ["latency p50", ms(stats.latency_ms)],
-    ["round trip", ms(stats.rtt_ms)],
-    ["encode", ms(stats.encode_ms)],
-    ["bitrate", stats.target_bitrate > 0 ? `${mbps(stats.bitrate)} of ${mbps(stats.target_bitrate)}` : mbps(stats.bitrate)],
-    ["frames", `${stats.painted} painted, ${stats.dropped} dropped`],
-    ["checked", `${stats.exact} exact, ${stats.mismatched} wrong`],
-    ["viewers", String(stats.viewers)],
-  ];
 }
