@@ -57,3 +57,38 @@ test("the decoder that failed for one stream is not blamed for another", () => {
   expect(stage.sent("subscribe").at(-2)).toMatchObject({ stream: "camera", codec: "vp8" });
   expect(stage.sent("subscribe").at(-1)).not.toHaveProperty("codec");
 });
+
+test("what comes after the end of a subscription is ignored", () => {
+  const stage = lossless();
+  for (const view of [1, 2]) stage.feed({ type: "view_close", view });
+  stage.clear();
+  for (const kind of [true, false]) {
+    stage.feed({ type: "painted", stream: 1, lossless: kind, views: [1], time_us: 0 });
+    stage.feed({ type: "dropped", stream: 1, lossless: kind });
+    stage.feed({ type: "keyframe_wanted", stream: 1, lossless: kind });
+  }
+  stage.feed({ type: "repainted", view: 1 });
+  stage.feed({ type: "mismatched", stream: 1 });
+  stage.feed({ type: "decoder_failed", stream: 1, detail: "no" });
+  expect(stage.effects).toEqual([]);
+});
+
+test("a still scene under video is exact at once where another view has the lossless picture", () => {
+  const stage = new Stage().open(1, "lossless").ready().lossless([1]).open(2);
+  const video = stage.sent("subscribe").find(({ mode }) => mode === "webrtc")?.sub ?? 0;
+  stage.offer({ sub: video }).connected().video(1, 2);
+  expect(stage.status(2)?.showing).toBe("webrtc");
+  stage.clear().stats(video, { rested_ms: 900 });
+  expect(stage.of("repaint")).toEqual([{ type: "repaint", view: 2, stream: 1 }]);
+  stage.feed({ type: "repainted", view: 2 });
+  expect(stage.status(2)).toMatchObject({ showing: "lossless", reason: { code: "exact_still" } });
+});
+
+test("each painted frame counts once for the speed of the link", () => {
+  const stage = new Stage([], ["vp8"]).open(1).ready();
+  for (let i = 0; i < 40; i++) {
+    if (i % 8 === 0) stage.stats(1);
+    stage.lossless().pass(125);
+  }
+  expect(stage.status()?.reason).toEqual({ code: "slow_link", detail: "8 of 30 fps", fallback: { mode: "webcodecs" } });
+});

@@ -31,7 +31,7 @@ export class SessionFrames {
 
   /** A view that joined a subscription was given the picture that the other views have. */
   repainted(view: number, now: number): void {
-    this.context.views.get(view)?.plan.progress("lossless", 0, 1, now);
+    this.context.views.get(view)?.plan.progress("lossless", 0, 1, now); // mutants: decoded frames count for videos only
   }
 
   dropped(stream: number, lossless: boolean): void {
@@ -59,6 +59,6 @@ export class SessionFrames {
   }
 
   private giveUpWebcodecs(sub: Subscription, detail: string, now: number): void {
-    for (const { plan } of this.context.viewsOf(sub)) plan.failed("webcodecs", { code: "decoder_failed", detail }, true, now);
+    for (const { plan } of this.context.viewsOf(sub)) plan.failed("webcodecs", { code: "decoder_failed", detail }, true, now); // mutants: for this mode, every failure is final
   }
 }
