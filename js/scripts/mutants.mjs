@@ -32,7 +32,8 @@ const SWAPS = new Map([
 const NAMES = new Map([["min", ["max"]], ["max", ["min"]], ["some", ["every"]], ["every", ["some"]], ["floor", ["ceil"]], ["ceil", ["floor"]]]);
 
 const KEYWORDS = new Map([[ts.SyntaxKind.TrueKeyword, ["false"]], [ts.SyntaxKind.FalseKeyword, ["true"]]]);
-const NOT_CODE = [ts.isTypeNode, ts.isInterfaceDeclaration, ts.isTypeAliasDeclaration, ts.isImportDeclaration];
+const isTypeCheck = (node) => ts.isExpressionStatement(node) && ts.isSatisfiesExpression(node.expression);
+const NOT_CODE = [ts.isTypeNode, ts.isInterfaceDeclaration, ts.isTypeAliasDeclaration, ts.isImportDeclaration, isTypeCheck];
 
 /** The changes of one node: a part of it, and what stands there instead. */
 function changesOf(node, source) {

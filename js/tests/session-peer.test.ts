@@ -64,3 +64,36 @@ test("a frame that arrives and is not decoded starts the codec's clock", () => {
   stage.pass(2000);
   expect(stage.sent("subscribe").at(-1)).toMatchObject({ mode: "webrtc", codec: "vp8" });
 });
+
+test("nothing is attached before the offer names a media section", () => {
+  expect(new Stage().open(1).ready().of("peer_attach")).toEqual([]);
+});
+
+const frames = (arrived: number, views: readonly { view: number; painted: number }[] = []) =>
+  ({ type: "peer_progress", peer: 1, videos: [{ mid: "0", arrived, decoded: arrived, dropped: 0, fps: 30, latency_ms: 9, views }] }) as const;
+
+test("frames that arrive are counted, and reported to the server", () => {
+  const stage = racing().connected();
+  stage.feed(frames(7));
+  stage.pass(1200);
+  expect(stage.sent("report").filter(({ sub }) => sub === 2).at(-1)).toMatchObject({ decoded: 7, painted: 0, fps: 30 });
+});
+
+test("only arriving frames show that the server is there", () => {
+  const silentAfter = (arrived: number): boolean => {
+    const stage = racing().connected().video(1).clear();
+    for (let i = 0; i < 24; i++) {
+      stage.pass(250);
+      stage.feed(frames(arrived, [{ view: 1, painted: 1 }]));
+    }
+    return stage.of("disconnect").length > 0;
+  };
+  expect([silentAfter(0), silentAfter(1)]).toEqual([true, false]);
+});
+
+test("a view that the report does not name has painted nothing", () => {
+  const stage = racing().connected().open(2).clear();
+  stage.feed(frames(3, [{ view: 1, painted: 3 }]));
+  expect(stage.status(1)?.showing).toBe("webrtc");
+  expect(stage.status(2)).toBeUndefined();
+});

@@ -200,3 +200,27 @@ test("what the viewer closes has its own code and a word", () => {
   opening.open(0);
   expect(opening.tick(false, 10_000)).toEqual({ type: "disconnect", code: 4000, reason: "no answer" });
 });
+
+test("a message right after the streams and one right after sleep count from there", () => {
+  const socket = new SocketState();
+  socket.open(0);
+  socket.opened(0);
+  socket.listed(8000);
+  expect(socket.tick(true, 8001)).toBeUndefined();
+  expect(socket.tick(true, 12_001)).toBeUndefined();
+  expect(socket.tick(true, 13_000)).toMatchObject({ reason: "silent" });
+  const slept = ready();
+  slept.tick(true, 1000);
+  slept.tick(true, 60_000);
+  expect(slept.tick(true, 60_001)).toBeUndefined();
+});
+
+test("WebRTC frames count for a second and a half", () => {
+  const after = (now: number) => {
+    const socket = ready();
+    socket.videoReceived(4000);
+    return socket.tick(true, now);
+  };
+  expect(after(5499)).toBeUndefined();
+  expect(after(5500)).toMatchObject({ reason: "silent" });
+});
