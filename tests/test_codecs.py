@@ -22,8 +22,9 @@ from framewire.codecs import (
     selectable_codecs,
     wire_number,
 )
-from framewire.engine.viewer import session as s
 from framewire.engine.viewer.admission import Admitted, ConnectionRequest
+from framewire.engine.viewer.effects import MakeOffer, OfferedTrack
+from framewire.engine.viewer.session import ServerInfo, Session
 from framewire.frame import AccessUnit
 from framewire.rtc.events import PeerTrack
 from framewire.rtc.peer import Peer
@@ -124,13 +125,11 @@ def test_a_new_codec_travels_over_the_socket(fake):
 
 
 def test_a_new_codec_is_negotiated(fake):
-    server = s.ServerInfo(codecs=available_codecs(), software="x", epoch="e")
-    session = s.Session(server, ConnectionRequest(), (wire.StreamInfo(0, "default", 6, 4, 30),), 0.0)
+    server = ServerInfo(codecs=available_codecs(), software="x", epoch="e")
+    session = Session(server, ConnectionRequest(), (wire.StreamInfo(0, "default", 6, 4, 30),), 0.0)
     session.feed(wire.Hello(1, "token", ["unheard_of", "fake", "h264"]), 0.1)
     session.feed(Admitted(), 0.1)
-    assert s.MakeOffer(1, 1, (s.OfferedTrack(1, "fake", 0),)) in session.feed(
-        wire.Subscribe(1, "default", "webrtc"), 0.2
-    )
+    assert MakeOffer(1, 1, (OfferedTrack(1, "fake", 0),)) in session.feed(wire.Subscribe(1, "default", "webrtc"), 0.2)
 
 
 async def test_a_new_codec_is_offered_in_sdp():

@@ -10,8 +10,19 @@ import msgspec
 import pytest
 
 from framewire import wire
-from framewire.engine.viewer import session as s
 from framewire.engine.viewer.admission import Admission, Admitted, ConnectionRequest, Refused
+from framewire.engine.viewer.effects import (
+    Admit,
+    Attach,
+    Close,
+    Effect,
+    Event,
+    PeerFailed,
+    PeerOffered,
+    Send,
+    StreamsChanged,
+)
+from framewire.engine.viewer.session import ServerInfo, Session
 from framewire.errors import CloseCode, RemoteProtocolError
 
 TRANSCRIPTS = sorted((Path(__file__).parent.parent / "signaling" / "transcripts").glob("*.json"))
@@ -24,12 +35,12 @@ class Player:
     def __init__(self, transcript: dict[str, Any]) -> None:
         self.column: list[dict[str, Any]] = transcript["server"]
         self.codecs: tuple[wire.Codec, ...] = tuple(transcript.get("codecs", CODECS))
-        self.session: s.Session | None = None
+        self.session: Session | None = None
         self.admission: Admission = Admitted()
         self.now = 0.0
         self.sent: list[Any] = []
         """Sent by the session, not found in the column yet."""
-        self.attached: list[s.Attach] = []
+        self.attached: list[Attach] = []
         """Those that have ended included: units that were sent before may still arrive."""
 
     def play(self) -> None:
@@ -53,9 +64,9 @@ class Player:
                 self.do(self.opened.close())
             case "peer_offered":
                 mids = {int(sub): mid for sub, mid in what["mids"].items()}
-                self.feed(s.PeerOffered(what["peer"], what["offer"], what["sdp"], mids))
+                self.feed(PeerOffered(what["peer"], what["offer"], what["sdp"], mids))
             case "peer_failed":
-                self.feed(s.PeerFailed(what["peer"], what["detail"], what.get("reason", "peer_failed")))
+                self.feed(PeerFailed(what["peer"], what["detail"], what.get("reason", "peer_failed")))
             case other:
                 raise AssertionError(f"no server knows the event {other}")
 
@@ -66,7 +77,7 @@ class Player:
         streams: list[Any] = next((m["streams"] for m in outgoing if m.get("type") == "streams"), [])
         refused = {"event": "close", "code": 4401} in outgoing
         self.admission = Refused(CloseCode.UNAUTHORIZED, "wrong token") if refused else Admitted()
-        server = s.ServerInfo(
+        server = ServerInfo(
             codecs=self.codecs,
             software=welcome["server"],
             epoch=welcome["epoch"],
@@ -74,30 +85,30 @@ class Player:
         )
         self.welcome_time = welcome["time"]
         infos = msgspec.convert(streams, tuple[wire.StreamInfo, ...])
-        self.session = s.Session(server, ConnectionRequest(), infos, self.now)
+        self.session = Session(server, ConnectionRequest(), infos, self.now)
 
     @property
-    def opened(self) -> s.Session:
+    def opened(self) -> Session:
         assert self.session, "a transcript begins with socket_opened"
         return self.session
 
-    def feed(self, event: s.Event) -> None:
+    def feed(self, event: Event) -> None:
         try:
             effects = self.opened.feed(event, self.now)
         except RemoteProtocolError as error:
-            effects = [s.Close(error.code, error.reason), *self.opened.close()]
+            effects = [Close(error.code, error.reason), *self.opened.close()]
         self.do(effects)
 
-    def do(self, effects: list[s.Effect]) -> None:
+    def do(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
-                case s.Send(message):
+                case Send(message):
                     self.sent.append(msgspec.to_builtins(message))
-                case s.Close(code, _):
+                case Close(code, _):
                     self.sent.append({"event": "close", "code": int(code)})
-                case s.Attach():
+                case Attach():
                     self.attached.append(effect)
-                case s.Admit():
+                case Admit():
                     self.feed(self.admission)
 
     def expect(self, what: dict[str, Any]) -> None:
@@ -126,7 +137,7 @@ class Player:
         """The publisher added or removed a stream: the list that follows in the column shows which."""
         rest = self.column[[id(entry.get("out")) for entry in self.column].index(id(what)) :]
         following = next(e["out"] for e in rest if e.get("out", {}).get("type") == "streams")
-        self.feed(s.StreamsChanged(msgspec.convert(following["streams"], tuple[wire.StreamInfo, ...])))
+        self.feed(StreamsChanged(msgspec.convert(following["streams"], tuple[wire.StreamInfo, ...])))
 
 
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)

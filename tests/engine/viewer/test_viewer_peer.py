@@ -8,14 +8,14 @@ from typing import cast
 
 import pytest
 
-from framewire.engine.viewer import session as s
 from framewire.engine.viewer import viewer_peer as module
+from framewire.engine.viewer.effects import AddCandidate, MakeOffer, OfferedTrack, PeerFailed, PeerOffered, SetAnswer
 from framewire.engine.viewer.viewer_peer import ViewerPeer
 from framewire.errors import CodecRefusedError, PeerError
 from framewire.rtc.peer import Peer, PeerOffer, PeerTrack
 from tests.viewer import eventually
 
-OFFER = s.MakeOffer(1, 4, (s.OfferedTrack(2, "vp8", 9),))
+OFFER = MakeOffer(1, 4, (OfferedTrack(2, "vp8", 9),))
 
 
 class SlowPeer:
@@ -52,7 +52,7 @@ class SlowPeer:
 class Made:
     def __init__(self) -> None:
         self.slow = SlowPeer()
-        self.results: list[s.PeerOffered | s.PeerFailed] = []
+        self.results: list[PeerOffered | PeerFailed] = []
         self.peer = ViewerPeer(1, cast("Peer", self.slow), self.results.append)
 
 
@@ -65,7 +65,7 @@ async def made() -> AsyncIterator[Made]:
 
 async def test_commands_are_carried_out_one_by_one_in_order(made: Made) -> None:
     made.slow.go.clear()
-    for command in (OFFER, s.SetAnswer(1, "answer"), s.AddCandidate(1, "c", "0")):
+    for command in (OFFER, SetAnswer(1, "answer"), AddCandidate(1, "c", "0")):
         made.peer.negotiate(command)
     await eventually(lambda: made.slow.log)
     assert made.slow.log == [("offer", PeerTrack(2, "vp8", "s9"))]
@@ -74,13 +74,13 @@ async def test_commands_are_carried_out_one_by_one_in_order(made: Made) -> None:
     assert made.slow.log[1:] == [
         "offer done", ("answer", "answer"), "answer done", ("candidate", "c", "0"), "candidate done"
     ]  # fmt: skip
-    assert made.results == [s.PeerOffered(1, 4, "sdp", {2: "0"})]
+    assert made.results == [PeerOffered(1, 4, "sdp", {2: "0"})]
 
 
 async def test_after_the_end_a_command_is_cut_short_and_the_others_never_begin(made: Made) -> None:
     made.slow.go.clear()
     made.peer.negotiate(OFFER)
-    made.peer.negotiate(s.SetAnswer(1, "answer"))
+    made.peer.negotiate(SetAnswer(1, "answer"))
     await eventually(lambda: made.slow.log)
     await made.peer.close()
     assert len(made.slow.log) == 1 and made.slow.closed and made.results == []
@@ -89,16 +89,16 @@ async def test_after_the_end_a_command_is_cut_short_and_the_others_never_begin(m
 @pytest.mark.parametrize(
     ("error", "result"),
     [
-        (CodecRefusedError("no h264"), s.PeerFailed(1, "no h264", "no_codec")),
-        (PeerError("bad SDP"), s.PeerFailed(1, "bad SDP")),
-        (ValueError("secret"), s.PeerFailed(1, "negotiation failed at the server")),
+        (CodecRefusedError("no h264"), PeerFailed(1, "no h264", "no_codec")),
+        (PeerError("bad SDP"), PeerFailed(1, "bad SDP")),
+        (ValueError("secret"), PeerFailed(1, "negotiation failed at the server")),
     ],
 )
 async def test_a_command_that_fails_is_reported_with_its_reason(
-    made: Made, error: Exception, result: s.PeerFailed
+    made: Made, error: Exception, result: PeerFailed
 ) -> None:
     made.slow.error = error
-    made.peer.negotiate(s.SetAnswer(1, "answer"))
+    made.peer.negotiate(SetAnswer(1, "answer"))
     await eventually(lambda: made.results)
     assert made.results == [result]
 

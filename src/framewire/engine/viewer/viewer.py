@@ -19,8 +19,29 @@ from msgspec import UNSET
 from framewire import wire
 from framewire.engine.stream.encoding import Encoding, EncodingReport, Key, PackedUnit, Sink
 from framewire.engine.stream.stream import EncodingName, Stream
-from framewire.engine.viewer import session as s
 from framewire.engine.viewer.admission import Admission, Authorizer, ConnectionRequest
+from framewire.engine.viewer.effects import (
+    Acknowledge,
+    AddCandidate,
+    Admit,
+    AnswerReport,
+    Attach,
+    Close,
+    ClosePeer,
+    DeadlinePassed,
+    DeliverInput,
+    Detach,
+    Effect,
+    Event,
+    MakeOffer,
+    OpenPeer,
+    PeerFailed,
+    PeerOffered,
+    Send,
+    SetAnswer,
+    StreamsChanged,
+)
+from framewire.engine.viewer.session import ServerInfo, Session, State
 from framewire.engine.viewer.sharing import share_bandwidth
 from framewire.engine.viewer.transport import Transport
 from framewire.engine.viewer.viewer_peer import ViewerPeer
@@ -40,7 +61,7 @@ class ViewerContext(Protocol):
     """What viewers need of the engine that serves them."""
 
     @property
-    def server_info(self) -> s.ServerInfo: ...
+    def server_info(self) -> ServerInfo: ...
     @property
     def stream_infos(self) -> tuple[wire.StreamInfo, ...]: ...
     @property
@@ -60,8 +81,8 @@ class Viewer:
         self.client_id = secrets.token_hex(6)
         self.transport = transport
         self._context = context
-        self._session = s.Session(context.server_info, request, context.stream_infos, time.monotonic())
-        self._subs: dict[int, s.Attach] = {}
+        self._session = Session(context.server_info, request, context.stream_infos, time.monotonic())
+        self._subs: dict[int, Attach] = {}
         self._peer: ViewerPeer | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._admission: asyncio.Task[None] | None = None
@@ -73,7 +94,7 @@ class Viewer:
     @property
     def admitted(self) -> bool:
         """Whether the viewer has been admitted."""
-        return self._session.state is s.State.READY
+        return self._session.state is State.READY
 
     @property
     def closed(self) -> bool:
@@ -91,7 +112,7 @@ class Viewer:
             self._feed(message)
 
     def streams_changed(self, streams: tuple[wire.StreamInfo, ...]) -> None:
-        self._feed(s.StreamsChanged(streams))
+        self._feed(StreamsChanged(streams))
 
     def close(self, code: int, reason: str) -> None:
         """Release everything and close the transport with this code. Idempotent."""
@@ -118,7 +139,7 @@ class Viewer:
         self.close(CloseCode.GOING_AWAY, "")
         await asyncio.gather(self.transport.wait_closed(), *self._closing_peers, return_exceptions=True)
 
-    def _feed(self, event: s.Event) -> None:
+    def _feed(self, event: Event) -> None:
         if self._closed:
             return
         try:
@@ -141,41 +162,41 @@ class Viewer:
         deadline = self._session.deadline
         if deadline is not None and not self._closed:
             delay_s = max(0.0, deadline - time.monotonic())
-            self._timer = asyncio.get_running_loop().call_later(delay_s, self._feed, s.DeadlinePassed())
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._feed, DeadlinePassed())
 
     # Effects
 
-    def _execute(self, effect: s.Effect) -> None:
+    def _execute(self, effect: Effect) -> None:
         log.debug("%s > %s", self.client_id, type(effect).__name__)
         match effect:
-            case s.Send(message):
+            case Send(message):
                 self._send(message)
-            case s.DeliverInput(stream, principal, event):
+            case DeliverInput(stream, principal, event):
                 self._context.input_arrived(stream, self.client_id, principal, wire.event_dict(event))
-            case s.Acknowledge(sub, frame):
+            case Acknowledge(sub, frame):
                 self._acknowledge(sub, frame)
-            case s.AnswerReport(report):
+            case AnswerReport(report):
                 self._answer_report(report)
-            case s.Attach():
+            case Attach():
                 self._attach(effect)
-            case s.Detach(sub):
+            case Detach(sub):
                 self._detach(sub)
-            case s.Admit(token, request):
+            case Admit(token, request):
                 self._admit(token, request)
-            case s.Close(code, reason):
+            case Close(code, reason):
                 self.close(code, reason)
             case _:
                 self._execute_for_peer(effect)
 
-    def _execute_for_peer(self, effect: s.Effect) -> None:
+    def _execute_for_peer(self, effect: Effect) -> None:
         match effect:
-            case s.OpenPeer(number, parity):
+            case OpenPeer(number, parity):
                 self._open_peer(number, parity)
-            case s.ClosePeer():
+            case ClosePeer():
                 self._close_peer()
-            case s.MakeOffer() | s.SetAnswer() | s.AddCandidate():
+            case MakeOffer() | SetAnswer() | AddCandidate():
                 if self._peer:
-                    if isinstance(effect, s.MakeOffer):
+                    if isinstance(effect, MakeOffer):
                         self.transport.hold_units()
                     self._peer.negotiate(effect)
 
@@ -203,7 +224,7 @@ class Viewer:
 
     # Subscriptions
 
-    def _attach(self, effect: s.Attach) -> None:
+    def _attach(self, effect: Attach) -> None:
         self._subs[effect.sub] = effect
         over_rtp = effect.mode == "webrtc"
         if over_rtp and self._peer and not self._peer.connected:
@@ -299,7 +320,7 @@ class Viewer:
         self._closing_peers.add(task)
         task.add_done_callback(self._closing_peers.discard)
 
-    def _on_negotiated(self, event: s.PeerOffered | s.PeerFailed) -> None:
+    def _on_negotiated(self, event: PeerOffered | PeerFailed) -> None:
         self._feed(event)
         self.transport.release_units()
 
@@ -320,7 +341,7 @@ class Viewer:
                 for effect in pending:
                     self._attach(effect)
             case PeerState(state):
-                self._feed(s.PeerFailed(number, f"the peer connection {state}"))
+                self._feed(PeerFailed(number, f"the peer connection {state}"))
 
     def _share_bandwidth(self, peer: ViewerPeer) -> None:
         """Give each encoding that goes through the peer its part of the peer's one estimate."""

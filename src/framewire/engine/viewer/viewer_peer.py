@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from framewire.engine.viewer import session as s
+from framewire.engine.viewer.effects import AddCandidate, Attach, MakeOffer, PeerFailed, PeerOffered, SetAnswer
 from framewire.errors import CodecRefusedError, PeerError
 from framewire.rtc.peer import BitrateEstimate, Peer, PeerTrack
 
@@ -22,7 +22,7 @@ the estimator sees only half of the link.
 Source: benchmark `1mbps-80ms`; pinned by
 `tests/engine/viewer/test_viewer_peer.py::test_deferred_calls_run_when_the_video_had_its_time`"""
 
-Command = s.MakeOffer | s.SetAnswer | s.AddCandidate
+Command = MakeOffer | SetAnswer | AddCandidate
 
 
 class ViewerPeer:
@@ -31,15 +31,13 @@ class ViewerPeer:
     ``on_result`` gets the session's event for each offer, and for whatever fails.
     """
 
-    def __init__(
-        self, number: int, connection: Peer, on_result: Callable[[s.PeerOffered | s.PeerFailed], None]
-    ) -> None:
+    def __init__(self, number: int, connection: Peer, on_result: Callable[[PeerOffered | PeerFailed], None]) -> None:
         self.number = number
         self.connection = connection
         self.connected = False
         self.estimate: BitrateEstimate | None = None
         """The newest one; a subscription that is attached later starts with it."""
-        self.pending: list[s.Attach] = []
+        self.pending: list[Attach] = []
         """Negotiated subscriptions that are attached once the peer is connected."""
         self._on_result = on_result
         self._deferred: list[Callable[[], None]] = []
@@ -85,21 +83,21 @@ class ViewerPeer:
             try:
                 await self._carry_out(command)
             except CodecRefusedError as error:
-                self._on_result(s.PeerFailed(self.number, str(error), "no_codec"))
+                self._on_result(PeerFailed(self.number, str(error), "no_codec"))
             except PeerError as error:
-                self._on_result(s.PeerFailed(self.number, str(error)))
+                self._on_result(PeerFailed(self.number, str(error)))
             except Exception:
                 # aiortc raises all kinds of errors for odd SDP. The viewer falls back, the log gets the traceback.
                 log.exception("negotiation failed")
-                self._on_result(s.PeerFailed(self.number, "negotiation failed at the server"))
+                self._on_result(PeerFailed(self.number, "negotiation failed at the server"))
 
     async def _carry_out(self, command: Command) -> None:
         match command:
-            case s.MakeOffer():
+            case MakeOffer():
                 tracks = [PeerTrack(track.sub, track.codec, f"s{track.stream}") for track in command.tracks]
                 made = await self.connection.offer(tracks)
-                self._on_result(s.PeerOffered(self.number, command.offer, made.sdp, made.mids))
-            case s.SetAnswer():
+                self._on_result(PeerOffered(self.number, command.offer, made.sdp, made.mids))
+            case SetAnswer():
                 await self.connection.answer(command.sdp)
-            case s.AddCandidate():
+            case AddCandidate():
                 await self.connection.add_candidate(command.candidate, command.sdp_mid)
