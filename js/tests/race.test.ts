@@ -57,10 +57,10 @@ describe("UDP is called blocked", () => {
   test("not before an offer, nor once connected, nor when the user knows already", () => {
     expect(begun().reportBlocked(START + 7000)).toBe(false);
     expect(connected(START + 500).reportBlocked(START + 7000)).toBe(false);
-    const told = begun(true);
-    told.offered(START);
-    expect(told.reportBlocked(START + 7000)).toBe(false);
-    expect(told.deadline).toBe(START + RACE_MS);
+    const reported = begun(true);
+    reported.offered(START);
+    expect(reported.reportBlocked(START + 7000)).toBe(false);
+    expect(reported.deadline).toBe(START + RACE_MS);
   });
 });
 

@@ -71,7 +71,7 @@ describe("a view that joins", () => {
   });
 });
 
-test("a decoder begins anew with each subscription of coded pictures, and with no other", () => {
+test("a decoder is reset with each subscription of coded pictures, and with no other", () => {
   const stage = new Stage().open(1, "lossless").open(2, "webcodecs", "depth").ready([CAMERA, DEPTH]);
   expect(stage.of("decoder_reset")).toEqual([{ type: "decoder_reset", stream: 2 }]);
 });

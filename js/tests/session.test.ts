@@ -249,7 +249,7 @@ describe("a lost socket", () => {
     stage.pass(500).clear().ready().offer({ sub: 2 });
     expect(stage.of("peer_attach")).toHaveLength(1);
   });
-  test("of an engine that was started anew: UDP is tried at once", () => {
+  test("of a new engine process: UDP is tried at once", () => {
     const stage = new Stage().open(1).ready().lossless().offer({ sub: 2 });
     for (let i = 0; i < 8; i++) stage.stats(1).pass(1000);
     expect(modes(stage)).toEqual(["camera lossless"]);

@@ -25,7 +25,7 @@ test.each([
   expect(findingOf(painted, published)).toBe(finding);
 });
 
-test("a window that does not count begins the row anew", () => {
+test("a window that does not count ends the row", () => {
   expect(findingOf(5, 30, [false, true])).toBeUndefined();
   expect(findingOf(5, 30, [true, false])).toBeUndefined();
 });
@@ -45,7 +45,7 @@ describe("a window", () => {
     expect(link.tick(true, 3999)).toBeUndefined();
     expect(link.tick(true, 4500)).toBe(4);
   });
-  test("begins anew when the view is shown or hidden, without its frames", () => {
+  test("begins again when the view is shown or hidden, without its frames", () => {
     const link = slow();
     link.tick(true, 2000);
     link.add(10);
@@ -54,7 +54,7 @@ describe("a window", () => {
     link.add(2);
     expect(link.tick(true, 5500)).toBe(1);
   });
-  test("that is fast enough begins the row anew", () => {
+  test("that is fast enough ends the row", () => {
     const link = slow();
     link.tick(true, 2000);
     link.add(60);

@@ -9,7 +9,7 @@ test("views with the same need share a subscription; another codec, mode or stre
   expect(needs.map(({ mode, views }) => [mode, views])).toEqual([["lossless", [1, 2]], ["webrtc", [2]], ["webrtc", [3]], ["lossless", [4]]]);
 });
 
-test("numbers grow on a socket and begin anew on the next", () => {
+test("numbers grow on a socket and begin at 1 on the next", () => {
   const subs = new Subscriptions();
   const [one] = shareNeeds([need(1, "lossless")]);
   if (one === undefined) throw new Error("one need is one subscription");

@@ -167,7 +167,7 @@ describe("times", () => {
   });
 });
 
-test("a new track of a media section begins to count anew", () => {
+test("a new track of a media section counts from zero", () => {
   report(totals(5));
   tracks.addVideo("0");
   expect(report(totals(2))).toMatchObject([{ arrived: 2 }]);
