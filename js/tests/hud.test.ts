@@ -1,6 +1,6 @@
 // The texts over a picture. Must not know elements.
 import { describe, expect, test } from "vitest";
-import { badge, messageText, noteText, pillText, statsRows, statusRows } from "../src/core/hud";
+import { badge, isViewMode, messageText, noteText, pillText, statsRows, statusRows } from "../src/core/hud";
 import type { ViewStats, ViewStatus } from "../src/core/ports";
 
 const STATUS: ViewStatus = { state: "negotiated", reason: { code: "webrtc" }, mode: "auto", showing: "webrtc", codec: "h264", stream: "camera", size: { width: 640, height: 480 } };
@@ -87,4 +87,8 @@ test("the rows of the numbers", () => {
     bitrate: "1.23 Mbps of 2.00 Mbps", frames: "8 painted, 1 dropped", checked: "4 exact, 0 wrong", viewers: "2",
   });
   expect(Object.fromEntries(statsRows(stats({ target_bitrate: 0, latency_ms: undefined })))).toMatchObject({ bitrate: "1.23 Mbps", "latency p50": "–" });
+});
+
+test("the modes of a view are known by name", () => {
+  expect(["auto", "webrtc", "webcodecs", "lossless", "toString", ""].map(isViewMode)).toEqual([true, true, true, true, false, false]);
 });

@@ -4,9 +4,15 @@
 import { labelOf } from "./codecs";
 import type { ViewStats, ViewStatus } from "./ports";
 import { sentence } from "./reasons";
+import type { ViewMode } from "./wire";
 
-const SHOWING = { none: "", webrtc: "WebRTC", webcodecs: "WebCodecs", lossless: "Lossless" } as const;
+/** The modes of a view by the names that people read, in the order of the menu. */
+export const MODES: Readonly<Record<ViewMode, string>> = { auto: "Auto", webrtc: "WebRTC", webcodecs: "WebCodecs", lossless: "Lossless" };
 const UNKNOWN = "–";
+
+export function isViewMode(name: string): name is ViewMode {
+  return Object.hasOwn(MODES, name);
+}
 
 /** In the corner, always: what carries the picture, or why there is none. */
 export function pillText({ state, showing, codec }: ViewStatus): string {
@@ -14,7 +20,7 @@ export function pillText({ state, showing, codec }: ViewStatus): string {
   if (state === "reconnecting") return "Reconnecting";
   if (state === "connecting") return "Connecting";
   if (state === "open") return "Waiting";
-  const name = SHOWING[showing];
+  const name = showing === "none" ? "" : MODES[showing];
   return codec === undefined || showing === "lossless" ? name : `${name} · ${labelOf(codec)}`;
 }
 

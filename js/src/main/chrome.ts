@@ -1,7 +1,7 @@
 // What lies over the picture: status pill, badge, toolbar, statistics, and the message where there is no picture.
 // Must not know the connection: it gets statuses and numbers, and reports what was pressed.
 
-import { badge, messageText, noteText, pillText, statsRows, statusRows } from "../core/hud";
+import { badge, MODES, messageText, noteText, pillText, statsRows, statusRows } from "../core/hud";
 import type { ViewStats, ViewStatus } from "../core/ports";
 import { sentence } from "../core/reasons";
 import type { ViewMode } from "../core/wire";
@@ -12,14 +12,6 @@ export interface ChromeActions {
   screenshot(): void;
   fullscreen(): void;
 }
-
-const MODES: readonly (readonly [ViewMode, string])[] = [
-  ["auto", "Auto"],
-  ["webrtc", "WebRTC"],
-  ["webcodecs", "WebCodecs"],
-  ["lossless", "Lossless"],
-];
-
 
 const CAMERA = "M2 5h3l1.2-2h3.6L11 5h3v8H2zM8 11.2a2.4 2.4 0 1 0 0-4.8 2.4 2.4 0 0 0 0 4.8z";
 const EXPAND = "M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13.5H2.5V10";
@@ -82,7 +74,7 @@ export class Chrome {
   }
 
   private buildToolbar(mode: ViewMode, signal: AbortSignal): void {
-    for (const [value, text] of MODES) this.modes.append(new Option(text, value, false, value === mode));
+    for (const [value, text] of Object.entries(MODES)) this.modes.append(new Option(text, value, false, value === mode));
     this.modes.setAttribute("aria-label", "How the picture is sent");
     this.modes.title = "How the picture is sent";
     this.modes.addEventListener("change", () => this.actions.setMode(this.modes.value as ViewMode), { signal });

@@ -1,14 +1,13 @@
 // The stand-alone page: its address names server, token and stream. One stream fills the window, several make a grid.
 // Must not know how a view works.
 
+import { isViewMode } from "../core/hud";
 import type { ServerStatus } from "../core/ports";
 import { sentence } from "../core/reasons";
 import type { ViewMode } from "../core/wire";
 import { make } from "./dom";
 import { connect } from "./page-connection";
 import { View } from "./view";
-
-const MODES: readonly string[] = ["auto", "webrtc", "webcodecs", "lossless"];
 
 interface Address {
   readonly url: string;
@@ -27,7 +26,7 @@ function readAddress(): Address {
     url: url.href,
     token: token(),
     stream: query.get("stream"),
-    mode: (MODES.includes(mode) ? mode : "auto") as ViewMode,
+    mode: isViewMode(mode) ? mode : "auto",
     chrome: query.get("chrome") !== "0",
   };
 }
