@@ -1,6 +1,7 @@
 // The anywidget entry: traits in, traits out, and the ticket that the kernel sends.
 // Must not know Jupyter: only the methods of the anywidget front-end model.
 
+import { serverUrl } from "../core/address";
 import type { Fit } from "../core/geometry";
 import type { ViewStats, ViewStatus } from "../core/ports";
 import { type Reason, sentence, words } from "../core/reasons";
@@ -118,16 +119,16 @@ class Widget {
     });
   }
 
-  /** `url` comes first, then `base_path` (on this page's own origin, behind its proxy), then host and port. */
-  private address(ticket: Ticket): string {
-    const url = this.text("url", "") || ticket.url;
-    if (url !== undefined && url !== "") return url.replace(/^http/, "ws");
-    const secure = location.protocol === "https:" ? "wss:" : "ws:";
-    const base = this.text("base_path", "").replace(/\/+$/, "");
-    if (base !== "") return `${secure}//${location.host}${base.startsWith("/") ? "" : "/"}${base}/ws`;
-    const host = this.text("host", "") || (ticket.host ?? "auto");
-    const port = this.model.get("port") || ticket.port;
-    return `${secure}//${host === "auto" ? location.hostname || "127.0.0.1" : host}:${String(port)}/ws`;
+  private address({ url = "", host = "auto", port }: Ticket): string {
+    return serverUrl(
+      {
+        url: this.text("url", "") || url,
+        base_path: this.text("base_path", ""),
+        host: this.text("host", "") || host,
+        port: Number(this.model.get("port") || port),
+      },
+      location,
+    );
   }
 
   private writeStatus(status: ViewStatus): void {

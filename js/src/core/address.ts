@@ -1,0 +1,28 @@
+// The server's WebSocket URL, from what a widget and its kernel say and where the page is.
+// Must not know traits, nor `location`: plain fields.
+
+export interface ServerAddress {
+  /** The whole URL; empty where it has to be made from the other fields. */
+  readonly url: string;
+  /** A path on the page's own origin that leads to the server, behind a proxy; empty where there is none. */
+  readonly base_path: string;
+  /** "auto" is the host of the page. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/** The fields of `location` that are read here. */
+export interface PageLocation {
+  readonly protocol: string;
+  readonly host: string;
+  readonly hostname: string;
+}
+
+/** `url` comes first, then `base_path`, then host and port. */
+export function serverUrl({ url, base_path, host, port }: ServerAddress, page: PageLocation): string {
+  if (url !== "") return url.replace(/^http/, "ws");
+  const scheme = page.protocol === "https:" ? "wss:" : "ws:";
+  const path = base_path.replace(/\/+$/, "");
+  if (path !== "") return `${scheme}//${page.host}${path.startsWith("/") ? "" : "/"}${path}/ws`;
+  return `${scheme}//${host === "auto" ? page.hostname || "127.0.0.1" : host}:${port}/ws`;
+}

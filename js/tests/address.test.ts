@@ -1,0 +1,21 @@
+// Where the server is, as a widget finds it. Must not know traits.
+import { expect, test } from "vitest";
+import { type PageLocation, type ServerAddress, serverUrl } from "../src/core/address";
+
+const HTTP: PageLocation = { protocol: "http:", host: "lab.example:8888", hostname: "lab.example" };
+const HTTPS: PageLocation = { ...HTTP, protocol: "https:" };
+const url = (more: Partial<ServerAddress>, page = HTTP): string => serverUrl({ url: "", base_path: "", host: "auto", port: 8765, ...more }, page);
+
+test.each<[string, Partial<ServerAddress>, PageLocation, string]>([
+  ["the page's host and the server's port", {}, HTTP, "ws://lab.example:8765/ws"],
+  ["encrypted on an encrypted page", {}, HTTPS, "wss://lab.example:8765/ws"],
+  ["another host", { host: "10.0.0.7" }, HTTP, "ws://10.0.0.7:8765/ws"],
+  ["this machine, on a page without a host", {}, { ...HTTP, hostname: "" }, "ws://127.0.0.1:8765/ws"],
+  ["a path of the page's origin, before host and port", { base_path: "/proxy/8765/", host: "10.0.0.7" }, HTTPS, "wss://lab.example:8888/proxy/8765/ws"],
+  ["a path without its slash", { base_path: "proxy/8765" }, HTTP, "ws://lab.example:8888/proxy/8765/ws"],
+  ["slashes alone are no path", { base_path: "//" }, HTTP, "ws://lab.example:8765/ws"],
+  ["a whole URL, before all", { url: "wss://x/ws", base_path: "/proxy", host: "y" }, HTTP, "wss://x/ws"],
+  ["a whole URL of http", { url: "https://x/ws" }, HTTP, "wss://x/ws"],
+])("%s", (_, more, page, expected) => {
+  expect(url(more, page)).toBe(expected);
+});
