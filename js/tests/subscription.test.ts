@@ -66,9 +66,12 @@ test("the vsync phase of a fast video is reported, and twice as often", () => {
   sub.countVideo({ ...progress, vsync: { refresh_ms: 16.67, slack_ms: 3.14 } }, 90);
   expect(sub.reportIfDue(100)).toMatchObject({ refresh_ms: 16.7, slack_ms: 3.1 });
   expect(sub.deadline).toBe(600);
-  sub.countVideo(progress, 590);
   expect(sub.reportIfDue(600)).not.toHaveProperty("slack_ms");
-  expect(sub.deadline).toBe(1600);
+  sub.countVideo({ ...progress, vsync: { refresh_ms: 16.67, slack_ms: 3.14 } }, 1580);
+  expect(sub.reportIfDue(1600)).toHaveProperty("slack_ms");
+  sub.countVideo(progress, 2090);
+  expect(sub.reportIfDue(2100)).not.toHaveProperty("slack_ms");
+  expect(sub.deadline).toBe(3100);
 });
 
 const STATS = { type: "stats", sub: 1, time: 0, echo: 0, published_fps: 30, sent_fps: 30, encode_ms: 1, bitrate: 1, target_bitrate: 1, viewers: 1, frames: [] } as const;
@@ -127,6 +130,21 @@ describe("frames that are expected are reported sooner", () => {
     expect(sub.reportIfDue(550)).toBeDefined();
     expect(sub.deadline).toBe(850);
   });
+  test("from the beginning of the subscription on", () => {
+    const sub = new Subscription(1, "camera", "webrtc", undefined, 10_000);
+    sub.stats = { ...STATS };
+    sub.countVideo(progress({ decoded: 1 }), 10_250);
+    sub.reportIfDue(10_100);
+    expect(sub.deadline).toBe(10_400);
+    expect(new Subscription(1, "camera", "webrtc", undefined, 10_000).deadline).toBe(10_100);
+  });
+  test("of a stream with one frame a second, too, and not before the server's first answer", () => {
+    const slow = video();
+    slow.stats = { ...STATS, published_fps: 1 };
+    expect(slow.deadline).toBe(400);
+    slow.stats = undefined;
+    expect(slow.deadline).toBe(1100);
+  });
   test("not of a hidden view, of a canvas, of a stream without frames, or before the first frame", () => {
     const hidden = video();
     hidden.setVisible(false, 100);
@@ -173,10 +191,14 @@ describe("when the newest frames were published", () => {
     expect(sub.sentTimes(clock, 0)).toEqual([]);
     sub.stats = { ...STATS, frames: [{ frame: 1, rtp_timestamp: 0, time: 7000 }, { frame: 2, rtp_timestamp: 0, time: 7033 }] };
     expect(sub.sentTimes(clock, 3000)).toEqual([1940, 1973]);
+    sub.stats = { ...STATS, frames: [{ frame: 1, rtp_timestamp: 0, time: 7000 }] };
+    expect(sub.sentTimes(clock, 3000)).toEqual([1940]);
   });
   test("is just now for video whose server names no frames", () => {
     const sub = open("webrtc");
     sub.stats = { ...STATS };
+    expect(sub.sentTimes(clock, 3000)).toEqual([2950]);
+    sub.stats = { ...STATS, sent_fps: 1.5, published_fps: 1.5 };
     expect(sub.sentTimes(clock, 3000)).toEqual([2950]);
     for (const still of [{ sent_fps: 1 }, { published_fps: 1 }]) {
       sub.stats = { ...STATS, ...still };

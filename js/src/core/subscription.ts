@@ -54,7 +54,6 @@ export class Subscription {
   countPainted(late: number | undefined, now: number): void {
     this.decoded += 1;
     this.painted += 1;
-    this.progressed_at = now;
     this.meter.add(now, late);
   }
 
@@ -66,7 +65,7 @@ export class Subscription {
     this.painted += painted;
     this.dropped += dropped;
     this.video = { fps, latency_ms, vsync };
-    const sent_fps = Math.min(this.stats?.published_fps ?? 0, this.stats?.sent_fps ?? 0);
+    const sent_fps = this.stats === undefined ? 0 : Math.min(this.stats.published_fps, this.stats.sent_fps);
     const expected = (MIN_FRAMES_FRACTION * sent_fps * Math.min(now - this.counted_at, REPORT_MS)) / 1000;
     this.counted_at = now;
     if (Math.max(decoded, painted) > expected) this.progressed_at = now;
