@@ -7,8 +7,6 @@ import pytest
 from framewire.rtc.estimate.probe_bitrate import ProbeCluster
 from framewire.rtc.send.pacer import (
     BURST_S,
-    GENTLE_PACING_FACTOR,
-    MAX_CATCH_UP_S,
     MAX_DEBT_S,
     MAX_QUEUE_S,
     NEVER,
@@ -59,6 +57,18 @@ def test_a_frame_leaves_at_once_where_the_bandwidth_is_far_above_it():
     assert len(narrow.pop(9.0)) < 13
 
 
+def test_just_enough_bandwidth_is_enough():
+    for take_in in (
+        lambda pacer: pacer.pass_whole(125_000, 0.5, 9.0),
+        lambda pacer: pacer.push([(0, 125_000)], 0.5, 9.0),
+    ):
+        pacer = Pacer[int](3e6)
+        take_in(pacer)
+        pacer.pop(9.0)
+        assert len(pacer) == 0 and pacer.deadline == NEVER
+    assert Pacer[int](3e6).pass_whole(125_000, 0.5, 9.0)
+
+
 def test_a_frame_passes_whole_where_the_bandwidth_is_far_above_it_and_counts_like_any_other():
     one, other = Pacer[int](2 * RATE), Pacer[int](2 * RATE)
     assert one.pass_whole(FRAME_BYTES, 1 / 30, 9.0)
@@ -99,6 +109,7 @@ def test_a_keyframe_has_left_in_bounded_time(pacer):
     pacer.push(keyframe, 1 / 30, 9.0)
     gone = drain(pacer, 9.0)
     assert len(gone) == 1200
+    assert sum(at < 9.2 for at, _, _ in gone) == pytest.approx(600, abs=20), "evenly"
     assert 9.0 + MAX_QUEUE_S * 0.75 < gone[-1][0] <= 9.0 + MAX_QUEUE_S + 2 * BURST_S
 
 
@@ -117,7 +128,7 @@ def test_repairs_go_first(pacer):
 def test_many_repairs_do_not_fill_the_queue_that_lost_them(pacer):
     pacer.push_urgent(FRAME * 4, 9.0)
     took = drain(pacer, 9.0)[-1][0] - 9.0
-    assert took == pytest.approx(4 * FRAME_BYTES * 8 / (GENTLE_PACING_FACTOR * RATE), abs=0.01)
+    assert took == pytest.approx(4 * FRAME_BYTES * 8 / (1.3 * RATE), abs=0.01)
 
 
 def test_admits_no_more_than_can_be_paid_off(pacer):
@@ -186,9 +197,12 @@ def test_time_before_a_rate_was_known_counts_at_the_old_rate(pacer):
 def test_frames_leave_more_evenly_where_packets_are_lost(pacer):
     pacer.set_rate(RATE, 9.0, gentle=True)
     pacer.push(FRAME, 1 / 30, 9.0)
-    expected = FRAME_BYTES * 8 / (GENTLE_PACING_FACTOR * RATE)
+    expected = FRAME_BYTES * 8 / (1.3 * RATE)
     assert pacer.queue_s == pytest.approx(expected)
     assert drain(pacer, 9.0)[-1][0] - 9.0 == pytest.approx(expected, abs=0.006)
+    pacer.set_rate(RATE, 9.5)
+    pacer.push(FRAME, 1 / 30, 9.5)
+    assert pacer.queue_s == pytest.approx(FRAME_BYTES * 8 / (2.5 * RATE)), "unless they are not any more"
 
 
 def test_a_probe_takes_what_waits_then_padding(pacer):
@@ -222,12 +236,21 @@ def test_a_probe_paces_frames_that_would_leave_at_once_otherwise():
     assert gone[39][0] == gone[20][0]
 
 
+def test_a_probe_is_complete_to_the_byte(pacer):
+    pacer.start_probe(ProbeCluster(7, 8e6, 1251), 9.0)
+    pacer.push([(0, 1250)], 1 / 30, 9.0)
+    assert pacer.pop(9.0) == [(0, 7)]
+    assert pacer.padding(9.0) == (7, 1)
+    pacer.padded(1, 9.0)
+    assert pacer.padding(9.1) is None
+
+
 def test_padding_fills_no_more_than_a_late_timer_missed(pacer):
     pacer.start_probe(ProbeCluster(7, 8e6, 1_000_000), 9.0)
     room = pacer.padding(9.0)
     assert room == (7, int(BURST_S * 8e6 / 8) + 1)
     room = pacer.padding(9.0 + 1.0)
-    assert room is not None and room[1] == pytest.approx((BURST_S + MAX_CATCH_UP_S) * 8e6 / 8, rel=0.01)
+    assert room is not None and room[1] == pytest.approx((BURST_S + 0.04) * 8e6 / 8, rel=0.01)
 
 
 def test_padding_waits_for_its_time_and_for_packets(pacer):
@@ -285,8 +308,17 @@ def test_a_timer_that_fires_very_late_lets_a_burst_go_and_no_more(pacer):
     gone = len(pacer.pop(9.2))
     # What waited so long leaves faster than the pacing factor says.
     rate = max(PACING_FACTOR * RATE, pacer.queue_s * PACING_FACTOR * RATE / (MAX_QUEUE_S - 0.2))
-    assert gone * 1250 * 8 <= 1.1 * rate * (MAX_CATCH_UP_S + BURST_S)
-    assert gone > 0.7 * PACING_FACTOR * RATE * MAX_CATCH_UP_S / 8 / 1250
+    assert gone * 1250 * 8 <= 1.1 * rate * (0.04 + BURST_S)
+    assert gone > 0.7 * PACING_FACTOR * RATE * 0.04 / 8 / 1250
+
+
+def test_a_frame_that_comes_late_takes_no_time_from_those_that_wait(pacer):
+    other = Pacer[int](RATE)
+    for each in (pacer, other):
+        each.push(FRAME * 4, 1 / 30, 9.0)
+        each.pop(9.0)
+    pacer.push(FRAME, 1 / 30, 9.025)
+    assert len(pacer.pop(9.025)) == len(other.pop(9.025)) > 10
 
 
 def test_time_in_which_nothing_waited_cannot_be_used_later(pacer):

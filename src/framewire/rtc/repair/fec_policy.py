@@ -114,7 +114,7 @@ def failing_fraction(packets: int, parities: int, loss_fraction: float, burst_pa
     first, second = interleaving_depths(parities)
     # Covered once, a frame fails if two bursts meet. Covered twice, it takes more than two.
     depth = first if not second else (first * second) ** TWO_COVERS_EXPONENT
-    meeting = 1 - math.exp(-bursts * bursts / 2 * min(1.0, burst_packets * burst_packets / depth))
+    meeting = 1 - math.exp(-bursts * bursts / 2 * (burst_packets * burst_packets / depth))
     too_long = any_burst * (1 - 1 / burst_packets) ** (parities - bool(second))
     return too_long + min(several, meeting)
 
