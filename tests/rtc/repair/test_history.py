@@ -54,6 +54,8 @@ def test_the_newest_unit_is_kept_however_large():
     history = PacketHistory(max_packets=10)
     history.add(0, 1, [b"x"] * 50, 0.0)
     assert len(history) == 50
+    history.add(50, 1, [b"y"], 0.0)
+    assert len(history) == 1
 
 
 def test_at_least_a_second_is_kept_at_fifty_megabits():
@@ -66,6 +68,7 @@ def test_at_least_a_second_is_kept_at_fifty_megabits():
 def test_neither_time_nor_number_grows_without_end():
     assert 190 <= len(filled(5000, every=0.01)) <= 202
     assert len(filled(20_000, every=0.0, max_packets=1000)) == 1000
+    assert len(filled(20_000, every=0.0)) == 9600
 
 
 def test_what_is_known_of_resends_is_dropped_with_the_packet():
@@ -115,12 +118,23 @@ def test_what_left_since_a_moment_is_known_and_when_what_came_before_left():
     assert (history.before(2), history.before(65_534)) == (1.1, float("-inf"))
 
 
+def test_numbers_in_the_upper_half_are_no_others():
+    history = PacketHistory()
+    for first, at in ((40_000, 1.0), (40_002, 1.1)):
+        history.add(first, 1, [b"a", b"b"], at)
+    assert history.since(0.5) == [40_000, 40_001, 40_002, 40_003]
+    assert history.before(40_002) == 1.0
+    assert history.before(40_002 - 0x8000 & 0xFFFF) == float("-inf")
+    assert history.resend(40_000 - 0x8000 & 0xFFFF, 2.0, 0.0) is None
+
+
 def test_cleared_is_empty():
     history = filled(5)
     history.resend(1, 1.0, 0.0)
     history.clear()
     assert len(history) == 0
     assert history.resend(1, 2.0, 0.0) is None
+    assert not history._resent
     history.add(5, 1, [b"x"], 2.0)
     assert len(history) == 1 and history.resend(5, 2.0, 0.0)
 
