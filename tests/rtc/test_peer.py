@@ -275,7 +275,7 @@ def estimates(stage: Stage) -> list[BitrateEstimate]:
 async def test_feedback_on_packets_becomes_an_estimate_beyond_what_is_sent(measured: Stage):
     await measured.negotiate(A)
     await measured.until(lambda: measured.shown(1, 128) and estimates(measured)[-1].bits_per_second > 5_000_000)
-    assert all(estimate.measured for estimate in estimates(measured)), "the viewer's own guesses are not told"
+    assert all(estimate.measured for estimate in estimates(measured)), "the viewer's own estimates are not reported"
     assert estimates(measured)[0].bits_per_second < 2_000_000, "the first word comes before the first feedback"
 
 

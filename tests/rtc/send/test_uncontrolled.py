@@ -45,7 +45,7 @@ def test_the_newest_packet_is_repeated_byte_for_byte(packets, socket):
 
 def test_nothing_is_known_of_the_path_and_nothing_done_about_it(packets, socket):
     packets.set_useful_bitrate(1e6)
-    packets.feed(b"rubbish", 1000.0)
+    packets.feed(b"invalid", 1000.0)
     packets.tick(1000.0)
     assert packets.admits(1000.0) and packets.deadline == NEVER and not socket.sent
     assert packets.unacknowledged_since(1000.0) is None and not packets.loses_repairs

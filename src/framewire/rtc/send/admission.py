@@ -23,7 +23,7 @@ ROOM_CHECK_INTERVAL_S: Final = 0.01
 Source: chosen by hand; pinned by `tests/rtc/send/test_admission.py::test_a_refused_sender_looks_for_room_again`."""
 
 IDLE_S: Final = 2.0
-"""A viewer that requests a keyframe this long after the last unit has only waited: no keyframe would tell it more.
+"""A viewer that requests a keyframe this long after the last unit has only waited: a keyframe would show nothing new.
 
 Source: libwebrtc `kMaxWaitForFrame` (video_receive_stream2.cc): it requests one after 3 s without a frame."""
 
