@@ -147,7 +147,7 @@ class _Changed(importlib.machinery.SourceFileLoader):
         return compile(self._source, self.path, "exec", dont_inherit=True)
 
 
-class _Finder(importlib.abc.MetaPathFinder):
+class SourceFinder(importlib.abc.MetaPathFinder):
     def __init__(self, name: str, path: Path, source: str) -> None:
         self._name, self._path, self._source = name, path, source
 
@@ -339,7 +339,7 @@ def judge(file: Path, mutants: Sequence[Mutation], tests: Sequence[str], jobs: i
 
     def work(mutant: Mutation, chosen: Sequence[str]) -> int:
         confine(before.limit(chosen))
-        sys.meta_path.insert(0, _Finder(name, file, mutant.source))
+        sys.meta_path.insert(0, SourceFinder(name, file, mutant.source))
         return run_tests(tests, _Chosen(chosen))
 
     while waiting or running:

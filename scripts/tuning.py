@@ -61,7 +61,7 @@ def constants(package: Path = PACKAGE) -> list[Constant]:
 def of_module(text: str, module: str) -> Iterator[Constant]:
     """The constants of one module's text."""
     body = ast.parse(text).body
-    for statement, following in zip(body, [*body[1:], None], strict=True):
+    for statement, following in zip(body, [*body[1:], None], strict=False):
         name, value = named_value(statement)
         if value is None or not re.fullmatch(r"_?[A-Z][A-Z0-9_]*(, _?[A-Z][A-Z0-9_]*)*", name) or not is_number(value):
             continue
