@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from aiortc.rtp import (
     RtcpPacket,
@@ -31,6 +33,7 @@ from framewire.rtc.rtp.rtcp import (
 
 NOW = 1_700_000_000.25
 PLI = bytes(RtcpPsfbPacket(fmt=1, ssrc=1, media_ssrc=42))
+SSRC = 0xAABBCCDD
 # Transport-cc feedback with RTCP padding, as Chromium sends it; aiortc's own parser refuses the whole compound.
 TWCC = bytes.fromhex("afcd0005 00000001 0000002a 00010002 00000100 d4000002".replace(" ", ""))
 
@@ -48,18 +51,25 @@ def test_nack():
     assert nack == Nack(42, tuple(lost))
 
 
+def test_a_nack_bitmap_has_sixteen_bits_after_its_number():
+    packet = bytes([0x81, 205, 0, 3]) + bytes(8) + (0x9000).to_bytes(2) + (0x8001).to_bytes(2)
+    assert parse(packet) == [Nack(0, (0x9000, 0x9001, 0x9010))]
+
+
 def test_a_nack_bitmap_wraps_with_the_sequence_numbers():
     packet = bytes([0x81, 205, 0, 3]) + bytes(8) + (65535).to_bytes(2) + (0b11).to_bytes(2)
     assert parse(packet) == [Nack(0, (65535, 0, 1))]
 
 
 def test_pli_and_fir():
-    fir = bytes(RtcpPsfbPacket(fmt=4, ssrc=1, media_ssrc=0, fci=(42).to_bytes(4) + bytes(4)))
-    assert parse(PLI) == parse(fir) == [KeyframeRequest(42)]
+    entries = b"".join(ssrc.to_bytes(4) + bytes(4) for ssrc in (SSRC, 42))
+    fir = bytes(RtcpPsfbPacket(fmt=4, ssrc=1, media_ssrc=0, fci=entries))
+    assert parse(bytes(RtcpPsfbPacket(fmt=1, ssrc=1, media_ssrc=SSRC))) == [KeyframeRequest(SSRC)]
+    assert parse(fir) == [KeyframeRequest(SSRC), KeyframeRequest(42)]
 
 
 @pytest.mark.parametrize("bitrate", [0, 1, 262_143, 262_144, 20_000_000])
-def test_remb(bitrate):
+def test_remb(bitrate: int):
     packet = bytes(RtcpPsfbPacket(fmt=15, ssrc=1, media_ssrc=0, fci=pack_remb_fci(bitrate, [42, 43])))
     (remb,) = parse(packet)
     assert isinstance(remb, Remb)
@@ -69,7 +79,10 @@ def test_remb(bitrate):
 
 def test_reception_reports_of_receivers_and_of_senders():
     report = ReceptionReport(ssrc=42, fraction_lost=0.25, jitter=90, last_sr=0, delay_since_sr=0)
-    assert parse(bytes(RtcpRrPacket(ssrc=1, reports=[info(), info(ssrc=43)])))[0] == report
+    both = bytes(RtcpRrPacket(ssrc=1, reports=[info(), info(ssrc=43)]))
+    assert parse(both) == [report, replace(report, ssrc=43)]
+    assert parse(bytes([both[0] - 1]) + both[1:]) == [report], "as many as it says"
+    assert parse(both[:3] + bytes([both[3] - 3]) + both[4:-12]) == [report], "and no half of one"
     sender_info = RtcpSenderInfo(ntp_timestamp=0, rtp_timestamp=0, packet_count=0, octet_count=0)
     assert parse(bytes(RtcpSrPacket(ssrc=1, sender_info=sender_info, reports=[info()]))) == [report]
 
@@ -103,18 +116,30 @@ def test_an_unknown_packet_does_not_cost_the_one_beside_it():
         b"\x81",
         b"\x81\xcd\0\5",
         b"\x81\xcd\0\0",
-        b"\x41\xcd\0\0",
-        b"\xa1\xcd\0\0",
-        b"\xa1\xcd\0\1\0\0\0\x09",
-        b"\x8f\xce\0\2" + bytes(8),
-        b"\x8f\xce\0\4" + bytes(8) + b"REMB" + bytes(4),
+        b"\x41\xce\0\2" + bytes(8),  # another version
+        b"\x81\xcd\0\4" + bytes(12),  # longer than the compound
+        b"\xa1\xcd\0\0",  # padding, and nothing to pad
+        b"\xa1\xcd\0\1\0\0\0\x09",  # more padding than there is
+        b"\x8f\xce\0\2" + bytes(8),  # application feedback without a name
         b"\x8f\xce\0\4" + bytes(8) + b"RUBB" + b"\xff" * 4,
+        b"\x8f\xce\0\3" + bytes(8) + b"REMB",
+        b"\xaf\xce\0\4" + bytes(8) + b"REMB" + b"\0\0\0\1",  # cut by its padding
+        b"\x9f\xce\0\4" + bytes(8) + b"REMB" + bytes(4),  # format 31, not 15
         b"\x85\xc9\0\2" + bytes(8),
+        b"\xa1\xce\0\2" + bytes(7) + b"\1",  # a PLI cut by its padding
+        b"\xa4\xce\0\4" + bytes(15) + b"\1",  # a FIR
+        b"\xa1\xcd\0\3" + bytes(11) + b"\1",  # a NACK
         b"\xc0" * 40,
     ],
 )
 def test_a_malformed_packet_gives_nothing(malformed):
-    assert all(isinstance(each, Remb) and not each.ssrcs for each in parse(malformed))
+    assert parse(malformed) == []
+
+
+@pytest.mark.parametrize(("padding", "follows"), [(0, False), (1, True), (8, True), (9, False)])
+def test_a_packet_whose_padding_is_wrong_ends_the_compound(padding: int, follows: bool):
+    packet = b"\xa1\xce\0\2" + bytes(7) + bytes([padding])
+    assert parse(packet + PLI) == ([KeyframeRequest(42)] if follows else [])
 
 
 @given(st.binary(max_size=200))
@@ -130,11 +155,21 @@ def test_no_single_wrong_byte_raises(at, value):
     parse(bytes(compound))
 
 
+def test_a_remb_without_ssrcs_is_understood():
+    packet = bytes(RtcpPsfbPacket(fmt=15, ssrc=1, media_ssrc=0, fci=b"REMB" + bytes([0, 0, 0, 7])))
+    assert parse(packet) == [Remb(7, ())]
+
+
+def test_a_remb_names_as_many_streams_as_it_says():
+    fci = bytearray(pack_remb_fci(1000, [42, 43]))
+    fci[4] = 1
+    assert parse(bytes(RtcpPsfbPacket(fmt=15, ssrc=1, media_ssrc=0, fci=bytes(fci)))) == [Remb(1000, (42,))]
+
+
 def test_a_remb_that_names_more_streams_than_it_holds():
-    fci = bytearray(pack_remb_fci(1000, [42]))
+    fci = bytearray(pack_remb_fci(1000, [42, 43, 44]))
     fci[4] = 200
-    (remb,) = parse(bytes(RtcpPsfbPacket(fmt=15, ssrc=1, media_ssrc=0, fci=bytes(fci))))
-    assert remb == Remb(1000, (42,))
+    assert parse(bytes(RtcpPsfbPacket(fmt=15, ssrc=1, media_ssrc=0, fci=bytes(fci)))) == [Remb(1000, (42, 43, 44))]
 
 
 @pytest.mark.parametrize(("rtt", "held"), [(0.0, 0.0), (0.120, 0.5), (2.5, 1.0)])
@@ -152,11 +187,25 @@ def test_a_report_without_a_plausible_round_trip_has_none():
     report = ReceptionReport(1, 0, 0, (rtcp.ntp(NOW) >> 16) & 0xFFFFFFFF, 0)
     assert report.rtt(NOW + 63) == pytest.approx(63)
     assert report.rtt(NOW + 64) is None
+    assert report.rtt(NOW + 32_769) is None
+
+
+def test_the_round_trip_is_measured_across_a_wrap_of_the_clock():
+    """The middle 32 bits of NTP time wrap every 18 hours."""
+    before = NOW - (int(NOW) + rtcp.NTP_EPOCH_S) % 65536 - 1
+    for wraps in range(2):
+        at = before + wraps * 65536
+        report = ReceptionReport(1, 0, 0, (rtcp.ntp(at) >> 16) & 0xFFFFFFFF, 0)
+        assert report.rtt(at + 2 + 1 / 65536) == 2 + 1 / 65536
+
+
+def test_ntp_time_wraps_in_2036():
+    assert rtcp.ntp(2_300_000_000.5) == (2_300_000_000 + 2_208_988_800 - (1 << 32)) << 32 | 1 << 31
 
 
 @pytest.mark.parametrize("cname", [b"a", b"ab", b"abcdef", b"1" * 36])
 def test_a_sender_report_is_read_by_another_stack(cname):
-    report, sdes = RtcpPacket.parse(rtcp.sender_report(42, NOW, (7, 1 << 33), cname))
+    report, sdes = RtcpPacket.parse(rtcp.sender_report(42, NOW, (7, (1 << 33) + 0x80000001), cname))
     assert isinstance(report, RtcpSrPacket)
     assert isinstance(sdes, RtcpSdesPacket)
     assert report.ssrc == 42
@@ -164,7 +213,7 @@ def test_a_sender_report_is_read_by_another_stack(cname):
         ntp_timestamp=(1_700_000_000 + 2_208_988_800 << 32) + (1 << 30),
         rtp_timestamp=rtp_timestamp(round(NOW * 1e6)),
         packet_count=7,
-        octet_count=0,
+        octet_count=0x80000001,
     )
     assert [(chunk.ssrc, chunk.items) for chunk in sdes.chunks] == [(42, [(1, cname)])]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framewire.rtc.rtp.twcc import SEND_TIME_HISTORY_S, MalformedFeedback, TransportFeedbackAdapter, parse
+from framewire.rtc.rtp.twcc import MalformedFeedback, TransportFeedbackAdapter, parse
 from tests.rtc.linksim import feedback
 
 
@@ -18,11 +18,11 @@ def header(base: int, count: int, reference: int = 0, number: int = 0) -> bytes:
 
 def test_run_of_small_deltas():
     # One run-length chunk: symbol 01, three packets; deltas of 1, 2 and 255 ticks.
-    assert parse(header(7, 3, 2, 9) + b"\x20\x03" + b"\x01\x02\xff") == parse(
-        header(7, 3, 2, 9) + b"\x20\x03\x01\x02\xff" + bytes(3)
+    assert parse(header(7, 3, 2, 201) + b"\x20\x03" + b"\x01\x02\xff") == parse(
+        header(7, 3, 2, 201) + b"\x20\x03\x01\x02\xff" + bytes(3)
     )
-    message = parse(header(7, 3, 2, 9) + b"\x20\x03" + b"\x01\x02\xff")
-    assert (message.base_sequence, message.reference_time, message.feedback_count) == (7, 2, 9)
+    message = parse(header(7, 3, 2, 201) + b"\x20\x03" + b"\x01\x02\xff")
+    assert (message.base_sequence, message.reference_time, message.feedback_count) == (7, 2, 201)
     assert message.arrivals == (0.00025, 0.00075, 0.0645)
 
 
@@ -30,6 +30,23 @@ def test_vector_of_single_bits():
     # 1 0 then fourteen symbols, of which only the first four count.
     message = parse(header(1, 4) + b"\xac\x00" + b"\x04\x04\x04")
     assert message.arrivals == (0.001, None, 0.002, 0.003)
+
+
+def test_a_vector_of_single_bits_has_fourteen_symbols_and_one_of_two_bits_seven():
+    assert parse(header(1, 14) + b"\x80\x01" + b"\x04").arrivals == (*[None] * 13, 0.001)
+    assert parse(header(1, 7) + b"\xc0\x01" + b"\x04").arrivals == (*[None] * 6, 0.001)
+
+
+@pytest.mark.parametrize("packets", [1, 4096, 8191])
+def test_a_run_has_up_to_8191_packets(packets: int):
+    assert parse(header(1, packets) + packets.to_bytes(2)).arrivals == (None,) * packets
+    assert parse(header(1, 1) + packets.to_bytes(2)).arrivals == (None,), "it may be longer than what is left"
+
+
+def test_one_message_covers_up_to_65535_packets():
+    runs = b"\x1f\xff" * 8 + b"\x00\x07"
+    assert len(parse(header(1, 65_535) + runs).arrivals) == 65_535
+    assert len(parse(header(1, 7) + runs[-2:], max_packets=7).arrivals) == 7
 
 
 def test_vector_of_two_bits_with_a_large_and_a_negative_delta():
@@ -46,6 +63,7 @@ def test_vector_of_two_bits_with_a_large_and_a_negative_delta():
         (header(1, 1)[:7], "no feedback"),
         (header(1, 0) + b"\x00\x00", "no packet"),
         (header(1, 1), "chunks end"),
+        (header(1, 1) + b"\x01", "chunks end"),
         (header(1, 20) + b"\xac\x00", "chunks end"),
         (header(1, 2) + b"\x20\x02\x01", "deltas end"),
         (header(1, 1) + b"\x40\x01\x01", "deltas end"),
@@ -101,6 +119,13 @@ def test_bytes_after_the_newest_reported_packet_are_outstanding():
     assert adapter.outstanding_bytes == 50
 
 
+def test_nothing_is_outstanding_once_the_first_packet_is_reported():
+    adapter = TransportFeedbackAdapter()
+    adapter.sent(100, 10)
+    adapter.feed(feedback(1, [50.0], 0))
+    assert adapter.outstanding_bytes == 0
+
+
 def test_a_packet_that_was_overtaken_is_late_and_not_lost():
     adapter = TransportFeedbackAdapter()
     for _ in range(3):
@@ -128,6 +153,28 @@ def test_the_reference_time_wraps():
     assert second - first == pytest.approx(0.064, abs=0.001)
 
 
+def test_a_message_that_was_overtaken_has_an_earlier_reference_time():
+    adapter = TransportFeedbackAdapter()
+    for _ in range(3):
+        adapter.sent(10, 1)
+    arrivals = [adapter.feed(feedback(base, [at], 0))[0].arrived_at for base, at in ((1, 70.0), (2, 60.0), (3, 80.0))]
+    assert arrivals == pytest.approx([70, 60, 80])
+
+
+def test_reference_times_are_near_the_newest_one_and_not_the_first():
+    """It wraps after twelve days."""
+    adapter = TransportFeedbackAdapter()
+    days = [adapter.feed(feedback(adapter.sent(10, day), [day * 86_400.0], 0))[0].arrived_at for day in range(1, 40, 4)]
+    assert days == pytest.approx([day * 86_400.0 for day in range(1, 40, 4)])
+
+
+def test_a_message_may_cover_packets_from_half_a_circle_ago():
+    adapter = TransportFeedbackAdapter()
+    for _ in range(40_000):
+        adapter.sent(10, 1)
+    assert [result.sequence for result in adapter.feed(feedback(1, [5.0], 0))] == [1]
+
+
 def test_feedback_about_packets_that_were_never_sent_gives_nothing():
     adapter = TransportFeedbackAdapter()
     adapter.sent(10, 1)
@@ -144,7 +191,15 @@ def test_packets_are_kept_for_five_seconds():
     adapter = TransportFeedbackAdapter()
     for index in range(100):
         adapter.sent(10, index)
-    assert len(adapter) == SEND_TIME_HISTORY_S + 1
+    assert len(adapter) == 6, "the newest, and those of five seconds before it"
+
+
+def test_feedback_may_cover_a_thousand_packets_more_than_are_kept():
+    adapter = TransportFeedbackAdapter(first=500)
+    adapter.sent(10, 1)
+    assert len(adapter.feed(header(500, 1001) + (1001).to_bytes(2))) == 1
+    with pytest.raises(MalformedFeedback, match="more than were sent"):
+        adapter.feed(header(500, 1002) + (1002).to_bytes(2))
 
 
 def test_feedback_about_more_than_was_sent_is_refused_before_it_is_read():

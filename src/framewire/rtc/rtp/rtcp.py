@@ -21,7 +21,6 @@ class PacketType(IntEnum):
     SR = 200
     RR = 201
     SDES = 202
-    BYE = 203
     RTPFB = 205
     """Transport layer feedback."""
     PSFB = 206

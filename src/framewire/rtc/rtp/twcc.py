@@ -32,7 +32,7 @@ MAX_UNKNOWN_PACKETS: Final = 1000
 """Feedback may cover this many packets more than are kept: some that are removed here, and not yet at the viewer.
 
 Source: chosen by hand; pinned by
-`tests/rtc/rtp/test_twcc.py::test_feedback_about_more_than_was_sent_is_refused_before_it_is_read`."""
+`tests/rtc/rtp/test_twcc.py::test_feedback_may_cover_a_thousand_packets_more_than_are_kept`."""
 
 _NOT_RECEIVED: Final = 0
 """Status of a packet that has not arrived.
@@ -96,14 +96,14 @@ def _symbols(fci: bytes, status_count: int) -> tuple[list[int], int]:
         chunk = int.from_bytes(fci[at : at + 2])
         at += 2
         if not chunk & 0x8000:
-            symbols += [chunk >> 13] * min(chunk & 0x1FFF, status_count - len(symbols))
+            symbols += [chunk >> 13] * (chunk & 0x1FFF)
             if not chunk & 0x1FFF:
                 raise MalformedFeedback("a run of no packets")
         elif chunk & 0x4000:
-            symbols += [chunk >> shift & 3 for shift in range(12, -2, -2)]
+            symbols += [chunk >> shift & 3 for shift in range(12, -1, -2)]
         else:
             symbols += [chunk >> shift & 1 for shift in range(13, -1, -1)]
-    # The last vector may be longer than what is left.
+    # The last chunk may be longer than what is left.
     return symbols[:status_count], at
 
 
