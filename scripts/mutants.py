@@ -103,7 +103,9 @@ def pure_files() -> list[Path]:
     """The files that the import contract "Pure core" names."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     (contract,) = (each for each in contracts if each["name"].startswith("Pure core"))
-    return [SOURCE / f"{name.replace('.', '/')}.py" for name in contract["source_modules"]]
+    patterns = [f"{name.replace('.', '/')}.py" for name in contract["source_modules"]]
+    found = [sorted(SOURCE.glob(pattern)) for pattern in patterns]
+    return [file for files in found for file in files if file.stem != "__init__"]
 
 
 @cache

@@ -14,6 +14,7 @@ import pytest
 
 import framewire
 from framewire import serving
+from framewire.codecs import selectable_codecs
 from framewire.link.control import AddStream, Configure, ToEngine, encode, engine_decoder
 from framewire.options import (
     EngineKeywords,
@@ -50,7 +51,7 @@ def test_the_defaults_of_an_engine_listen_on_loopback_alone():
     made = EngineOptions()
     assert (made.host, made.port, made.ice_servers) == ("127.0.0.1", None, ())
     assert (made.allow_hosts, made.allow_origins, made.exposed) == ((), (), False)
-    assert (made.codecs, made.chroma, made.latency) == (("h264", "vp8"), "420", "low")
+    assert (made.codecs, made.chroma, made.latency) == (selectable_codecs(), "420", "low")
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,7 @@ def test_the_defaults_of_an_engine_listen_on_loopback_alone():
         ({"latency": "lowest"}, "latency='lowest' is unknown: 'low', 'smooth'"),
         ({"latency": ["low"]}, "latency=.'low'. is unknown"),
         ({"chroma": "422"}, "chroma='422' is unknown: '420', '444'"),
-        ({"codecs": ("av1",)}, "codecs .'av1'. are unknown: 'h264', 'vp8'"),
+        ({"codecs": ("mpeg1",)}, "codecs .'mpeg1'. are unknown: 'h264', 'vp8'"),
         ({"codecs": (1,)}, "a value of codecs is a string, not 1"),
         ({"chroma": "444", "codecs": ("vp8",)}, "needs 'h264'"),
         ({"allow_origins": "https://one.example"}, "allow_origins is a list of values, not 'https://one.example'"),
@@ -103,8 +104,8 @@ def test_ice_servers_as_users_write_them():
 
 
 def test_whole_chroma_is_offered_before_the_rest():
-    assert EngineOptions(chroma="444").video_codecs == ("h264_444", "h264", "vp8")
-    assert EngineOptions().video_codecs == ("h264", "vp8")
+    assert EngineOptions(chroma="444").video_codecs == ("h264_444", *selectable_codecs())
+    assert EngineOptions().video_codecs == selectable_codecs()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "LocalHost", "127.0.0.2"])

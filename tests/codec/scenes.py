@@ -7,9 +7,8 @@ from collections.abc import Iterable
 import av
 import numpy as np
 
+from framewire.codecs import CODECS
 from framewire.frame import AccessUnit, Frame, Pixels
-
-DECODERS = {"h264_444": "h264", "h264": "h264", "vp8": "vp8"}
 
 
 def moving(count: int, *, fps: float = 30, width: int = 320, height: int = 240, start: int = 0) -> list[Frame]:
@@ -34,7 +33,9 @@ def flat(rgb: tuple[int, ...], number: int = 0, *, width: int = 64, height: int 
 def decoded(units: Iterable[AccessUnit]) -> list[np.ndarray]:
     """The units' pictures as RGB, by FFmpeg, in the decoder's padded size."""
     units = list(units)
-    context = av.CodecContext.create(DECODERS[units[0].codec], "r")
+    # FFmpeg's decoders have the names of RTP's media types.
+    decoder = CODECS[units[0].codec].mime.removeprefix("video/").lower()
+    context = av.CodecContext.create(decoder, "r")
     assert isinstance(context, av.VideoCodecContext)
     frames = [frame for unit in units for frame in context.decode(av.Packet(unit.data))]
     frames += context.decode(None)

@@ -1,4 +1,4 @@
-"""Pixels to YUV: right colours by either way, any size, and nothing of the alpha."""
+"""Pixels to YUV: right colours with and without OpenCV, at any size; alpha is ignored."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FULL = {
 
 
 @pytest.fixture(params=["opencv", "swscale"], autouse=True)
-def way(request, monkeypatch):
+def library(request, monkeypatch):
     if request.param == "swscale":
         monkeypatch.setattr(colour, "cv2", None)
     elif colour.cv2 is None:
@@ -54,7 +54,7 @@ def test_colours_are_bt601_limited(rgb):
             assert np.abs(plane.astype(int) - expected).max() <= 1
 
 
-def test_gray_is_what_the_same_colour_in_rgb_is():
+def test_gray_gives_the_same_luma_as_gray_in_rgb():
     ramp = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 16, 0)
     luma, *chroma = split(colour.planes(ramp), 16, 256)
     assert np.abs(luma.astype(int) - colour.planes(ramp.repeat(3, 2))[:16]).max() <= 1
@@ -63,7 +63,7 @@ def test_gray_is_what_the_same_colour_in_rgb_is():
 
 @pytest.mark.parametrize("size", [(1, 1), (15, 17), (16, 16), (17, 16), (481, 641), (2, 300)])
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_any_size_becomes_an_even_picture_of_16_at_least(size, channels):
+def test_pictures_have_even_sides_of_at_least_16(size, channels):
     height, width = size
     frame = colour.to_video_frame(np.zeros((height, width, channels), np.uint8))
     assert (frame.width, frame.height) == colour.padded_size(width, height)
@@ -79,14 +79,14 @@ def test_the_padding_repeats_the_edge():
 
 
 @pytest.mark.parametrize("rgb", FULL)
-def test_whole_chroma_is_bt601_full(rgb):
+def test_444_is_bt601_full(rgb):
     for pixels in (flat(rgb), flat((*rgb, 77))):
         planes = colour.to_video_frame(pixels, "444").to_ndarray()
         for plane, expected in zip(planes, FULL[rgb], strict=True):
             assert np.abs(plane.astype(int) - expected).max() <= 1
 
 
-def test_whole_chroma_leaves_gray_as_it_is():
+def test_444_keeps_gray_as_it_is():
     ramp = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 16, 0)
     luma, *chroma = colour.to_video_frame(ramp, "444").to_ndarray()
     np.testing.assert_array_equal(luma, ramp[:, :, 0])
@@ -94,7 +94,7 @@ def test_whole_chroma_leaves_gray_as_it_is():
 
 
 @pytest.mark.parametrize("size", [(1, 1), (17, 33), (130, 250)])
-def test_whole_chroma_is_of_each_pixel_its_own(size):
+def test_444_has_the_chroma_of_each_pixel(size):
     height, width = size
     pixels = np.random.default_rng(5).integers(0, 256, (height, width, 3), dtype=np.uint8)
     frame = colour.to_video_frame(pixels, "444")
@@ -106,7 +106,7 @@ def test_whole_chroma_is_of_each_pixel_its_own(size):
 
 
 @pytest.mark.parametrize("chroma", ["420", "444"])
-def test_the_frame_shares_nothing_with_the_pixels(chroma):
+def test_the_frame_shares_no_memory_with_the_pixels(chroma):
     pixels = flat((255, 255, 255))
     frame = colour.to_video_frame(pixels, chroma)
     before = frame.to_ndarray().copy()
@@ -114,7 +114,7 @@ def test_the_frame_shares_nothing_with_the_pixels(chroma):
     np.testing.assert_array_equal(frame.to_ndarray(), before)
 
 
-def test_the_frame_says_which_colours_it_has():
+def test_the_frame_is_tagged_with_its_colours():
     frame = colour.to_video_frame(flat((1, 2, 3)))
     assert (frame.colorspace, frame.color_range) == (colour.SMPTE170M, colour.LIMITED)
     assert frame.format.name == "yuv420p"

@@ -1,4 +1,4 @@
-"""What is particular to H.264: profile, parameter sets, colour tags, and keyframes that cost no burst."""
+"""What only H.264 has: profiles, parameter sets, colour tags, and keyframes that cost no burst."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def kinds(data: bytes) -> list[int]:
 
 
 @pytest.mark.parametrize("chroma", ["420", "444"])
-def test_every_keyframe_brings_its_parameter_sets_and_is_an_idr(chroma):
+def test_every_keyframe_is_an_idr_with_parameter_sets(chroma):
     encoder = H264Encoder(SPECS[chroma], fps=30, max_bitrate=1_000_000, threads=1)
     units = [encoder.encode(flat((5, 5, 5), n), keyframe=n in {0, 3}) for n in range(5)]
     for unit in units:

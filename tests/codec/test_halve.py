@@ -1,4 +1,4 @@
-"""Half the width and height: the mean of two by two, whatever the shape."""
+"""Frames of half the width and height: the mean of two by two pixels, for any size."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from framewire.frame import Frame
 
 
 @pytest.fixture(params=["opencv", "numpy"], autouse=True)
-def way(request, monkeypatch):
+def library(request, monkeypatch):
     if request.param == "numpy":
         monkeypatch.setattr(halve, "cv2", None)
     elif colour.cv2 is None:
@@ -25,7 +25,7 @@ def frame(height, width, channels):
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize(("height", "width"), [(32, 48), (31, 47), (33, 48)])
-def test_each_pixel_is_the_mean_of_its_four(height, width, channels):
+def test_each_pixel_is_the_mean_of_four(height, width, channels):
     whole = frame(height, width, channels)
     half = halved(whole)
     assert half.pixels.shape == ((height + 1) // 2, (width + 1) // 2, channels)
@@ -36,7 +36,7 @@ def test_each_pixel_is_the_mean_of_its_four(height, width, channels):
     assert (half.number, half.time_us) == (7, 8)
 
 
-def test_it_shares_nothing_with_the_frame():
+def test_a_halved_frame_shares_no_memory_with_the_frame():
     whole = frame(32, 32, 3)
     half = halved(whole)
     before = half.pixels.copy()

@@ -84,7 +84,7 @@ def test_a_delta_over_another_picture_is_refused():
 
 @given(PIXELS, st.integers(0, 10_000), st.integers(1, 255), st.booleans())
 @settings(deadline=None, max_examples=100)
-def test_one_wrong_byte_in_a_delta_gives_no_picture_or_the_right_one(old, place, change, compress):
+def test_one_wrong_byte_in_a_delta_is_refused_or_changes_nothing(old, place, change, compress):
     unit = delta(old, 255 - old, compress=compress)
     broken = bytearray(unit.data)
     at = 4 + place % (len(broken) - 4)
@@ -98,7 +98,7 @@ def test_one_wrong_byte_in_a_delta_gives_no_picture_or_the_right_one(old, place,
 
 @given(PIXELS, st.booleans(), st.integers(HEADER_BYTES + 16, 2000))
 @settings(deadline=None, max_examples=60)
-def test_pixels_come_back_bit_by_bit_whatever_they_are_and_however_cut(pixels, compress, chunk):
+def test_any_pixels_are_bit_exact_in_messages_of_any_size(pixels, compress, chunk):
     unit = pack(Frame(pixels, 5, 123), compress=compress)
     assembler = Assembler()
     *parts, last = messages(unit, 9, chunk)
@@ -108,7 +108,7 @@ def test_pixels_come_back_bit_by_bit_whatever_they_are_and_however_cut(pixels, c
     np.testing.assert_array_equal(unpack(back), pixels)
 
 
-def test_what_does_not_get_smaller_goes_raw():
+def test_noise_is_sent_raw():
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     assert pack(Frame(noise, 0, 0), compress=True).codec == "raw"
     assert pack(Frame(noise // 255, 0, 0), compress=True).codec == "zstd"
@@ -133,7 +133,7 @@ def test_the_unit_owns_its_bytes(compress):
         zstandard.compress(bytes(6))[:-2],
     ],
 )
-def test_pixels_that_are_not_what_the_unit_says_are_refused(data):
+def test_malformed_zstd_is_refused(data):
     unit = pack(Frame(np.frombuffer(b"abcdef", np.uint8).reshape(1, 2, 3), 0, 0), compress=False)
     with pytest.raises(RemoteProtocolError):
         unpack(replace(unit, codec="zstd", data=data))
@@ -156,7 +156,7 @@ def test_unpacked_pixels_are_read_only(compress):
             unpack(unit, old)[0, 0, 0] = 1
 
 
-def test_one_pixel_of_gray_may_be_compressed():
+def test_one_compressed_pixel_of_gray_is_unpacked():
     unit = pack(Frame(np.full((1, 1, 1), 7, np.uint8), 0, 0), compress=False)
     assert unpack(replace(unit, codec="zstd", data=zstandard.compress(b"\7"))).tolist() == [[[7]]]
 

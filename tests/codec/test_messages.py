@@ -87,7 +87,7 @@ def test_no_message_is_longer_than_allowed(size):
 
 
 @pytest.mark.parametrize("codec", ["h264", "vp8"])
-def test_video_units_travel_too_with_a_checksum_of_their_bytes(codec):
+def test_video_units_have_a_checksum_of_their_bytes(codec):
     unit = AccessUnit(codec=codec, data=b"\0\0\0\1coded", number=1, time_us=2, width=3, height=4, keyframe=False)
     (message,) = messages(unit, 6)
     header = Header.parse(message)

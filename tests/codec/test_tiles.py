@@ -20,7 +20,7 @@ def picture(shape: tuple[int, ...], seed: int = 0) -> Pixels:
 
 @given(SHAPES, st.lists(st.lists(st.integers(0, 2**32), max_size=5), min_size=1, max_size=6), st.integers(0, 5))
 @settings(deadline=None, max_examples=80)
-def test_from_any_picture_to_the_newest_in_one_step(
+def test_one_delta_leads_from_any_earlier_picture_to_the_newest(
     shape: tuple[int, ...], changes: list[list[int]], place: int
 ) -> None:
     tiles, pictures = Tiles(), [picture(shape)]

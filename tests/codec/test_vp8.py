@@ -1,4 +1,4 @@
-"""What is particular to VP8: threads by powers of two, speed by load, and keyframes kept small."""
+"""What only VP8 has: threads in powers of two, a speed by the load, and small keyframes."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def test_large_pictures_are_encoded_faster():
     assert speed_for(1920 * 1080 * 60, 2) < speed_for(640 * 480 * 30, 2) < 0
 
 
-def test_a_keyframe_takes_a_few_frames_share_and_not_a_second():
+def test_a_keyframe_has_at_most_eight_times_a_frames_share():
     encoder = Vp8Encoder(CODECS["vp8"], fps=30, max_bitrate=1_500_000, threads=1)
     units = [encoder.encode(frame, keyframe=frame.number == 40) for frame in moving(60)]
     assert units[40].keyframe
     assert len(units[40].data) < 8 * 1_500_000 / 30 / 8
 
 
-def test_the_first_byte_says_what_the_unit_says():
+def test_the_frame_tag_agrees_with_the_units_keyframe_flag():
     # RFC 6386 §9.1: bit 0 of the frame tag is 0 in a keyframe.
     encoder = Vp8Encoder(CODECS["vp8"], fps=30, max_bitrate=1_000_000, threads=1)
     for frame in moving(4):

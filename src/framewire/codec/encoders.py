@@ -24,7 +24,7 @@ def _is_available(spec: CodecSpec) -> bool:
         return True
     if spec.library not in av.codecs_available:
         return False
-    # x264 may have been built for halved chroma alone.
+    # x264 may have been built for 4:2:0 only.
     formats = av.Codec(spec.library, "w").video_formats or ()
     return any(each.name == PIXEL_FORMATS[spec.chroma] for each in formats)
 
