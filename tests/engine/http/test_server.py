@@ -21,7 +21,7 @@ import pytest
 
 from framewire import wire
 from framewire.engine import engine as engine_module
-from framewire.engine.engine import MAX_UNADMITTED_VIEWERS, Engine
+from framewire.engine.engine import Engine
 from framewire.engine.http import server as server_module
 from framewire.engine.http.server import PUBLIC, RETRANSMISSION_OPTIONS, WebServer
 from framewire.engine.viewer import session, websocket
@@ -338,16 +338,17 @@ async def test_an_invalid_message_of_one_viewer_does_not_disturb_another(port: P
 
 async def test_the_33rd_socket_without_hello_is_closed_with_4429(port: Port) -> None:
     async with aiohttp.ClientSession() as client:
-        silent = [await client.ws_connect(port.ws) for _ in range(MAX_UNADMITTED_VIEWERS)]
+        silent = [await client.ws_connect(port.ws) for _ in range(32)]
         async with connected(port.ws) as viewer:
             assert await viewer.closed() == 4429
         await silent.pop().close()
-        await eventually(lambda: port.engine.viewers < MAX_UNADMITTED_VIEWERS)
+        await eventually(lambda: port.engine.viewers < 32)
         async with connected(port.ws, TOKEN), connected(port.ws, TOKEN):
             """Admitted viewers do not count."""
 
 
 async def test_the_number_of_viewers_is_limited(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert engine_module.MAX_VIEWERS == 256, "more than a class of viewers, and no flood"
     monkeypatch.setattr(engine_module, "MAX_VIEWERS", 2)
     async with connected(port.ws, TOKEN), connected(port.ws, TOKEN), connected(port.ws) as third:
         assert await third.closed() == 4429
@@ -408,6 +409,7 @@ async def test_closing_the_engine_closes_viewers_with_1001(port: Port) -> None:
 async def test_a_viewer_that_does_not_read_does_not_delay_the_shutdown(
     port: Port, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert 1 <= engine_module.SHUTDOWN_CLOSE_TIMEOUT_S <= 2, "a long round trip, and no longer than a user waits"
     monkeypatch.setattr(engine_module, "SHUTDOWN_CLOSE_TIMEOUT_S", 0.2)
     slot = port.stream(width=2048, height=2048)
     async with connected(port.ws, TOKEN, compress=0) as viewer:
