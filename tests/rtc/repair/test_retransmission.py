@@ -107,6 +107,20 @@ def test_each_retransmission_has_the_next_number(retransmitter):
     assert [draft.sequence for draft in made] == [65_535, 0, 1, 2, 3, 4, 5][: len(made)]
 
 
+def test_numbers_use_all_of_sixteen_bits():
+    retransmitter = Retransmitter(RtpOrigin(0xBBBB, 32_767), 100)
+    retransmitter.add(0, 0, [b"a", b"b"], 1.0)
+    made = retransmitter.requested([0, 1], 2.0, 0.1, twice=False)
+    assert [(draft.sequence, draft.padding) for draft in made] == [(32_767, 0), (32_768, 0)]
+
+
+def test_a_newest_unit_whose_numbers_wrap_is_the_newest_still():
+    retransmitter = Retransmitter(RtpOrigin(0xBBBB, 0), 100)
+    retransmitter.add(65_532, 0, [b"a", b"b"], 1.0)
+    retransmitter.add(65_534, 1, [b"a", b"b", b"c", b"d"], 1.1)
+    assert numbers(retransmitter.unrequested(EVER, 65_534, 1.1, 0.1)) == [65_532, 65_533]
+
+
 def test_cleared_is_empty(retransmitter):
     retransmitter.requested([0], 2.0, 0.1, twice=True)
     retransmitter.clear()
