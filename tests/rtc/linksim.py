@@ -64,7 +64,7 @@ class Sample:
 
     sent_at: float
     arrived_at: float | None
-    octets: int
+    size: int
     queued: float
     """Seconds that it waited before the link."""
 
@@ -159,8 +159,8 @@ class Simulation:
             self.skipped += 1
             return
         target = min(self.estimates[-1][1], self.ceiling) * self.used(self.time)
-        octets = int(target / 8 * interval * self._random.uniform(0.8, 1.2) * (2 if self.frames == 1 else 1))
-        full, rest = divmod(max(octets, 60), PAYLOAD)
+        size = int(target / 8 * interval * self._random.uniform(0.8, 1.2) * (2 if self.frames == 1 else 1))
+        full, rest = divmod(max(size, 60), PAYLOAD)
         drafts = [_Draft(1, PAYLOAD, media=True)] * full + [_Draft(1, rest, media=True)]
         self.flow.send(drafts, (), interval, self.now)
 
@@ -179,32 +179,32 @@ class Simulation:
         if rate:
             self._enqueue(None, 1200)
 
-    def _enqueue(self, packet: bytes | None, octets: int) -> None:
-        if self._queued + octets > self.link.buffer:
+    def _enqueue(self, packet: bytes | None, size: int) -> None:
+        if self._queued + size > self.link.buffer:
             if packet is not None:
-                self.samples.append(Sample(self.time, None, octets, 0.0))
+                self.samples.append(Sample(self.time, None, size, 0.0))
             return
-        self._queue.append((packet, octets, self.now))
-        self._queued += octets
+        self._queue.append((packet, size, self.now))
+        self._queued += size
         if not self._busy:
             self._busy = True
             self._serve()
 
     def _serve(self) -> None:
-        _, octets, _ = self._queue[0]
-        self._at(self.now + octets * 8 / self.link.rate(self.time), self._served)
+        _, size, _ = self._queue[0]
+        self._at(self.now + size * 8 / self.link.rate(self.time), self._served)
 
     def _served(self) -> None:
-        packet, octets, sent_at = self._queue.popleft()
-        self._queued -= octets
+        packet, size, sent_at = self._queue.popleft()
+        self._queued -= size
         if packet is not None:
-            self._carry(packet, octets, sent_at)
+            self._carry(packet, size, sent_at)
         self._busy = bool(self._queue)
         if self._busy:
             self._serve()
 
-    def _carry(self, packet: bytes, octets: int, sent_at: float) -> None:
-        sample = Sample(sent_at - self._began, None, octets, self.now - sent_at)
+    def _carry(self, packet: bytes, size: int, sent_at: float) -> None:
+        sample = Sample(sent_at - self._began, None, size, self.now - sent_at)
         self.samples.append(sample)
         # A burst of losses ends at each packet with chance 1 / burst. It begins so often that ``loss`` of all are lost.
         leave = 1 / self.link.burst
@@ -251,8 +251,8 @@ class Simulation:
 
     def rate(self, since: float, until: float) -> float:
         """Bits a second that arrived of what left in that time."""
-        octets = sum(s.octets for s in self.samples if since <= s.sent_at < until and s.arrived_at is not None)
-        return octets * 8 / (until - since)
+        size = sum(s.size for s in self.samples if since <= s.sent_at < until and s.arrived_at is not None)
+        return size * 8 / (until - since)
 
     def capacity(self, since: float, until: float) -> float:
         points = [since + (until - since) * i / 1000 for i in range(1000)]

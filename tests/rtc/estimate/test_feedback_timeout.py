@@ -5,7 +5,7 @@ from __future__ import annotations
 from framewire.rtc.estimate.feedback_timeout import FEEDBACK_TIMEOUT_S, TIMEOUT_MIN_PACKETS, FeedbackTimeout
 
 
-def heard() -> FeedbackTimeout:
+def with_feedback() -> FeedbackTimeout:
     timeout = FeedbackTimeout()
     timeout.received()
     timeout.expired(10.0)
@@ -19,14 +19,14 @@ def expiries(timeout: FeedbackTimeout, since: float, until: float, every: float 
 
 
 def test_feedback_is_overdue_after_a_second_and_again_after_each_half():
-    timeout = heard()
+    timeout = with_feedback()
     timeout.sent(10, 10.0)
     assert expiries(timeout, 10.0, 12.5) == [11.0, 11.5, 12.0, 12.5]
     assert FEEDBACK_TIMEOUT_S == 1
 
 
 def test_the_time_counts_from_the_first_packet_after_the_last_feedback():
-    timeout = heard()
+    timeout = with_feedback()
     for step in range(4):
         timeout.sent(5, 10.0 + step / 4)
         timeout.expired(10.0 + step / 4)
@@ -39,7 +39,7 @@ def test_the_time_counts_from_the_first_packet_after_the_last_feedback():
 
 
 def test_a_few_packets_may_stay_unanswered():
-    timeout = heard()
+    timeout = with_feedback()
     timeout.sent(9, 10.0)
     assert expiries(timeout, 10.0, 15.0) == []
     timeout.sent(1, 15.0)
@@ -57,20 +57,20 @@ def test_a_viewer_that_never_sent_feedback_may_not_be_able_to():
 
 
 def test_a_process_that_was_stopped_has_read_no_feedback():
-    timeout = heard()
+    timeout = with_feedback()
     timeout.sent(10, 10.0)
     assert not timeout.expired(20.0)
     assert expiries(timeout, 20.0, 21.5) == [21.0, 21.5]
 
 
 def test_a_process_that_was_late_by_more_than_half_the_time_counts_as_stopped():
-    timeout = heard()
+    timeout = with_feedback()
     timeout.sent(10, 10.0)
     assert not timeout.expired(10.75)
     assert expiries(timeout, 10.75, 12.0) == [11.75]
 
 
 def test_a_process_that_was_late_by_less_than_half_the_time_was_not_stopped():
-    timeout = heard()
+    timeout = with_feedback()
     timeout.sent(10, 10.0)
     assert expiries(timeout, 10.0, 11.0, every=0.5) == [11.0]

@@ -40,10 +40,10 @@ def covered(fec):
     """Sequence numbers that a parity packet's mask names, and where its protected part begins."""
     base = int.from_bytes(fec[16:18])
     bits, at = [], 18
-    for octets in (2, 4, 8):
-        word = int.from_bytes(fec[at : at + octets])
-        at += octets
-        width = octets * 8 - 1
+    for size in (2, 4, 8):
+        word = int.from_bytes(fec[at : at + size])
+        at += size
+        width = size * 8 - 1
         bits += [word >> (width - 1 - place) & 1 for place in range(width)]
         if word >> width:
             break
@@ -134,6 +134,17 @@ def test_each_cover_covers_every_packet_once_with_masks_that_browsers_read(packe
         numbers = [number for parity in cover for number in covered(fec_payload(parity, HEADER))[0]]
         assert sorted(numbers) == sorted((FIRST + index) & 0xFFFF for index in range(packets))
         assert all(parity.offsets[0] == 0 and parity.offsets[-1] < MAX_COVERED_PACKETS for parity in cover)
+
+
+def test_from_five_parities_on_some_cover_the_packets_a_second_time():
+    depths = [interleaving_depths(count) for count in range(3, 10)]
+    assert depths == [(3, 0), (4, 0), (3, 2), (5, 1), (4, 3), (5, 3), (5, 4)]
+
+
+def test_a_unit_of_several_blocks_has_as_many_parities_as_one_block():
+    assert [len(cover) for cover in parities([b"x"] * 92, 8)] == [8, 0], "four for each block of 46"
+    assert [len(cover) for cover in parities([b"x"] * 93, 9)] == [9, 0], "three for each block of 31"
+    assert [len(cover) for cover in parities([b"x"] * 48, 400)] == [48, 48], "and at most one for each packet"
 
 
 def test_the_fixed_part_is_as_the_draft_draws_it():

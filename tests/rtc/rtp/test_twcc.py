@@ -90,9 +90,9 @@ def test_feedback_is_read_as_it_was_written(ticks: list[int | None]):
     message = parse(feedback(5, arrivals, 3))
     origin = message.reference_time * 0.064
     assert len(message.arrivals) == len(arrivals)
-    for said, meant in zip(message.arrivals, arrivals, strict=True):
-        assert (said is None) == (meant is None)
-        assert said is None or meant is None or abs(origin + said - meant) < 0.0002
+    for read, written in zip(message.arrivals, arrivals, strict=True):
+        assert (read is None) == (written is None)
+        assert read is None or written is None or abs(origin + read - written) < 0.0002
 
 
 def test_each_packet_gets_one_result():

@@ -61,7 +61,7 @@ Source: chosen by hand; pinned by `tests/rtc/estimate/test_delay.py::test_growth
 
 GROWTH_MIN_DURATION_S: Final = 0.03
 """The packets of a feedback message must arrive over at least this time for its growth to be measured: what a machine
-that stood still releases at once says nothing.
+that stood still releases at once shows no growth.
 
 Source: chosen by hand; pinned by `tests/rtc/estimate/test_delay.py::test_growth_needs_thirty_milliseconds`."""
 
@@ -119,7 +119,7 @@ class DelayDetector:
         before it had met a queue."""
         self.queue_filling = False
         """Whether a queue begins to fill: each packet of the newest feedback message waited longer than those before
-        it, though none long yet. A frame that is large for its link looks alike."""
+        it, though none long yet. A frame that is large for its link looks the same."""
         self.suddenly_congested = False
         """Whether all packets of the newest feedback message waited long, and each longer than those before it: the
         link has shrunk. The trend shows it later, once many groups have arrived."""

@@ -35,7 +35,7 @@ MIN_BPS: Final = 150_000
 Source: chosen by hand; pinned by `tests/rtc/estimate/test_estimator.py::test_the_minimum_holds_whatever_comes`."""
 
 INITIAL_USEFUL_BPS: Final = 20_000_000.0
-"""What the streams can use, until they say.
+"""What the streams can use, until `useful_bps` is set.
 
 Source: chosen by hand; pinned by
 `tests/rtc/estimate/test_estimator.py::test_probes_search_for_half_more_than_the_streams_can_use`."""

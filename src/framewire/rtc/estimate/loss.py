@@ -21,7 +21,7 @@ RECENT_INTERVAL_S: Final = 0.2
 Source: draft-ietf-rmcat-gcc-02 §6 updates the loss-based bound with each report, about as often."""
 
 RECENT_MIN_PACKETS: Final = 20
-"""One update of the recent loss covers at least this many packets: of fewer, one loss says too much.
+"""One update of the recent loss covers at least this many packets: of fewer, one loss counts too much.
 
 Source: libwebrtc `kLimitNumPackets` (send_side_bandwidth_estimation.cc)."""
 
@@ -177,8 +177,8 @@ class LossModel:
 
     def _notice_rise(self) -> None:
         """Take over the short average once it is too high for chance. The long one then covers no more packets than
-        the short one: if it was chance after all, it is forgotten as soon. Burst lengths stay with the long average, as
-        a burst that has only begun would count too much."""
+        the short one: if it was chance after all, it leaves the average as soon. Burst lengths stay with the long
+        average, as a burst that has only begun would count too much."""
         if self._short_fraction > max(2 * self.fraction, self.fraction + RISE_DEVIATIONS * self._deviation):
             self.fraction, self._window = self._short_fraction, min(self._window, SHORT_WINDOW_PACKETS)
 

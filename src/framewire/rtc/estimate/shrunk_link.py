@@ -32,7 +32,7 @@ class ShrunkLink:
         self.suddenly_congested = False
         """Whether the link has become too narrow."""
         self.capacity_bps: float | None = None
-        """What it lets through; None if it has not shrunk, or if that cannot be told."""
+        """What it lets through; None if it has not shrunk, or if that cannot be measured."""
 
     def update(
         self, arrivals: Sequence[tuple[float, int]], sent_bps: float, *, suddenly_congested: bool, queue_filling: bool
