@@ -4,7 +4,7 @@
 //     node js/scripts/mutants.mjs race.ts stall.ts   these files
 //     node js/scripts/mutants.mjs --list race.ts     the mutants alone
 //
-// A mutant meets the tests of its own file; the parts of a session then meet each other's tests as well. The tree on disk is
+// A mutant meets the tests of its own file, then those that prove it elsewhere. The tree on disk is
 // never touched. A mutant that must survive is marked by `// mutants: ` and the reason at the end of its line.
 // Must not know what any file does.
 import { fork } from "node:child_process";
@@ -21,7 +21,8 @@ const TESTS = at("../tests/");
 const TIMEOUT_MS = 60_000;
 /** The part of a file's mutants that must be killed, those with a reason apart. */
 const GOAL = 0.9;
-/** The parts of a session, which are tested together. */
+/** Tests that prove a part of their file's behaviour elsewhere: the vectors of the contract, and the parts of a session. */
+const ALSO = new Map([["wire", ["contract"]], ["validate", ["contract"]]]);
 const SESSION = ["session", "session-frames", "session-peer", "session-view", "reconciler", "plan", "peer-state", "socket-state", "subscription", "subscriptions"];
 
 const SWAPS = new Map([
@@ -126,7 +127,7 @@ async function isKilled(mutant) {
 /** The survivors of a file, of so many mutants. */
 async function test(file) {
   const own = file.replace(".ts", "");
-  const others = SESSION.includes(own) ? SESSION.filter((name) => name !== own) : [];
+  const others = SESSION.includes(own) ? SESSION.filter((name) => name !== own) : (ALSO.get(own) ?? []);
   const mutants = mutantsOf(CORE + file).filter(({ reason }) => reason === undefined);
   const survivors = [];
   for (const mutant of mutants) if (!(await isKilled({ ...mutant, own: [own], others }))) survivors.push(mutant);

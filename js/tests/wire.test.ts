@@ -1,6 +1,6 @@
 // Text and bytes against the contract's rules; the vectors themselves are played in contract.test.ts. Must not know sessions.
 import { describe, expect, test } from "vitest";
-import { decode, encode, HEADER_BYTES, isLossless, pixelBytes, readHeader, WireError } from "../src/core/wire";
+import { BASE_BYTES, decode, encode, HEADER_BYTES, isDelta, isLossless, MAX_UNIT_BYTES, pixelBytes, readHeader, WireError } from "../src/core/wire";
 
 interface Fields {
   version?: number;
@@ -69,6 +69,59 @@ describe("a header", () => {
     expect(pixelBytes(header)).toBe(16);
     expect(isLossless(readHeader(chunk({ codec: 17, format: 0 })).codec)).toBe(false);
   });
+});
+
+describe("the limits of a header", () => {
+  const coded = { codec: 16, format: 0 } as const;
+  const accepted = (fields: Fields): boolean => {
+    try {
+      return readHeader(chunk(fields)).size > 0;
+    } catch (error) {
+      expect(error).toBeInstanceOf(WireError);
+      return false;
+    }
+  };
+  test("a header has 36 bytes, and the base of a delta four", () => {
+    expect([HEADER_BYTES, BASE_BYTES]).toEqual([36, 4]);
+  });
+  test("a frame has width and height", () => {
+    expect([accepted(coded), accepted({ ...coded, width: 0 }), accepted({ ...coded, height: 0 })]).toEqual([true, false, false]);
+    expect(accepted({ ...coded, width: 1, height: 1, size: 1, payload: 1 })).toBe(true);
+  });
+  test("a unit has at least one byte and at most half a gigabyte", () => {
+    expect(MAX_UNIT_BYTES).toBe(2 ** 29);
+    expect(accepted({ ...coded, size: 0, payload: 0 })).toBe(false);
+    expect([accepted({ ...coded, size: 2 ** 29 }), accepted({ ...coded, size: 2 ** 29 + 1 })]).toEqual([true, false]);
+  });
+  test("a frame unpacks to at most half a gigabyte", () => {
+    const large = { codec: 1, format: 4, height: 8192 } as const;
+    expect([accepted({ ...large, width: 16_384 }), accepted({ ...large, width: 16_385 })]).toEqual([true, false]);
+  });
+  test("a chunk ends within its unit", () => {
+    expect([accepted({ ...coded, size: 20, offset: 8 }), accepted({ ...coded, size: 20, offset: 9 })]).toEqual([true, false]);
+    expect(accepted({ ...coded, size: 0xffff, offset: 0, payload: 0 })).toBe(false);
+  });
+  test("a delta has more than the number of its base", () => {
+    const delta = { flags: 0, codec: 1 } as const;
+    expect([accepted({ ...delta, size: 4, payload: 4 }), accepted({ ...delta, size: 5, payload: 5 })]).toEqual([false, true]);
+    expect(accepted({ codec: 1, size: 4, payload: 4 })).toBe(true);
+    expect(accepted({ flags: 0, codec: 0, size: 5, payload: 5 })).toBe(true);
+  });
+  test("pixels have a format, and coded video has none", () => {
+    expect([accepted({ codec: 1, format: 0 }), accepted({ ...coded, format: 3 }), accepted({ codec: 1, format: 3 })]).toEqual([false, false, true]);
+  });
+});
+
+test("a delta is a lossless unit that is no keyframe", () => {
+  const isDeltaOf = (fields: Fields): boolean => isDelta(readHeader(chunk(fields)));
+  expect(isDeltaOf({ codec: 1, flags: 0 })).toBe(true);
+  expect(isDeltaOf({ codec: 1, flags: 1 })).toBe(false);
+  expect(isDeltaOf({ codec: 16, format: 0, flags: 0 })).toBe(false);
+});
+
+test("an error has its name and the close code", () => {
+  const error = new WireError("x");
+  expect([error.name, error.code, error.message]).toEqual(["WireError", 4400, "x"]);
 });
 
 describe("text", () => {
