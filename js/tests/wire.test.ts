@@ -45,7 +45,9 @@ describe("a header", () => {
   test.each<[string, Fields]>([
     ["of another version", { version: 2 }],
     ["of an unknown codec", { codec: 2 }],
+    ["of an unknown codec without a pixel format", { codec: 2, format: 0 }],
     ["of an unknown pixel format", { format: 2 }],
+    ["of packed pixels of an unknown format", { codec: 1, format: 2 }],
     ["with unknown flags", { flags: 2 }],
     ["of a frame without width", { width: 0 }],
     ["of a frame without height", { height: 0 }],
