@@ -25,7 +25,7 @@ MAX_UNIT_HOLD_S: Final = 0.15
 """Hold units back at most this long while an offer is made: on a slow TCP link, an offer behind a picture arrives
 a second later.
 
-Source: benchmark `lossy-150ms-10%-bursts`; pinned by
+Source: chosen by hand, above the 60 ms that an offer takes; pinned by
 `tests/engine/viewer/test_websocket.py::test_units_are_held_for_a_bounded_time`"""
 
 CLOSE_TIMEOUT_S: Final = 5.0
