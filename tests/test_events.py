@@ -147,6 +147,14 @@ async def test_closing_ends_every_feed_and_loses_nothing_that_came_before():
     assert await asyncio.wait_for(follow(), TEST_TIMEOUT_S) == [2], "a feed that starts late ends as well"
 
 
+async def test_closing_ends_a_feed_that_waits():
+    queue = EventQueue(10)
+    waiting = asyncio.ensure_future(anext(queue.feed(), None))
+    await asyncio.sleep(0)
+    await asyncio.to_thread(queue.close)
+    assert await asyncio.wait_for(waiting, TEST_TIMEOUT_S) is None
+
+
 def test_an_event_wakes_no_loop_that_has_ended():
     queue = EventQueue(10)
 

@@ -112,9 +112,21 @@ async def test_traits_say_where_and_how(display: fw.Display) -> None:
     bare = display.widget(batteries=False).get_state()
     assert not bare["batteries"] and not bare["show_toolbar"]
     assert bare["mailbox"] != state["mailbox"], "widgets are told apart"
-    assert display.widget().get_state()["height"] == 150
     with pytest.raises(Exception, match="mode"):
         display.widget(mode="smoke signals")
+
+
+@pytest.mark.parametrize(("height", "shown"), [(119, 120), (121, 121), (719, 719), (721, 720)])
+async def test_a_widget_is_as_high_as_its_display_within_limits(display: fw.Display, height: int, shown: int) -> None:
+    assert display.server.add_stream("other", 64, height).widget().get_state()["height"] == shown
+
+
+async def test_a_widget_of_another_host_names_it(display: fw.Display, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert display.widget().get_state()["host"] == "auto", "the page's own"
+    monkeypatch.setattr(fw.Server, "host_name", "lab.example")
+    assert display.widget().get_state()["host"] == "lab.example"
+    monkeypatch.setattr(fw.Server, "host_name", "localhost")
+    assert display.widget().get_state()["host"] == "auto"
 
 
 def test_a_widget_without_a_display_says_so(sent: list[tuple[Any, dict[str, Any]]]) -> None:

@@ -10,7 +10,7 @@ import pathlib
 import uuid
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import anywidget
 import traitlets
@@ -21,6 +21,15 @@ if TYPE_CHECKING:
     from framewire.display import Display
 
 __all__ = ["Canvas", "PublishLoop", "Viewer", "publish_loop"]
+
+MIN_HEIGHT_PX: Final = 120
+"""A widget is at least so high (CSS pixels): its toolbar needs the room.
+
+Source: chosen by hand; pinned by `tests/test_notebook.py::test_a_widget_is_as_high_as_its_display_within_limits`."""
+MAX_HEIGHT_PX: Final = 720
+"""A widget is at most so high unless asked: more does not fit into the window of a notebook.
+
+Source: chosen by hand; pinned by `tests/test_notebook.py::test_a_widget_is_as_high_as_its_display_within_limits`."""
 
 _STATIC = pathlib.Path(__file__).parent / "static"
 _MISSING = """
@@ -73,7 +82,8 @@ class _Widget(anywidget.AnyWidget):
     def of(cls, display: Display, **traits: Any) -> Any:
         """A widget of this display."""
         server = display.server
-        where = {"port": server.port, "stream": display.name, "height": min(720, max(120, display.height))}
+        height = min(MAX_HEIGHT_PX, max(MIN_HEIGHT_PX, display.height))
+        where = {"port": server.port, "stream": display.name, "height": height}
         if server.host_name not in ("127.0.0.1", "localhost"):
             where["host"] = server.host_name
         return cls(display, **{**where, **traits})
