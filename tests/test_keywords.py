@@ -8,7 +8,7 @@ from typing import Annotated, Literal, TypedDict, Unpack
 import pytest
 from msgspec import Meta, Struct
 
-from framewire.keywords import DOC_WIDTH_CHARACTERS, divide, documented, normalise
+from framewire.keywords import divide, documented, normalise
 
 
 class Paint(Struct, frozen=True, kw_only=True):
@@ -17,6 +17,10 @@ class Paint(Struct, frozen=True, kw_only=True):
     gloss: Annotated[float | None, Meta(description="How much; " + "more is more. " * 30)] = None
     wet: bool = False
     colours: tuple[Literal["red", "blue"], ...] = ()
+    maker: Annotated[str, Meta(min_length=2, max_length=5)] = "none"
+    label: Annotated[str, Meta(max_length=5)] = ""
+    note: str = ""
+    share: Annotated[float, Meta(gt=0, le=1, description="A-hyphenated-word-" * 6 + "of one part.")] = 1.0
 
     def __post_init__(self) -> None:
         normalise(self)
@@ -35,6 +39,10 @@ class PaintKeywords(TypedDict, total=False):
     gloss: float
     wet: bool
     colours: list[str]
+    maker: str
+    label: str
+    note: str
+    share: float
 
 
 class Keywords(PaintKeywords, total=False):
@@ -60,6 +68,24 @@ def test_values_are_kept_as_the_type_of_their_field():
     assert (made.coats, made.gloss, made.colours, made.wet) == (2, 1.0, ("red", "blue"), True)
     assert type(made.coats) is int and type(made.gloss) is float
     assert paint().gloss is None
+    assert (paint(note="x" * 1000).note, paint(label="").label) == ("x" * 1000, "")
+
+
+@pytest.mark.parametrize(
+    "edge",
+    [
+        {"maker": "ab"},
+        {"maker": "abcde"},
+        {"label": "abcde"},
+        {"share": 1},
+        {"share": 1e-9},
+        {"coats": 1},
+        {"coats": 8},
+    ],
+    ids=str,
+)
+def test_the_outermost_values_are_taken(edge):
+    assert {name: getattr(paint(**edge), name) for name in edge} == edge
 
 
 @pytest.mark.parametrize(
@@ -73,6 +99,13 @@ def test_values_are_kept_as_the_type_of_their_field():
         ({"wet": 1}, "wet=1 is neither True nor False"),
         ({"colours": "red"}, "colours is a list of values, not 'red'"),
         ({"colours": None}, "colours is a list of values, not None"),
+        ({"share": 0}, "share=0 is out of range: above 0, at most 1"),
+        ({"share": 1.1}, "share=1.1 is out of range"),
+        ({"maker": "a"}, "maker is a string of 2 to 5 characters, not 'a'"),
+        ({"maker": "abcdef"}, "maker is a string of 2 to 5 characters, not 'abcdef'"),
+        ({"maker": ["a", "b"]}, "maker is a string of 2 to 5 characters, not"),
+        ({"label": "abcdef"}, "label is a string of 0 to 5 characters"),
+        ({"note": 7}, "note is a string, not 7"),
         ({"colours": ["green"]}, "a value of colours='green' is unknown: 'blue', 'red'"),
     ],
 )
@@ -82,7 +115,8 @@ def test_what_a_field_cannot_be_is_refused_and_named(changes, words):
 
 
 def test_a_struct_within_is_of_its_type_and_bounds_are_exact():
-    assert Frame(inner=paint(), depth=0.5).depth == 0.5
+    made = Frame(inner=paint(), depth=0.5)
+    assert (made.depth, made.inner) == (0.5, paint())
     for depth in (0.4999, 2, float("nan"), float("inf")):
         with pytest.raises(ValueError, match=r"out of range: at least 0.5, below 2$"):
             Frame(depth=depth)
@@ -98,14 +132,16 @@ def test_keywords_are_divided_among_structs():
 @pytest.mark.parametrize("name", ["size", "wall"])
 def test_a_keyword_that_is_no_option_is_named(name):
     with pytest.raises(
-        TypeError, match=f"'{name}' is not an option; the options are coats, gloss, wet, colours, inner"
+        TypeError, match=f"'{name}' is not an option; the options are coats, gloss, wet, colours, .*inner"
     ):
         divide({name: 1}, Paint, Frame)
 
 
 def test_a_signature_has_every_option_with_its_default_and_the_types_it_takes():
     signature = inspect.signature(hang)
-    assert list(signature.parameters) == ["wall", "coats", "gloss", "wet", "colours", "inner", "depth"]
+    assert list(signature.parameters) == [
+        "wall", "coats", "gloss", "wet", "colours", "maker", "label", "note", "share", "inner", "depth",
+    ]  # fmt: skip
     coats = signature.parameters["coats"]
     assert (coats.kind, coats.default, coats.annotation) == (coats.KEYWORD_ONLY, 1, float)
     assert signature.return_annotation is int and hang(3) == 3
@@ -116,7 +152,8 @@ def test_every_option_is_documented_within_a_line_that_can_be_read():
     paragraphs = text.split("\n\n")
     assert paragraphs[:4] == ["Hangs a picture.", "On a wall.", "Options:", "``coats=1``: How many."]
     assert paragraphs[4].startswith("``gloss=None``: How much; more is more.") and "\n    " in paragraphs[4]
-    assert DOC_WIDTH_CHARACTERS - 20 < max(map(len, text.splitlines())) <= DOC_WIDTH_CHARACTERS
+    assert 100 < max(map(len, paragraphs[4].splitlines())) <= 112
+    assert paragraphs[-3].splitlines()[1].startswith("    A-hyphenated-word-A-hy"), "words stay whole"
 
 
 def test_a_function_without_a_docstring_gets_one():
