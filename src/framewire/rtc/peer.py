@@ -105,13 +105,14 @@ class Peer:
         viewer delivers, or None if unknown: the first estimate."""
         self._on_event = on_event
         self._loop = asyncio.get_running_loop()
+        # Steady, and yet wall-clock time: sender reports tell the viewer when a frame was published.
         self._clock_origin = time.time() - self._loop.time()
         self._connection = PeerConnection(ice_servers, self._slot_ready, self._feed, self._state_changed, parity=parity)
         self._useful_bps: float = USEFUL_BITRATE_BPS
         self._min_playout_delay_s = SMOOTH_PLAYOUT_DELAY_S if smooth else 0.0
         self._tcp_bps = tcp_bps
-        self._packets: PacketSender | None = None
         self._rtt = PathRtt()
+        self._packets: PacketSender | None = None
         """None until it is negotiated whether the viewer gives feedback on each packet."""
         self._measures = False
         """Whether the viewer gives that feedback."""
