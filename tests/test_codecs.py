@@ -129,7 +129,7 @@ def test_a_new_codec_is_negotiated(fake):
     session = Session(server, ConnectionRequest(), (wire.StreamInfo(0, "default", 6, 4, 30),), 0.0)
     session.feed(wire.Hello(1, "token", ["unheard_of", "fake", "h264"]), 0.1)
     session.feed(Admitted(), 0.1)
-    assert MakeOffer(1, 1, (OfferedTrack(1, "fake", 0),)) in session.feed(wire.Subscribe(1, "default", "webrtc"), 0.2)
+    assert MakeOffer(1, 1, (OfferedTrack(1, "fake"),)) in session.feed(wire.Subscribe(1, "default", "webrtc"), 0.2)
 
 
 async def test_a_new_codec_is_offered_in_sdp():
@@ -137,7 +137,7 @@ async def test_a_new_codec_is_offered_in_sdp():
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(CODECS, "fake", FAKE)
         peer = Peer(on_event=lambda event: None)
-        sdp = (await peer.offer([PeerTrack(1, "fake", "a")])).sdp
+        sdp = (await peer.offer([PeerTrack(1, "fake")])).sdp
         await peer.close()
     assert "a=rtpmap:120 FAKE/90000\r\n" in sdp
     assert "a=fmtp:120 profile=none\r\n" in sdp

@@ -18,7 +18,7 @@ from framewire.rtc.stack.peer_connection import PeerConnection
 from framewire.rtc.stack.sdp_filter import MAX_CANDIDATES
 from tests.rtc.viewers import Stage, Viewer
 
-A, B, C = PeerTrack(1, "h264", "a"), PeerTrack(2, "h264", "b"), PeerTrack(3, "vp8", "c")
+A, B, C = PeerTrack(1, "h264"), PeerTrack(2, "h264"), PeerTrack(3, "vp8")
 
 
 def dropping(stage: Stage, keep: Callable[[int], bool]) -> list[int]:

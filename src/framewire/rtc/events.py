@@ -14,7 +14,6 @@ class PeerTrack:
 
     sub: int
     codec: CodecName
-    stream: str
 
 
 @dataclass(frozen=True, slots=True)

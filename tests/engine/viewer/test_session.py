@@ -85,7 +85,7 @@ def live(session: Session, sub: int = 1, stream: str = "default") -> None:
     """A webrtc subscription, negotiated to its end."""
     effects = session.feed(wire.Subscribe(sub, stream, "webrtc"), 2.0)
     offer = next(effect for effect in effects if isinstance(effect, MakeOffer))
-    session.feed(PeerOffered(offer.peer, offer.offer, "sdp", {n: str(n) for n, _, _ in offer.tracks}), 2.0)
+    session.feed(PeerOffered(offer.peer, offer.offer, "sdp", {n: str(n) for n, _ in offer.tracks}), 2.0)
     session.feed(wire.Answer(offer.peer, offer.offer, "sdp"), 2.1)
 
 
@@ -211,7 +211,7 @@ def test_the_first_codec_of_the_viewer_that_the_server_has_is_chosen(
     session = Session(replace(SERVER, codecs=tuple(server)), REQUEST, (INFO, OTHER), 0.0)
     admit(session, hello=wire.Hello(1, "right", viewer, webcodecs=viewer))
     effects = session.feed(wire.Subscribe(1, "default", mode), 2.0)
-    wanted = MakeOffer(1, 1, (OfferedTrack(1, codec, 0),)) if mode == "webrtc" else Attach(1, 0, mode, codec)
+    wanted = MakeOffer(1, 1, (OfferedTrack(1, codec),)) if mode == "webrtc" else Attach(1, 0, mode, codec)
     assert wanted in effects
 
 
@@ -289,14 +289,14 @@ def test_parity_packets_are_for_viewers_that_understand_them(repair: list[Any], 
 def test_a_stream_over_the_websocket_is_not_offered() -> None:
     session = ready()
     session.feed(wire.Subscribe(1, "other", "webcodecs"), 2.0)
-    assert MakeOffer(1, 1, (OfferedTrack(2, "vp8", 0),)) in session.feed(wire.Subscribe(2, "default", "webrtc"), 2.0)
+    assert MakeOffer(1, 1, (OfferedTrack(2, "vp8"),)) in session.feed(wire.Subscribe(2, "default", "webrtc"), 2.0)
 
 
 def test_a_webrtc_subscription_is_offered_answered_and_attached() -> None:
     session = ready()
     assert session.feed(wire.Subscribe(1, "default", "webrtc"), 2.0) == [
         OpenPeer(1, parity=False),
-        MakeOffer(1, 1, (OfferedTrack(1, "vp8", 0),)),
+        MakeOffer(1, 1, (OfferedTrack(1, "vp8"),)),
     ]
     (offer,) = sent(session.feed(PeerOffered(1, 1, "offer", {1: "0"}), 2.1))
     assert offer == wire.Offer(1, 1, "offer", [wire.Track(1, "0", "vp8")])
@@ -310,7 +310,7 @@ def test_a_webrtc_subscription_is_offered_answered_and_attached() -> None:
 
 def test_a_viewer_may_ask_for_a_codec() -> None:
     effects = ready().feed(wire.Subscribe(1, "default", "webrtc", codec="h264"), 2.0)
-    assert MakeOffer(1, 1, (OfferedTrack(1, "h264", 0),)) in effects
+    assert MakeOffer(1, 1, (OfferedTrack(1, "h264"),)) in effects
 
 
 def test_all_subscriptions_share_one_peer_and_one_offer_at_a_time() -> None:
@@ -318,7 +318,7 @@ def test_all_subscriptions_share_one_peer_and_one_offer_at_a_time() -> None:
     assert session.feed(wire.Subscribe(2, "other", "webrtc"), 2.0) == [], "one offer at a time"
     session.feed(PeerOffered(1, 1, "sdp", {1: "0"}), 2.0)
     effects = session.feed(wire.Answer(1, 1, "sdp"), 2.1)
-    assert effects[-1] == MakeOffer(1, 2, (OfferedTrack(1, "vp8", 0), OfferedTrack(2, "vp8", 1)))
+    assert effects[-1] == MakeOffer(1, 2, (OfferedTrack(1, "vp8"), OfferedTrack(2, "vp8")))
     session.feed(PeerOffered(1, 2, "sdp", {1: "0", 2: "1"}), 2.1)
     assert session.feed(wire.Answer(1, 2, "sdp"), 2.2) == [SetAnswer(1, "sdp"), Attach(2, 1, "webrtc", "vp8")]
 
@@ -406,7 +406,7 @@ def test_a_peer_that_was_closed_while_its_offer_waited_leaves_nothing_to_the_nex
     session.feed(PeerFailed(1, "gone"), 2.1)
     assert session.deadline is None
     _, offer = session.feed(wire.Subscribe(3, "default", "webrtc"), 3.0)
-    assert offer == MakeOffer(2, 2, (OfferedTrack(3, "vp8", 0),))
+    assert offer == MakeOffer(2, 2, (OfferedTrack(3, "vp8"),))
     session.feed(PeerOffered(2, 2, "sdp", {3: "0"}), 3.1)
     assert kinds(session.feed(wire.Answer(2, 2, "sdp"), 3.2)) == ["SetAnswer", "Attach"]
     assert session.deadline is None, "the answered offer was not outdated"

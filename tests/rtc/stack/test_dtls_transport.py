@@ -11,7 +11,7 @@ from framewire.rtc.rtp import rtcp
 from framewire.rtc.stack import ice
 from tests.rtc.viewers import Stage
 
-TRACK = PeerTrack(3, "vp8", "c")
+TRACK = PeerTrack(3, "vp8")
 
 
 async def test_a_lost_handshake_message_is_sent_again_before_openssl_would(stage: Stage, monkeypatch):

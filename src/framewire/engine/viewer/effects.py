@@ -46,7 +46,6 @@ class OfferedTrack(NamedTuple):
 
     sub: int
     codec: wire.Codec
-    stream: int
 
 
 @dataclass(frozen=True, slots=True)

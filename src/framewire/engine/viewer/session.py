@@ -308,9 +308,7 @@ class Session:
         self._offer += 1
         self._answer_by = now + ANSWER_TIMEOUT_S
         tracks = tuple(
-            OfferedTrack(number, sub.codec, sub.stream)
-            for number, sub in self._subs.items()
-            if sub.mode == "webrtc" and sub.codec
+            OfferedTrack(number, sub.codec) for number, sub in self._subs.items() if sub.mode == "webrtc" and sub.codec
         )
         self._offered = tuple(track.sub for track in tracks)
         return [MakeOffer(self._peer, self._offer, tracks)]
