@@ -136,7 +136,9 @@ def test_the_doctor_finds_that_everything_works_here(capsys: pytest.CaptureFixtu
     status = cli.main(["doctor"])
     out = capsys.readouterr().out
     assert status == 0 and out.endswith("everything works\n"), out
-    assert re.search(r"the engine starts in [\d.]+ s and answers", out) and "fps of 720p noise" in out
+    assert re.search(r"the engine starts in [\d.]+ s and answers", out) and re.search(
+        r"H\.264 4:4:4 \d+ fps of 720p noise", out
+    )
 
 
 def test_the_bench_prints_a_table_and_writes_the_same_figures(tmp_path: Path) -> None:

@@ -184,6 +184,7 @@ def _check_encoders() -> tuple[bool, str]:
     import numpy as np
 
     from framewire.codec.encoders import available_codecs, open_encoder
+    from framewire.codecs import CODECS
     from framewire.frame import Frame
 
     codecs = available_codecs()
@@ -198,7 +199,7 @@ def _check_encoders() -> tuple[bool, str]:
         while number < 10 and time.perf_counter() - start < 1:
             number += 1
             encoder.encode(Frame(np.roll(frame.pixels, number, 1), number + 1, number + 1))
-        speeds.append(f"{codec} {number / (time.perf_counter() - start):.0f} fps of 720p noise")
+        speeds.append(f"{CODECS[codec].label} {number / (time.perf_counter() - start):.0f} fps of 720p noise")
         encoder.close()
     return True, "encoders: " + ", ".join(speeds)
 

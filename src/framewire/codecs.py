@@ -29,7 +29,7 @@ class CodecSpec:
 
     name: CodecName
     label: str
-    """Its name for people."""
+    """Its name in texts for people."""
     wire_number: int
     """Its number in the header of a binary message, 16 to 255. Codecs whose bitstreams tell a decoder which of them
     they are may share one."""
@@ -95,7 +95,7 @@ CODECS: Final[dict[CodecName, CodecSpec]] = {
 """The video codecs in order of preference.
 
 VP9 is not among them. At 720p30, libvpx's fastest setting (``cpu-used`` 8) takes more than twice x264's time. At 2 to
-8 Mbps its pictures are between 3 dB worse (plots) and 2 dB better (text). With full chroma it takes two to four times
+8 Mbps its pictures are between 3 dB worse (plots) and 2 dB better (text). With 4:4:4 chroma it takes two to four times
 as long, for worse plots and better text.
 """
 
