@@ -1,5 +1,6 @@
 // The viewer's state machine by scenario: what the server, the browser and the clock did, and what it does then. Must not know shells.
 import { describe, expect, test } from "vitest";
+import { Session } from "../src/core/session";
 import { CAMERA, DEPTH, Stage } from "./stage";
 
 const modes = (stage: Stage): readonly string[] => stage.subscribed.map(({ stream, mode }) => `${stream} ${mode}`);
@@ -353,4 +354,70 @@ test("stop closes socket and peer, and nothing follows", () => {
   stage.feed({ type: "socket_closed", code: 1000, reason: "", jitter: 0 });
   expect(stage.session.deadline).toBe(Infinity);
   expect(stage.of("connect")).toEqual([]);
+});
+
+test("hello names the forward error correction that the browser understands, if it does", () => {
+  const helloOf = (repair: readonly "flexfec-03"[]) => {
+    const session = new Session({ token: "t", agent: "a", capabilities: { codecs: [], webcodecs: [], repair } });
+    session.feed({ type: "start" }, 0);
+    return session.feed({ type: "socket_opened" }, 0)[0];
+  };
+  expect(helloOf(["flexfec-03"])).toMatchObject({ message: { type: "hello", repair: ["flexfec-03"] } });
+  expect(helloOf([])).not.toHaveProperty("message.repair");
+});
+
+test("the same engine on a new socket is not given WebRTC earlier than before", () => {
+  const stage = new Stage().open(1).ready().lossless().offer({ sub: 2 });
+  for (let i = 0; i < 8; i++) stage.stats(1).pass(1000);
+  stage.feed({ type: "socket_closed", code: 1006, reason: "", jitter: 0 });
+  stage.pass(200).clear().ready([CAMERA], "e1");
+  expect(stage.sent("subscribe").map(({ mode }) => mode)).toEqual(["lossless"]);
+});
+
+test("a lost socket has no streams", () => {
+  const stage = new Stage().open(1).ready();
+  stage.feed({ type: "socket_closed", code: 1006, reason: "", jitter: 0 });
+  expect(stage.of("server_status").at(-1)).toMatchObject({ status: { state: "reconnecting", streams: [] } });
+});
+
+test("what the server has ended is not ended again", () => {
+  const stage = new Stage().open(1).ready().clear();
+  stage.receive({ type: "ended", sub: 2, reason: "no_codec" });
+  expect(stage.sent("unsubscribe")).toEqual([]);
+});
+
+test("a view has the numbers of the subscription that it shows, and of no other", () => {
+  const stage = new Stage().open(1).ready().lossless().offer({ sub: 2 }).clear().stats(2);
+  expect(stage.of("view_stats")).toEqual([]);
+  expect(stage.stats(1).of("view_stats")).toHaveLength(1);
+});
+
+test("what is said of a view that is not there is ignored", () => {
+  const stage = new Stage().ready();
+  stage.feed({ type: "view_visible", view: 9, visible: false });
+  stage.feed({ type: "view_mode", view: 9, mode: "lossless" });
+  expect(stage.of("view_status")).toEqual([]);
+});
+
+test("a socket without subscriptions may be silent", () => {
+  const stage = new Stage().ready();
+  for (let i = 0; i < 10; i++) stage.pass(1000);
+  expect(stage.of("disconnect")).toEqual([]);
+});
+
+test("the next tick comes in time for waiting input, and never in a storm", () => {
+  const stage = new Stage().open(1, "lossless").ready().lossless().pass(150);
+  stage.feed({ type: "view_input", view: 1, event: { type: "pointer_move", timestamp: 0, x: 1, y: 1 } });
+  expect(stage.session.deadline).toBe(stage.now + 16);
+  const idle = new Stage().open(1).ready().lossless().offer({ sub: 2 }).connected();
+  idle.now += 60_000;
+  idle.feed({ type: "tick" });
+  expect(idle.session.deadline).toBeGreaterThan(idle.now);
+});
+
+test("after a stop no view has a status", () => {
+  const stage = new Stage().open(1).ready().clear();
+  stage.feed({ type: "stop" });
+  stage.feed({ type: "tick" });
+  expect(stage.of("view_status")).toEqual([]);
 });

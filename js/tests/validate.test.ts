@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";
-import { fault, isFields } from "../src/core/validate";
+import { fault, isFields, type Shape } from "../src/core/validate";
 import { SHAPES } from "../src/core/wire.gen";
 
 const read = (path: string): unknown => JSON.parse(readFileSync(new URL(`../../signaling/${path}`, import.meta.url), "utf8"));
@@ -59,4 +59,32 @@ test("code points are counted, not UTF-16 units", () => {
   const hello = (token: string): object => ({ type: "hello", version: 1, token, codecs: [] });
   expect(ours("ViewerMessage", hello("🎥".repeat(256)))).toBe(true);
   expect(ours("ViewerMessage", hello("🎥".repeat(257)))).toBe(false);
+});
+
+describe("a shape of its own", () => {
+  const of = (shape: object, value: unknown): string | undefined => fault({ S: shape as Shape }, "S", value);
+
+  test("limits the items of an array at both ends", () => {
+    const shape = { type: "array", minItems: 1, maxItems: 2, items: { type: "boolean" } };
+    expect(of(shape, [])).toBe("S has 0 items");
+    expect([of(shape, [true]), of(shape, [true, false])]).toEqual([undefined, undefined]);
+    expect(of(shape, [true, true, true])).toBe("S has 3 items");
+    expect(of(shape, [true, 1])).toBe("S[1] is not a boolean");
+    expect(of({ type: "array" }, [1, "a", null])).toBeUndefined();
+    expect(of({ type: "array" }, {})).toBe("S is not an array");
+  });
+  test("limits the length of a string at both ends, and its pattern", () => {
+    const shape = { type: "string", minLength: 1, maxLength: 2 };
+    expect([of(shape, ""), of(shape, "a"), of(shape, "ab"), of(shape, "abc")]).toEqual(["S has 0 characters", undefined, undefined, "S has 3 characters"]);
+    expect([of({ type: "string", maxLength: 2 }, "ab"), of({ type: "string", maxLength: 2 }, "abc")]).toEqual([undefined, "S has 3 characters"]);
+    expect([of({ type: "string", minLength: 2 }, "a"), of({ type: "string", minLength: 2 }, "🎥🎥")]).toEqual(["S has 1 characters", undefined]);
+    expect([of({ type: "string", pattern: "^a+$" }, "aa"), of({ type: "string", pattern: "^a+$" }, "ab")]).toEqual([undefined, "S does not match ^a+$"]);
+    expect(of({ type: "string" }, "")).toBeUndefined();
+  });
+  test("takes finite numbers within its limits", () => {
+    const shape = { type: "number", minimum: 1, maximum: 2 };
+    expect([0.9, 1, 2, 2.1].map((value) => of(shape, value) === undefined)).toEqual([false, true, true, false]);
+    for (const value of [Number.NaN, Infinity, -Infinity, "1"]) expect(of({ type: "number" }, value)).toBe("S is not a number");
+    expect(of({ type: "integer" }, 1.5)).toBe("S is not an integer");
+  });
 });
