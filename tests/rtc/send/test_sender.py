@@ -125,6 +125,12 @@ def test_an_impatient_viewer_gets_a_packet_once_a_round_trip():
     assert rig.sender.stats.retransmitted == 3
 
 
+def test_before_the_round_trip_is_known_a_packet_is_sent_again_at_once(live):
+    for step in range(3):
+        live.feed(Nack(MEDIA, (0,)), 0.1 + step * 0.01)
+    assert live.sender.stats.retransmitted == 3
+
+
 def test_a_viewer_without_rtx_gets_no_second_text_under_one_index():
     rig = Rig(parameters=replace(PARAMETERS, rtx_payload_type=None))
     rig.send(keyframe=True)
@@ -211,6 +217,12 @@ def test_a_sender_that_sent_too_much_waits_for_room_and_then_for_a_keyframe(cong
     assert not congested.send(at), "a delta of what was never sent"
     assert congested.send(at, keyframe=True)
     assert congested.send(at)
+
+
+def test_a_refused_sender_wakes_up_soon(live):
+    live.packets.room = False
+    assert not live.send(0.01)
+    assert live.sender.deadline == pytest.approx(NOW + 0.02, abs=1e-6)
 
 
 def test_nothing_is_repaired_while_there_is_no_room(congested):
