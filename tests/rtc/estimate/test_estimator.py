@@ -417,3 +417,39 @@ def test_without_feedback_the_estimate_is_halved_and_no_probe_is_sent_for_a_whil
     assert feed.estimator.next_probe(feed.now) is None
     feed.run(halved_at + 1.5 - feed.now + 0.1)
     assert feed.estimator.next_probe(feed.now) is not None
+
+
+@pytest.mark.parametrize(("every", "falls"), [(2, True), (6, False)])
+def test_three_percent_of_loss_are_enough_for_that(every: int, falls: bool):
+    """One of ten packets in every so many messages, with a short queue."""
+    feed = Feed(10 * M)
+    for step in range(130):
+        feed.message(0.05 + 0.02 * min(step / 100, 1.0), lost=step % every == 0)
+    assert (feed.estimator.bits_per_second < 10 * M) == falls
+
+
+def test_the_estimate_grows_on_by_what_arrives():
+    feed = Feed(1 * M)
+    feed.run(3)
+    assert feed.estimator.bits_per_second == pytest.approx(1 * M * 1.08**2.6, rel=0.03)
+
+
+def test_packets_that_leave_one_by_one_count_as_one():
+    feed = Feed(10 * M)
+    feed.run(1)
+    for index in range(9):
+        feed.estimator.sent(1200, feed.now + index / 1000)
+    for step in range(20):
+        feed.estimator.tick(feed.now + step / 10)
+    assert feed.estimator.bits_per_second == 10 * M
+
+
+def test_where_delays_vary_a_longer_queue_is_none():
+    feed = Feed(10 * M)
+    for step in range(200):
+        feed.message(0.05 + 0.012 * (step % 2))
+    assert feed.estimator.queueing_delay_s == pytest.approx(0.012)
+    for step in range(200):
+        feed.message(0.05 + 0.04 * step / 200 + 0.012 * (step % 2))
+    assert 0.03 < feed.estimator.queueing_delay_s - 0.012 < feed.estimator.queueing_delay_s < 0.055
+    assert feed.estimator.uncongested_since < feed.now

@@ -74,7 +74,7 @@ OVERFLOW_LOSS_FRACTION: Final = 0.03
 """More loss than this together with a queue is a short queue that overflows: it loses packets and grows no more.
 
 Source: chosen by hand; pinned by
-`tests/rtc/estimate/test_estimator.py::test_loss_with_a_short_queue_is_overuse`."""
+`tests/rtc/estimate/test_estimator.py::test_three_percent_of_loss_are_enough_for_that`."""
 
 OVERFLOW_QUEUE_S: Final = 0.01
 """More than this, beyond noise, is a queue in that rule.
