@@ -159,3 +159,40 @@ def test_any_text_is_an_answer_or_refused(text):
             clean_answer(sdp)
         except PeerError:
             pass
+
+
+@pytest.mark.parametrize(("port", "useful"), [(1023, False), (1024, True), (65_535, True), (65_536, False)])
+def test_candidates_have_a_port_that_a_viewer_can_have(port, useful):
+    assert bool(usable_candidate(HOST.replace("54321", str(port)))) is useful
+
+
+def test_an_answer_may_be_as_long_as_the_limits_say():
+    def refused(sdp: str) -> bool:
+        try:
+            clean_answer(sdp)
+        except PeerError:
+            return True
+        return False
+
+    room = 65_536 - len(ANSWER) - len("a=x:\r\n")
+    assert not refused(ANSWER.replace("a=mid:0", f"a=x:{'y' * room}\r\na=mid:0"))
+    assert refused(ANSWER.replace("a=mid:0", f"a=x:{'y' * (room + 1)}\r\na=mid:0"))
+    head, section = ANSWER.split("m=video")
+    # The candidate with a name and the end of candidates are dropped before lines are counted.
+    missing = 200 - (section.strip().count("\r\n") + 1 - 2)
+    for more, too_many in ((missing, False), (missing + 1, True)):
+        assert refused(ANSWER.replace("a=mid:0", "a=x\r\n" * more + "a=mid:0")) is too_many
+    missing = 200 - head.strip().count("\r\n") - 1
+    for more, too_many in ((missing, False), (missing + 1, True)):
+        assert refused(ANSWER.replace("s=-", "a=x\r\n" * more + "s=-")) is too_many
+
+
+def test_a_media_section_names_at_least_one_format():
+    assert "m=video" in clean_answer(ANSWER.replace("SAVPF 99 100", "SAVPF 99"))
+    with pytest.raises(PeerError, match="not video"):
+        clean_answer(ANSWER.replace("SAVPF 99 100", "SAVPF"))
+
+
+def test_the_first_thirty_two_candidates_are_kept():
+    many = "".join(f"a=candidate:{HOST.replace('54321', str(2000 + n))}\n" for n in range(40))
+    assert clean_answer(ANSWER.replace("a=mid:0", f"{many}a=mid:0")).count("a=candidate") == 32
