@@ -1,6 +1,6 @@
 """Input events of viewers, and the queue from which a program takes them.
 
-Must not know displays, engines or the wire: whoever receives an event puts it here.
+Must not know displays, engines or the wire: the receiver of an event puts it here.
 """
 
 from __future__ import annotations

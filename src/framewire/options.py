@@ -1,7 +1,7 @@
 """What an engine and a stream are asked to be: the structs that travel from `serve` to the engine process as they are.
 
-Must not know hosts, links or engines. A new option is a field here, its keyword below it, and whoever reads it:
-signatures, checks and documentation of `serve` and its like are made of these.
+Must not know hosts, links or engines. A new option is a field here, its keyword below, and the code
+that reads it. The signatures, checks and documentation of `serve`, `show` and `Server.add_stream` follow from these.
 """
 
 from __future__ import annotations
