@@ -41,20 +41,20 @@ LONG_WINDOW_PACKETS: Final = 1200
 """The loss model averages over about this many packets: at 1 % loss, twelve losses.
 
 Source: benchmark `lossy-40ms-1%`; pinned by
-`tests/rtc/estimate/test_loss.py::test_the_model_learns_how_much_is_lost_and_in_what_bursts`."""
+`tests/rtc/estimate/test_loss.py::test_the_long_average_covers_1200_packets`."""
 
 SHORT_WINDOW_PACKETS: Final = 200
 """The loss model's second average covers this many packets, to notice quickly that loss rises.
 
 Source: benchmark `lossy-150ms-10%-bursts`; pinned by
-`tests/rtc/estimate/test_loss.py::test_rising_loss_is_noticed_within_a_few_frames`."""
+`tests/rtc/estimate/test_loss.py::test_a_rise_is_the_newest_200_packets`."""
 
 RISE_DEVIATIONS: Final = 3.0
 """Loss has risen once the short average exceeds the long one by this many standard deviations of chance. Loss in
 bursts comes and goes by itself.
 
 Source: chosen by hand; pinned by
-`tests/rtc/estimate/test_loss.py::test_losses_that_meet_by_chance_are_dropped_from_the_average_within_seconds`."""
+`tests/rtc/estimate/test_loss.py::test_little_loss_has_risen_once_it_is_too_much_for_chance`."""
 
 MAX_BURSTS_IN_SILENCE: Final = 4.0
 """Without a loss for a while, the loss is at most what would have caused this many bursts in that time. So many fail to
