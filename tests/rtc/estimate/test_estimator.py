@@ -477,3 +477,12 @@ def test_the_queue_that_a_probe_leaves_is_no_overuse():
     feed.now += 0.05
     feed.run(0.3, delay=0.11)
     assert feed.estimator.bits_per_second == 10 * M
+
+
+def test_a_decrease_goes_below_what_arrives_now():
+    feed = Feed(1.2 * M)
+    feed.run(1)
+    assert not feed.estimator.collapsed
+    feed.decrease(0.2)
+    assert feed.estimator.bits_per_second == pytest.approx(0.85 * 0.96 * M, rel=0.1)
+    assert not BandwidthEstimator().collapsed
