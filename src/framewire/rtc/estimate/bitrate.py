@@ -21,7 +21,7 @@ SHORT_BITRATE_WINDOW_S: Final = 0.2
 """The bitrate behind a full link covers this long: there packets arrive evenly, and the newest show its capacity.
 
 Source: chosen by hand, libwebrtc has 150 ms (`kRateWindowMs`); pinned by
-`tests/rtc/test_simulated_links.py::test_a_link_that_shrinks_to_a_tenth`."""
+`tests/rtc/estimate/test_bitrate.py::test_the_usual_window_is_half_a_second_and_the_short_one_a_fifth`."""
 
 
 class BitrateTracker:

@@ -69,7 +69,7 @@ REVEALED_QUEUE_S: Final = 0.03
 """A shortest delay that falls by more than this, beyond noise, reveals a queue that had never been empty before.
 
 Source: benchmark `1mbps-80ms`; pinned by
-`tests/rtc/estimate/test_delay.py::test_a_path_that_turns_out_shorter_was_never_empty_before`."""
+`tests/rtc/estimate/test_delay.py::test_a_slightly_shorter_path_reveals_nothing`."""
 
 
 class QueueingDelay:

@@ -32,7 +32,8 @@ Source: benchmark `1mbps-80ms`, more would fill a slow link before the first fee
 MIN_BPS: Final = 150_000
 """The estimate never falls below this: a picture of less is of no use, and this much shows that the link is back.
 
-Source: chosen by hand; pinned by `tests/rtc/estimate/test_estimator.py::test_the_minimum_holds_whatever_comes`."""
+Source: chosen by hand; pinned by
+`tests/rtc/estimate/test_estimator.py::test_the_estimate_starts_at_two_megabits_and_is_at_least_150_kilobits`."""
 
 INITIAL_USEFUL_BPS: Final = 20_000_000.0
 """What the streams can use, until `useful_bps` is set.
