@@ -82,7 +82,7 @@ pinned by `tests/engine/stream/test_layer_policy.py::test_a_viewer_moves_up_afte
 NEW_VIEWER_KEEPS_LAYER_S: Final = 3.0
 """A new viewer stays on its layer for this long, since its estimate is still rising, unless the estimate collapses.
 
-Source: chosen by hand; pinned by `tests/engine/stream/test_layer_policy.py::test_a_new_viewer_has_time_to_be_measured`.
+Source: chosen by hand; pinned by `tests/engine/stream/test_layer_policy.py::test_a_new_viewer_stays_for_three_seconds`.
 """
 
 STABLE_ESTIMATE_S: Final = 0.3
@@ -107,7 +107,7 @@ FIRST_ESTIMATE_COLLAPSE_FRACTION: Final = 0.6
 """An estimate below this fraction of the first one has collapsed: not even that was available, so waiting is useless.
 
 Source: chosen by hand;
-pinned by `tests/engine/stream/test_layer_policy.py::test_a_new_viewer_whose_estimate_collapses_moves_at_once`.
+pinned by `tests/engine/stream/test_layer_policy.py::test_a_collapse_is_measured_from_the_first_estimate`.
 """
 
 NEW_VIEWER_RAISES_NO_TARGET_S: Final = 1.2

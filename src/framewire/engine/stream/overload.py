@@ -24,7 +24,7 @@ CHANGE_AFTER_S: Final = 2.0
 """The size changes after the time has been wrong for this long: another program may have had the processor.
 
 Source: chosen by hand;
-pinned by `tests/engine/stream/test_overload.py::test_a_short_time_without_the_processor_changes_nothing`.
+pinned by `tests/engine/stream/test_overload.py::test_a_stream_that_is_too_much_is_halved_after_two_seconds`.
 """
 
 STILL_AFTER_S: Final = 0.2

@@ -46,7 +46,7 @@ DRAINED_BACKLOG_S: Final = 0.03
 """A link that has shrunk takes frames again once its backlog is down to this: the keyframe takes as long to encode.
 
 Source: benchmark `rate-20-2-20`; pinned by
-`tests/rtc/send/test_controller.py::test_a_link_that_shrank_is_left_to_drain`."""
+`tests/rtc/send/test_controller.py::test_a_link_has_drained_before_it_is_quite_empty`."""
 
 MAX_COLLAPSE_DRAIN_S: Final = 1.0
 """A link that has shrunk takes frames again after this at the latest.

@@ -45,7 +45,7 @@ MAX_DEBT_S: Final = 0.6
 """Frames are refused once this many seconds' worth of bits were taken in beyond what the link could carry meanwhile.
 
 Source: benchmark `1mbps-80ms`; pinned by
-`tests/rtc/send/test_pacer.py::test_admits_no_more_than_can_be_paid_off`."""
+`tests/rtc/send/test_pacer.py::test_time_before_a_rate_was_known_counts_at_the_old_rate`."""
 
 RESUME_DEBT_FRACTION: Final = 0.5
 """After a refusal, frames are taken in again when the debt is down to this fraction of its limit. Otherwise the first

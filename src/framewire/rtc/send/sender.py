@@ -31,7 +31,7 @@ DELAYED_PARITY_MIN_INTERVALS: Final = 1.5
 it would come too late.
 
 Source: benchmark `lossy-150ms-10%-bursts`; pinned by
-`tests/rtc/send/test_sender.py::test_with_a_playout_delay_the_second_cover_comes_with_the_next_unit_or_instead_of_it`."""
+`tests/rtc/send/test_sender.py::test_a_playout_delay_of_less_than_one_and_a_half_frames_is_too_short_for_that`."""
 
 INSISTENT_RTT_FRACTION: Final = 0.6
 """On a lossy path a packet is sent again if it is requested this fraction of the round trip after the last time. A
