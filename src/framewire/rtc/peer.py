@@ -24,8 +24,9 @@ from framewire.rtc.rtp import rtcp
 from framewire.rtc.rtp.header_extensions import TRANSPORT_CC_URI
 from framewire.rtc.rtp.packets import RtpPacketDraft, RtpUnit
 from framewire.rtc.send.controller import SendController
+from framewire.rtc.send.deadline import NEVER
 from framewire.rtc.send.packet_sender import PacketSender
-from framewire.rtc.send.sender import NEVER, SenderParameters, UnitSender
+from framewire.rtc.send.sender import SenderParameters, UnitSender
 from framewire.rtc.send.uncontrolled import UncontrolledSend
 from framewire.rtc.stack.peer_connection import ConnectionState, PeerConnection
 from framewire.rtc.stack.sdp_filter import MAX_CANDIDATES, clean_answer, usable_candidate

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from framewire.rtc.send.admission import NEVER, Admission
+from framewire.rtc.send.admission import Admission
+from framewire.rtc.send.deadline import NEVER
 
 NOW = 1000.0
 

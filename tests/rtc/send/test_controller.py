@@ -11,8 +11,8 @@ import pytest
 from framewire.rtc.estimate.estimator import START_BPS, BandwidthEstimator
 from framewire.rtc.repair import fec_policy
 from framewire.rtc.send.controller import SendController
+from framewire.rtc.send.deadline import NEVER
 from framewire.rtc.send.media_bitrate import REMIND_INTERVAL_S
-from framewire.rtc.send.pacer import NEVER
 from tests.rtc.linksim import feedback
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from framewire.rtc.estimate.probe_bitrate import ProbeCluster
+from framewire.rtc.send.deadline import NEVER
 from framewire.rtc.send.pacer import (
     BURST_S,
     MAX_DEBT_S,
     MAX_QUEUE_S,
-    NEVER,
     PACING_FACTOR,
     UNPACED_HEADROOM_FACTOR,
     Pacer,

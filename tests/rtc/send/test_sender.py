@@ -13,7 +13,7 @@ from framewire.rtc.events import KeyframeWanted
 from framewire.rtc.repair.playout_delay import MAX_STEP_PER_FRAME_S
 from framewire.rtc.rtp.header_extensions import PLAYOUT_DELAY_URI
 from framewire.rtc.rtp.rtcp import KeyframeRequest, Nack, ReceptionReport, ntp
-from framewire.rtc.send.sender import NEVER
+from framewire.rtc.send.deadline import NEVER
 from framewire.rtc.send.tail_probes import DELAYS_S
 from tests.rtc.rig import FEC, MEDIA, NOW, PARAMETERS, RTX, Rig
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from aiortc.rtp import RtcpPacket, RtcpSdesPacket, RtcpSrPacket
 
-from framewire.rtc.send.sender_reports import NEVER, SenderReports
+from framewire.rtc.send.deadline import NEVER
+from framewire.rtc.send.sender_reports import SenderReports
 
 
 def test_none_is_due_before_the_first_and_then_one_each_second():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from framewire.rtc.send.tail_probes import DELAYS_S, NEVER, TailProbes
+from framewire.rtc.send.deadline import NEVER
+from framewire.rtc.send.tail_probes import DELAYS_S, TailProbes
 
 
 def test_nothing_is_due_before_a_unit_left():

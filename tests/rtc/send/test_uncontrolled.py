@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from framewire.rtc.send.pacer import NEVER
+from framewire.rtc.send.deadline import NEVER
 from framewire.rtc.send.uncontrolled import UncontrolledSend
 from tests.rtc.send.test_controller import Draft, Socket
 

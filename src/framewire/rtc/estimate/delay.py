@@ -24,6 +24,11 @@ INITIAL_NOISE_S: Final = 0.005
 
 Source: chosen by hand; pinned by `tests/rtc/estimate/test_delay.py::test_noise_starts_at_five_milliseconds`."""
 
+NOISE_NEW_WEIGHT: Final = 1 / 16
+"""The weight of the newest feedback message in the noise.
+
+Source: chosen by hand; pinned by `tests/rtc/estimate/test_delay.py::test_noise_starts_at_five_milliseconds`."""
+
 MAX_NOISE_S: Final = 0.02
 """A larger difference between two feedback messages counts as this much noise: it is a queue.
 
@@ -149,7 +154,8 @@ class DelayDetector:
     def _measure_queue(self, packets: list[tuple[float, float]], now: float) -> None:
         shortest = min(arrived - sent for sent, arrived in packets)
         if self._shortest is not None:
-            self.noise_s += (min(abs(shortest - self._shortest), MAX_NOISE_S) - self.noise_s) / 16
+            difference = min(abs(shortest - self._shortest), MAX_NOISE_S)
+            self.noise_s += (difference - self.noise_s) * NOISE_NEW_WEIGHT
         self._shortest = shortest
         self.queue.add(shortest, now)
         growth, noise = _growth(packets), 2 * self.noise_s

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-SAMPLE_WEIGHT: Final = 0.05
+SAMPLE_NEW_WEIGHT: Final = 0.05
 """The weight of the newest sample in mean and variance.
 
 Source: libwebrtc `LinkCapacityEstimator::OnOveruseDetected`."""
@@ -43,9 +43,9 @@ class LinkCapacityEstimator:
         if self._mean_kbps is None:
             self._mean_kbps = kbps
         error = self._mean_kbps - kbps
-        self._mean_kbps += SAMPLE_WEIGHT * (kbps - self._mean_kbps)
+        self._mean_kbps += SAMPLE_NEW_WEIGHT * (kbps - self._mean_kbps)
         # In units of the mean, as the capacities of links vary in proportion to them.
-        self._variance += SAMPLE_WEIGHT * (error * error / self._mean_kbps - self._variance)
+        self._variance += SAMPLE_NEW_WEIGHT * (error * error / self._mean_kbps - self._variance)
         self._variance = min(max(self._variance, MIN_VARIANCE), MAX_VARIANCE)
 
     def reset(self) -> None:

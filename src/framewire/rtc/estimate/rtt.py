@@ -15,7 +15,7 @@ INITIAL_RESPONSE_S: Final = 0.1
 Source: libwebrtc `kDefaultSendInterval` (transport_sequence_number_feedback_generator.cc); pinned by
 `tests/rtc/estimate/test_rtt.py::test_the_response_time_is_an_average_of_eight`."""
 
-RESPONSE_WEIGHT: Final = 1 / 8
+RESPONSE_NEW_WEIGHT: Final = 1 / 8
 """The weight of the newest feedback message in the average.
 
 Source: RFC 6298 §2 (alpha of the smoothed RTT)."""
@@ -49,4 +49,4 @@ class ResponseTime:
 
     def add(self, newest_sent_at: float, now: float) -> None:
         """Feedback came in now; the newest packet that it covers left at ``newest_sent_at``."""
-        self.seconds += (max(now - newest_sent_at, 0.0) - self.seconds) * RESPONSE_WEIGHT
+        self.seconds += (max(now - newest_sent_at, 0.0) - self.seconds) * RESPONSE_NEW_WEIGHT

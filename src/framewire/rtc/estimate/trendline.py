@@ -18,10 +18,10 @@ WINDOW_GROUPS: Final = 20
 
 Source: libwebrtc `kDefaultTrendlineWindowSize`."""
 
-SMOOTHING_FACTOR: Final = 0.9
-"""The weight of the past in the smoothed delay.
+DELAY_NEW_WEIGHT: Final = 0.1
+"""The weight of the newest value in the smoothed delay.
 
-Source: libwebrtc `kDefaultTrendlineSmoothingCoeff`."""
+Source: libwebrtc `kDefaultTrendlineSmoothingCoeff` is the weight of the past, 0.9."""
 
 TREND_GAIN_FACTOR: Final = 4.0
 """The slope is multiplied by this before it is compared to the threshold.
@@ -87,7 +87,7 @@ class TrendlineEstimator:
         threshold is; None while there are too few groups."""
         self._groups += 1
         self._accumulated_ms += growth_s * 1000
-        self._smoothed_ms = SMOOTHING_FACTOR * self._smoothed_ms + (1 - SMOOTHING_FACTOR) * self._accumulated_ms
+        self._smoothed_ms += (self._accumulated_ms - self._smoothed_ms) * DELAY_NEW_WEIGHT
         self._points.append((arrived_at, self._smoothed_ms))
         if len(self._points) < WINDOW_GROUPS:
             return None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from framewire.rtc.send.deadline import NEVER
+
 MAX_QUEUED_UNITS: Final = 2
 """This many units may wait for the socket. A third is dropped: late, it is worth less than the next one in time.
 
@@ -31,8 +33,6 @@ INSISTENT_S: Final = 1.0
 """It does lack something if it requests another keyframe within this time.
 
 Source: libwebrtc `kMaxWaitForKeyFrame` (video_receive_stream2.cc): it then repeats the request every 200 ms."""
-
-NEVER: Final = float("inf")
 
 
 class Admission:

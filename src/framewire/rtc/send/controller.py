@@ -10,9 +10,10 @@ from framewire.rtc.estimate.estimator import START_BPS, BandwidthEstimator
 from framewire.rtc.estimate.loss import LossModel
 from framewire.rtc.repair import fec_policy
 from framewire.rtc.rtp.twcc import MalformedFeedback, TransportFeedbackAdapter
+from framewire.rtc.send.deadline import NEVER
 from framewire.rtc.send.feedback_watch import FeedbackWatch
 from framewire.rtc.send.media_bitrate import MediaBitrate
-from framewire.rtc.send.pacer import NEVER, Pacer
+from framewire.rtc.send.pacer import Pacer
 from framewire.rtc.send.packet_sender import PacketDraft, PacketOutlet
 
 IP_UDP_HEADER_BYTES: Final = 28

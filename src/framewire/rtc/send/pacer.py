@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from framewire.rtc.estimate.probe_bitrate import ProbeCluster
+from framewire.rtc.send.deadline import NEVER
 
 T = TypeVar("T")
 
@@ -70,8 +71,6 @@ TIMER_SLACK_S: Final = 0.0005
 
 Source: chosen by hand, half of asyncio's coarsest clock; pinned by
 `tests/rtc/send/test_pacer.py::test_a_timer_that_fires_a_little_early_finds_packets`."""
-
-NEVER: Final = float("inf")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from framewire.rtc.rtp.flexfec import SourceHeader
 from framewire.rtc.rtp.header_extensions import HeaderExtensions
 from framewire.rtc.rtp.packets import RtpOrigin, RtpPacketDraft, RtpUnit
 from framewire.rtc.send.admission import Admission
+from framewire.rtc.send.deadline import NEVER
 from framewire.rtc.send.frame_interval import FrameInterval
 from framewire.rtc.send.media_packets import MediaPackets
 from framewire.rtc.send.packet_sender import PacketSender
@@ -44,8 +45,6 @@ RTP_CLOCK_HZ: Final = 90_000
 """Ticks per second of RTP timestamps and of the jitter in reports.
 
 Source: RFC 7741 §4.1 and RFC 6184 §8.2.1, the RTP clock rate of all video."""
-
-NEVER: Final = float("inf")
 
 
 class RtcpOutlet(Protocol):

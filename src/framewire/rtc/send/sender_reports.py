@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from framewire.rtc.rtp import rtcp
+from framewire.rtc.send.deadline import NEVER
 
 REPORT_INTERVAL_S: Final = 1.0
 """A sender report leaves this often.
 
 Source: libwebrtc `RTCPSender` (`kDefaultVideoReportInterval`, 1 s)."""
-
-NEVER: Final = float("inf")
 
 
 class SenderReports:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from framewire.rtc.send.deadline import NEVER
+
 DELAYS_S: Final = (0.04, 0.08, 0.16, 0.32)
 """The last packet is sent again after this much silence, and after this much more each time.
 
 Source: after TCP's tail loss probe (RFC 8985 §7), with fixed delays; pinned by
 `tests/rtc/send/test_tail_probes.py::test_silence_brings_probes_less_and_less_often`."""
-
-NEVER: Final = float("inf")
 
 
 class TailProbes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from framewire.rtc.send.pacer import NEVER
+from framewire.rtc.send.deadline import NEVER
 from framewire.rtc.send.packet_sender import PacketDraft, PacketOutlet
 
 
