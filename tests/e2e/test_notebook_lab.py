@@ -199,7 +199,7 @@ async def test_the_buttons_of_the_toolbar_work(notebook: LabNotebook):
     await button.click()
     assert not await hud.is_visible()
 
-    await page.get_by_label("How the picture is carried").select_option("lossless")
+    await page.get_by_label("How the picture is sent").select_option("lossless")
     await showing(page, "lossless", VIEWER)
     assert (await debug(page, CANVAS))["status"]["showing"] == "webrtc", "the other view keeps its mode"
     async with page.expect_download() as download:
