@@ -76,3 +76,8 @@ class RemoteProtocolError(ProtocolError):
         super().__init__(f"{code.value} {code.name.lower()}: {reason}")
         self.code = code
         self.reason = reason
+
+
+def bad_message(reason: str) -> RemoteProtocolError:
+    """The error of a message that breaks the contract."""
+    return RemoteProtocolError(CloseCode.BAD_MESSAGE, reason)

@@ -1,9 +1,12 @@
-"""A frame of pixels, and an access unit: one encoded frame. Must not know encoders, sockets or clocks."""
+"""A frame of pixels, where the newest one is, and an access unit: one encoded frame.
+
+Must not know encoders, sockets or clocks.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +45,23 @@ class Frame:
     @property
     def format(self) -> PixelFormat:
         return FORMAT_OF_CHANNELS[int(self.pixels.shape[2])]
+
+
+class Lease(Protocol):
+    """A frame that does not change until it is released."""
+
+    @property
+    def frame(self) -> Frame: ...
+
+    def release(self) -> None:
+        """Let the memory be used again: the frame's pixels must not be read after. Idempotent."""
+
+
+class FrameSource(Protocol):
+    """Where a stream's newest frame is: a ring or a slot. Never blocks, never raises, never returns half a frame."""
+
+    def latest(self) -> Lease | None:
+        """The newest frame, perhaps the same as last time; None where there is none yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from framewire.errors import CloseCode, RemoteProtocolError
+from framewire.errors import bad_message
 
 VERSION: Final = 1
+"""The version of ``signaling/README.md``: in each `Hello`, and in the first byte of each binary message."""
 MAX_TEXT_MESSAGE_BYTES: Final = 65_536
 """The longest text message that a viewer may send. An SDP answer has about 3 KiB."""
 
@@ -248,10 +249,8 @@ def event_dict(event: RenderviewEvent) -> dict[str, Any]:
 def _decode(decoder: msgspec.json.Decoder[T], text: str | bytes) -> T:
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     if len(data) > MAX_TEXT_MESSAGE_BYTES and decoder is _viewer:
-        raise RemoteProtocolError(
-            CloseCode.BAD_MESSAGE, f"message of {len(data)} bytes, at most {MAX_TEXT_MESSAGE_BYTES}"
-        )
+        raise bad_message(f"message of {len(data)} bytes, at most {MAX_TEXT_MESSAGE_BYTES}")
     try:
         return decoder.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise RemoteProtocolError(CloseCode.BAD_MESSAGE, str(error)[:100]) from None
+        raise bad_message(str(error)[:100]) from None

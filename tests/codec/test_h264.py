@@ -9,7 +9,7 @@ import pytest
 from framewire.codec import h264
 from framewire.codec.colour import FULL, LIMITED, SMPTE170M
 from framewire.codec.ffmpeg import open_context
-from framewire.codec.h264 import H264Encoder, preset_for, threads_for
+from framewire.codec.h264 import H264Encoder, preset_for, slices_for
 from framewire.codecs import CODECS
 from framewire.frame import Frame
 from framewire.rtc.rtp.h264 import nal_units
@@ -153,14 +153,14 @@ def test_frames_that_come_slower_than_announced_still_spend_the_target(fps):
     [((1, 1), 8, 1), ((640, 480), 8, 1), ((854, 480), 2, 1), ((854, 480), 4, 1), ((1120, 720), 16, 3)],
 )
 def test_small_pictures_have_few_slices_and_half_the_cores(size, cores, threads):
-    assert threads_for(size[0], size[1], cores) == threads
+    assert slices_for(size[0], size[1], cores) == threads
 
 
 @pytest.mark.parametrize(
     ("height", "cores", "threads"), [(1080, 1, 1), (1080, 2, 2), (1080, 4, 4), (1080, 64, 8), (720, 2, 2), (720, 16, 4)]
 )
 def test_a_large_picture_has_all_cores(height, cores, threads):
-    assert threads_for(height * 16 // 9, height, cores) == threads
+    assert slices_for(height * 16 // 9, height, cores) == threads
 
 
 def test_the_better_preset_where_bits_are_scarce():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from framewire.codec.vp8 import Vp8Encoder, speed_for, threads_for
+from framewire.codec.vp8 import Vp8Encoder, partitions_for, speed_for
 from framewire.codecs import CODECS
 from tests.codec.scenes import moving
 
@@ -13,7 +13,7 @@ from tests.codec.scenes import moving
     ("size", "most", "threads"), [((64, 64), 8, 1), ((1280, 720), 3, 2), ((1920, 1080), 8, 8), ((4096, 2160), 64, 8)]
 )
 def test_threads_are_a_power_of_two_that_the_picture_is_worth(size, most, threads):
-    assert threads_for(size[0], size[1], most) == threads
+    assert partitions_for(size[0], size[1], most) == threads
 
 
 def test_large_pictures_are_encoded_faster():

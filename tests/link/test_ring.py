@@ -17,14 +17,14 @@ import pytest
 from framewire.errors import ClosedError, LocalProtocolError
 from framewire.link import ring
 from framewire.link.process import environment
-from framewire.link.ring import MAX_LEASES, SLOT_COUNT, FrameSource, Lease, RingReader, RingWriter
+from framewire.link.ring import MAX_LEASES, SLOT_COUNT, Lease, RingReader, RingWriter
 from framewire.link.slot import LocalSlot
 from tests.link.patterns import pattern, whole
 
 PROGRAMS = Path(__file__).parent
 
 
-def leased(source: FrameSource) -> Lease:
+def leased(source: RingReader | LocalSlot) -> Lease:
     lease = source.latest()
     assert lease
     return lease

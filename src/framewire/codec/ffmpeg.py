@@ -19,6 +19,20 @@ MIN_BITRATE_BPS: Final = 100_000
 
 Source: chosen by hand; pinned by `tests/codec/test_ffmpeg.py::test_a_bitrate_is_kept_within_its_limits`."""
 
+ENDLESS_GOP_FRAMES: Final = 1 << 30
+"""Frames from one keyframe to the next, unless one is asked for: longer than any stream."""
+
+MAX_THREADS: Final = 8
+"""No picture is encoded by more threads than this: its parts would cost more bits than they save time.
+
+Source: chosen by hand; pinned by `tests/codec/test_h264.py::test_a_large_picture_has_all_cores`."""
+
+MIN_PART_PX: Final = 230_000
+"""Each thread encodes a part of at least this many pixels, a slice or a partition: parts cost bits.
+
+Source: chosen by hand; pinned by
+`tests/codec/test_h264.py::test_small_pictures_have_few_slices_and_half_the_cores`."""
+
 _MAX_FPS_DENOMINATOR: Final = 1001
 """Frame rates are given to FFmpeg as fractions. NTSC's have this denominator: 30000/1001."""
 

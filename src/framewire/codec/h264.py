@@ -11,8 +11,16 @@ from av.video.codeccontext import VideoCodecContext
 
 from framewire.codec import nvenc
 from framewire.codec.colour import FULL, LIMITED, to_video_frame
-from framewire.codec.ffmpeg import access_unit, clamped_bitrate, new_context, open_context, set_picture_type
-from framewire.codec.frame_interval import FrameInterval
+from framewire.codec.ffmpeg import (
+    MAX_THREADS,
+    MIN_PART_PX,
+    access_unit,
+    clamped_bitrate,
+    new_context,
+    open_context,
+    set_picture_type,
+)
+from framewire.codec.frame_duration import FrameDuration
 from framewire.codecs import Chroma, CodecName, CodecSpec
 from framewire.errors import EncoderError
 from framewire.frame import AccessUnit, Frame
@@ -41,7 +49,8 @@ Source: chosen by hand; pinned by
 REOPEN_BELOW_FRACTION: Final = 0.5
 """Once the target is below this fraction of the one that the encoder was opened for, the next keyframe opens it anew.
 
-The buffer of an encoder for 8 Mbps lets the first second after a fall to 1 Mbps take three seconds to arrive.
+An encoder opened for 8 Mbps has too large a buffer for 1 Mbps: after such a fall, the first second of video takes three
+seconds to arrive.
 Source: chosen by hand; pinned by `tests/codec/test_h264.py::test_after_a_fall_of_the_bitrate_the_keyframe_fits_it`."""
 REOPEN_ABOVE_FACTOR: Final = 1.5
 """Once the target is above this multiple of the one that the encoder was opened for, the next keyframe opens it anew;
@@ -51,8 +60,11 @@ Source: chosen by hand; pinned by
 `tests/codec/test_h264.py::test_a_bitrate_that_rises_far_is_reached_within_a_second_with_a_keyframe`."""
 REOPEN_AFTER_S: Final = 1.0
 """See `REOPEN_ABOVE_FACTOR`."""
-PAUSE_FACTOR: Final = 3
-"""A frame after a pause may spend this many times its share of the highest bitrate.
+SLOW_FRAMES_MAX_FACTOR: Final = 3
+"""The bitrate may be set to at most this multiple of the maximum, for frames that come slower than announced.
+
+x264 counts frames, not time, so each of them needs more bits than announced. At 60 fps, 3 covers the longest duration
+that a frame may spend the bits of (`frame_duration.MAX_DURATION_S`).
 
 Source: chosen by hand; pinned by
 `tests/codec/test_h264.py::test_frames_that_come_slower_than_announced_still_spend_the_target`."""
@@ -60,8 +72,8 @@ MIN_BITRATE_CHANGE_FRACTION: Final = 1 / 32
 """Smaller changes of the bitrate are not passed on: each reconfigures x264.
 
 Source: chosen by hand."""
-INTERVAL_GAIN: Final = 1 / 8
-"""The weight of the newest frame in the smoothed frame interval.
+DURATION_NEW_WEIGHT: Final = 1 / 8
+"""The weight of the newest frame in the smoothed duration of a frame.
 
 Source: chosen by hand."""
 
@@ -79,12 +91,16 @@ Source: chosen by hand; pinned by `tests/codec/test_nvenc.py::test_the_cards_bit
 # Quality
 
 MIN_QUANTISER: Final = 16
-"""A finer quantiser spends bits on what no viewer sees: with this limit a plot takes half the bits at the same PSNR
-(31.6 dB), and a smooth field seven eighths for 1 dB less (44 instead of 45).
+"""A finer quantiser spends bits on what no viewer sees.
+
+With this limit, a plot needs half the bits at the same PSNR (31.6 dB). A smooth field needs seven eighths of them and
+loses 1 dB (44 instead of 45).
 
 Source: measured."""
 MIN_QUANTISER_444: Final = 12
-"""The same with 4:4:4 chroma, where plots, text and fields are all above 45 dB. Two steps finer doubles a field's bits.
+"""The finest quantiser with 4:4:4 chroma. Plots, text and fields are all above 45 dB.
+
+Two steps finer doubles the bits of a field.
 
 Source: measured."""
 
@@ -94,16 +110,10 @@ ALL_CORES_MIN_PX: Final = 900_000
 """Pictures of at least this many pixels, so from 720p on, are encoded by all cores.
 
 Source: measured on two cores: 8 ms instead of 10 for 1080p, 1 ms less for 720p, and no frame fewer is shown."""
-MAX_THREADS: Final = 8
-"""More slices than this cost more bits than they save time.
-
-Source: chosen by hand; pinned by `tests/codec/test_h264.py::test_a_large_picture_has_all_cores`."""
-MIN_SLICE_PX: Final = 230_000
-"""Each thread encodes a slice of at least this many pixels: slices cost bits.
-
-Source: chosen by hand; pinned by `tests/codec/test_h264.py::test_small_pictures_have_few_slices_and_half_the_cores`."""
 SUPERFAST_MAX_PX_PER_S: Final = 28_000_000
-"""Up to this many pixels a second for each core, x264's preset ``superfast`` keeps up with time to spare.
+"""Up to this many pixels a second for each thread, x264's preset ``superfast`` keeps up with time to spare.
+
+A pixel of 4:4:4 counts as two.
 
 Source: measured; pinned by `tests/codec/test_h264.py::test_the_better_preset_where_bits_are_scarce`."""
 SCARCE_BITS_PER_PX: Final = 0.1
@@ -127,7 +137,7 @@ class _Profile:
 PROFILES: Final[dict[Chroma, _Profile]] = {
     # Constrained baseline, which every browser decodes.
     "420": _Profile("baseline", "yuv420p", LIMITED, f"qpmin={MIN_QUANTISER}", 1),
-    # High 4:4:4 Predictive has CABAC: 6 dB more for a plot at 2 Mbps, in about a millisecond.
+    # 4:4:4 uses CABAC: +6 dB for a plot at 2 Mbps, for about 1 ms more encoding.
     "444": _Profile("high444", "yuv444p", FULL, f"cabac=1:qpmin={MIN_QUANTISER_444}", 2),
 }
 
@@ -143,11 +153,11 @@ class H264Encoder:
         self._target = max_bitrate
         self._opened_for = max_bitrate
         self._high_since_us: int | None = None
-        self._ceiling = PAUSE_FACTOR * max_bitrate
+        self._ceiling = SLOW_FRAMES_MAX_FACTOR * max_bitrate
         self._threads = threads
         self._context: VideoCodecContext | None = None
-        self._frame_interval = FrameInterval(fps)
-        self._interval_s = 1 / fps
+        self._frame_duration = FrameDuration(fps)
+        self._duration_s = 1 / fps
         self._count = 0
         self._by_card = False
         self._bitrate_set_at_s = 0.0
@@ -200,8 +210,8 @@ class H264Encoder:
     def _set_bitrate(self, context: VideoCodecContext, time_us: int) -> None:
         """Scale the bitrate from the announced frame rate to the real one: x264 without delay counts frames, not
         time."""
-        self._interval_s += (self._frame_interval.since_last(time_us) - self._interval_s) * INTERVAL_GAIN
-        bitrate = min(self._ceiling, round(self._target * self._interval_s * self._fps))
+        self._duration_s += (self._frame_duration.since_last(time_us) - self._duration_s) * DURATION_NEW_WEIGHT
+        bitrate = min(self._ceiling, round(self._target * self._duration_s * self._fps))
         current = context.bit_rate or 0
         now_s = time_us / 1e6
         min_change = NVENC_MIN_BITRATE_CHANGE_FRACTION if self._by_card else MIN_BITRATE_CHANGE_FRACTION
@@ -216,7 +226,7 @@ class H264Encoder:
     def _open(self, width: int, height: int) -> VideoCodecContext:
         self._opened_for, self._high_since_us = self._target, None
         reach = max(TARGET_BUFFER_FRAMES, TARGET_BUFFER_S * self._fps) * self._target
-        self._ceiling = round(min(PAUSE_FACTOR * self._max_bitrate, reach))
+        self._ceiling = round(min(SLOW_FRAMES_MAX_FACTOR * self._max_bitrate, reach))
         buffer_bits = round(min(MAX_BUFFER_FRAMES * self._max_bitrate, reach) / self._fps)
         context = None
         if self._spec.chroma == "420":
@@ -239,7 +249,7 @@ class H264Encoder:
             bits_per_second=self._ceiling,
             color_range=profile.color_range,
         )
-        threads = threads_for(width, height, os.cpu_count() or 1) if self._threads is None else self._threads
+        threads = slices_for(width, height, os.cpu_count() or 1) if self._threads is None else self._threads
         context.thread_count = threads
         context.options = {
             "preset": preset_for(width * height * self._fps * profile.load_factor, threads, self._opened_for),
@@ -258,14 +268,14 @@ class H264Encoder:
         self._context = None
 
 
-def threads_for(width: int, height: int, cores: int) -> int:
+def slices_for(width: int, height: int, cores: int) -> int:
     """The number of threads, and so of slices, that encode a picture.
 
     Half the cores: the others send, receive, decode and paint, perhaps on this machine. A large picture has all of
     them, as its time to encode is the larger part of its delay.
     """
     share = cores if width * height >= ALL_CORES_MIN_PX else cores // 2
-    return max(1, min(share, MAX_THREADS, width * height // MIN_SLICE_PX))
+    return max(1, min(share, MAX_THREADS, width * height // MIN_PART_PX))
 
 
 def preset_for(pixels_per_second: float, threads: int, bits_per_second: float) -> str:

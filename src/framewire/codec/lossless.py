@@ -1,4 +1,4 @@
-"""Bit-exact units: a frame's pixels, or what changed in them, and back. Must not know messages, sockets or viewers.
+"""Bit-exact units: a frame's pixels, or what changed in them, and back. Must not know sockets or viewers.
 
 ``signaling/README.md`` says what the bytes are.
 """
@@ -13,8 +13,9 @@ import xxhash
 import zstandard
 
 from framewire.codec import tiles
-from framewire.codec.messages import DELTA_BASE, bad_message
+from framewire.codec.messages import DELTA_BASE
 from framewire.codecs import CodecName
+from framewire.errors import bad_message
 from framewire.frame import CHANNELS, AccessUnit, Frame, Pixels
 
 ZSTD_LEVEL: Final = 1

@@ -12,17 +12,17 @@ from typing import Final
 import xxhash
 
 from framewire.codecs import LOSSLESS_CODINGS, CodecName, named_by, wire_number
-from framewire.errors import CloseCode, RemoteProtocolError
+from framewire.errors import bad_message
 from framewire.frame import CHANNELS, AccessUnit, PixelFormat
+from framewire.wire import VERSION
 
-VERSION: Final = 1
 MAX_BINARY_MESSAGE_BYTES: Final = 256 * 1024
 """The longest message, header included. jupyter-server-proxy closes the socket for one of 10 MiB, and while a message
 is sent nothing else gets through."""
 
-PIXEL_FORMATS: Final[dict[PixelFormat | None, int]] = {None: 0, "gray": 1, "rgb": 3, "rgba": 4}
+PIXEL_FORMAT_NUMBERS: Final[dict[PixelFormat | None, int]] = {None: 0, "gray": 1, "rgb": 3, "rgba": 4}
 """The number of each pixel format in the header; None is video."""
-_FORMAT_OF: Final = {number: name for name, number in PIXEL_FORMATS.items()}
+_FORMAT_OF: Final = {number: name for name, number in PIXEL_FORMAT_NUMBERS.items()}
 _KEYFRAME_FLAG: Final = 1
 
 _HEADER: Final = struct.Struct("<BBBBLLHHQLLL")
@@ -53,7 +53,7 @@ class Header:
         return _HEADER.pack(
             VERSION,
             wire_number(self.codec),
-            PIXEL_FORMATS[self.pixel_format],
+            PIXEL_FORMAT_NUMBERS[self.pixel_format],
             _KEYFRAME_FLAG if self.keyframe else 0,
             self.stream,
             self.number,
@@ -98,10 +98,6 @@ def _check(header: Header, chunk: int) -> None:
         raise bad_message(f"raw unit of {header.size} bytes for {header.pixels_size} bytes of pixels")
     if header.pixel_format and not header.keyframe and header.size <= DELTA_BASE.size:
         raise bad_message(f"delta of {header.size} bytes")
-
-
-def bad_message(reason: str) -> RemoteProtocolError:
-    return RemoteProtocolError(CloseCode.BAD_MESSAGE, reason)
 
 
 def messages(unit: AccessUnit, stream: int, max_bytes: int = MAX_BINARY_MESSAGE_BYTES) -> list[bytes]:

@@ -13,7 +13,7 @@ import av
 from av.video.codeccontext import VideoCodecContext
 
 from framewire.codec.colour import LIMITED
-from framewire.codec.ffmpeg import new_context, open_context
+from framewire.codec.ffmpeg import ENDLESS_GOP_FRAMES, new_context, open_context
 from framewire.errors import EncoderError
 
 log = logging.getLogger(__name__)
@@ -24,8 +24,6 @@ MIN_SIDE_PX: Final = 256
 
 Source: chosen by hand; pinned by
 `tests/codec/test_nvenc.py::test_small_pictures_and_full_chroma_are_not_for_the_card`."""
-_ENDLESS_GOP: Final = 1 << 30
-"""Frames from one keyframe to the next, unless one is asked for."""
 
 _absent = _present = False
 
@@ -68,7 +66,7 @@ def _open(width: int, height: int, fps: float, bits_per_second: int, buffer_bits
         bits_per_second=bits_per_second,
         color_range=LIMITED,
     )
-    context.gop_size = _ENDLESS_GOP
+    context.gop_size = ENDLESS_GOP_FRAMES
     context.options = {
         "preset": "p2",
         "tune": "ull",

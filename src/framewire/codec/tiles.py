@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from framewire.errors import CloseCode, RemoteProtocolError
+from framewire.errors import bad_message
 from framewire.frame import Frame, Pixels
 
 SIDE_PX: Final = 16
@@ -99,12 +99,12 @@ def apply(pixels: Pixels, body: bytes) -> Pixels:
     begin = bitmap_size(rows * columns)
     bits = np.unpackbits(np.frombuffer(body[:begin], np.uint8), bitorder="little")
     if len(body) < begin or bits[rows * columns :].any():
-        raise RemoteProtocolError(CloseCode.BAD_MESSAGE, f"a bitmap of {rows * columns} tiles in {len(body)} bytes")
+        raise bad_message(f"a bitmap of {rows * columns} tiles in {len(body)} bytes")
     spans = _spans(bits[: rows * columns].reshape(rows, columns).astype(np.bool_), height)
     tiles = np.frombuffer(body, np.uint8, offset=begin)
     count = np.count_nonzero(spans)
     if tiles.size != count * SIDE_PX * channels:
-        raise RemoteProtocolError(CloseCode.BAD_MESSAGE, f"{tiles.size} bytes for {count} spans of {SIDE_PX} pixels")
+        raise bad_message(f"{tiles.size} bytes for {count} spans of {SIDE_PX} pixels")
     padded = np.zeros((height, columns, SIDE_PX * channels), np.uint8)
     lines = padded.reshape(height, columns * SIDE_PX * channels)
     lines[:, : width * channels] = pixels.reshape(height, width * channels)

@@ -10,27 +10,28 @@ import av
 from av.video.codeccontext import VideoCodecContext
 
 from framewire.codec.colour import to_video_frame
-from framewire.codec.ffmpeg import access_unit, clamped_bitrate, new_context, open_context, set_picture_type
-from framewire.codec.frame_interval import FrameInterval
+from framewire.codec.ffmpeg import (
+    ENDLESS_GOP_FRAMES,
+    MAX_THREADS,
+    MIN_PART_PX,
+    access_unit,
+    clamped_bitrate,
+    new_context,
+    open_context,
+    set_picture_type,
+)
+from framewire.codec.frame_duration import FrameDuration
 from framewire.codecs import CodecName, CodecSpec
 from framewire.errors import EncoderError
 from framewire.frame import AccessUnit, Frame
 
 _CLOCK_HZ: Final = 90_000
-_ENDLESS_GOP: Final = 1 << 30
-"""Frames from one keyframe to the next, unless one is asked for."""
 MIN_QUANTISER: Final = 8
 """A finer quantiser spends bits and time on what no viewer sees.
 
 Source: measured."""
 MAX_QUANTISER: Final = 63
 """VP8's coarsest (RFC 6386 §9.6 has 128 steps, libvpx numbers 64 of them)."""
-MAX_THREADS: Final = 8
-MIN_PARTITION_PX: Final = 230_000
-"""Each thread encodes at least this many pixels.
-
-Source: chosen by hand; pinned by
-`tests/codec/test_vp8.py::test_threads_are_a_power_of_two_that_the_picture_is_worth`."""
 FASTEST_MIN_PX_PER_S: Final = 10_000_000
 """Above this many pixels a second for each thread, libvpx runs at its fastest: 7 instead of 12 ms for a frame of 720p,
 and no worse.
@@ -54,7 +55,7 @@ class Vp8Encoder:
         self._max_threads = threads or max(1, min(MAX_THREADS, (os.cpu_count() or 1) // 2))
         self._target = max_bitrate
         self._context: VideoCodecContext | None = None
-        self._frame_interval = FrameInterval(fps)
+        self._frame_duration = FrameDuration(fps)
         self._clock = 0.0
 
     @property
@@ -81,8 +82,8 @@ class Vp8Encoder:
         if context is None or (context.width, context.height) != (picture.width, picture.height):
             context = self._context = self._open(picture.width, picture.height)
             self._clock = 0.0
-        interval_s = self._frame_interval.since_last(time_us)
-        ticks = max(1.0, interval_s * _CLOCK_HZ * self._target / self._max_bitrate)
+        duration_s = self._frame_duration.since_last(time_us)
+        ticks = max(1.0, duration_s * _CLOCK_HZ * self._target / self._max_bitrate)
         picture.pts, picture.time_base = round(self._clock), context.time_base
         self._clock += ticks
         picture.duration = round(self._clock) - picture.pts
@@ -98,16 +99,16 @@ class Vp8Encoder:
             bits_per_second=self._max_bitrate,
         )
         context.time_base = Fraction(1, _CLOCK_HZ)
-        context.gop_size = _ENDLESS_GOP
+        context.gop_size = ENDLESS_GOP_FRAMES
         context.qmin, context.qmax = MIN_QUANTISER, MAX_QUANTISER
-        threads = threads_for(width, height, self._max_threads)
+        threads = partitions_for(width, height, self._max_threads)
         context.thread_count = threads
         bitrate = str(self._max_bitrate)
         context.options = {
             "deadline": "realtime",
             "cpu-used": str(speed_for(width * height * self._fps, threads)),
             "lag-in-frames": "0",
-            # With the bitrate itself, all three being equal makes it constant.
+            # minrate = maxrate = bitrate makes it constant.
             "minrate": bitrate,
             "maxrate": bitrate,
             "bufsize": str(self._max_bitrate // 2),
@@ -124,9 +125,9 @@ class Vp8Encoder:
         self._context = None
 
 
-def threads_for(width: int, height: int, max_threads: int) -> int:
+def partitions_for(width: int, height: int, max_threads: int) -> int:
     """The number of threads. Each encodes a token partition, and there are 1, 2, 4 or 8 of those (RFC 6386 §9.5)."""
-    wanted = max(1, min(max_threads, width * height // MIN_PARTITION_PX))
+    wanted = max(1, min(max_threads, width * height // MIN_PART_PX))
     return 1 << min(3, wanted.bit_length() - 1)
 
 

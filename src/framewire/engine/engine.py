@@ -12,13 +12,13 @@ from typing import Any, Final, Protocol
 from framewire import wire
 from framewire._version import __version__
 from framewire.codec.encoders import available_codecs
-from framewire.engine.stream.encoding import FrameSource
 from framewire.engine.stream.stream import Stream
 from framewire.engine.viewer.admission import Authorizer, ConnectionRequest, token_authorizer
 from framewire.engine.viewer.session import ServerInfo
 from framewire.engine.viewer.transport import Transport
 from framewire.engine.viewer.viewer import Viewer
 from framewire.errors import CloseCode
+from framewire.frame import FrameSource
 from framewire.options import EngineOptions, StreamOptions
 from framewire.rtc.peer import PeerOptions
 

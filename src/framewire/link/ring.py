@@ -34,7 +34,7 @@ import os
 import tempfile
 import threading
 import weakref
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 import numpy as np
 
@@ -66,7 +66,7 @@ Source: chosen by hand."""
 
 
 class Lease:
-    """A frame that holds still until :meth:`release`. ``frame.pixels`` is a read-only view of the slot."""
+    """A `frame.Lease`: it holds still until :meth:`release`. ``frame.pixels`` is a read-only view of the slot."""
 
     __slots__ = ("_reader", "_slot", "frame")
 
@@ -86,13 +86,6 @@ class Lease:
 
     def __exit__(self, *_: object) -> None:
         self.release()
-
-
-class FrameSource(Protocol):
-    """Where the engine finds a stream's newest frame. Never blocks, never raises, never torn."""
-
-    def latest(self) -> Lease | None:
-        """The newest frame, perhaps the same as last time; None where there is none yet."""
 
 
 class RingWriter:
@@ -233,7 +226,7 @@ class RingWriter:
 
 
 class RingReader:
-    """The engine's end; a :class:`FrameSource`. One reader per ring at a time; any thread may use it.
+    """The engine's end; a `frame.FrameSource`. One reader per ring at a time; any thread may use it.
 
     ``memory`` is the descriptor that came beside the Ring message (taken over, closed here), or the mapping
     itself in the process that made it. Raises LocalProtocolError where that is no ring.

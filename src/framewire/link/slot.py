@@ -12,7 +12,7 @@ from framewire.link.ring import Lease, RingReader, RingWriter
 class LocalSlot:
     """A ring that no other process sees, replaced as frames grow.
 
-    A :class:`FrameSource` with :meth:`write`; works wherever Python does.
+    A `frame.FrameSource` with :meth:`write`; works wherever Python does.
     """
 
     def __init__(self) -> None:

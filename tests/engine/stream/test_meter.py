@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from framewire.engine.stream.meter import INTERVAL_SMOOTHING, MAX_INTERVAL_S, WINDOW_S, FrameMeter, Meter
+from framewire.engine.stream.meter import INTERVAL_NEW_WEIGHT, MAX_INTERVAL_S, WINDOW_S, FrameMeter, Meter
 
 
 def test_a_meter_counts_events_and_values() -> None:
@@ -88,7 +88,7 @@ def test_the_interval_follows_in_eighths() -> None:
     meter.published(1, 0, 0.0)
     assert meter.interval_s == 1.0, "one frame is no interval"
     meter.published(2, 200_000, 0.2)
-    assert meter.interval_s == pytest.approx(0.9) and INTERVAL_SMOOTHING == 8
+    assert meter.interval_s == pytest.approx(0.9) and INTERVAL_NEW_WEIGHT == 1 / 8
     meter.published(4, 400_000, 0.4)
     assert meter.interval_s == pytest.approx(0.9 - 0.1)
 

@@ -207,7 +207,8 @@ async def test_a_recorder_is_a_subscriber_that_acknowledges_what_it_has_written(
         asyncio.get_running_loop().call_soon(encoding.acknowledge, key, packed.unit.number)
         return True
 
-    bench.stream.attach(key, "h264", record)
+    bench.stream.attach(key, "h264", record, is_viewer=False)
+    assert bench.stream.viewers == bench.stream.stats(now())["viewers"] == 0
     for number in range(1, 11):
         await bench.publish(number)
     bench.stream.detach(key)

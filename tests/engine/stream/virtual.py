@@ -9,7 +9,7 @@ from concurrent.futures import Executor, Future
 from typing import Any
 
 from framewire.engine.stream.context import StreamContext
-from framewire.engine.stream.encoding import FrameSource
+from framewire.frame import FrameSource
 from framewire.options import StreamOptions
 
 START_S = 1000.0

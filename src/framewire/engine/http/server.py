@@ -36,8 +36,8 @@ Source: chosen by hand, below the 60 s after which reverse proxies close an idle
 `tests/engine/http/test_server.py::test_a_viewer_that_answers_no_ping_is_removed`"""
 
 MAX_UNSENT_BYTES: Final = 128 * 1024
-"""Bytes that the kernel may hold unsent (``TCP_NOTSENT_LOWAT``). They are old when they arrive, and an offer waits
-behind them.
+"""Unsent bytes that the kernel may hold (``TCP_NOTSENT_LOWAT``), and aiohttp before it. More would delay an offer
+behind old pictures.
 
 Source: chosen by hand; pinned by
 `tests/engine/http/test_server.py::test_an_accepted_socket_holds_little_unsent`"""

@@ -28,8 +28,8 @@ Source: chosen by hand;
 pinned by `tests/engine/stream/test_compression.py::test_small_units_do_not_lower_the_link_estimate`.
 """
 
-LINK_SMOOTHING: Final = 0.3
-"""Weight of the newest measurement of the link.
+LINK_NEW_WEIGHT: Final = 0.3
+"""The weight of the newest measurement in the link's smoothed speed.
 
 Source: chosen by hand; pinned by `tests/engine/stream/test_compression.py::test_the_link_estimate_is_smoothed`.
 """
@@ -72,7 +72,7 @@ class CompressionChoice:
             return replace(self, link_bytes_per_s=speed)
         if size_bytes < SMALL_UNIT_BYTES and speed < known:
             return self
-        return replace(self, link_bytes_per_s=known + LINK_SMOOTHING * (speed - known))
+        return replace(self, link_bytes_per_s=known + LINK_NEW_WEIGHT * (speed - known))
 
     def tried(self, trial: CompressionTrial) -> CompressionChoice:
         """A unit was compressed."""

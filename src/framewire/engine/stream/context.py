@@ -1,6 +1,7 @@
 """What the encodings of one stream share: where frames are, worker threads, clocks and counters.
 
-Must not know encodings. The stream writes it, on the event loop; a worker thread gets copies of what it needs.
+Must not know encodings. The stream writes it, and each encoding counts its units in `made`, all on the event loop. A
+worker thread gets copies of what it needs.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from collections import Counter
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
-from framewire.engine.stream.encoding import Clock, FrameSource, WallClock
+from framewire.engine.stream.encoding import Clock, WallClock
 from framewire.engine.stream.meter import FrameMeter
+from framewire.frame import FrameSource
 from framewire.options import StreamOptions
 
 

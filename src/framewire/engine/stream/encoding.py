@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from framewire.frame import AccessUnit, Frame
+from framewire.frame import AccessUnit
 from framewire.rtc.rtp.packets import RtpUnit
 
 Key = tuple[str, int]
@@ -20,21 +20,6 @@ Clock = Callable[[], float]
 
 WallClock = Callable[[], int]
 """Microseconds since the Unix epoch."""
-
-
-class Lease(Protocol):
-    """A frame that does not change until it is released."""
-
-    @property
-    def frame(self) -> Frame: ...
-
-    def release(self) -> None: ...
-
-
-class FrameSource(Protocol):
-    """Where the newest frame is: a ring or a slot. Never blocks, never raises, never returns half a frame."""
-
-    def latest(self) -> Lease | None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """One unit, many subscribers: which of them it goes to. Pure; must not know encoders, peers or sockets.
 
-This is the only place where a unit is skipped for want of room. So no subscriber is ever sent a delta whose reference
-it did not get. A credit means receipt, never paint: hidden tabs do not paint.
+Each unit that a subscriber does not get is noted here, also one that its sink refuses. So no subscriber is ever sent a
+delta whose reference it did not get. A credit means receipt, never paint: hidden tabs do not paint.
 """
 
 from __future__ import annotations

@@ -92,13 +92,15 @@ Source: chosen by hand; pinned by `tests/engine/stream/test_layer_policy.py::tes
 """
 
 MAX_FALL_WAIT_S: Final = 2.0
-"""An estimate that falls and falls is waited for no longer than this.
+"""An estimate that keeps falling is waited for no longer than this.
 
 Source: chosen by hand; pinned by `tests/engine/stream/test_layer_policy.py::test_a_falling_estimate_is_waited_for`.
 """
 
 FALL_FRACTION: Final = 0.9
-"""An estimate below this fraction of its lowest value has fallen; above the inverse, it has recovered.
+"""An estimate below this fraction of its reference has fallen; above the inverse, it has recovered.
+
+Either makes it the new reference. What lies between is noise.
 
 Source: chosen by hand; pinned by `tests/engine/stream/test_layer_policy.py::test_noise_of_an_estimate_is_no_fall`.
 """
@@ -111,7 +113,9 @@ pinned by `tests/engine/stream/test_layer_policy.py::test_a_collapse_is_measured
 """
 
 NEW_VIEWER_RAISES_NO_TARGET_S: Final = 1.2
-"""A new viewer does not raise its layer's bitrate for this long, so that viewers with less bandwidth can move first.
+"""A new viewer does not raise its layer's bitrate for this long, unless all viewers of the layer are new.
+
+So viewers with less bandwidth can move first.
 
 Source: chosen by hand;
 pinned by `tests/engine/stream/test_layer_policy.py::test_a_new_viewer_with_more_bandwidth_floods_none`.
@@ -179,7 +183,7 @@ class _State:
     wanted_since: float
     """Since when its layer has been wrong, in the same direction."""
     first_estimate_bps: float | None = None
-    lowest_bps: float = math.inf
+    reference_bps: float = math.inf
     """Its estimate when it last fell or recovered."""
     layer: Layer = Layer.FULL
     wanted: Layer = Layer.FULL
@@ -291,10 +295,10 @@ def _note_estimate(state: _State, limit_bps: float, now: float) -> None:
     state.raises_target = now - state.since >= NEW_VIEWER_RAISES_NO_TARGET_S
     if state.first_estimate_bps is None and limit_bps != state.unknown_limit_bps:
         state.first_estimate_bps = limit_bps
-    if limit_bps < FALL_FRACTION * state.lowest_bps:
+    if limit_bps < FALL_FRACTION * state.reference_bps:
         state.fell_at = now
-    if not FALL_FRACTION * state.lowest_bps <= limit_bps <= state.lowest_bps / FALL_FRACTION:
-        state.lowest_bps = limit_bps
+    if not FALL_FRACTION * state.reference_bps <= limit_bps <= state.reference_bps / FALL_FRACTION:
+        state.reference_bps = limit_bps
 
 
 def _move_at(state: _State, limit_bps: float, spent_bps: Mapping[Layer, float]) -> float:

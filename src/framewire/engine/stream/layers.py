@@ -17,23 +17,23 @@ from framewire.engine.stream.context import StreamContext
 from framewire.engine.stream.encoding import EncodingReport, Key, PackedUnit, Sink
 from framewire.engine.stream.fanout import Subscriber
 from framewire.engine.stream.layer_policy import Layer, LayerPolicy, half_size_below_bps
-from framewire.engine.stream.remb import RembLimiter
 from framewire.engine.stream.video import VideoLayer
+from framewire.engine.stream.viewer_bandwidth import ViewerBandwidth
 
 SUFFIXES: Final[Mapping[Layer, str]] = {Layer.FULL: "", Layer.LOW: "-low", Layer.HALF: "-half"}
 """What a layer's name has behind the codec's."""
 
 HALF_SIZE_MAX_FRACTION: Final = 0.125
-"""The half-size layer uses at most this fraction of the stream's highest bitrate.
+"""The half-size layer uses at most this fraction of the stream's highest bitrate, or `HALF_SIZE_MIN_BPS` if more.
 
-An encoder's buffer, and so its keyframes, follow the highest bitrate that it was opened for.
+An encoder's buffer follows the highest bitrate that it was opened for. A low one keeps its keyframes small.
 
 Source: chosen by hand;
 pinned by `tests/engine/stream/test_layers.py::test_the_half_size_encoder_is_opened_for_an_eighth_or_a_megabit`.
 """
 
 HALF_SIZE_MIN_BPS: Final = 1_000_000
-"""The half-size layer may use this much in any case, if the stream may.
+"""The half-size layer may use at least this much, if the stream may.
 
 Source: chosen by hand;
 pinned by `tests/engine/stream/test_layers.py::test_the_half_size_encoder_is_opened_for_an_eighth_or_a_megabit`.
@@ -48,7 +48,7 @@ class _Viewer:
     """One viewer of a stream's video; `LayerPolicy` reads it."""
 
     subscriber: Subscriber
-    limiter: RembLimiter
+    bandwidth: ViewerBandwidth
     receives: Layer = Layer.FULL
     """The layer whose units it gets. While it moves, the policy has assigned another one."""
 
@@ -58,7 +58,7 @@ class _Viewer:
 
     @property
     def limit_bps(self) -> float:
-        return self.limiter.limit_bps
+        return self.bandwidth.limit_bps
 
 
 class LayeredEncoding:
@@ -81,7 +81,7 @@ class LayeredEncoding:
 
     def encode_ms(self, now: float) -> Mapping[str, float]:
         """Mean time to encode one frame, by the name of each running encoder."""
-        return {self._name(layer): encoder.cost_ms(now) for layer, encoder in self._layers.items()}
+        return {self._name(layer): video.cost_ms(now) for layer, video in self._layers.items()}
 
     def __contains__(self, key: Key) -> bool:
         return key in self._viewers
@@ -93,7 +93,7 @@ class LayeredEncoding:
 
     def add(self, key: Key, sink: Sink, *, packets: bool) -> None:
         """Start sending to a viewer, from a keyframe of the full layer on."""
-        viewer = _Viewer(Subscriber(key, sink, packets=packets), RembLimiter(self.max_bps))
+        viewer = _Viewer(Subscriber(key, sink, packets=packets), ViewerBandwidth(self.max_bps))
         self._viewers[key] = viewer
         self._policy.add(viewer, self._clock())
         self._layer(Layer.FULL).subscribe(viewer.subscriber)
@@ -104,8 +104,8 @@ class LayeredEncoding:
         if viewer is None:
             return
         self._policy.remove(viewer)
-        for encoder in self._layers.values():
-            encoder.remove(key)
+        for video in self._layers.values():
+            video.remove(key)
         self._set_targets()
         self._close_idle()
 
@@ -115,22 +115,22 @@ class LayeredEncoding:
         if viewer is None:
             return
         reappears = viewer.subscriber.show(visible)
-        for encoder in self._layers.values():
-            if key in encoder:
+        for video in self._layers.values():
+            if key in video:
                 if reappears:
-                    encoder.restart(key)
-                encoder.wake()
+                    video.restart(key)
+                video.wake()
         self._review()
 
     def request_keyframe(self, key: Key) -> None:
         """The viewer cannot decode further without a keyframe."""
-        if encoder := self._receives(key):
-            encoder.request_keyframe(key)
+        if video := self._receives(key):
+            video.request_keyframe(key)
 
     def acknowledge(self, key: Key, number: int) -> None:
         """The unit of frame ``number`` arrived whole: its credit is free again."""
-        if encoder := self._receives(key):
-            encoder.acknowledge(key, number)
+        if video := self._receives(key):
+            video.acknowledge(key, number)
 
     def estimate(self, key: Key, bits_per_second: float, sent_bps: float, *, measured: bool) -> None:
         """The bandwidth available to a viewer that is sent ``sent_bps``: ``measured`` here, or its REMB."""
@@ -138,25 +138,25 @@ class LayeredEncoding:
         if viewer is None:
             return
         if measured:
-            viewer.limiter.measured(bits_per_second)
+            viewer.bandwidth.measured(bits_per_second)
         else:
-            viewer.limiter.remb(bits_per_second, sent_bps)
+            viewer.bandwidth.remb(bits_per_second, sent_bps)
         self._review()
 
     def vsync(self, key: Key, slack_s: float, refresh_s: float) -> None:
         """A viewer's frames are ready ``slack_s`` before the screen refresh that shows them."""
-        if encoder := self._receives(key):
-            encoder.vsync(key, slack_s, refresh_s)
+        if video := self._receives(key):
+            video.vsync(key, slack_s, refresh_s)
 
     def sent_bps(self, key: Key, now: float) -> float:
         """Bits a second sent to a viewer in the last two seconds."""
-        encoder = self._receives(key)
-        return encoder.sent_bps(key, now) if encoder else 0.0
+        video = self._receives(key)
+        return video.sent_bps(key, now) if video else 0.0
 
     def report(self, key: Key, now: float) -> EncodingReport:
         """Numbers for a viewer's statistics."""
-        encoder = self._receives(key)
-        return encoder.report(key, now) if encoder else EncodingReport()
+        video = self._receives(key)
+        return video.report(key, now) if video else EncodingReport()
 
     def _receives(self, key: Key) -> VideoLayer | None:
         """The encoder whose units a viewer gets."""
@@ -176,9 +176,9 @@ class LayeredEncoding:
             self._wake_others()
 
     def _wake_others(self) -> None:
-        for layer, encoder in self._layers.items():
+        for layer, video in self._layers.items():
             if layer != Layer.FULL:
-                encoder.wake()
+                video.wake()
 
     def _name(self, layer: Layer) -> str:
         return self._codec + SUFFIXES[layer]
@@ -207,7 +207,7 @@ class LayeredEncoding:
     def _review(self) -> None:
         """Move viewers whose layer does not fit any more, and set the bitrates."""
         now, context = self._clock(), self._context
-        spent_bps = {layer: encoder.spent_bps(now) for layer, encoder in self._layers.items()}
+        spent_bps = {layer: video.spent_bps(now) for layer, video in self._layers.items()}
         half_below_bps = half_size_below_bps(context.width, context.height, context.options.fps)
         for viewer, layer in self._policy.review(spent_bps, half_below_bps, now).items():
             self._move(viewer, layer)
@@ -217,9 +217,9 @@ class LayeredEncoding:
     def _move(self, viewer: _Viewer, layer: Layer) -> None:
         """Subscribe to the new layer; units of the old one go on until the new one has made a keyframe."""
         key = viewer.subscriber.key
-        for other, encoder in self._layers.items():
+        for other, video in self._layers.items():
             if other != viewer.receives:
-                encoder.remove(key)  # it was about to move there
+                video.remove(key)  # it was about to move there
         if layer != viewer.receives:
             self._layer(layer).subscribe(viewer.subscriber)
 
@@ -232,25 +232,25 @@ class LayeredEncoding:
         return subscriber.sink(packed)
 
     def _set_targets(self) -> None:
-        for layer, encoder in self._layers.items():
+        for layer, video in self._layers.items():
             target_bps = self._policy.target_bps(layer)
             if target_bps is not None:
-                encoder.set_target(int(target_bps))
+                video.set_target(int(target_bps))
 
     def _close_idle(self) -> None:
         """Stop the encoders that have no subscriber left."""
-        for layer in [layer for layer, encoder in self._layers.items() if not len(encoder)]:
-            encoder = self._layers.pop(layer)
+        for layer in [layer for layer, video in self._layers.items() if not len(video)]:
+            video = self._layers.pop(layer)
             if layer == Layer.FULL:
                 # It would have woken the others after its present step.
                 self._wake_others()
-            task = asyncio.get_running_loop().create_task(encoder.close())
+            task = asyncio.get_running_loop().create_task(video.close())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
         """Stop encoding and wait until it has stopped."""
         # An encoder that still runs may stop another one meanwhile.
-        for encoder in list(self._layers.values()):
-            await encoder.close()
+        for video in list(self._layers.values()):
+            await video.close()
         await asyncio.gather(*self._closing)

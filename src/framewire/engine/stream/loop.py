@@ -1,6 +1,6 @@
 """The loop that every encoder runs: plan a job for the newest frame, build it on a worker thread, send what was built.
 
-Must not know sessions, sockets or peers. Nothing may end the loop: a frame that cannot be encoded costs that frame.
+Must not know sessions, sockets or peers. Nothing may end the loop: a frame that cannot be encoded is skipped.
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ REPORTED_MARKS_US: Final = 1_500_000
 Source: chosen by hand; pinned by `tests/engine/stream/test_loop.py::test_a_report_names_the_recent_frames`.
 """
 
-MAX_MARKS: Final = 64
-"""Frames that are remembered for reports: a quarter second of 240 fps.
+MAX_MARKS: Final = 256
+"""Frames that are remembered for reports, and the most that one report may name: 1.5 s at up to 170 frames a second.
 
-Source: chosen by hand; pinned by `tests/engine/stream/test_loop.py::test_a_report_names_the_recent_frames`.
+Source: `signaling/schema.json`, `stats.frames`;
+pinned by `tests/engine/stream/test_loop.py::test_a_report_names_the_recent_frames`.
 """
 
 Job = TypeVar("Job")

@@ -26,8 +26,8 @@ IDLE_SLACK_S: Final = 0.1
 Source: chosen by hand; pinned by `tests/engine/stream/test_meter.py::test_a_rate_falls_once_events_stop`.
 """
 
-INTERVAL_SMOOTHING: Final = 8
-"""The mean interval moves by one part of this many towards each new one, as TCP's round-trip time does.
+INTERVAL_NEW_WEIGHT: Final = 1 / 8
+"""The weight of the newest interval in the smoothed one, as for TCP's round-trip time.
 
 Source: RFC 6298 §2 (alpha = 1/8); pinned by `tests/engine/stream/test_meter.py::test_the_interval_follows_in_eighths`.
 """
@@ -45,7 +45,7 @@ Source: chosen by hand; pinned by `tests/engine/stream/test_meter.py::test_numbe
 """
 
 UNSEEN_FRAMES_PER_LOOK: Final = 1.5
-"""With more frames than this for each look, looks are no measure of time, and frames are counted over the window.
+"""If more frames than this were published per wake-up, wake-ups are too rare to time frames: the window counts them.
 
 Source: chosen by hand; pinned by `tests/engine/stream/test_meter.py::test_frames_between_two_looks_are_counted`.
 """
@@ -112,7 +112,7 @@ class FrameMeter:
             frames = min((number - before[0]) & 0xFFFFFFFF, MAX_MISSED_FRAMES)
             self._frames.add(now, frames)
             interval_s = max(time_us - before[1], 0) / 1e6 / frames
-            self.interval_s += (min(interval_s, MAX_INTERVAL_S) - self.interval_s) / INTERVAL_SMOOTHING
+            self.interval_s += (min(interval_s, MAX_INTERVAL_S) - self.interval_s) * INTERVAL_NEW_WEIGHT
 
     def fps(self, now: float) -> float:
         """Frames published a second."""

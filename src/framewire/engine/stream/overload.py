@@ -21,14 +21,16 @@ Source: chosen by hand; pinned by `tests/engine/stream/test_overload.py::test_fu
 """
 
 CHANGE_AFTER_S: Final = 2.0
-"""The size changes after the time has been wrong for this long: another program may have had the processor.
+"""The size changes once encoding has been too slow, or fast enough, for this long.
+
+A shorter time may only mean that another program had the processor.
 
 Source: chosen by hand;
 pinned by `tests/engine/stream/test_overload.py::test_a_stream_that_is_too_much_is_halved_after_two_seconds`.
 """
 
 STILL_AFTER_S: Final = 0.2
-"""Without a new frame for this long, the picture is still and is looked at: it is shown at full size.
+"""Without a new frame for this long, the picture is still, and is shown at full size at once.
 
 Source: chosen by hand; pinned by `tests/engine/stream/test_overload.py::test_a_still_picture_has_full_size_at_once`.
 """

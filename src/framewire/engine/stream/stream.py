@@ -17,9 +17,10 @@ from framewire import wire
 from framewire.codec.base import VideoEncoder
 from framewire.codec.encoders import open_encoder
 from framewire.engine.stream.context import StreamContext, wall_clock
-from framewire.engine.stream.encoding import Clock, Encoding, FrameSource, Key, Sink, WallClock
+from framewire.engine.stream.encoding import Clock, Encoding, Key, Sink, WallClock
 from framewire.engine.stream.layers import LayeredEncoding
 from framewire.engine.stream.lossless import LosslessEncoding
+from framewire.frame import FrameSource
 from framewire.options import StreamOptions
 
 EncodingName = str
@@ -45,6 +46,8 @@ class Stream:
         self._newest_us = 0
         self._encodings: dict[EncodingName, Encoding] = {}
         self._encoding_of: dict[Key, Encoding] = {}
+        self._viewer_keys: set[Key] = set()
+        """Subscribers that count as viewers."""
         self._closing: set[asyncio.Task[None]] = set()
 
     @property
@@ -74,15 +77,20 @@ class Stream:
         self._context.source = source
         self.wake()
 
-    def attach(self, key: Key, name: EncodingName, sink: Sink, *, packets: bool = False) -> None:
+    def attach(
+        self, key: Key, name: EncodingName, sink: Sink, *, packets: bool = False, is_viewer: bool = True
+    ) -> None:
         """Start sending an encoding to a subscriber: a WebSocket, a peer connection, a recorder.
 
         ``packets``: see `Encoding.add`. Without them the subscriber acknowledges each unit through `encoding`.
+        ``is_viewer``: whether it counts in `viewers`; a recorder does not.
         """
         encoding = self._encodings.get(name)
         if encoding is None:
             encoding = self._encodings[name] = self._open(name)
         self._encoding_of[key] = encoding
+        if is_viewer:
+            self._viewer_keys.add(key)
         encoding.add(key, sink, packets=packets)
 
     def encoding(self, key: Key) -> Encoding | None:
@@ -91,6 +99,7 @@ class Stream:
 
     def detach(self, key: Key) -> None:
         """Stop sending to a subscriber; with the last one the encoding stops."""
+        self._viewer_keys.discard(key)
         encoding = self._encoding_of.pop(key, None)
         if encoding is None:
             return
@@ -103,12 +112,13 @@ class Stream:
         for encoding in list(self._encodings.values()):
             self._stop(encoding)
         self._encoding_of.clear()
+        self._viewer_keys.clear()
         await asyncio.gather(*self._closing)
 
     @property
     def viewers(self) -> int:
-        """Connections that subscribe, however many subscriptions they hold."""
-        return len({connection for connection, _ in self._encoding_of})
+        """Viewers' connections that subscribe, however many subscriptions they hold."""
+        return len({connection for connection, _ in self._viewer_keys})
 
     def published_fps(self, now: float) -> float:
         """Frames published a second."""

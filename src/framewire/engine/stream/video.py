@@ -22,7 +22,7 @@ from framewire.engine.stream.meter import Meter
 from framewire.engine.stream.overload import Overload
 from framewire.engine.stream.vsync import VsyncPhase
 from framewire.frame import AccessUnit, Frame
-from framewire.rtc.rtp.packets import RtpUnit, packetise
+from framewire.rtc.rtp.packets import pack
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class VideoBuilder:
         return BuiltVideo(self._pack(unit, job), encoded_at)
 
     def _pack(self, unit: AccessUnit, job: VideoJob) -> PackedUnit:
-        rtp = RtpUnit(unit, packetise(unit)) if job.packets else None
+        rtp = pack(unit) if job.packets else None
         return PackedUnit(unit, rtp, tuple(messages(unit, self._stream_id)) if job.messages else ())
 
 
@@ -122,8 +122,9 @@ class VideoLayer(EncodingLoop[VideoJob, BuiltVideo]):
         self._output = Meter()
         """Bytes of the units made."""
         self._seen: int | None = None
-        """Number of the newest frame that was looked at, and of the newest one that was encoded."""
+        """Number of the newest frame that was looked at."""
         self._encoded: int | None = None
+        """Number of the newest frame that was encoded."""
         self._min_time_us = 0
         builder = VideoBuilder(context.options.id, encoder, context.clock, context.wall_us)
         super().__init__(name, context, builder.build, after_step=after_step)

@@ -1,6 +1,6 @@
 """How long frames wait so that they are not ready just when a viewer's screen is drawn. Pure; time is an argument.
 
-Must not know viewers, encoders or how the wait is kept.
+Must not know encoders, nor how the wait is kept.
 
 A stream as fast as the screen has one frame for each refresh. A frame that is ready about when the screen is drawn is
 sometimes just in time and sometimes just too late. Then two frames meet in the next refresh, and one of them is never
@@ -38,7 +38,7 @@ Source: chosen by hand; pinned by `tests/engine/stream/test_vsync.py::test_a_sma
 """
 
 REPORTS_STALE_AFTER_MOVE_S: Final = 0.7
-"""Reports this soon after a change still describe the frames before it, as viewers report every half second.
+"""For this long after the wait has changed, reports still describe frames sent before: viewers report twice a second.
 
 Source: chosen by hand; pinned by `tests/engine/stream/test_vsync.py::test_a_report_right_after_a_move_is_ignored`.
 """

@@ -1,4 +1,4 @@
-"""What a session asks its viewer to do (effects), and what happens to it (events). Data alone.
+"""What a session asks its viewer to do (effects), and what happens to it (events), as plain data.
 
 Must not know how the session decides, nor who carries it out.
 """

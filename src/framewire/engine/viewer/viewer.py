@@ -120,7 +120,7 @@ class Viewer:
             return
         self._closed = True
         self._session.close()
-        # By this viewer's own table: when an effect closes the viewer, the effects after it are not carried out.
+        # By this table, not by the session's effects: those after the effect that closes the viewer are dropped.
         for sub in list(self._subs):
             self._detach(sub)
         self._close_peer()
@@ -260,7 +260,7 @@ class Viewer:
         return True
 
     def _acknowledge(self, sub: int, frame: int) -> None:
-        # Deferred, the credit fetches the frame that is newest then, and not one that waited.
+        # Deferred, so that the next unit holds the newest frame.
         if self._peer and self._peer.defer(partial(self._acknowledge, sub, frame)):
             return
         if encoding := self._encoding(sub):

@@ -16,8 +16,9 @@ from framewire.rtc.peer import BitrateEstimate, Peer, PeerTrack
 log = logging.getLogger(__name__)
 
 VIDEO_FIRST_S: Final = 1.0
-"""After connecting, hold lossless frames back this long: on a slow link they delay the first, largest video frames, and
-the estimator sees only half of the link.
+"""For this long after connecting, credits of WebSocket units are withheld, so that the video has the link.
+
+On a slow link those units would delay the first, largest video frames, and the estimator would see half of the link.
 
 Source: benchmark `1mbps-80ms`; pinned by
 `tests/engine/viewer/test_viewer_peer.py::test_deferred_calls_run_when_the_video_had_its_time`"""

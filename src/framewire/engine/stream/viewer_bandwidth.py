@@ -10,7 +10,7 @@ from typing import Final
 MIN_LIMIT_BPS: Final = 150_000
 """No viewer is limited to less: below this, video is not worth watching.
 
-Source: chosen by hand; pinned by `tests/engine/stream/test_remb.py::test_no_limit_is_below_the_minimum`.
+Source: chosen by hand; pinned by `tests/engine/stream/test_viewer_bandwidth.py::test_no_limit_is_below_the_minimum`.
 """
 
 BELIEVE_REMB_FRACTION: Final = 0.8
@@ -19,24 +19,25 @@ BELIEVE_REMB_FRACTION: Final = 0.8
 Chromium's first REMB, after about 5 s, is 0.88 of what it receives over an idle link, so that must not count.
 
 Source: measured with Chromium 156;
-pinned by `tests/engine/stream/test_remb.py::test_a_first_remb_slightly_below_what_is_sent_is_ignored`.
+pinned by `tests/engine/stream/test_viewer_bandwidth.py::test_a_first_remb_slightly_below_what_is_sent_is_ignored`.
 """
 
 REMB_HEADROOM_FRACTION: Final = 0.95
 """The limit is this fraction of a believed REMB, so that queues on the link can drain.
 
-Source: chosen by hand; pinned by `tests/engine/stream/test_remb.py::test_a_low_remb_limits_at_once`.
+Source: chosen by hand; pinned by `tests/engine/stream/test_viewer_bandwidth.py::test_a_low_remb_limits_at_once`.
 """
 
 RELEASE_FACTOR: Final = 1.02
 """Each REMB that is neither low nor above the limit raises the limit by this factor.
 
-Source: chosen by hand; pinned by `tests/engine/stream/test_remb.py::test_an_unchanging_remb_releases_the_limit_slowly`.
+Source: chosen by hand;
+pinned by `tests/engine/stream/test_viewer_bandwidth.py::test_an_unchanging_remb_releases_the_limit_slowly`.
 """
 
 
-class RembLimiter:
-    """Turns estimates into the bandwidth that one viewer's video may use.
+class ViewerBandwidth:
+    """The bandwidth that one viewer's video may use, as estimates arrive.
 
     An estimate of the sender (transport-cc) is used as it is, up and down. A REMB never exceeds about 1.5 times what
     the receiver gets, so for a quiet stream it does not measure the link. It only limits when it falls clearly
