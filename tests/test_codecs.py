@@ -26,6 +26,7 @@ from framewire.engine.viewer.admission import Admitted, ConnectionRequest
 from framewire.engine.viewer.effects import MakeOffer, OfferedTrack
 from framewire.engine.viewer.session import ServerInfo, Session
 from framewire.frame import AccessUnit
+from framewire.options import EngineOptions
 from framewire.rtc.events import PeerTrack
 from framewire.rtc.peer import Peer
 from framewire.rtc.rtp.packets import packetise
@@ -136,7 +137,7 @@ async def test_a_new_codec_is_offered_in_sdp():
     # Peers made before the entry keep what they offer; those made after it have the new codec.
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(CODECS, "fake", FAKE)
-        peer = Peer(on_event=lambda event: None)
+        peer = Peer(EngineOptions(), on_event=lambda event: None)
         sdp = (await peer.offer([PeerTrack(1, "fake")])).sdp
         await peer.close()
     assert "a=rtpmap:120 FAKE/90000\r\n" in sdp

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from framewire.engine.viewer.transport import Transport
 from framewire.engine.viewer.viewer import Viewer
 from framewire.engine.viewer.websocket import WebSocketTransport
 from framewire.frame import AccessUnit
-from framewire.options import StreamOptions
+from framewire.options import EngineOptions, StreamOptions
 from framewire.rtc.peer import PeerOffer
 from tests.engine.stills import Source
 
@@ -109,7 +109,7 @@ class FakePeer:
 
     made: list[FakePeer]
 
-    def __init__(self, *, ice_servers: Any, on_event: Any, parity: bool, smooth: bool, tcp_bps: Any) -> None:
+    def __init__(self, options: EngineOptions, *, on_event: Any, parity: bool, tcp_bps: Any) -> None:
         self.on_event = on_event
         self.tracks: list[Any] = []
         self.sent: list[Any] = []
@@ -148,7 +148,7 @@ class FakePeer:
 class FakeContext:
     """A `ViewerContext` with real streams, which keeps what viewers report."""
 
-    peer_options: ClassVar[Any] = {"ice_servers": (), "smooth": False}
+    options = EngineOptions()
     server_info = ServerInfo(software="x", epoch="e", codecs=("h264", "vp8"))
     authorize: Authorizer
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from framewire.errors import PeerError
+from framewire.options import EngineOptions
 from framewire.rtc import peer
 from framewire.rtc.events import BitrateEstimate, KeyframeWanted, PeerState, PeerTrack
 from framewire.rtc.peer import SMOOTH_PLAYOUT_DELAY_S, Peer
@@ -241,7 +242,7 @@ async def test_after_the_end_nothing_raises_but_offers(stage: Stage):
 
 
 async def test_a_peer_that_never_offered_closes():
-    lonely = Peer(on_event=lambda event: None)
+    lonely = Peer(EngineOptions(), on_event=lambda event: None)
     with pytest.raises(PeerError, match="nothing"):
         await lonely.offer([])
     await lonely.close()
@@ -300,7 +301,7 @@ async def test_without_feedback_on_packets_the_viewers_own_estimate_counts(stage
 
 
 async def test_a_smooth_peer_asks_for_a_playout_delay(stage: Stage):
-    stage.peer = Peer(on_event=stage.peer._on_event, smooth=True)
+    stage.peer = Peer(EngineOptions(latency="smooth"), on_event=stage.peer._on_event)
     await stage.negotiate(C)
     await stage.until(lambda: stage.shown(3, 128))
     assert stage.peer._senders[3]._playout_delay.seconds == SMOOTH_PLAYOUT_DELAY_S == 0.1

@@ -19,6 +19,7 @@ from aiortc.rtp import unpack_header_extensions
 
 from framewire.codec.encoders import open_encoder
 from framewire.frame import Frame
+from framewire.options import EngineOptions
 from framewire.rtc.events import KeyframeWanted, PeerEvent, PeerTrack
 from framewire.rtc.peer import Peer
 from framewire.rtc.rtp import header_extensions
@@ -143,9 +144,7 @@ class Stage:
     def __init__(self, *, feedback: bool = False) -> None:
         """``feedback``: the viewer gives feedback on each packet, so that the peer has congestion control."""
         self.events: list[PeerEvent] = []
-        self.peer = Peer(
-            on_event=self._on_event,
-        )
+        self.peer = Peer(EngineOptions(), on_event=self._on_event)
         self.viewer = Viewer(reporting_connection()) if feedback else Viewer()
         self.shows: dict[int, Show] = {}
         self.mids: dict[int, str] = {}

@@ -20,7 +20,6 @@ from framewire.engine.viewer.viewer import Viewer
 from framewire.errors import CloseCode
 from framewire.frame import FrameSource
 from framewire.options import EngineOptions, StreamOptions
-from framewire.rtc.peer import PeerOptions
 
 ENCODER_THREAD_COUNT: Final = 4
 """Threads that encode and compress. Each encoding uses one at a time, and one viewer needs at most three encodings.
@@ -69,7 +68,7 @@ class Engine:
             assert options.token, "the host of an engine makes up a token where none is given"
             authorize = token_authorizer(options.token)
         self.authorize = authorize
-        self._options = options
+        self.options = options
         self._listener = listener
         self._streams: dict[int, Stream] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -170,17 +169,13 @@ class Engine:
             software=f"framewire {__version__}",
             epoch=self.epoch,
             codecs=self._codecs,
-            ice_servers=self._options.ice_servers,
+            ice_servers=self.options.ice_servers,
             unix_offset_s=time.time() - time.monotonic(),
         )
 
     @property
     def stream_infos(self) -> tuple[wire.StreamInfo, ...]:
         return tuple(stream.info for stream in self._streams.values())
-
-    @property
-    def peer_options(self) -> PeerOptions:
-        return PeerOptions(ice_servers=self._options.ice_servers, smooth=self._options.latency == "smooth")
 
     def stream(self, id_: int) -> Stream | None:
         return self._streams.get(id_)

@@ -6,10 +6,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence, Set
-from typing import Final, TypedDict
+from typing import Final
 
 from framewire.errors import PeerError
-from framewire.options import IceServer
+from framewire.options import MAX_BITRATE_BPS, EngineOptions
 from framewire.rtc.estimate.rtt import PathRtt
 from framewire.rtc.events import (
     BitrateEstimate,
@@ -38,7 +38,6 @@ __all__ = [
     "Peer",
     "PeerEvent",
     "PeerOffer",
-    "PeerOptions",
     "PeerState",
     "PeerStats",
     "PeerTrack",
@@ -68,22 +67,10 @@ SMOOTH_PLAYOUT_DELAY_S: Final = 0.1
 
 Source: chosen by hand; pinned by `tests/rtc/test_peer.py::test_a_smooth_peer_asks_for_a_playout_delay`."""
 
-USEFUL_BITRATE_BPS: Final = 20_000_000
-"""The bitrate that streams can use, until `Peer.set_useful_bitrate` is called: 1080p60 of a detailed scene.
-
-Source: chosen by hand; pinned by `tests/rtc/test_peer.py::test_what_is_useful_is_known_before_the_viewer_is`."""
-
 WATCH_INTERVAL_S: Final = 1.0
 """Look this often whether the viewer is silent.
 
 Source: chosen by hand; pinned by `tests/rtc/test_peer.py::test_a_viewer_that_vanishes_has_failed`."""
-
-
-class PeerOptions(TypedDict):
-    """What all peers of an engine have in common: arguments of `Peer`."""
-
-    ice_servers: Sequence[IceServer]
-    smooth: bool
 
 
 class Peer:
@@ -94,23 +81,24 @@ class Peer:
 
     def __init__(
         self,
+        options: EngineOptions,
         *,
         on_event: Callable[[PeerEvent], None],
-        ice_servers: Sequence[IceServer] = (),
         parity: bool = False,
-        smooth: bool = False,
         tcp_bps: Callable[[], float | None] = lambda: None,
     ) -> None:
-        """``parity``: whether the viewer understands parity packets (FlexFEC). ``smooth``: whether it should hold
-        frames back, so that they are shown evenly. ``tcp_bps`` returns the bits per second that a TCP connection to the
-        viewer delivers, or None if unknown: the first estimate."""
+        """``parity``: whether the viewer understands parity packets (FlexFEC). ``tcp_bps`` returns the bits per second
+        that a TCP connection to the viewer delivers, or None if unknown: the first estimate."""
         self._on_event = on_event
         self._loop = asyncio.get_running_loop()
         # Steady, and yet wall-clock time: sender reports tell the viewer when a frame was published.
         self._clock_origin = time.time() - self._loop.time()
-        self._connection = PeerConnection(ice_servers, self._slot_ready, self._feed, self._state_changed, parity=parity)
-        self._useful_bps: float = USEFUL_BITRATE_BPS
-        self._min_playout_delay_s = SMOOTH_PLAYOUT_DELAY_S if smooth else 0.0
+        self._connection = PeerConnection(
+            options.ice_servers, self._slot_ready, self._feed, self._state_changed, parity=parity
+        )
+        # Until `set_useful_bitrate` is called: one stream with the usual maximum.
+        self._useful_bps: float = MAX_BITRATE_BPS
+        self._min_playout_delay_s = SMOOTH_PLAYOUT_DELAY_S if options.latency == "smooth" else 0.0
         self._tcp_bps = tcp_bps
         self._rtt = PathRtt()
         self._packets: PacketSender | None = None
@@ -257,7 +245,8 @@ class Peer:
         return sent
 
     def stats(self, sub: int) -> PeerStats:
-        """Counters of a subscription; all zero if it may not send yet, or is not one of this peer's."""
+        """Counters of a subscription; all zero if it may not send yet, or is not one of this peer's. For tests: the
+        engine counts what it sends itself."""
         sender = self._senders.get(sub)
         return sender.stats if sender else PeerStats()
 

@@ -46,7 +46,8 @@ from framewire.engine.viewer.sharing import share_bandwidth
 from framewire.engine.viewer.transport import Transport
 from framewire.engine.viewer.viewer_peer import ViewerPeer
 from framewire.errors import CloseCode, RemoteProtocolError
-from framewire.rtc.peer import BitrateEstimate, KeyframeWanted, Peer, PeerEvent, PeerOptions, PeerState
+from framewire.options import EngineOptions
+from framewire.rtc.peer import BitrateEstimate, KeyframeWanted, Peer, PeerEvent, PeerState
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ class ViewerContext(Protocol):
     @property
     def stream_infos(self) -> tuple[wire.StreamInfo, ...]: ...
     @property
-    def peer_options(self) -> PeerOptions: ...
+    def options(self) -> EngineOptions: ...
     @property
     def authorize(self) -> Authorizer: ...
     def stream(self, id_: int) -> Stream | None: ...
@@ -304,7 +305,7 @@ class Viewer:
         if len(self._closing_peers) >= MAX_CLOSING_PEERS:
             return self.close(CloseCode.LIMITS, "peer connections are opened faster than they close")
         peer = Peer(
-            **self._context.peer_options,
+            self._context.options,
             parity=parity,
             on_event=partial(self._on_peer_event, number),
             tcp_bps=self.transport.delivery_rate_bps,

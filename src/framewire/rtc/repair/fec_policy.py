@@ -25,7 +25,7 @@ Source: chosen by hand; pinned by
 `tests/rtc/repair/test_fec_policy.py::test_no_parity_without_loss_or_on_a_short_path`."""
 
 MAX_STALLED_FRACTION: Final = 0.02
-"""Frames get so much parity that the picture waits for retransmissions for at most this fraction of the time: the
+"""Parity is added until the picture waits for retransmissions at most this fraction of the time. That time is the
 fraction of frames that need one, times how many frames each of them holds up.
 
 Source: benchmark `lossy-100ms-3%`; pinned by

@@ -16,10 +16,10 @@ Source: libwebrtc `RtpPacketHistory::kMinPacketDuration` (1 s) and `kMinPacketDu
 `tests/rtc/repair/test_history.py::test_neither_time_nor_number_grows_without_end`."""
 
 MAX_PACKETS: Final = 9600
-"""At most this many packets are kept: all of `SPAN_S` at 45 Mbit/s.
+"""At most this many packets are kept: all of `SPAN_S` at 45 Mbps.
 
 Source: libwebrtc `RtpPacketHistory::kMaxCapacity`, the same number; pinned by
-`tests/rtc/repair/test_history.py::test_at_least_a_second_is_kept_at_fifty_megabits`."""
+`tests/rtc/repair/test_history.py::test_neither_time_nor_number_grows_without_end`."""
 
 MIN_RESEND_INTERVAL_S: Final = 0.005
 """A packet is sent again at the earliest this long after it last was, where the round trip is shorter or unknown.
@@ -40,7 +40,7 @@ Source: libwebrtc `RtpPacketHistory::kMaxPaddingHistory` (63); pinned by
 
 
 @dataclass(slots=True)
-class SentPacket:
+class StoredPacket:
     """One packet as it was sent; ``payload`` is shared with all other viewers of the unit."""
 
     sequence: int
@@ -60,17 +60,17 @@ class _Unit:
     payloads: Sequence[bytes]
     sent_at: float
 
-    def packet(self, number: int) -> SentPacket:
+    def packet(self, number: int) -> StoredPacket:
         index = number - self.first
         marker = index == len(self.payloads) - 1
-        return SentPacket(number & 0xFFFF, self.timestamp, marker, self.payloads[index])
+        return StoredPacket(number & 0xFFFF, self.timestamp, marker, self.payloads[index])
 
 
 class PacketHistory:
     """The newest units of one SSRC, whose packets are numbered one after the other: those of the last ``span_s``
     seconds, but at most ``max_packets`` packets.
 
-    aiortc keeps 128 packets: 61 ms at 20 Mbit/s, less than a round trip to most places.
+    aiortc keeps 128 packets: 61 ms at 20 Mbps, less than a round trip to most places.
     """
 
     def __init__(self, span_s: float = SPAN_S, max_packets: int = MAX_PACKETS) -> None:
@@ -81,7 +81,7 @@ class PacketHistory:
         self._next = 0
         self._packets = 0
         self._resent: dict[int, tuple[int, float]] = {}
-        """How often and when last, for the packets that were sent again."""
+        """How often each packet was sent again, and when last."""
 
     def __len__(self) -> int:
         return self._packets
@@ -99,7 +99,7 @@ class PacketHistory:
             oldest = self._units[0].first
             self._resent = {number: resent for number, resent in self._resent.items() if number >= oldest}
 
-    def resend(self, sequence: int, now: float, rtt_s: float) -> SentPacket | None:
+    def resend(self, sequence: int, now: float, rtt_s: float) -> StoredPacket | None:
         """The packet to send again for a request. None if it is gone, on its way, or was sent too often.
 
         A viewer asks again before an answer can have arrived, so a round trip must pass between two (libwebrtc
@@ -121,11 +121,11 @@ class PacketHistory:
         return [(unit.first + index) & 0xFFFF for unit in units for index in range(len(unit.payloads))]
 
     def before(self, sequence: int) -> float:
-        """When the newest unit left before the one that begins with this packet; minus infinity if there is none."""
+        """When the unit before this one left; ``sequence`` is its first packet. Minus infinity if there is none."""
         first = self._next - ((self._next - sequence) & 0xFFFF)
         return next((unit.sent_at for unit in reversed(self._units) if unit.first < first), float("-inf"))
 
-    def filler(self) -> SentPacket | None:
+    def filler(self) -> StoredPacket | None:
         """The longest of the newest packets: what to send again if only its length matters. It may still repair a loss
         that has not been reported."""
         packets = (

@@ -64,7 +64,7 @@ JITTER_FACTOR: Final = 3.0
 """Frames are held back for this many times the jitter.
 
 Source: chosen by hand; pinned by
-`tests/rtc/repair/test_playout_delay.py::test_a_little_is_held_back_for_jitter_on_a_long_path_only`."""
+`tests/rtc/repair/test_playout_delay.py::test_three_times_the_jitter_is_held_back`."""
 
 MAX_JITTER_DELAY_S: Final = 0.02
 """Frames are held back for jitter no longer than this.
@@ -73,7 +73,7 @@ Source: chosen by hand; pinned by
 `tests/rtc/repair/test_playout_delay.py::test_a_little_is_held_back_for_jitter_on_a_long_path_only`."""
 
 MIN_CHANGE_S: Final = 0.015
-"""A smaller change of the delay is not made: each change is seen.
+"""A smaller change of the delay is not made: viewers see each change.
 
 Source: chosen by hand; pinned by
 `tests/rtc/repair/test_playout_delay.py::test_a_small_change_of_the_path_changes_nothing`."""
@@ -127,7 +127,7 @@ class PlayoutDelay:
         self.seconds = round(self.seconds + step, 3)
 
     def reset(self) -> None:
-        """Forget that frames were late: the path was not the reason. The delay falls step by step, as it rose."""
+        """Count no frame as late: the path was not the reason. The delay falls step by step, as it rose."""
         self._late, self._target_s, self._changed_at = 0.0, self._minimum_s, -math.inf
 
     def _wanted(self, rtt_s: float) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from framewire.rtc.repair.history import PacketHistory, SentPacket
+from framewire.rtc.repair.history import PacketHistory, StoredPacket
 from framewire.rtc.rtp.header_extensions import HeaderExtensions
 from framewire.rtc.rtp.packets import RtpOrigin, RtpPacketDraft
 
@@ -35,9 +35,9 @@ class Retransmitter:
         self.extensions = HeaderExtensions({}, "")
         self._next = origin.sequence
         self._history = PacketHistory()
-        self._second_copies: list[SentPacket] = []
+        self._second_copies: list[StoredPacket] = []
         self._unrequested_until = float("-inf")
-        """What left until then has been sent again unrequested."""
+        """All that left by this time has been sent again unrequested."""
 
     def add(self, first: int, timestamp: int, payloads: Sequence[bytes], now: float) -> None:
         """Keep a unit that leaves now, its packets numbered from ``first``."""
@@ -88,22 +88,22 @@ class Retransmitter:
             return self._retransmissions([sent])[0]
         return self._draft(self.payload_type, sent, b"", padding=max(min(MAX_PADDING_BYTES, size_bytes), 1))
 
-    def _found(self, sequences: Iterable[int], now: float, rtt_s: float) -> list[SentPacket]:
+    def _found(self, sequences: Iterable[int], now: float, rtt_s: float) -> list[StoredPacket]:
         if self.payload_type is None:
-            # The packet itself must not leave again: its send time would differ, and one SRTP index must never protect
-            # two texts (RFC 3711 §9.1). A viewer without RTX requests a keyframe instead.
+            # The packet itself must not leave again: its send time would differ, and one SRTP index must never encrypt
+            # two plaintexts (RFC 3711 §9.1). A viewer without RTX requests a keyframe instead.
             return []
         found = (self._history.resend(number, now, rtt_s) for number in sequences)
         return [sent for sent in found if sent is not None]
 
-    def _retransmissions(self, packets: Iterable[SentPacket]) -> list[RtpPacketDraft]:
+    def _retransmissions(self, packets: Iterable[StoredPacket]) -> list[RtpPacketDraft]:
         """The packets as retransmissions (RFC 4588 §4)."""
         payload_type = self.payload_type
         if payload_type is None:
             return []
         return [self._draft(payload_type, sent, sent.sequence.to_bytes(2) + sent.payload) for sent in packets]
 
-    def _draft(self, payload_type: int, sent: SentPacket, payload: bytes, padding: int = 0) -> RtpPacketDraft:
+    def _draft(self, payload_type: int, sent: StoredPacket, payload: bytes, padding: int = 0) -> RtpPacketDraft:
         sequence, self._next = self._next, (self._next + 1) & 0xFFFF
         marker, timestamp = sent.marker, sent.timestamp
         return RtpPacketDraft(payload_type, marker, sequence, timestamp, self.ssrc, self.extensions, payload, padding)

@@ -25,12 +25,13 @@ ROOM_CHECK_INTERVAL_S: Final = 0.01
 Source: chosen by hand; pinned by `tests/rtc/send/test_admission.py::test_a_refused_sender_looks_for_room_again`."""
 
 IDLE_S: Final = 2.0
-"""A viewer that requests a keyframe this long after the last unit has only waited: a keyframe would show nothing new.
+"""A viewer's first keyframe request is ignored if no unit was sent for this long: the viewer lacks nothing.
 
-Source: libwebrtc `kMaxWaitForFrame` (video_receive_stream2.cc): it requests one after 3 s without a frame."""
+Source: libwebrtc `kMaxWaitForFrame` (video_receive_stream2.cc): it requests one after 3 s without a frame. 1 s less
+here, so that a frame that arrived late does not hide the pause."""
 
 INSISTENT_S: Final = 1.0
-"""It does lack something if it requests another keyframe within this time.
+"""A second request within this time is answered: the viewer lacks something.
 
 Source: libwebrtc `kMaxWaitForKeyFrame` (video_receive_stream2.cc): it then repeats the request every 200 ms."""
 

@@ -22,7 +22,7 @@ IP_UDP_HEADER_BYTES: Final = 28
 Source: RFC 791 §3.1 and RFC 768."""
 
 PACKET_OVERHEAD_BYTES: Final = IP_UDP_HEADER_BYTES + 48
-"""What a packet takes on the link beyond its payload, about: with RTP header and extensions (32) and SRTP tag (16).
+"""About the bytes of a packet beyond its payload: besides IP and UDP, RTP header and extensions (32), SRTP tag (16).
 
 Source: RFC 3550 §5.1, RFC 8285 §4.2, RFC 7714 §13.2."""
 
@@ -32,7 +32,7 @@ TICK_INTERVAL_S: Final = 0.1
 Source: libwebrtc asks `GoogCcNetworkController::OnProcessInterval` every 25 ms; no rule here is as quick."""
 
 GENTLE_MIN_LOSS_FRACTION: Final = 0.02
-"""Frames leave more evenly once more than this is lost.
+"""Frames are paced more evenly (`GENTLE_PACING_FACTOR`) once more than this is lost.
 
 Source: benchmark `lossy-40ms-1%`; pinned by
 `tests/rtc/send/test_controller.py::test_frames_leave_more_evenly_while_packets_are_lost`."""
@@ -44,26 +44,27 @@ Source: benchmark `lossy-150ms-10%-bursts`; pinned by
 `tests/rtc/send/test_controller.py::test_repairs_leave_twice_once_two_percent_are_lost`."""
 
 DRAINED_BACKLOG_S: Final = 0.03
-"""A link that has shrunk takes frames again once its backlog is down to this: the keyframe takes as long to encode.
+"""After a link has shrunk, frames are admitted again once its backlog is down to this: the rest drains while the
+keyframe is encoded.
 
 Source: benchmark `rate-20-2-20`; pinned by
 `tests/rtc/send/test_controller.py::test_a_link_has_drained_before_it_is_quite_empty`."""
 
 MAX_COLLAPSE_DRAIN_S: Final = 1.0
-"""A link that has shrunk takes frames again after this at the latest.
+"""After a link has shrunk, frames are admitted again after this long at the latest.
 
 Source: benchmark `rate-20-2-20`; pinned by
 `tests/rtc/send/test_controller.py::test_a_link_that_shrank_is_left_to_drain_for_a_second_at_most`."""
 
 PROBE_MAX_IDLE_S: Final = 1.5
-"""No probe is sent this long after the last frame: a still scene must cost nothing.
+"""No probe is sent from this long after the last frame on: a still scene must cost nothing.
 
 Source: benchmark `still-after-motion`; pinned by
-`tests/rtc/send/test_controller.py::test_a_still_scene_is_not_probed_for`."""
+`tests/rtc/send/test_controller.py::test_a_probe_is_thought_of_ten_times_a_second_until_the_scene_is_still`."""
 
 TCP_START_FACTOR: Final = 0.8
-"""Start at this fraction of the WebSocket's TCP delivery rate: TCP may have slowed down for random loss, and its
-traffic is about to end.
+"""Start at this fraction of the WebSocket's TCP delivery rate: a first keyframe at the full rate would queue behind
+what TCP still sends. TCP may also have slowed down for random loss, so `MIN_START_BPS` holds.
 
 Source: benchmark `1mbps-80ms`; pinned by
 `tests/rtc/send/test_controller.py::test_the_first_estimate_follows_the_delivery_rate_of_tcp`."""
@@ -74,15 +75,15 @@ MIN_START_BPS: Final = 400_000
 Source: chosen by hand; pinned by
 `tests/rtc/send/test_controller.py::test_the_first_estimate_follows_the_delivery_rate_of_tcp`."""
 
-FULL_PARITY_ROOM: Final = 0.5
+FULL_PARITY_ROOM_FRACTION: Final = 0.5
 """Parity is cut once less than this fraction of the pacer's room is left: a frame that is refused costs more than one
 that waits for a repair.
 
 Source: benchmark `lossy-150ms-10%-bursts`; pinned by
 `tests/rtc/send/test_controller.py::test_parity_makes_room_for_frames_while_more_is_sent_than_the_link_takes`."""
 
-UNREQUESTED_MIN_ROOM: Final = 0.5
-"""Packets are sent again unasked only if this fraction of the pacer's room is left.
+UNREQUESTED_MIN_ROOM_FRACTION: Final = 0.5
+"""Packets are sent again unrequested only if this fraction of the pacer's room is left.
 
 Source: benchmark `lossy-150ms-10%-bursts`; pinned by
 `tests/rtc/send/test_controller.py::test_feedback_that_is_overdue_on_a_lossy_path_is_noticed`."""
@@ -156,13 +157,13 @@ class SendController:
         return self._loss.fraction > REPAIR_TWICE_MIN_LOSS_FRACTION
 
     def unacknowledged_since(self, now: float) -> float | None:
-        if not self.loses_repairs or self._pacer.room < UNREQUESTED_MIN_ROOM:
+        if not self.loses_repairs or self._pacer.room < UNREQUESTED_MIN_ROOM_FRACTION:
             return None
         return self._estimator.newest_acked_sent_at if self._feedback_watch.overdue(now) else None
 
     def parity_count(self, packets: int, rtt_s: float, interval_s: float) -> int:
         count = fec_policy.parity_count(packets, *self._loss.assumed(rtt_s), rtt_s, interval_s)
-        return round(count * min(1.0, self._pacer.room / FULL_PARITY_ROOM))
+        return round(count * min(1.0, self._pacer.room / FULL_PARITY_ROOM_FRACTION))
 
     def late_fraction(self, packets: int, parities: int, rtt_s: float, interval_s: float) -> float:
         loss = self._loss

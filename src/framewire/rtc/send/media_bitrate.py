@@ -40,13 +40,13 @@ Source: chosen by hand; pinned by
 `tests/rtc/send/test_media_bitrate.py::test_at_most_a_quarter_is_kept_for_retransmissions`."""
 
 INITIAL_PAYLOAD_BYTES: Final = 9_500.0
-"""Media in a frame, until frames are sent: about what the first estimate gives one.
+"""Bytes of media in a frame, until frames are sent: about what the first estimate allows at 30 frames per second.
 
 Source: chosen by hand; pinned by
 `tests/rtc/send/test_controller.py::test_the_first_estimate_is_reported_at_once_and_repeated_every_second`."""
 
 INITIAL_WIRE_BYTES: Final = 10_000.0
-"""What such a frame takes on the wire, headers included.
+"""Wire bytes of the frame that `INITIAL_PAYLOAD_BYTES` assumes, headers included.
 
 Source: chosen by hand; pinned by
 `tests/rtc/send/test_controller.py::test_the_first_estimate_is_reported_at_once_and_repeated_every_second`."""

@@ -11,11 +11,11 @@ from framewire.rtc.rtp.header_extensions import HeaderExtensions
 from framewire.rtc.rtp.packets import RtpOrigin, RtpPacketDraft, RtpUnit
 
 MAX_KEYFRAME_AGE_PACKETS: Final = 0x4000
-"""The newest keyframe counts as at most this many packets ago. More than are kept for retransmission; and with half of
-all sequence numbers, packets after it would seem to come before it.
+"""The newest keyframe counts as at most this many packets ago. That is more than are kept for retransmission. From half
+of all sequence numbers on, packets after the keyframe would seem to come before it.
 
 Source: RFC 1982 §3.2 (serial number comparison); pinned by
-`tests/rtc/send/test_media_packets.py::test_packets_stay_useful_however_long_ago_the_keyframe_was`."""
+`tests/rtc/send/test_media_packets.py::test_a_keyframe_counts_as_16384_packets_ago_at_most`."""
 
 
 class MediaPackets:
@@ -55,6 +55,6 @@ class MediaPackets:
         return self.timestamp
 
     def useful(self, sequences: Iterable[int]) -> list[int]:
-        """The sequence numbers since the newest keyframe: it makes all before needless. After a large loss, repairs of
-        those would delay the very keyframe that ends the need."""
+        """The sequence numbers since the newest keyframe: packets before it are needless. After a large loss, their
+        repairs would delay the keyframe."""
         return [number for number in sequences if (number - self._keyframe_first) & 0xFFFF < 0x8000]

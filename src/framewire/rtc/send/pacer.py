@@ -14,8 +14,8 @@ from framewire.rtc.send.deadline import NEVER
 T = TypeVar("T")
 
 PACING_FACTOR: Final = 2.5
-"""A frame leaves at this multiple of the estimated bandwidth: the link is idle until the next frame anyway, and what
-has left waits in no queue here.
+"""A frame leaves at this multiple of the estimated bandwidth, so that little waits in the pacer. The link is idle until
+the next frame anyway.
 
 Source: libwebrtc `PacingController::kDefaultPaceMultiplier`."""
 
@@ -36,27 +36,28 @@ MAX_CATCH_UP_S: Final = 0.04
 Source: libwebrtc `PacingController::kDefaultBurstInterval`."""
 
 MAX_QUEUE_S: Final = 0.4
-"""Packets leave faster than the pacing factor says if the oldest one would wait longer than this: even a keyframe has
-then left.
+"""Packets leave faster than the pacing factor says if the oldest would wait longer than this, so that every frame
+leaves within this time.
 
 Source: libwebrtc `PacingController::queue_time_limit_`, 2 s there; pinned by
 `tests/rtc/send/test_pacer.py::test_a_keyframe_has_left_in_bounded_time`."""
 
 MAX_DEBT_S: Final = 0.6
-"""Frames are refused once this many seconds' worth of bits were taken in beyond what the link could carry meanwhile.
+"""Frames are refused once more bits are queued than the estimate carries in this time. What left faster than the
+estimate counts as queued too, as it waits on the link.
 
 Source: benchmark `1mbps-80ms`; pinned by
 `tests/rtc/send/test_pacer.py::test_time_before_a_rate_was_known_counts_at_the_old_rate`."""
 
 RESUME_DEBT_FRACTION: Final = 0.5
 """After a refusal, frames are taken in again when the debt is down to this fraction of its limit. Otherwise the first
-frame would be refused the next at once.
+frame let in would cause the next refusal.
 
 Source: chosen by hand; pinned by
 `tests/rtc/send/test_pacer.py::test_after_a_refusal_half_of_the_debt_must_be_paid_off_first`."""
 
 DEBT_PAYOFF_FACTOR: Final = 1.2
-"""Debt is paid off at this multiple of the estimate, so that an encoder may exceed its bitrate by this much for good.
+"""Debt is paid off at this multiple of the estimate: an encoder that always exceeds its bitrate by less is not refused.
 
 Source: benchmark `720p30`; pinned by `tests/rtc/send/test_pacer.py::test_admits_no_more_than_can_be_paid_off`."""
 
@@ -123,7 +124,7 @@ class Pacer(Generic[T]):
         packets = list(packets)
         self._wake(now)
         bits = 8 * sum(size for _, size in packets)
-        unpaced = not self._queue and bits * UNPACED_HEADROOM_FACTOR <= self._estimate_bps * interval_s
+        unpaced = not self._queue and self._far_below_estimate(bits, interval_s)
         self._queue.extend(_Queued(item, size, now, unpaced) for item, size in packets)
         self._take_in(bits, now)
 
@@ -131,13 +132,17 @@ class Pacer(Generic[T]):
         """Take in a whole frame of this size that leaves at once. Returns False, and does nothing, if its packets must
         be pushed one by one instead."""
         bits = size_bytes * 8
-        if len(self) or self._probe is not None or bits * UNPACED_HEADROOM_FACTOR > self._estimate_bps * interval_s:
+        if len(self) or self._probe is not None or not self._far_below_estimate(bits, interval_s):
             return False
         self._wake(now)
         self._take_in(bits, now)
         self._queued_bytes -= size_bytes
         self._charge(size_bytes, self._rate_bps(now), now)
         return True
+
+    def _far_below_estimate(self, bits: int, interval_s: float) -> bool:
+        """Whether frames of this size, ``interval_s`` apart, need so little that they may leave at once."""
+        return bits * UNPACED_HEADROOM_FACTOR <= self._estimate_bps * interval_s
 
     def push_urgent(self, packets: Iterable[tuple[T, int]], now: float) -> None:
         """Take in packets, each with its size in bytes, that go before all others."""

@@ -182,7 +182,7 @@ class UnitSender:
         stats.payload_bytes += sum(map(len, packed.payloads))
 
     def _apply_playout_delay(self) -> None:
-        """Tell the viewer with this unit. Packets that still wait keep what they were given: parity covers it."""
+        """Send a new delay with this unit. Queued packets keep the old one, as parity was computed over it."""
         if self._playout_delay.seconds != self._extensions_delay_s:
             self._extensions_delay_s = self._playout_delay.seconds
             extensions = HeaderExtensions(self._parameters.extensions, self._parameters.mid, self._extensions_delay_s)
@@ -240,7 +240,7 @@ class UnitSender:
         """Send the last packet again.
 
         Byte for byte, and not as a retransmission: libwebrtc looks for gaps behind media packets only (if it did
-        arrive, the copy is dropped as a replay), and one SRTP index must never protect two texts.
+        arrive, the copy is dropped as a replay), and one SRTP index must never encrypt two plaintexts.
         """
         self._packets.repeat_last(self.ssrc)
         self._packets.send_urgent(self._parity.delayed(self._media.timestamp), now)

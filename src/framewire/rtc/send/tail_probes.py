@@ -1,6 +1,7 @@
 """When the last packet is sent again because nothing follows it. Must not know packets, sockets or clocks.
 
-A viewer notices a gap only by what comes behind it, so a loss at the end of motion would stay unseen.
+A viewer notices a gap only by what comes behind it, so a loss at the end of motion would stay unseen. A still
+scene is also encoded again (`REFRESH_STILL_AFTER_S`), but only three times later, and that costs an encoding.
 """
 
 from __future__ import annotations

@@ -16,19 +16,19 @@ MAX_SDP_CHARACTERS: Final = 65_536
 """A longer answer is refused.
 
 Source: chosen by hand, above any browser's answer for dozens of tracks; pinned by
-`tests/rtc/stack/test_sdp_filter.py::test_an_unacceptable_answer_is_refused_with_the_reason`."""
+`tests/rtc/stack/test_sdp_filter.py::test_an_answer_may_be_as_long_as_the_limits_say`."""
 
 MAX_CANDIDATES: Final = 32
 """Candidates per connection; further ones are ignored. aioice checks each against each local one.
 
 Source: RFC 8445 §6.1.2.5 recommends at most 100 pairs; pinned by
-`tests/rtc/stack/test_sdp_filter.py::test_three_thousand_candidates_are_a_few_and_cost_no_time`."""
+`tests/rtc/stack/test_sdp_filter.py::test_the_first_thirty_two_candidates_are_kept`."""
 
 MAX_SECTION_LINES: Final = 200
 """A section with more lines, without candidates, makes an answer refused; a browser writes some forty.
 
 Source: chosen by hand; pinned by
-`tests/rtc/stack/test_sdp_filter.py::test_an_unacceptable_answer_is_refused_with_the_reason`."""
+`tests/rtc/stack/test_sdp_filter.py::test_an_answer_may_be_as_long_as_the_limits_say`."""
 
 MIN_CANDIDATE_FIELDS: Final = 8
 """Fields of a candidate up to its type.
