@@ -215,6 +215,13 @@ async def test_a_viewer_that_vanishes_has_failed(stage: Stage, monkeypatch):
     assert not stage.shows[3].play()
 
 
+async def test_whether_the_viewer_is_silent_is_looked_at_every_second(stage: Stage):
+    await stage.negotiate(C)
+    timer = stage.peer._watch_timer
+    assert timer is not None
+    assert 0.6 < timer.when() - asyncio.get_running_loop().time() <= 1.0
+
+
 async def test_a_viewer_that_never_connects_has_failed(stage: Stage, monkeypatch):
     assert peer.CONNECT_TIMEOUT_S == 10, "aiortc itself takes a minute"
     monkeypatch.setattr(peer, "CONNECT_TIMEOUT_S", 0.5)

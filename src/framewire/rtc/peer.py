@@ -70,7 +70,8 @@ Source: chosen by hand; pinned by `tests/rtc/test_peer.py::test_a_smooth_peer_as
 WATCH_INTERVAL_S: Final = 1.0
 """Look this often whether the viewer is silent.
 
-Source: chosen by hand; pinned by `tests/rtc/test_peer.py::test_a_viewer_that_vanishes_has_failed`."""
+Source: chosen by hand; pinned by
+`tests/rtc/test_peer.py::test_whether_the_viewer_is_silent_is_looked_at_every_second`."""
 
 
 class Peer:

@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 
 from framewire.rtc.estimate.estimator import START_BPS, BandwidthEstimator
+from framewire.rtc.estimate.loss import LossModel
+from framewire.rtc.estimate.probe_bitrate import ProbeCluster
 from framewire.rtc.repair import fec_policy
+from framewire.rtc.rtp.twcc import TransportFeedbackAdapter
 from framewire.rtc.send.controller import SendController
 from framewire.rtc.send.deadline import NEVER
-from framewire.rtc.send.media_bitrate import REMIND_INTERVAL_S
+from framewire.rtc.send.media_bitrate import REMIND_INTERVAL_S, MediaBitrate
+from framewire.rtc.send.pacer import Pacer
 from tests.rtc.linksim import feedback
 
 
@@ -117,6 +121,37 @@ def test_all_packets_share_one_numbering(rig):
     assert rig.socket.names == ["#media 1", "#media 2", "#media 3", "#again 4", "#other 5", "#parity 6"]
 
 
+def test_numbers_use_all_of_sixteen_bits(rig):
+    rig._feedback = TransportFeedbackAdapter(0xFFFF)
+    rig.send(FRAME, (), 1 / 30, 1000.0)
+    assert rig.socket.names == ["#media 65535", "#media 0", "#media 1"]
+
+
+def test_all_bytes_on_the_link_are_counted(rig, monkeypatch):
+    counted: list[tuple[int, float, int]] = []
+    monkeypatch.setattr(
+        BandwidthEstimator, "sent", lambda self, size, now, packets: counted.append((size, now, packets))
+    )
+    rig.send(FRAME, (), 1 / 30, 1000.0)
+    # Each has 1000 bytes, one more when encrypted, and 28 of IP and UDP.
+    assert counted == [(3 * 1029, 1000.0, 3)]
+    assert rig._feedback.outstanding_bytes == 3 * 1029
+
+
+def test_nothing_to_send_is_no_call_of_the_socket(rig):
+    rig.send_urgent([], 1000.0)
+    rig.tick(1000.01)
+    assert rig.socket.bursts == 0
+
+
+def test_the_estimator_gets_a_tick_ten_times_a_second(rig, monkeypatch):
+    ticks: list[float] = []
+    monkeypatch.setattr(BandwidthEstimator, "tick", lambda self, now: ticks.append(now))
+    assert rig.deadline == pytest.approx(1000.1)
+    rig.run(1000.35)
+    assert ticks == pytest.approx([1000.1, 1000.2, 1000.3])
+
+
 def test_before_the_start_nothing_is_due():
     controller = SendController(Socket(), on_bitrate=lambda bps: None)
     assert controller.deadline == NEVER
@@ -206,6 +241,22 @@ def test_a_probe_is_thought_of_ten_times_a_second_until_the_scene_is_still(rig, 
     assert asked == pytest.approx([1000.6 + step / 10 for step in range(15)])
 
 
+def test_the_scene_is_still_one_and_a_half_seconds_after_the_last_frame(rig, monkeypatch):
+    asked: list[float] = []
+    monkeypatch.setattr(BandwidthEstimator, "next_probe", lambda self, now: asked.append(now))
+    rig.send(FRAME, (), 1 / 30, 1000.0)
+    rig.tick(1001.5)
+    assert asked == []
+
+
+def test_a_probe_leaves_as_soon_as_feedback_allows_it(monkeypatch):
+    rig = padded()
+    rig.send(FRAME, (), 1 / 30, 1000.0)
+    monkeypatch.setattr(BandwidthEstimator, "next_probe", lambda self, now: ProbeCluster(1, 8e6, 5000))
+    rig.feed(feedback(1, [1050.02] * 3, 0), 1000.04)
+    assert "#pad 4" in rig.socket.names
+
+
 def test_a_scene_in_motion_is_probed_for():
     rig = padded()
     rig.set_useful_bitrate(1e9)
@@ -264,6 +315,31 @@ def test_repairs_leave_twice_once_two_percent_are_lost(rig, fraction, twice):
     assert rig.loses_repairs is twice
 
 
+@pytest.mark.parametrize(("loss", "kept"), [(0.01, 0.01), (0.02, 0.02), (0.03, 0.06)])
+def test_repairs_that_leave_twice_count_twice(rig, monkeypatch, loss, kept):
+    retransmitted: list[float] = []
+    rig._loss.fraction = loss
+    monkeypatch.setattr(
+        MediaBitrate, "update", lambda self, bandwidth, fraction, again, now: retransmitted.append(again)
+    )
+    rig.tick(1000.1)
+    assert retransmitted == [kept]
+
+
+def test_neither_probes_nor_what_left_into_a_full_queue_say_how_much_the_path_loses(monkeypatch):
+    rig = padded()
+    rig.send(FRAME, (), 1 / 30, 1000.0)
+    rig.send(FRAME, (), 1 / 30, 1000.05)
+    rig._pacer.start_probe(ProbeCluster(1, 8e6, 1000), 1000.06)
+    rig.tick(1000.06)
+    assert rig.socket.names[6:] == ["#pad 7"]
+    counted: list[int] = []
+    monkeypatch.setattr(BandwidthEstimator, "uncongested_since", property(lambda self: 1000.0))
+    monkeypatch.setattr(LossModel, "feed", lambda self, results: counted.extend(each.sequence for each in results))
+    rig.feed(feedback(1, [1050.1] * 7, 0), 1000.1)
+    assert counted == [4, 5, 6]
+
+
 def test_what_is_lost_is_kept_for_retransmissions(rig):
     before = rig.bitrates[-1]
     now = lossy(rig, 0.1, 150)
@@ -276,7 +352,7 @@ def test_what_is_lost_is_kept_for_retransmissions(rig):
     assert rig.bitrates[-1] < before
 
 
-@pytest.mark.parametrize(("loss", "factor"), [(0.0, 2.5), (0.0199, 2.5), (0.0201, 1.3)])
+@pytest.mark.parametrize(("loss", "factor"), [(0.0, 2.5), (0.02, 2.5), (0.0201, 1.3)])
 def test_frames_leave_more_evenly_while_packets_are_lost(rig, loss, factor, monkeypatch):
     monkeypatch.setattr(BandwidthEstimator, "loss_fraction", property(lambda self: loss))
     rig.tick(1000.1)
@@ -303,6 +379,8 @@ def test_feedback_that_is_overdue_on_a_lossy_path_is_noticed(rig, monkeypatch):
     assert rig.unacknowledged_since(last + 0.2) == pytest.approx(last)
     rig.send([Draft(1, 924)] * int(0.1 * bytes_of_room / 1000), (), 1 / 30, last + 0.2)
     assert rig.unacknowledged_since(last + 0.2) is None
+    monkeypatch.setattr(Pacer, "room", property(lambda self: 0.5))
+    assert rig.unacknowledged_since(last + 0.2) == pytest.approx(last), "half of it is enough"
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def test_a_frame_leaves_in_bursts_at_a_multiple_of_the_estimate(pacer):
 
 
 def test_a_frame_leaves_at_once_where_the_bandwidth_is_far_above_it():
-    needed = FRAME_BYTES * 8 * 30 * UNPACED_HEADROOM_FACTOR
+    needed = FRAME_BYTES * 8 * 30 * 1.5
     wide, narrow = Pacer[int](needed * 1.01), Pacer[int](needed * 0.99)
     for pacer in (wide, narrow):
         pacer.push(FRAME, 1 / 30, 9.0)

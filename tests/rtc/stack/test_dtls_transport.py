@@ -9,6 +9,7 @@ import pytest
 from framewire.rtc.events import PeerState, PeerTrack
 from framewire.rtc.rtp import rtcp
 from framewire.rtc.stack import ice
+from framewire.rtc.stack.dtls_transport import DtlsTransport
 from tests.rtc.viewers import Stage
 
 TRACK = PeerTrack(3, "vp8")
@@ -18,9 +19,19 @@ async def test_a_lost_handshake_message_is_sent_again_before_openssl_would(stage
     async def lost(self, data):
         """All that OpenSSL sends, the first time and after each of its own timeouts."""
 
+    loop, waits = asyncio.get_running_loop(), []
+    call_later = loop.call_later
+
+    def noted(delay, callback, *arguments):
+        if getattr(callback, "__func__", None) is DtlsTransport.transmit:
+            waits.append(delay)
+        return call_later(delay, callback, *arguments)
+
+    monkeypatch.setattr(loop, "call_later", noted)
     monkeypatch.setattr(ice.ice.Connection, "send", lost)
     await stage.negotiate(TRACK)
     await stage.until(lambda: stage.shown(3, 128))
+    assert waits[:5] == [0.04, 0.12, 0.25, 0.45, 0.7]
 
 
 @pytest.fixture

@@ -67,6 +67,19 @@ async def test_an_unreachable_stun_server_is_not_asked_from_loopback(loopback):
     await connection.close()
 
 
+@pytest.mark.parametrize("asked_s", [5, 1])
+async def test_a_stun_server_has_three_seconds_to_answer(monkeypatch, asked_s):
+    waits: list[float] = []
+
+    async def gathered(self, component, addresses, timeout=5):
+        waits.append(timeout)
+        return []
+
+    monkeypatch.setattr(ice.ice.Connection, "get_component_candidates", gathered)
+    await ice.IceConnection(ice_controlling=True).get_component_candidates(1, ["192.0.2.7"], asked_s)
+    assert waits == [3, 3]
+
+
 async def test_relay_only_means_relay_only(loopback):
     connection = ice.IceConnection(ice_controlling=True, transport_policy=aioice.TransportPolicy.RELAY)
     await connection.gather_candidates()
@@ -136,7 +149,7 @@ async def test_the_number_of_trusted_addresses_is_bounded(pair):
         ours.check_incoming(message, ("127.0.0.1", port), protocol)
     assert not ours.trusts(protocol, ("127.0.0.1", 1))
     assert ours.trusts(protocol, ("127.0.0.1", 199))
-    assert len(ours._trusted) == ice.MAX_TRUSTED_ADDRESSES
+    assert len(ours._trusted) == 64
 
 
 async def test_of_the_viewer_only_dtls_and_srtp_are_taken(pair):
@@ -153,6 +166,9 @@ async def test_the_queue_is_bounded(pair):
             await stock.send(RTP)
         await settled()
     assert ours._queue.qsize() <= ice.MAX_QUEUED_DATAGRAMS
+    for _ in range(600):
+        ours.enqueue(RTP, 1)
+    assert ours._queue.qsize() == 256
 
 
 async def test_sending_without_a_pair_or_after_the_end_does_nothing(loopback):
@@ -206,9 +222,19 @@ async def test_a_socket_that_opens_after_the_end_is_closed(late):
 
 async def test_a_lost_check_is_sent_again_before_aioice_would(pair, monkeypatch):
     ours, _ = pair
-    monkeypatch.setattr(ice, "CHECK_REPEATS_S", (0.001,))
     monkeypatch.setattr(aioice.stun, "RETRY_RTO", 60)
     checked = ours._nominated[1]
+    loop, waits = asyncio.get_running_loop(), []
+    call_later = loop.call_later
+
+    def hurried(delay, callback, *arguments):
+        """The repetitions of this request, a hundred times sooner."""
+        if callback != checked.protocol._repeat:
+            return call_later(delay, callback, *arguments)
+        waits.append(delay)
+        return call_later(delay / 100, callback, *arguments)
+
+    monkeypatch.setattr(loop, "call_later", hurried)
     send, sent = checked.protocol.send_stun, []
 
     def lossy(message, address):
@@ -220,7 +246,8 @@ async def test_a_lost_check_is_sent_again_before_aioice_would(pair, monkeypatch)
     request = ours.build_request(checked, nominate=False)
     key = ours.remote_password.encode()
     answer, _ = await checked.protocol.request(request, checked.remote_addr, integrity_key=key)
-    assert answer.message_class is aioice.stun.Class.RESPONSE and len(sent) == 2
+    assert answer.message_class is aioice.stun.Class.RESPONSE and len(sent) > 1
+    assert waits == [0.1, 0.2, 0.3]
 
 
 async def test_the_round_trip_is_known_as_soon_as_a_check_is_answered(pair):

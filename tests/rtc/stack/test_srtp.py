@@ -8,7 +8,7 @@ from pylibsrtp import Policy, Session
 
 from framewire.rtc.rtp.header_extensions import HeaderExtensions
 from framewire.rtc.rtp.packets import RtpPacketDraft
-from framewire.rtc.stack.srtp import MAX_PACKET_BYTES, SrtpProtector
+from framewire.rtc.stack.srtp import SrtpProtector
 
 PROFILES = {
     Policy.SRTP_PROFILE_AES128_CM_SHA1_80: 30,
@@ -52,7 +52,9 @@ def test_a_binding_without_these_private_names_encrypts_one_by_one(monkeypatch):
 
 def test_the_longest_packet_fits_and_a_refusal_by_libsrtp_is_an_error():
     cipher = SrtpProtector(session(Policy.SRTP_PROFILE_AEAD_AES_128_GCM))
-    longest = packets(1)[0].ljust(MAX_PACKET_BYTES, b"x")
-    assert len(cipher.protect([longest])[0]) == MAX_PACKET_BYTES + 16
+    longest = packets(1)[0].ljust(1500, b"x")
+    with pytest.raises(AssertionError):
+        cipher.protect([longest + b"x"])
+    assert len(cipher.protect([longest])[0]) == 1500 + 16
     with pytest.raises(pylibsrtp.Error):
-        cipher.protect([longest])  # one index never protects two texts
+        cipher.protect([longest])  # one index never encrypts two plaintexts

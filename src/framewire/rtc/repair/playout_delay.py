@@ -24,9 +24,9 @@ FREEZE_S: Final = 0.2
 Source: W3C webrtc-stats `freezeCount`, 150 ms beyond the average interval; pinned by
 `tests/rtc/repair/test_playout_delay.py::test_frames_are_held_back_once_too_many_wait_for_a_retransmission`."""
 
-LATE_WINDOW_FRAMES: Final = 30
-"""The fraction of late frames, the round trip and the jitter are averages over about this many frames: asking the
-viewer to hold frames back takes a second to show.
+PATH_NEW_WEIGHT: Final = 1 / 30
+"""The weight of the newest frame in the fraction of late frames, the round trip and the jitter: averages over about a
+second. Only lasting conditions may change the delay.
 
 Source: benchmark `lossy-100ms-3%`; pinned by
 `tests/rtc/repair/test_playout_delay.py::test_whether_frames_come_late_is_known_within_a_second`."""
@@ -116,9 +116,9 @@ class PlayoutDelay:
     def update(self, late: float, rtt_s: float, jitter_s: float, now: float) -> None:
         """Take into account a frame that leaves: the fraction ``late`` of such frames waits for a retransmission, over
         a path with this round trip and jitter."""
-        self._late += (min(late, 1.0) - self._late) / LATE_WINDOW_FRAMES
-        self._jitter_s += (jitter_s - self._jitter_s) / LATE_WINDOW_FRAMES
-        self._rtt_s = rtt_s if not self._rtt_s else self._rtt_s + (rtt_s - self._rtt_s) / LATE_WINDOW_FRAMES
+        self._late += (min(late, 1.0) - self._late) * PATH_NEW_WEIGHT
+        self._jitter_s += (jitter_s - self._jitter_s) * PATH_NEW_WEIGHT
+        self._rtt_s = rtt_s if not self._rtt_s else self._rtt_s + (rtt_s - self._rtt_s) * PATH_NEW_WEIGHT
         wanted = max(self._wanted(self._rtt_s), self._minimum_s)
         settle_s = RAISE_AFTER_S if wanted > self._target_s else LOWER_AFTER_S
         if abs(wanted - self._target_s) > MIN_CHANGE_S and now - self._changed_at > settle_s:

@@ -24,8 +24,8 @@ INITIAL_FEEDBACK_INTERVAL_S: Final = 0.1
 
 Source: libwebrtc `RemoteEstimatorProxy` (`kDefaultInterval`, 100 ms)."""
 
-INTERVAL_WINDOW_MESSAGES: Final = 8
-"""The usual interval is an average over about this many messages.
+FEEDBACK_INTERVAL_NEW_WEIGHT: Final = 1 / 8
+"""The weight of the newest interval in the usual one.
 
 Source: chosen by hand; pinned by
 `tests/rtc/send/test_feedback_watch.py::test_the_usual_interval_is_an_average`."""
@@ -42,7 +42,7 @@ class FeedbackWatch:
         """Feedback came."""
         if now > self._newest_at:
             interval_s = min(now - self._newest_at, MAX_FEEDBACK_INTERVAL_S)
-            self._interval_s += (interval_s - self._interval_s) / INTERVAL_WINDOW_MESSAGES
+            self._interval_s += (interval_s - self._interval_s) * FEEDBACK_INTERVAL_NEW_WEIGHT
         self._newest_at = now
 
     def overdue(self, now: float) -> bool:

@@ -16,8 +16,8 @@ INITIAL_FRAME_INTERVAL_S: Final = 1 / 30
 Source: chosen by hand; pinned by
 `tests/rtc/send/test_frame_interval.py::test_before_any_frame_there_are_thirty_a_second`."""
 
-INTERVAL_WINDOW_FRAMES: Final = 8
-"""The interval is an average over about this many frames.
+FRAME_INTERVAL_NEW_WEIGHT: Final = 1 / 8
+"""The weight of the newest gap between frames in the interval.
 
 Source: chosen by hand; pinned by `tests/rtc/send/test_frame_interval.py::test_the_interval_is_an_average`."""
 
@@ -32,6 +32,7 @@ class FrameInterval:
 
     def frame_sent(self, now: float) -> float:
         """Count a frame. Returns the interval."""
-        self.seconds += (min(now - self.newest_at, MAX_FRAME_INTERVAL_S) - self.seconds) / INTERVAL_WINDOW_FRAMES
+        interval_s = min(now - self.newest_at, MAX_FRAME_INTERVAL_S)
+        self.seconds += (interval_s - self.seconds) * FRAME_INTERVAL_NEW_WEIGHT
         self.newest_at = now
         return self.seconds

@@ -26,9 +26,9 @@ MIN_CHANGE_FRACTION: Final = 0.02
 Source: chosen by hand; pinned by
 `tests/rtc/send/test_media_bitrate.py::test_a_change_below_two_percent_waits_for_the_reminder`."""
 
-OVERHEAD_WINDOW_FRAMES: Final = 8
-"""The part that headers and parity take is an average over about this many frames: when loss begins, parity doubles it
-within a few.
+OVERHEAD_NEW_WEIGHT: Final = 1 / 8
+"""The weight of the newest frame in the part that headers and parity take: when loss begins, parity doubles that part
+within a few frames.
 
 Source: benchmark `lossy-150ms-10%-bursts`; pinned by
 `tests/rtc/send/test_media_bitrate.py::test_parity_is_taken_off_within_a_few_frames`."""
@@ -65,8 +65,8 @@ class MediaBitrate:
 
     def add_frame(self, payload_bytes: int, wire_bytes: int) -> None:
         """Count a frame: its media, and all that it takes on the wire with headers and parity."""
-        self._payload_bytes += (payload_bytes - self._payload_bytes) / OVERHEAD_WINDOW_FRAMES
-        self._wire_bytes += (wire_bytes - self._wire_bytes) / OVERHEAD_WINDOW_FRAMES
+        self._payload_bytes += (payload_bytes - self._payload_bytes) * OVERHEAD_NEW_WEIGHT
+        self._wire_bytes += (wire_bytes - self._wire_bytes) * OVERHEAD_NEW_WEIGHT
 
     def update(self, bandwidth_bps: float, loss_fraction: float, retransmitted_fraction: float, now: float) -> None:
         """Go by this bandwidth, and report what of it media may use if that is due."""

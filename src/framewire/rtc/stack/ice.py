@@ -36,7 +36,7 @@ GATHER_TIMEOUT_S: Final = 3
 """A STUN or TURN server may take this long; then the offer goes without it.
 
 Source: chosen by hand: aioice waits for 5 s; pinned by
-`tests/rtc/stack/test_ice.py::test_an_unreachable_stun_server_is_not_asked_from_loopback`."""
+`tests/rtc/stack/test_ice.py::test_a_stun_server_has_three_seconds_to_answer`."""
 
 LOOPBACK: Final = ["127.0.0.1", "::1"]
 
