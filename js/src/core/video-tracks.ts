@@ -4,7 +4,7 @@
 import { Meter } from "./meter";
 import type { VideoProgress } from "./ports";
 import { rtpAge } from "./server-clock";
-import { VsyncPhase } from "./vsync";
+import { VsyncSlack } from "./vsync-slack";
 
 /** From so many frames a second on, it matters when in the screen's interval a frame is ready. */
 const VSYNC_MIN_FPS = 40;
@@ -29,13 +29,13 @@ export interface PaintedFrame {
 
 interface Video {
   readonly meter: Meter;
-  readonly phase: VsyncPhase;
+  readonly slack: VsyncSlack;
   /** About as fast as a screen. */
   fast: boolean;
   totals: VideoTotals;
 }
 
-interface Viewer {
+interface TrackedView {
   mid: string | undefined;
   /** Frames painted since the last report. */
   painted: number;
@@ -47,41 +47,41 @@ export class VideoTracks {
   /** Milliseconds to add to the session's clock to have the server's; undefined until measured. */
   clock_offset: number | undefined;
   private readonly videos = new Map<string, Video>();
-  private readonly viewers = new Map<number, Viewer>();
+  private readonly tracked = new Map<number, TrackedView>();
 
   addView(view: number): void {
-    this.viewers.set(view, { mid: undefined, painted: 0, total: 0 }); // mutants: the counts begin when a video is attached
+    this.tracked.set(view, { mid: undefined, painted: 0, total: 0 }); // mutants: the counts begin when a video is attached
   }
 
   removeView(view: number): void {
-    this.viewers.delete(view);
+    this.tracked.delete(view);
   }
 
   /** The view shows this media section from now on, and its counts begin at zero. */
   attach(view: number, mid: string): void {
-    const viewer = this.viewers.get(view);
-    if (viewer === undefined) return;
-    viewer.mid = mid;
-    viewer.painted = 0;
-    viewer.total = 0;
+    const entry = this.tracked.get(view);
+    if (entry === undefined) return;
+    entry.mid = mid;
+    entry.painted = 0;
+    entry.total = 0;
   }
 
   detach(view: number): void {
-    const viewer = this.viewers.get(view);
-    if (viewer !== undefined) viewer.mid = undefined;
+    const entry = this.tracked.get(view);
+    if (entry !== undefined) entry.mid = undefined;
   }
 
   midOf(view: number): string | undefined {
-    return this.viewers.get(view)?.mid;
+    return this.tracked.get(view)?.mid;
   }
 
   viewsOf(mid: string): readonly number[] {
-    return [...this.viewers].flatMap(([view, viewer]) => (viewer.mid === mid ? [view] : []));
+    return [...this.tracked].flatMap(([view, entry]) => (entry.mid === mid ? [view] : []));
   }
 
   /** The media section has a new track. */
   addVideo(mid: string): void {
-    this.videos.set(mid, { meter: new Meter(), phase: new VsyncPhase(), fast: false, totals: { arrived: 0, decoded: 0, dropped: 0 } });
+    this.videos.set(mid, { meter: new Meter(), slack: new VsyncSlack(), fast: false, totals: { arrived: 0, decoded: 0, dropped: 0 } });
   }
 
   /** The connection is closed. The views stay. */
@@ -94,21 +94,21 @@ export class VideoTracks {
    * Returns whether to report at once: the first frame of a view decides the race.
    */
   painted(view: number, frame: PaintedFrame, now: number, refresh_ms: () => number | undefined): boolean {
-    const viewer = this.viewers.get(view);
-    const video = viewer?.mid === undefined ? undefined : this.videos.get(viewer.mid);
-    if (viewer === undefined || video === undefined) return false;
-    viewer.painted += 1;
-    viewer.total += 1;
-    if (this.timedView(viewer.mid) === view) this.time(video, frame, now, refresh_ms);
-    return viewer.total === 1;
+    const entry = this.tracked.get(view);
+    const video = entry?.mid === undefined ? undefined : this.videos.get(entry.mid);
+    if (entry === undefined || video === undefined) return false;
+    entry.painted += 1;
+    entry.total += 1;
+    if (this.timedView(entry.mid) === view) this.time(video, frame, now, refresh_ms);
+    return entry.total === 1;
   }
 
   /** The frames that a view has painted in all, from a browser that does not report each of them. */
   countPainted(view: number, total: number): void {
-    const viewer = this.viewers.get(view);
-    if (viewer === undefined) return;
-    viewer.painted += Math.max(0, total - viewer.total);
-    viewer.total = total;
+    const entry = this.tracked.get(view);
+    if (entry === undefined) return;
+    entry.painted += Math.max(0, total - entry.total);
+    entry.total = total;
   }
 
   /** What happened since the last call, of each video with any activity. `totals`: the browser's, by media section. */
@@ -126,7 +126,7 @@ export class VideoTracks {
     const { arrived, decoded, dropped } = takeTotals(video, totals);
     const views = this.takePainted(mid);
     const fps = video.meter.rate(now);
-    const slack = video.phase.take();
+    const slack = video.slack.take();
     video.fast = fps >= VSYNC_MIN_FPS;
     const refresh = video.fast ? refresh_ms() : undefined;
     const vsync = slack === undefined || refresh === undefined ? undefined : { refresh_ms: refresh, slack_ms: slack * refresh };
@@ -136,14 +136,14 @@ export class VideoTracks {
 
   /** Of several views of one video, the first one is timed. */
   private timedView(mid: string | undefined): number | undefined {
-    for (const [view, viewer] of this.viewers) if (viewer.mid === mid) return view;
+    for (const [view, entry] of this.tracked) if (entry.mid === mid) return view;
     return undefined;
   }
 
-  private time({ meter, phase, fast }: Video, frame: PaintedFrame, now: number, refresh_ms: () => number | undefined): void {
+  private time({ meter, slack, fast }: Video, frame: PaintedFrame, now: number, refresh_ms: () => number | undefined): void {
     meter.add(now, this.latenessOf(frame, now));
     const refresh = fast ? refresh_ms() : undefined;
-    if (refresh !== undefined) phase.add(frame.ready_at, frame.shown_at, refresh);
+    if (refresh !== undefined) slack.add(frame.ready_at, frame.shown_at, refresh);
   }
 
   private latenessOf({ rtp_timestamp, ahead_ms }: PaintedFrame, now: number): number | undefined {
@@ -154,10 +154,10 @@ export class VideoTracks {
   /** The frames that each view of the video has painted since the last call. */
   private takePainted(mid: string): VideoProgress["views"] {
     const taken: { readonly view: number; readonly painted: number }[] = [];
-    for (const [view, viewer] of this.viewers) {
-      if (viewer.mid !== mid) continue;
-      taken.push({ view, painted: viewer.painted });
-      viewer.painted = 0;
+    for (const [view, entry] of this.tracked) {
+      if (entry.mid !== mid) continue;
+      taken.push({ view, painted: entry.painted });
+      entry.painted = 0;
     }
     return taken;
   }

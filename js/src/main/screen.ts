@@ -1,7 +1,7 @@
 // The screen's refreshes, for the machine that measures their interval.
 // Must not know what the interval is used for.
 
-import { RefreshInterval } from "../core/vsync";
+import { RefreshInterval } from "../core/refresh-interval";
 
 const interval = new RefreshInterval();
 
