@@ -63,9 +63,9 @@ describe("the state", () => {
     expect(stateOf(open(), socket)).toBe("connecting");
     expect(stateOf(open(), ready())).toBe("open");
     const lost = ready();
-    lost.closed(1006, 0, 10);
+    lost.closed(1006, "", 0, 10);
     expect(stateOf(open(), lost)).toBe("reconnecting");
-    lost.closed(4401, 0, 10);
+    lost.closed(4401, "", 0, 10);
     expect(stateOf(open(), lost)).toBe("error");
   });
   test("is negotiated while a picture is shown and the plan goes on", () => {

@@ -17,7 +17,7 @@ describe("trying again", () => {
     const waits: number[] = [];
     socket.open(now);
     for (let i = 0; i < 8; i++) {
-      socket.closed(1006, 0.999999, now);
+      socket.closed(1006, "", 0.999999, now);
       waits.push(Math.round(socket.deadline - now));
       now = socket.deadline;
       expect(socket.tick(false, now)).toEqual({ type: "connect" });
@@ -26,28 +26,28 @@ describe("trying again", () => {
   });
   test("begins with a short wait again after a socket that was ready", () => {
     const socket = ready();
-    for (let i = 0; i < 6; i++) socket.closed(1006, 0, 0);
+    for (let i = 0; i < 6; i++) socket.closed(1006, "", 0, 0);
     socket.open(0);
     socket.opened(0);
     socket.listed(0);
-    socket.closed(1006, 0.999999, 1000);
+    socket.closed(1006, "", 0.999999, 1000);
     expect(socket.deadline).toBeCloseTo(1250, 0);
   });
   test("spreads viewers over half of the wait", () => {
     const socket = ready();
-    socket.closed(1001, 0, 1000);
+    socket.closed(1001, "", 0, 1000);
     expect(socket.deadline).toBe(1125);
   });
   test.each([4400, 4401, 4403, 4426])("%i is final, with a reason", (code) => {
     const socket = ready();
-    socket.closed(code, 0, 0);
+    socket.closed(code, "", 0, 0);
     expect(socket.tick(false, 100_000)).toBeUndefined();
     expect(socket.deadline).toBe(Infinity);
     expect(serverStatus(socket, [], 0)).toMatchObject({ state: "error", reason: { code: expect.any(String) } });
   });
   test.each([1000, 1001, 1006, 1011, 4408, 4429])("%i is not final", (code) => {
     const socket = ready();
-    socket.closed(code, 0, 0);
+    socket.closed(code, "", 0, 0);
     expect(socket.deadline).toBeLessThan(1000);
   });
 });
@@ -107,7 +107,7 @@ describe("after sleep", () => {
   test("the next try begins at once", () => {
     const socket = ready();
     socket.tick(false, 0);
-    for (let i = 0; i < 6; i++) socket.closed(1006, 0.9, 0);
+    for (let i = 0; i < 6; i++) socket.closed(1006, "", 0.9, 0);
     expect(socket.tick(false, 5000)).toEqual({ type: "connect" });
   });
 });
@@ -119,23 +119,44 @@ describe("the reason", () => {
     const codes: string[] = [];
     for (let i = 0; i < 4; i++) {
       codes.push(socket.reason(0).code);
-      socket.closed(1006, 0, 0);
+      socket.closed(1006, "", 0, 0);
       socket.open(0);
     }
     expect(codes).toEqual(["connecting", "connecting", "connecting", "no_answer"]);
   });
   test("is a lost connection, and after ten seconds a server that is gone", () => {
     const socket = ready();
-    socket.closed(1006, 0, 1000);
+    socket.closed(1006, "", 0, 1000);
     expect(socket.reason(11_000)).toEqual({ code: "connection_lost" });
     expect(socket.reason(11_001)).toEqual({ code: "server_gone" });
     socket.open(12_000);
-    socket.closed(1006, 0, 20_000);
+    socket.closed(1006, "", 0, 20_000);
     expect(socket.reason(20_000)).toEqual({ code: "server_gone" });
+  });
+  test("is the limit that the server names, until the next socket is ready or closed for another reason", () => {
+    const socket = ready();
+    socket.closed(4429, "too many connections", 0, 1000);
+    expect(socket.reason(1000)).toEqual({ code: "over_limit", detail: "too many connections" });
+    socket.open(2000);
+    expect(socket.reason(2000).code).toBe("over_limit");
+    socket.opened(2000);
+    socket.listed(2000);
+    socket.closed(4429, "", 0, 3000);
+    socket.closed(1006, "", 0, 3000);
+    expect(socket.reason(3000)).toEqual({ code: "connection_lost" });
+  });
+  test("is not the limit of a socket before the last one that was ready", () => {
+    const socket = ready();
+    socket.closed(4429, "", 0, 1000);
+    socket.open(2000);
+    socket.opened(2000);
+    socket.listed(2000);
+    socket.stop();
+    expect(socket.reason(2000)).toEqual({ code: "connection_lost" });
   });
   test("is the close code's for a final one, whatever was before", () => {
     const socket = ready();
-    socket.closed(4401, 0, 1000);
+    socket.closed(4401, "", 0, 1000);
     expect(socket.reason(60_000)).toEqual({ code: "unauthorized" });
   });
 });
@@ -151,7 +172,7 @@ describe("the server's status", () => {
     expect(socket.lost).toBe(false);
     expect(serverStatus(socket, [], 0)).toEqual({ state: "connecting", reason: { code: "connecting" }, streams: [] });
     const lost = ready();
-    lost.closed(1006, 0, 0);
+    lost.closed(1006, "", 0, 0);
     expect(serverStatus(lost, [], 0)).toEqual({ state: "reconnecting", reason: { code: "connection_lost" }, streams: [] });
   });
 });
@@ -162,7 +183,7 @@ test("an idle socket does nothing and stays idle", () => {
   expect(socket.deadline).toBe(Infinity);
   const stopped = ready();
   stopped.stop();
-  stopped.closed(1000, 0, 0);
+  stopped.closed(1000, "", 0, 0);
   expect(stopped.phase).toBe("idle");
   expect(stopped.deadline).toBe(Infinity);
   expect(stopped.tick(true, 60_000)).toBeUndefined();
@@ -170,7 +191,7 @@ test("an idle socket does nothing and stays idle", () => {
 
 test("a list of streams counts only in answer to hello", () => {
   const socket = ready();
-  socket.closed(1006, 0, 0);
+  socket.closed(1006, "", 0, 0);
   socket.listed(10);
   expect(socket.phase).toBe("closed");
 });

@@ -60,7 +60,7 @@ export class Session {
         return this.greet(now);
       case "socket_closed":
         this.clearSocket();
-        return this.context.socket.closed(input.code, input.jitter, now);
+        return this.context.socket.closed(input.code, input.reason, input.jitter, now);
       case "message":
         return this.receive(input.message, now);
       case "unit":

@@ -1,7 +1,7 @@
 // The state of the one socket: opening, ready or closed; when to try again, and when a silent one is dead.
 // Must not know WebSocket objects, nor the contents of messages.
 
-import { FINAL_CLOSES, type Reason } from "./reasons";
+import { closeReason, FINAL_CLOSES, type Reason } from "./reasons";
 import type { ServerStatus } from "./ports";
 import type { StreamInfo } from "./wire";
 
@@ -33,6 +33,7 @@ export type SocketCommand = { readonly type: "connect" } | { readonly type: "dis
 
 export class SocketState {
   phase: Phase = "idle";
+  /** What the server said when it closed the last socket; undefined once the next one is ready. */
   private fault: Reason | undefined;
   private attempts = 0;
   private until = Infinity;
@@ -62,6 +63,7 @@ export class SocketState {
     if (this.phase !== "greeting") return;
     this.phase = "ready";
     this.attempts = 0;
+    this.fault = undefined;
     this.until = Infinity;
     this.received_at = now;
   }
@@ -78,15 +80,15 @@ export class SocketState {
   }
 
   /** `jitter`: a random number in [0, 1). */
-  closed(code: number, jitter: number, now: number): void {
+  closed(code: number, reason: string, jitter: number, now: number): void {
     if (this.phase === "idle") return;
     if (this.phase === "ready") this.lost_at = now;
-    const fault = FINAL_CLOSES[code];
-    this.phase = fault === undefined ? "closed" : "failed";
-    this.fault = fault === undefined ? undefined : { code: fault };
+    const final = code in FINAL_CLOSES;
+    this.phase = final ? "failed" : "closed";
+    this.fault = closeReason(code, reason);
     // Spread between half of the step and all of it: the viewers of a server that returns do not all connect at once.
     const step = Math.min(MAX_BACKOFF_MS, BACKOFF_MS * 2 ** this.attempts);
-    this.until = fault === undefined ? now + step * (0.5 + jitter / 2) : Infinity;
+    this.until = final ? Infinity : now + step * (0.5 + jitter / 2);
     this.attempts += 1;
   }
 
