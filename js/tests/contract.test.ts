@@ -1,7 +1,9 @@
 // The viewer's half of signaling/: every vector and every transcript. Must not know the server's code.
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { decode, decodeViewer, encode, HEADER_BYTES, readHeader, type ViewerMessage, WireError } from "../src/core/wire";
+import { fault } from "../src/core/validate";
+import { decode, encode, HEADER_BYTES, readHeader, type ViewerMessage, WireError } from "../src/core/wire";
+import { SHAPES } from "../src/core/wire.gen";
 import { type Entry, Player, type Transcript } from "./transcript";
 
 const SIGNALING = new URL("../../signaling/", import.meta.url);
@@ -26,6 +28,19 @@ interface BytesCase {
 const messages = read<readonly TextCase[]>("vectors/messages.json");
 const frames = read<readonly BytesCase[]>("vectors/frames.json");
 const transcripts = readdirSync(new URL("transcripts/", SIGNALING)).filter((name) => name.endsWith(".json"));
+
+/** A viewer's message, as a server reads it. */
+function decodeViewer(text: string): ViewerMessage {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new WireError("not JSON");
+  }
+  const found = fault(SHAPES, "ViewerMessage", value);
+  if (found !== undefined) throw new WireError(found);
+  return value as ViewerMessage;
+}
 
 const parse = ({ from, text }: TextCase): object => (from === "server" ? decode(text) : decodeViewer(text));
 

@@ -2,7 +2,7 @@
 // the other: frames come a few milliseconds early or late, and at the screen's own rate that would drop one in twenty.
 // Must not know pictures or clocks.
 
-/** So many refreshes in a row that each left a picture for the next one are no accident: the pictures lag behind. */
+/** After so many refreshes in a row with a picture left over, take all: the pictures lag behind. */
 const LAGGING_REFRESHES = 5;
 
 export class Cadence {

@@ -24,12 +24,12 @@ export function pillText({ state, showing, codec }: ViewStatus): string {
   return codec === undefined || showing === "lossless" ? name : `${name} · ${labelOf(codec)}`;
 }
 
-/** In the middle, while there is no picture or never will be one; empty otherwise. */
+/** The text in the middle of the view; empty while a picture is shown. */
 export function messageText({ showing, state, reason, mode }: ViewStatus): string {
   return showing === "none" || state === "error" ? sentence(reason, mode) : "";
 }
 
-/** Under the picture: what was not asked for, so that it is not only in the statistics; empty otherwise. */
+/** Under the picture: why the view shows something else than asked; empty where it does not. */
 export function noteText(status: ViewStatus): string {
   if (messageText(status) !== "") return "";
   const notable = status.state === "reconnecting" || status.reason.fallback !== undefined || status.state === "open";
@@ -39,7 +39,7 @@ export function noteText(status: ViewStatus): string {
 export interface Badge {
   readonly text: string;
   readonly title: string;
-  /** A frame was not as published: it was not shown, but that must be seen. */
+  /** At least one frame failed its checksum. It was not shown. */
   readonly wrong: boolean;
 }
 

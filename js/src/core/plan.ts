@@ -43,7 +43,7 @@ export class Plan {
   private phase: Phase = { name: "waiting" };
   /** What carries the pictures while WebRTC does not. */
   private backup: CanvasMode = "lossless";
-  /** Frames painted from the WebSocket since it became a source of this view's pictures. */
+  /** Frames painted from the WebSocket since it became a source. */
   private painted: Record<CanvasMode, number> = { lossless: 0, webcodecs: 0 }; // mutants: set again by `begin`
   /** Video over the WebSocket was tried and failed. */
   private webcodecs_failed = false;
@@ -134,9 +134,8 @@ export class Plan {
   }
 
   /**
-   * What the server sent of a subscription: when the newest units were published, by the viewer's clock; how many frames a second are
-   * published; and for how long the newest frame has been the newest. Units alone do not say that a scene moves: a still scene is
-   * encoded again, to be sharper.
+   * What the server sent of a subscription. `times`: when the newest units were published, by the viewer's clock. `still_ms`: how
+   * long ago the newest frame was published. Units alone do not show that a scene moves: a still scene is encoded again, sharper.
    */
   sent(mode: Mode, times: readonly number[], published_fps: number, still_ms: number, now: number): void {
     this.slow_link.published_fps = published_fps;

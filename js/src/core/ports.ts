@@ -102,7 +102,7 @@ export type SessionInput =
   | { readonly type: "stop" }
   | { readonly type: "tick" }
   | { readonly type: "socket_opened" }
-  /** `jitter`: a random number in [0, 1); the machine draws none itself. */
+  /** `jitter`: a random number in [0, 1); the session must not generate random numbers. */
   | { readonly type: "socket_closed"; readonly code: number; readonly reason: string; readonly jitter: number }
   | { readonly type: "message"; readonly message: ServerMessage }
   | { readonly type: "unit"; readonly stream: number; readonly lossless: boolean; readonly frame: number }

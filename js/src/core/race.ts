@@ -1,9 +1,9 @@
 // One try of WebRTC, raced against the pictures over the WebSocket: whether it has won, and when and why it is given up.
 // Must not know subscriptions, codecs or words.
 
-/** An answer slower than this is reported as "UDP is blocked". The race goes on. */
+/** A connection that takes longer than this is reported: UDP may be blocked. The race goes on. */
 export const ANSWER_MS = 1000;
-/** The race ends so long after the offer. */
+/** Without a connection, the race ends this long after the offer. Once connected, frames must arrive within this time. */
 export const RACE_MS = 6000;
 /** The server makes an offer within this time, or never. */
 const OFFER_MS = 8000;
@@ -12,7 +12,7 @@ const DECODE_MS = 2000;
 /** After a stall, a single frame does not prove that frames flow again. */
 const FRAMES_AFTER_STALL = 5;
 
-/** What the race says while it goes on, and why it is given up. */
+/** Why a race is given up. */
 export type Verdict = "blocked" | "no_offer" | "no_frames" | "not_decoded" | "stalled";
 
 export class Race {
@@ -61,7 +61,7 @@ export class Race {
     return (visible ? this.painted : this.decoded) >= (this.after_stall ? FRAMES_AFTER_STALL : 1);
   }
 
-  /** True once, when the answer is late. */
+  /** True once, when the connection is late. */
   reportBlocked(now: number): boolean {
     if (this.blocked_reported || !this.isBlocked(now)) return false;
     this.blocked_reported = true;

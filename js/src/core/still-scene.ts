@@ -1,7 +1,7 @@
 // A scene that is still under video: when to fetch the exact picture, and when the scene moves again.
 // Must not know subscriptions.
 
-/** The newest frame is the newest for this long: the scene is still. */
+/** No newer frame was published for this long: the scene is still. */
 const STILL_MS = 400;
 /** The wait doubles up to this for a scene that is never still for long. */
 const MAX_STILL_MS = 8000;
@@ -17,7 +17,7 @@ export class StillScene {
     return this.exact !== undefined;
   }
 
-  /** The newest frame has been the newest for `still_ms`. */
+  /** No newer frame has been published for `still_ms`. */
   observe(still_ms: number, now: number): void {
     if (still_ms > this.wait) this.exact ??= { since: now, painted: 0 };
   }

@@ -7,8 +7,9 @@ import type { VideoProgress, ViewStats } from "./ports";
 import type { ServerClock } from "./server-clock";
 import type { Mode, Report, Stats } from "./wire";
 
+/** Report interval. */
 const REPORT_MS = 1000;
-/** For a video as fast as the screen: the phase of its frames against the refreshes soon changes. */
+/** Report interval for a video about as fast as the screen: when in the refresh cycle its frames are ready soon changes. */
 const VSYNC_REPORT_MS = 500;
 /** The first report goes out soon: its echo is the first measure of the clocks. */
 const FIRST_REPORT_MS = 100;
@@ -101,7 +102,7 @@ export class Subscription {
       ...(vsync === undefined ? {} : { refresh_ms: round(vsync.refresh_ms), slack_ms: round(vsync.slack_ms) }),
     };
     this.keyframe = false;
-    // Reported once: what the server does about it changes it.
+    // Sent once: the server reacts and shifts the phase.
     if (this.video !== undefined) this.video = { ...this.video, vsync: undefined };
     return report;
   }
@@ -111,7 +112,7 @@ export class Subscription {
     return expecting ? Math.min(this.report_at, Math.max(this.progressed_at, this.reported_at) + MISSING_REPORT_MS) : this.report_at;
   }
 
-  /** When the newest units were published, by the viewer's clock, and no later than that. */
+  /** When the newest units were published, by the viewer's clock, estimated on the early side. */
   sentTimes(clock: ServerClock, now: number): readonly number[] {
     const { stats } = this;
     if (stats === undefined) return [];

@@ -29,12 +29,12 @@ export interface Box {
 
 /** Bytes of the bitmap of a picture of this size. */
 export function bitmapBytes(width: number, height: number): number {
-  return Math.ceil((columnsOf(width) * columnsOf(height)) / (8 * BITMAP_STEP_BYTES)) * BITMAP_STEP_BYTES;
+  return Math.ceil((tilesAlong(width) * tilesAlong(height)) / (8 * BITMAP_STEP_BYTES)) * BITMAP_STEP_BYTES;
 }
 
 /** Bytes of the largest body: one that holds every tile. */
 export function maxBodyBytes({ format, width, height }: Omit<Picture, "pixels" | "rgba">): number {
-  return bitmapBytes(width, height) + height * columnsOf(width) * TILE_PX * CHANNELS[format];
+  return bitmapBytes(width, height) + height * tilesAlong(width) * TILE_PX * CHANNELS[format];
 }
 
 /**
@@ -74,8 +74,8 @@ interface MarkedRow {
 
 /** Reads the bitmap, and checks that the body has the length that it implies. */
 function runsOf({ format, width, height }: Picture, body: Uint8Array, begin: number): readonly MarkedRow[] {
-  const columns = columnsOf(width);
-  const tiles = columns * columnsOf(height);
+  const columns = tilesAlong(width);
+  const tiles = columns * tilesAlong(height);
   if (body.byteLength < begin) throw new RangeError(`a bitmap of ${tiles} tiles in ${body.byteLength} bytes`);
   for (let tile = tiles; tile < begin * 8; tile++) if (marked(body, tile)) throw new RangeError(`tile ${tile} of ${tiles} is marked`);
   const found: MarkedRow[] = [];
@@ -106,7 +106,8 @@ function marked(bitmap: Uint8Array, tile: number): boolean {
   return (((bitmap[tile >> 3] as number) >> (tile & 7)) & 1) === 1;
 }
 
-function columnsOf(side: number): number {
+/** Tiles that cover a side of this many pixels. */
+function tilesAlong(side: number): number {
   return Math.ceil(side / TILE_PX);
 }
 

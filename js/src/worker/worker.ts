@@ -19,12 +19,12 @@ const MAX_REASON_LENGTH = 100;
 
 /** Starts the worker's program and returns what takes the main thread's messages. `open`: for tests. */
 export function run(post: Post, open: OpenTransport = openTransport): (message: ToWorker<CanvasLike>) => void {
-  const viewer = new Viewer(post, open);
+  const program = new WorkerProgram(post, open);
   post({ type: "ready" });
-  return (message) => viewer.take(message);
+  return (message) => program.take(message);
 }
 
-class Viewer {
+class WorkerProgram {
   private session: Session | undefined;
   private url = "";
   private transport: Transport | undefined;
