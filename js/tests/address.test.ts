@@ -1,6 +1,6 @@
 // Where the server is, as a widget finds it. Must not know traits.
 import { expect, test } from "vitest";
-import { type PageLocation, type ServerAddress, serverUrl } from "../src/core/address";
+import { type PageLocation, schemeOf, type ServerAddress, serverUrl } from "../src/core/address";
 
 const HTTP: PageLocation = { protocol: "http:", host: "lab.example:8888", hostname: "lab.example" };
 const HTTPS: PageLocation = { ...HTTP, protocol: "https:" };
@@ -15,7 +15,13 @@ test.each<[string, Partial<ServerAddress>, PageLocation, string]>([
   ["a path without its slash", { base_path: "proxy/8765" }, HTTP, "ws://lab.example:8888/proxy/8765/ws"],
   ["slashes alone are no path", { base_path: "//" }, HTTP, "ws://lab.example:8765/ws"],
   ["a whole URL, before all", { url: "wss://x/ws", base_path: "/proxy", host: "y" }, HTTP, "wss://x/ws"],
+  ["a whole URL of another transport", { url: "comm:a1", base_path: "/proxy" }, HTTPS, "comm:a1"],
   ["a whole URL of http", { url: "https://x/ws" }, HTTP, "wss://x/ws"],
 ])("%s", (_, more, page, expected) => {
   expect(url(more, page)).toBe(expected);
 });
+
+test.each([["wss://x/ws", "wss:"], ["WS://x/ws", "ws:"], ["comm:a1", "comm:"], ["web+x.y-z:1", "web+x.y-z:"], ["/ws", ""], ["x/y:1", ""], ["1x:y", ""], ["", ""]])(
+  "the scheme of %j is %j",
+  (given, expected) => expect(schemeOf(given)).toBe(expected),
+);

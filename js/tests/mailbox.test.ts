@@ -1,6 +1,6 @@
 // The kernel's messages to a model reach its views, whenever those begin. Must not know views.
 import { expect, test } from "vitest";
-import { type KernelMessage, mailboxOf, type Model } from "../src/main/mailbox";
+import { findMailbox, type KernelMessage, mailboxOf, type Model } from "../src/main/mailbox";
 
 class FakeModel implements Model {
   readonly listeners = new Map<string, Set<(...values: unknown[]) => void>>();
@@ -72,4 +72,11 @@ test("a reader that has ended gets nothing, and a model that has ended is remove
   end.abort();
   expect([...model.listeners.values()].every((listeners) => listeners.size === 0)).toBe(true);
   expect(reads(new FakeModel("ending"))).toEqual([]);
+});
+
+test("a model is found by the name of its mailbox", () => {
+  const model = new FakeModel("named");
+  expect(findMailbox("named")).toBeUndefined();
+  mailboxOf(model);
+  expect(findMailbox("named")?.model).toBe(model);
 });

@@ -1,7 +1,7 @@
 // The worker over a transport that is not a WebSocket. Must not know pixels.
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { FromWorker } from "../src/core/ports";
-import type { OpenTransport, Transport, TransportEvents } from "../src/worker/transport";
+import type { OpenTransport, Transport, TransportEvents } from "../src/core/transport";
 import { run } from "../src/worker/worker";
 
 class FakeTransport implements Transport {

@@ -1,4 +1,4 @@
-// The server's WebSocket URL, from what a widget and its kernel say and where the page is.
+// The server's URL, from what a widget and its kernel say and where the page is, and its scheme.
 // Must not know traits, nor `location`: plain fields.
 
 export interface ServerAddress {
@@ -18,11 +18,16 @@ export interface PageLocation {
   readonly hostname: string;
 }
 
-/** `url` comes first, then `base_path`, then host and port. */
+/** `url` comes first, then `base_path`, then host and port. A whole URL may have any scheme: that chooses the transport. */
 export function serverUrl({ url, base_path, host, port }: ServerAddress, page: PageLocation): string {
   if (url !== "") return url.replace(/^http/, "ws");
   const scheme = page.protocol === "https:" ? "wss:" : "ws:";
   const path = base_path.replace(/\/+$/, "");
   if (path !== "") return `${scheme}//${page.host}${path.startsWith("/") ? "" : "/"}${path}/ws`;
   return `${scheme}//${host === "auto" ? page.hostname || "127.0.0.1" : host}:${port}/ws`;
+}
+
+/** The scheme of a URL, in lower case and with its colon; empty for a relative one. */
+export function schemeOf(url: string): string {
+  return /^[a-z][a-z0-9+.-]*:/i.exec(url)?.[0].toLowerCase() ?? "";
 }

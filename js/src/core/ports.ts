@@ -130,10 +130,21 @@ export type Effect =
 /** One lossless frame as it was checked: its number and the checksum of its pixels. */
 export type FrameProof = readonly [frame: number, checksum: number];
 
+/** Where the server is, and what to tell it of this page. */
+export interface Begin<Port = unknown> {
+  readonly type: "begin";
+  /** Its scheme chooses the transport. */
+  readonly url: string;
+  readonly token: string;
+  readonly agent: string;
+  readonly capabilities: Capabilities;
+  /** A MessagePort to the transport, where only the main thread can open it. */
+  readonly port?: Port | undefined;
+}
+
 /** Main thread to worker. `canvas` is an OffscreenCanvas, or the element itself where there is none. */
-export type ToWorker<Canvas = unknown> =
-  /** `url`: where the server is; its scheme chooses the transport. */
-  | { readonly type: "begin"; readonly url: string; readonly token: string; readonly agent: string; readonly capabilities: Capabilities }
+export type ToWorker<Canvas = unknown, Port = unknown> =
+  | Begin<Port>
   | { readonly type: "end" }
   | { readonly type: "canvas"; readonly view: number; readonly canvas: Canvas }
   | { readonly type: "capture"; readonly view: number; readonly request: number }

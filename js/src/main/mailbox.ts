@@ -39,7 +39,7 @@ export class Mailbox {
   private readonly readers = new Set<Reader>();
 
   /** Listens to `model` until `signal` aborts. */
-  constructor(model: Model, signal?: AbortSignal) {
+  constructor(readonly model: Model, signal?: AbortSignal) {
     const receive = (content: unknown): void => this.receive(content);
     // Jupyter sends this event when the kernel is not the one that made the model. Other hosts never send it.
     const restarted = (): void => this.receive(RESTARTED);
@@ -68,10 +68,15 @@ export class Mailbox {
 // A host may give each view a model object of its own. Models with the same `mailbox` trait are one model.
 const mailboxes = new Map<string, Mailbox>();
 
+/** The mailbox of this name. By it, a transport over the kernel's comm finds its model. */
+export function findMailbox(name: string): Mailbox | undefined {
+  return mailboxes.get(name);
+}
+
 /** The mailbox of the model. The first caller opens it: the model itself where the host runs `initialize`, else its first view. */
 export function mailboxOf(model: Model, signal?: AbortSignal): Mailbox {
   const name = String(model.get("mailbox"));
-  let found = mailboxes.get(name);
+  let found = findMailbox(name);
   if (found === undefined) {
     found = new Mailbox(model, signal);
     mailboxes.set(name, found);

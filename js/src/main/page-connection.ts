@@ -6,7 +6,9 @@ import type { FrameProof, FromWorker, ServerStatus, ToWorker, ViewStats, ViewSta
 import type { ViewMode } from "../core/wire";
 import { capabilities } from "./capabilities";
 import { Peer } from "./peer";
+import type { Relay } from "./relay";
 import { startThread, type Thread } from "./thread";
+import { relayFor } from "./transports";
 
 export interface ViewEvents {
   status(status: ViewStatus): void;
@@ -64,6 +66,7 @@ export class Connection {
   private readonly captures = new Map<number, (image: Blob | undefined) => void>();
   private next_capture = 1;
   private readonly peer: Peer;
+  private readonly relay: Relay | undefined;
   private readonly listeners = new Set<(status: ServerStatus) => void>();
   private readonly clock = new MonotonicClock();
   private last_status: ServerStatus = { state: "connecting", reason: { code: "connecting" }, streams: [] };
@@ -73,6 +76,7 @@ export class Connection {
       (event) => this.post(event),
       () => this.now(),
     );
+    this.relay = relayFor(url);
     void this.begin(url, token);
   }
 
@@ -87,7 +91,7 @@ export class Connection {
     this.onEnd();
     this.post({ type: "end" });
     this.peer.close();
-    setTimeout(() => this.thread?.end(), GOODBYE_MS);
+    setTimeout(() => this.endThread(), GOODBYE_MS);
   }
 
   get status(): ServerStatus {
@@ -140,11 +144,18 @@ export class Connection {
   private async begin(url: string, token: string): Promise<void> {
     const found = await capabilities();
     const thread = await startThread((message) => this.receive(message));
-    thread.post({ type: "begin", url, token, agent: navigator.userAgent.slice(0, MAX_AGENT_LENGTH), capabilities: found });
+    const port = this.relay?.port;
+    const agent = navigator.userAgent.slice(0, MAX_AGENT_LENGTH);
+    thread.post({ type: "begin", url, token, agent, capabilities: found, port }, port === undefined ? [] : [port]);
     this.thread = thread;
     for (const { message, transfer } of this.queued) thread.post(message, transfer);
     this.queued = [];
-    if (this.ended) setTimeout(() => thread.end(), GOODBYE_MS);
+    if (this.ended) setTimeout(() => this.endThread(), GOODBYE_MS);
+  }
+
+  private endThread(): void {
+    this.thread?.end();
+    this.relay?.end();
   }
 
   private receive(message: FromWorker<Blob>): void {

@@ -1,7 +1,7 @@
 // The WebSocket as a transport. The only file that knows WebSocket objects.
 // Must not know messages, nor the session.
 
-import type { Transport, TransportEvents } from "./transport";
+import type { Transport, TransportEvents } from "../core/transport";
 
 export function openWebSocket(url: string, events: TransportEvents): Transport {
   const socket = new WebSocket(url);

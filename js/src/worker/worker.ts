@@ -4,13 +4,15 @@
 import { MonotonicClock } from "../core/monotonic-clock";
 import type { Effect, FromWorker, SessionInput, ToWorker } from "../core/ports";
 import { Session } from "../core/session";
+import type { OpenTransport, Transport } from "../core/transport";
 import { decode, encode, WireError } from "../core/wire";
 import { Frames } from "./frames";
 import type { CanvasLike } from "./painter";
-import type { OpenTransport, Transport } from "./transport";
+import { portTransport } from "./port";
 import { openTransport } from "./transports";
 
 type Post = (message: FromWorker<Blob>) => void;
+type Take = (message: ToWorker<CanvasLike, MessagePort>) => void;
 
 /** Timers fire this much after the deadline: one that fires early finds nothing due. */
 const TIMER_MARGIN_MS = 1;
@@ -18,7 +20,7 @@ const TIMER_MARGIN_MS = 1;
 const MAX_REASON_LENGTH = 100;
 
 /** Starts the worker's program and returns what takes the main thread's messages. `open`: for tests. */
-export function run(post: Post, open: OpenTransport = openTransport): (message: ToWorker<CanvasLike>) => void {
+export function run(post: Post, open: OpenTransport = openTransport): Take {
   const program = new WorkerProgram(post, open);
   post({ type: "ready" });
   return (message) => program.take(message);
@@ -35,7 +37,7 @@ class WorkerProgram {
 
   constructor(
     private readonly post: Post,
-    private readonly open: OpenTransport,
+    private open: OpenTransport,
   ) {
     this.frames = new Frames({
       feed: (input) => this.feed(input),
@@ -44,10 +46,11 @@ class WorkerProgram {
     });
   }
 
-  take(message: ToWorker<CanvasLike>): void {
+  take(message: Parameters<Take>[0]): void {
     switch (message.type) {
       case "begin":
         this.url = message.url;
+        if (message.port !== undefined) this.open = portTransport(message.port);
         this.session = new Session(message);
         return this.feed({ type: "start" });
       case "end":
