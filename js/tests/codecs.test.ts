@@ -41,7 +41,7 @@ test("a codec that this end does not know is called by its name", () => {
   expect(codecOf("h999")).toBeUndefined();
 });
 
-const FAKE: CodecSpec = { name: "fake", wire_number: 99, label: "Fake", mime: "video/fake", probe: "fake.1" };
+const FAKE: CodecSpec = { name: "fake", wire_number: 99, label: "Fake", mime: "video/fake", codec_string: "fake.1" };
 
 describe("a codec is added by one entry", () => {
   const configured: string[] = [];

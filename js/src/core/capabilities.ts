@@ -29,7 +29,7 @@ export function rtpCapabilities(listed: readonly RtpCodec[]): Pick<Capabilities,
 
 /** What a VideoDecoder can decode. `supports` answers for one WebCodecs string. */
 export async function webcodecsCapabilities(supports: (codec: string) => Promise<boolean>): Promise<readonly CodecName[]> {
-  const supported = await Promise.all(CODECS.map(({ probe }) => supports(probe)));
+  const supported = await Promise.all(CODECS.map(({ codec_string }) => supports(codec_string)));
   return CODECS.filter((_, i) => supported[i]).map(({ name }) => name);
 }
 

@@ -15,8 +15,8 @@ export interface CodecSpec {
   /** What the format parameters of the payload format must match; absent where any will do. */
   readonly fmtp?: RegExp;
   /** A WebCodecs string for the question whether the browser decodes it. */
-  readonly probe: string;
-  /** The WebCodecs string for a stream that begins with this keyframe; without it, `probe` is taken. */
+  readonly codec_string: string;
+  /** The WebCodecs string for a stream that begins with this keyframe; without it, `codec_string` is taken. */
   readonly decoder?: (keyframe: Uint8Array) => string | undefined;
 }
 
@@ -29,11 +29,11 @@ export const CODECS: CodecSpec[] = [
     mime: "video/h264",
     // High 4:4:4 Predictive (RFC 6184 §8.1). Browsers that have the profiles of halved chroma have all of them.
     fmtp: /profile-level-id=f4/i,
-    probe: "avc1.f4001f",
+    codec_string: "avc1.f4001f",
     decoder: avcString,
   },
-  { name: "h264", wire_number: 16, label: "H.264", mime: "video/h264", probe: "avc1.42e01f", decoder: avcString },
-  { name: "vp8", wire_number: 17, label: "VP8", mime: "video/vp8", probe: "vp8" },
+  { name: "h264", wire_number: 16, label: "H.264", mime: "video/h264", codec_string: "avc1.42e01f", decoder: avcString },
+  { name: "vp8", wire_number: 17, label: "VP8", mime: "video/vp8", codec_string: "vp8" },
 ];
 
 export function codecOf(name: CodecName): CodecSpec | undefined {

@@ -49,7 +49,7 @@ export class CodedStream {
 
   private configure(name: CodecName, keyframe: Uint8Array): void {
     const spec = codecOf(name);
-    const codec = spec?.decoder?.(keyframe) ?? spec?.probe ?? name;
+    const codec = spec?.decoder?.(keyframe) ?? spec?.codec_string ?? name;
     if (this.decoder?.state === "configured" && this.config === codec) return;
     this.close();
     this.decoder = new VideoDecoder({ output: (frame) => this.show(frame), error: (error) => this.failed(error.message) });
