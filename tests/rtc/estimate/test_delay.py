@@ -78,6 +78,10 @@ def test_noise_starts_at_five_milliseconds():
     assert detector.noise_s == pytest.approx((0.005 * (15 / 16) ** 2 + 0.01 / 16) * 15 / 16 + 0.01 / 16)
 
 
+def test_the_margin_for_noise_is_twice_the_noise():
+    assert DelayDetector().noise_margin_s == 0.01
+
+
 def test_a_queue_counts_as_little_noise():
     detector = DelayDetector()
     message(detector, [0.02])

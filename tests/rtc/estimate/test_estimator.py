@@ -18,14 +18,17 @@ class Feed:
         self.now = 1000.0
         self._sequence = 0
 
-    def message(self, delay: float = 0.05, lost: int = 0, size: int = 1200, growth: float = 0.0) -> None:
-        """Packets that took ``delay`` seconds, each ``growth`` longer than the one before; the first few are lost."""
+    def message(
+        self, delay: float = 0.05, lost: int = 0, size: int = 1200, growth: float = 0.0, dip: float = 0.0
+    ) -> None:
+        """Packets that took ``delay`` seconds, each ``growth`` longer than the one before, but the first one ``dip``
+        less; the first few are lost."""
         results = []
         for index in range(10):
             self._sequence += 1
             sent_at = self.now + index * 0.009
             self.estimator.sent(size, sent_at)
-            arrived_at = None if index < lost else sent_at + 50 + delay + index * growth
+            arrived_at = None if index < lost else sent_at + 50 + delay + index * growth - dip * (not index)
             results.append(PacketResult(self._sequence, sent_at, size, arrived_at, None, late=False))
         self.now += 0.1
         self.estimator.feed(results, self.now)
@@ -162,7 +165,9 @@ def test_a_collapse_is_not_followed_by_another_for_what_was_sent_before_it():
     estimator = BandwidthEstimator(start_bps=20 * M)
     now = shrinking(estimator, running(estimator, 8 * M), sent=20 * M, passes=2 * M)
     assert estimator.collapsed
-    shrinking(estimator, now + 0.3, sent=4 * M, passes=2 * M)
+    before = estimator.bits_per_second
+    shrinking(estimator, now + 0.2, sent=4 * M, passes=1.5 * M)
+    assert estimator.bits_per_second < before
     assert not estimator.collapsed, "a keyframe at the new rate"
 
 
@@ -200,6 +205,17 @@ def test_no_probe_is_sent_into_a_queue(queue: float, probed: bool):
     assert (feed.estimator.next_probe(feed.now) is not None) == probed
 
 
+@pytest.mark.parametrize(("lost", "probed"), [(4, True), (5, False)])
+def test_exactly_a_quarter_lost_is_too_much_for_a_probe(lost: int, probed: bool):
+    estimator = BandwidthEstimator()
+    for now, packets in ((1.0, range(19, 20)), (1.7, range(19))):
+        estimator.feed(
+            [PacketResult(i, now, 1200, None if i < lost else now + 50, None, late=False) for i in packets], now
+        )
+    assert estimator.loss_fraction == lost / 20
+    assert (estimator.next_probe(1.7) is not None) == probed
+
+
 def test_no_probe_is_sent_in_the_second_after_a_decrease():
     """A probe that was under way is given up meanwhile, so that another is due."""
     feed = Feed(10 * M)
@@ -212,6 +228,16 @@ def test_no_probe_is_sent_in_the_second_after_a_decrease():
     assert 1.0 < feed.now - fell_at < 1.25
 
 
+def test_the_first_probe_after_a_decrease_waits_for_a_second_and_a_half():
+    feed = Feed(10 * M)
+    feed.run(8)
+    feed.decrease(0.2)
+    fell_at = feed.now
+    while feed.estimator.next_probe(feed.now) is None:
+        feed.message()
+    assert 1.45 < feed.now - fell_at < 1.65
+
+
 def test_a_long_queue_is_drained_for_three_seconds_after_a_decrease():
     feed = Feed(10 * M)
     feed.run(8)
@@ -220,7 +246,7 @@ def test_a_long_queue_is_drained_for_three_seconds_after_a_decrease():
     estimate, queue = estimator.bits_per_second, estimator.queueing_delay_s
     assert queue == pytest.approx(0.3)
     assert estimator.target_bps(fell_at) == pytest.approx(estimate * (1 - (0.3 - 0.06)))
-    assert estimator.target_bps(fell_at + 2.99) == estimator.target_bps(fell_at)
+    assert estimator.target_bps(fell_at + 3.0) == estimator.target_bps(fell_at)
     assert estimator.target_bps(fell_at + 3.01) == estimate, "a queue that stays is filled by others"
 
 
@@ -244,22 +270,84 @@ def test_draining_leaves_the_minimum():
 
 
 def test_a_trend_without_a_standing_queue_is_no_overuse():
-    """Every message but the second has a packet that did not wait: bursts grow, and no queue stays."""
-    for shortest, falls in ((0.05, False), (0.056, False), (0.062, True)):
+    """One packet of each message waits as long as ``standing`` alone: bursts grow, and no queue does."""
+    for standing, falls in ((0.0, False), (0.007, False), (0.011, True)):
         feed = Feed(10 * M)
         feed.run(8)
         for step in range(10):
-            feed.message(shortest if step else 0.05, growth=0.002 * step)
-        assert (feed.estimator.bits_per_second < 10 * M) == falls
+            feed.message(0.05 + standing + 0.007 * step, dip=0.007 * step)
+        assert (feed.estimator.bits_per_second < 10 * M) == falls, standing
 
 
-@pytest.mark.parametrize(("lost", "queue", "falls"), [(1, 0.02, True), (0, 0.02, False), (1, 0.0, False)])
+def test_where_delays_vary_a_longer_standing_queue_is_no_overuse():
+    for varies, falls in ((0.0, True), (0.004, False)):
+        feed = Feed(10 * M)
+        for step in range(80):
+            feed.message(0.05 + varies * (step % 2))
+        for step in range(10):
+            feed.message(0.062 + 0.007 * step + varies * (step % 2), dip=0.007 * step)
+        assert (feed.estimator.bits_per_second < 10 * M) == falls, varies
+
+
+@pytest.mark.parametrize(
+    ("lost", "queue", "falls"), [(1, 0.02, True), (1, 0.012, True), (1, 0.009, False), (0, 0.02, False)]
+)
 def test_loss_with_a_short_queue_is_overuse(lost: int, queue: float, falls: bool):
     feed = Feed(10 * M)
     for step in range(100):
         feed.message(0.05 + queue * step / 100, lost=lost)
     feed.run(3, delay=0.05 + queue, lost=lost)
     assert (feed.estimator.bits_per_second < 10 * M) == falls
+
+
+@pytest.mark.parametrize(("queue", "falls"), [(0.021, False), (0.031, True)])
+def test_loss_where_delays_vary_is_overuse_only_with_a_longer_queue(queue: float, falls: bool):
+    """Delays vary by 5 ms, which adds 20 ms to the limit of 10 ms; at the most, packets wait 5 ms longer than this."""
+    feed = Feed(10 * M)
+    for step in range(250):
+        feed.message(0.05 + queue * min(step / 200, 1.0) + 0.005 * (step % 2), lost=1)
+    assert (feed.estimator.bits_per_second < 10 * M) == falls
+
+
+def test_fifteen_percent_lost_without_a_queue_lower_nothing():
+    feed = Feed(10 * M)
+    for step in range(80):
+        feed.message(lost=1 + step % 2)
+    assert feed.estimator.loss_fraction == pytest.approx(0.15, abs=0.01)
+    assert feed.estimator.bits_per_second == 10 * M
+
+
+@pytest.mark.parametrize("response", [0.2, 1.0])
+def test_a_second_decrease_for_loss_waits_for_the_newest_packets_to_be_answered(response: float):
+    """Half is lost. Each message also covers a packet that left three seconds ago."""
+    estimator, sequence, falls = BandwidthEstimator(10 * M), 0, []
+    for step in range(60):
+        sent_at, results = 1000.0 + step / 10, []
+        for index in range(21):
+            sequence += 1
+            at = sent_at if index else sent_at - 3.0
+            results.append(PacketResult(sequence, at, 1200, None if index % 2 else at + 50, None, late=False))
+        before, now = estimator.bits_per_second, sent_at + response
+        estimator.feed(results, now)
+        if estimator.bits_per_second < before:
+            falls.append(now)
+    assert 0.28 + response < falls[-1] - falls[-2] < 0.52 + response
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_the_trend_is_measured_between_the_packets_of_a_probe(every: int):
+    """Of each message, every other packet is one of a probe's."""
+    feed = Feed(10 * M)
+    feed.run(4)
+    for step in range(30):
+        times = [feed.now + index * 0.009 for index in range(10)]
+        waited = 50.05 + step * 0.004
+        results = [PacketResult(9000 + i, at, 1200, at + waited, 7, late=False) for i, at in enumerate(times)]
+        for index in range(0, 10, every):
+            results[index].probe_id = None
+        feed.now += 0.1
+        feed.estimator.feed(results, feed.now)
+    assert feed.estimator.bits_per_second < 10 * M
 
 
 def test_less_than_seven_tenths_of_the_estimate_is_application_limited():
@@ -274,7 +362,7 @@ def test_a_decrease_counts_only_losses_after_it():
     feed = Feed(10 * M)
     feed.run(8)
     feed.decrease(0.3)
-    late = [PacketResult(9000 + i, feed.now - 0.2, 1200, None, None, late=False) for i in range(100)]
+    late = [PacketResult(9000 + i, feed.now, 1200, None, None, late=False) for i in range(100)]
     feed.estimator.feed(late, feed.now + 0.05)
     feed.run(1, delay=0.05)
     assert feed.estimator.loss_fraction == 0
@@ -292,6 +380,15 @@ def test_an_overtaken_packet_is_not_lost():
     lossy.run(1, lost=2)
     lossy.run(1)
     assert lossy.estimator.loss_fraction > feed.estimator.loss_fraction
+
+
+def test_an_overtaken_packet_counts_once_as_arrived():
+    estimator = BandwidthEstimator()
+    sent = [PacketResult(i, 1.0, 1200, None if i < 10 else 51.0, None, late=False) for i in range(30)]
+    estimator.feed(sent, 1.0)
+    late = [PacketResult(i, 1.0, 1200, 51.1, None, late=True) for i in range(5)]
+    estimator.feed(late, 1.7)
+    assert estimator.loss_fraction == 5 / 30
 
 
 def test_packets_before_a_decrease_and_packets_in_a_queue_were_congested():
@@ -313,6 +410,13 @@ def test_the_backlog_is_what_the_newest_packet_waited_and_what_left_since():
     assert feed.estimator.bits_per_second == 8 * M
     waited = feed.estimator.backlog_s(100_000, feed.estimator.newest_acked_sent_at)
     assert waited == pytest.approx(0.02 + 0.1)
+
+
+def test_the_newest_packet_is_the_last_to_arrive():
+    estimator = BandwidthEstimator()
+    times = [(1.0, 51.08), (1.01, 51.06)]
+    estimator.feed([PacketResult(i, at, 1200, there, None, late=False) for i, (at, there) in enumerate(times)], 1.1)
+    assert estimator.newest_acked_sent_at == 1.0
 
 
 def test_the_backlog_is_no_longer_than_the_queue_that_overflowed():

@@ -27,7 +27,7 @@ class Backlog:
         self._newest_waited_s = 0.0
         self._last_sent_at = 0.0
         self._overflow_s: float | None = None
-        """How long packets waited in the queue when it overflowed: so long is the queue. None if it did not."""
+        """The length of the full queue, in seconds: how long packets waited when it overflowed. None if it did not."""
 
     def sent(self, now: float) -> None:
         """Packets leave now."""

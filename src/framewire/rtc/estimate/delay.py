@@ -34,6 +34,14 @@ MAX_NOISE_S: Final = 0.02
 
 Source: chosen by hand; pinned by `tests/rtc/estimate/test_delay.py::test_a_queue_counts_as_little_noise`."""
 
+QUEUE_NOISE_FACTOR: Final = 2.0
+"""A queue must exceed this multiple of the delay's noise: where the delay varies, even the shortest wait of a few
+packets is that long.
+
+Source: benchmark `lossy-100ms-3%`; pinned by
+`tests/rtc/estimate/test_delay.py::test_the_margin_for_noise_is_twice_the_noise` and
+`tests/rtc/test_simulated_links.py::test_loss_with_jitter_is_no_full_queue`."""
+
 FULL_QUEUE_S: Final = 0.05
 """A link is suddenly congested if every packet of a feedback message waited longer than this in a queue that grows.
 
@@ -123,11 +131,17 @@ class DelayDetector:
         """Whether the newest feedback message shows that what was taken for an empty queue was none: the packets
         before it had met a queue."""
         self.queue_filling = False
-        """Whether a queue begins to fill: each packet of the newest feedback message waited longer than those before
-        it, though none long yet. A frame that is large for its link looks the same."""
+        """Whether a queue begins to fill: all packets of the newest feedback message waited over `FILLING_QUEUE_S`, and
+        the last third over `FILLING_QUEUE_GROWTH_S` longer than the first. A frame that is large for its link looks
+        the same."""
         self.suddenly_congested = False
-        """Whether all packets of the newest feedback message waited long, and each longer than those before it: the
-        link has shrunk. The trend shows it later, once many groups have arrived."""
+        """Whether the link has shrunk: all packets of the newest feedback message waited over `FULL_QUEUE_S`, and the
+        last third over `FULL_QUEUE_GROWTH_S` longer than the first. The trend shows it later, after many groups."""
+
+    @property
+    def noise_margin_s(self) -> float:
+        """By how much a queue must exceed a limit: so far the noise alone may exceed it."""
+        return QUEUE_NOISE_FACTOR * self.noise_s
 
     @property
     def usage(self) -> Usage:
@@ -158,10 +172,10 @@ class DelayDetector:
             self.noise_s += (difference - self.noise_s) * NOISE_NEW_WEIGHT
         self._shortest = shortest
         self.queue.add(shortest, now)
-        growth, noise = _growth(packets), 2 * self.noise_s
-        self.hidden_queue_revealed = self.queue.base_fell_s > REVEALED_QUEUE_S + noise
+        growth, margin_s = _growth(packets), self.noise_margin_s
+        self.hidden_queue_revealed = self.queue.base_fell_s > REVEALED_QUEUE_S + margin_s
         self.suddenly_congested = self.queue.seconds > FULL_QUEUE_S and growth > FULL_QUEUE_GROWTH_S
-        self.queue_filling = self.queue.seconds > FILLING_QUEUE_S and growth > FILLING_QUEUE_GROWTH_S + noise
+        self.queue_filling = self.queue.seconds > FILLING_QUEUE_S and growth > FILLING_QUEUE_GROWTH_S + margin_s
 
 
 def _growth(packets: list[tuple[float, float]]) -> float:

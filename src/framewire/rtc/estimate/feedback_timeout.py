@@ -1,12 +1,16 @@
 """Whether feedback stays out while packets leave: a sign that nothing gets through. Must not know rates, packets'
-contents, sockets or clocks."""
+contents, sockets or clocks.
+
+`FeedbackWatch` in `rtc/send/` answers another question: whether one message is late, so that requests for lost packets
+may be late as well. It takes a fraction of a second, and no decision about the bitrate.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
 FEEDBACK_TIMEOUT_S: Final = 1.0
-"""Feedback stays out once none has come for this long; and then again after each half of it.
+"""Feedback is overdue this long after the first unanswered packet, then again every half of this.
 
 Source: libwebrtc `kTimeoutInterval` (send_side_bandwidth_estimation.cc)."""
 

@@ -2,8 +2,8 @@
 contents, sockets or clocks.
 
 Two measures, because they answer two questions. `RecentLoss` asks whether the link is overloaded at this moment, so it
-covers about a second and counts every packet. `LossModel` asks what the path loses by itself, so it covers a minute,
-knows in which bursts packets are lost, and is fed only packets that met no full queue.
+covers about a second and counts every packet. `LossModel` asks what the path loses by itself, so it covers
+about 1200 packets, knows in which bursts packets are lost, and is fed only packets that met no full queue.
 The fraction in an RTCP reception report is a third: the viewer's own count, for statistics alone.
 """
 
@@ -58,7 +58,7 @@ Source: chosen by hand; pinned by
 
 MAX_BURSTS_IN_SILENCE: Final = 4.0
 """Without a loss for a while, the loss is at most what would have caused this many bursts in that time. So many fail to
-appear by chance in 2 of 100 cases (exp(-4)). Else one congested moment would be protected against for a minute.
+appear by chance in 2 of 100 cases (exp(-4)). Else one congested moment would be protected against for 1200 packets.
 
 Source: Poisson statistics; pinned by
 `tests/rtc/estimate/test_loss.py::test_loss_that_ended_suddenly_is_not_protected_against_for_long`."""

@@ -21,13 +21,13 @@ HIGH_LOSS_FRACTION: Final = 0.1
 Source: draft-ietf-rmcat-gcc-02 §6; libwebrtc `kDefaultHighLossThreshold`."""
 
 HIGH_LOSS_WITHOUT_QUEUE_FRACTION: Final = 0.2
-"""Above this loss the bound falls though no queue grows: a radio link may lose as much in bad moments.
+"""Without a queue, the bound falls only above this loss: a radio link may lose up to this in bad moments.
 
 Source: benchmark `lossy-150ms-10%-bursts`; pinned by
 `tests/rtc/estimate/test_loss_control.py::test_without_a_queue_only_more_than_a_fifth_lost_lowers_the_bound`."""
 
 MEDIUM_LOSS_WITHOUT_QUEUE_FRACTION: Final = HIGH_LOSS_FRACTION / 2
-"""Below this loss, while no queue grows, the bound rises by `CAREFUL_INCREASE_FACTOR`. Else a radio link's usual loss
+"""Below this loss, without a queue, the bound rises by `CAREFUL_INCREASE_FACTOR`. Else a radio link's usual loss
 would hold for good a bound that one bad second has set.
 
 Source: chosen by hand; pinned by
@@ -45,7 +45,7 @@ Source: chosen by hand; pinned by
 `tests/rtc/estimate/test_loss_control.py::test_medium_loss_without_a_queue_raises_the_bound_slowly`."""
 
 DECREASE_INTERVAL_S: Final = 0.3
-"""Two decreases are at least this and a round trip apart: so long the first one takes to show.
+"""Two decreases are at least this and a response time apart: so long the first one takes to show.
 
 Source: libwebrtc `kBweDecreaseInterval` (send_side_bandwidth_estimation.cc)."""
 
@@ -74,8 +74,9 @@ class LossControl:
         """Count the packets of one feedback message; ``late`` ones were counted as lost before, and are not."""
         self._loss.add(arrived, lost, late)
 
-    def update(self, estimate_bps: float, rtt: float, now: float, *, congested: bool) -> None:
-        """Adjust the bound, while the estimate is ``estimate_bps``; ``congested`` says that a queue grows."""
+    def update(self, estimate_bps: float, response_s: float, now: float, *, congested: bool) -> None:
+        """Adjust the bound, while the estimate is ``estimate_bps``. ``response_s`` is the response time in seconds;
+        ``congested`` says that packets wait in a queue, or that one grows or empties."""
         packets = self._loss.update(now)
         if packets is None:
             return
@@ -83,7 +84,7 @@ class LossControl:
         high = HIGH_LOSS_FRACTION if congested else HIGH_LOSS_WITHOUT_QUEUE_FRACTION
         if min(fraction, self._loss.newest_fraction) > high:
             if packets >= RECENT_MIN_PACKETS:
-                self._decrease(estimate_bps, rtt, now)
+                self._decrease(estimate_bps, response_s, now)
         elif fraction < LOW_LOSS_FRACTION:
             self.bits_per_second *= INCREASE_FACTOR
         elif not congested and fraction < MEDIUM_LOSS_WITHOUT_QUEUE_FRACTION:
@@ -95,8 +96,8 @@ class LossControl:
         """Raise the bound to what a probe has measured."""
         self.bits_per_second = max(self.bits_per_second, bits_per_second)
 
-    def _decrease(self, estimate_bps: float, rtt: float, now: float) -> None:
-        if now - self._decreased_at < DECREASE_INTERVAL_S + rtt:
+    def _decrease(self, estimate_bps: float, response_s: float, now: float) -> None:
+        if now - self._decreased_at < DECREASE_INTERVAL_S + response_s:
             return
         self._decreased_at = now
         bound = min(estimate_bps, self.bits_per_second) * (1 - 0.5 * self._loss.fraction)

@@ -24,13 +24,14 @@ Source: chosen by hand; pinned by
 `tests/rtc/estimate/test_probe_bitrate.py::test_a_probe_that_left_in_one_burst_measures_nothing`."""
 
 MIN_PROBE_PACKETS: Final = 6
-"""A probe has at least this many packets.
+"""A probe has at least this many packets. `MIN_PROBE_ARRIVED_FRACTION` of them must arrive: five.
 
 Source: chosen by hand, libwebrtc `kMinProbePacketsSent` is 5; pinned by
+`tests/rtc/estimate/test_probing.py::test_a_probe_is_large_enough_for_its_duration_its_packets_and_the_noise` and
 `tests/rtc/estimate/test_probe_bitrate.py::test_five_packets_are_enough_and_four_are_not`."""
 
 MIN_PROBE_ARRIVED_FRACTION: Final = 0.7
-"""At least this fraction of a probe's packets, and of its bytes, must arrive.
+"""At least this fraction of a probe's bytes, and of `MIN_PROBE_PACKETS`, must arrive.
 
 Source: libwebrtc `kMinReceivedProbesRatio`, `kMinReceivedBytesRatio` are 0.8; ours works at a quarter of loss. Pinned
 by `tests/rtc/estimate/test_probe_bitrate.py::test_seven_of_ten_bytes_are_enough`."""

@@ -31,8 +31,8 @@ FIRST_PROBE_FACTOR: Final = 3.0
 Source: libwebrtc `first_exponential_probe_scale`."""
 
 FURTHER_PROBE_FACTOR: Final = 2.0
-"""After a probe that succeeds, the next has this multiple of what it measured. A first probe exceeds the goal by no
-more than this.
+"""After a probe that succeeds, the next has this multiple of what it measured. No probe exceeds this multiple of the
+goal.
 
 Source: libwebrtc `further_exponential_probe_scale`."""
 
@@ -43,7 +43,8 @@ Source: chosen by hand, libwebrtc `alr_probe_scale` is 2; pinned by
 `tests/rtc/estimate/test_probing.py::test_a_later_probe_is_one_and_a_half_times_the_estimate`."""
 
 MIN_PROBE_BPS: Final = 1_000_000
-"""A probe has at least this bitrate: its packets would else take longer than they can fill a link.
+"""A probe that starts from the estimate has at least this bitrate, unless the goal is lower. Slower, its packets would
+take over 60 ms.
 
 Source: chosen by hand; pinned by
 `tests/rtc/estimate/test_probing.py::test_a_probe_has_at_least_a_megabit`."""
@@ -89,13 +90,13 @@ Source: chosen by hand; pinned by
 `tests/rtc/estimate/test_probing.py::test_a_probe_that_was_not_sent_in_time_is_sent_again_twice`."""
 
 MIN_PROBE_INTERVAL_S: Final = 1.5
-"""Two probes are at least this far apart.
+"""After a probe that found nothing more, or a decrease, the next probe waits at least this long.
 
 Source: chosen by hand, libwebrtc `alr_probing_interval` is 5 s; pinned by
 `tests/rtc/estimate/test_probing.py::test_probes_that_find_nothing_become_rarer`."""
 
 MAX_PROBE_INTERVAL_S: Final = 4.0
-"""Two probes are at most this far apart.
+"""After a probe that found nothing more, the next one waits at most this long.
 
 Source: chosen by hand, libwebrtc `alr_probing_interval` is 5 s; pinned by
 `tests/rtc/estimate/test_probing.py::test_probes_that_find_nothing_become_rarer`."""

@@ -65,13 +65,13 @@ MAX_UPDATE_S: Final = 1.0
 Source: libwebrtc `AimdRateControl::MultiplicativeRateIncrease`."""
 
 MIN_DECREASE_INTERVAL_S: Final = 0.05
-"""Two decreases are a response time apart, and at least this.
+"""The next decrease waits for a response time, but at least this long.
 
 Source: ours, libwebrtc has 10 ms (`AimdRateControl::TimeToReduceFurther`); pinned by
 `tests/rtc/estimate/test_rate_control.py::test_a_second_decrease_waits_for_a_response_time`."""
 
 MAX_DECREASE_INTERVAL_S: Final = 0.3
-"""Two decreases are a response time apart, and at most this.
+"""The next decrease waits for a response time, but no longer than this.
 
 Source: ours, libwebrtc has 200 ms (`AimdRateControl::TimeToReduceFurther`); pinned by
 `tests/rtc/estimate/test_rate_control.py::test_a_second_decrease_waits_for_a_response_time`."""

@@ -32,7 +32,7 @@ class PathRtt:
 
     def add_check(self, seconds: float | None) -> None:
         """Take the round trip of an ICE check, if one was answered. It counts until the viewer reports: checks are
-        rare, and the shortest one is kept."""
+        rare, and the caller keeps the shortest one."""
         if not self._reported and seconds is not None:
             self.seconds = seconds
 

@@ -11,8 +11,8 @@ from itertools import pairwise
 from typing import Final
 
 COLLAPSE_FRACTION: Final = 0.6
-"""The link has collapsed if it lets through less than this fraction of what is sent: then the packets in its queue are
-of no use any more.
+"""The link has collapsed if it lets through less than this fraction of what is sent. Then the pacer's packets are
+discarded, and a keyframe replaces them.
 
 Source: chosen by hand; pinned by
 `tests/rtc/estimate/test_shrunk_link.py::test_a_filling_queue_counts_only_where_the_link_has_collapsed`."""

@@ -11,7 +11,7 @@ from collections import deque
 from typing import Final, Literal
 
 Usage = Literal["normal", "overuse", "underuse"]
-"""What the link is used for: `overuse` while a queue grows, `underuse` while it empties."""
+"""How the link is used: `overuse` while a queue grows, `underuse` while it empties."""
 
 WINDOW_GROUPS: Final = 20
 """The trend is taken over this many packet groups.

@@ -26,6 +26,7 @@ SECOND_COVER_MIN_PARITIES: Final = 5
 cover is worth less than a longer first one.
 
 Source: benchmark `lossy-100ms-3%`; pinned by
+`tests/rtc/rtp/test_flexfec.py::test_a_burst_as_long_as_there_are_parities_is_restored` and
 `tests/rtc/rtp/test_flexfec.py::test_two_losses_anywhere_are_restored_where_packets_are_covered_twice`."""
 
 _FIXED = struct.Struct("!BBHLL")

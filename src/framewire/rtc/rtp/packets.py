@@ -37,11 +37,6 @@ class RtpUnit:
         return self._parities[count]
 
 
-def pack(unit: AccessUnit) -> RtpUnit:
-    """The unit with its payloads. Once per unit, however many viewers there are."""
-    return RtpUnit(unit, packetise(unit))
-
-
 def packetise(unit: AccessUnit, max_payload: int = MAX_PAYLOAD_BYTES) -> tuple[bytes, ...]:
     """The RTP payloads of a video unit, made by its codec's packetiser."""
     spec = CODECS.get(unit.codec)
@@ -59,7 +54,7 @@ class RtpOrigin:
 
 @dataclass(slots=True)
 class RtpPacketDraft:
-    """A packet without what is known only when it leaves: its extensions."""
+    """A packet without what is known only when it leaves: send time and transport-wide number."""
 
     payload_type: int
     marker: bool
