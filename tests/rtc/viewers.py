@@ -23,7 +23,7 @@ from framewire.options import EngineOptions
 from framewire.rtc.events import KeyframeWanted, PeerEvent, PeerTrack
 from framewire.rtc.peer import Peer
 from framewire.rtc.rtp import header_extensions
-from framewire.rtc.rtp.packets import RtpUnit, packetise
+from framewire.rtc.rtp.packets import RtpUnit, pack
 from framewire.rtc.rtp.rtcp import PacketType, TransportFormat
 from framewire.rtc.stack import ice
 from framewire.rtc.stack.peer_connection import HEADER_EXTENSIONS as OFFERED_EXTENSIONS
@@ -132,8 +132,7 @@ class Show:
         frame = Frame(pixels, self.number, time.time_ns() // 1000)
         keyframe, self.keyframe = self.keyframe, False
         self.number += 1
-        unit = self._encoder.encode(frame, keyframe=keyframe)
-        return RtpUnit(unit, packetise(unit))
+        return pack(self._encoder.encode(frame, keyframe=keyframe))
 
     def play(self, level: int = 128) -> bool:
         return self.peer.send(self.track.sub, self.unit(level))

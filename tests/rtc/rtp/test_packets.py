@@ -16,7 +16,7 @@ from framewire.rtc.rtp.header_extensions import (
     TRANSPORT_CC_URI,
     HeaderExtensions,
 )
-from framewire.rtc.rtp.packets import MAX_PAYLOAD_BYTES, RtpPacketDraft, RtpUnit, packetise
+from framewire.rtc.rtp.packets import MAX_PAYLOAD_BYTES, RtpPacketDraft, pack, packetise
 
 IDS = {MID_URI: 1, ABS_SEND_TIME_URI: 2, PLAYOUT_DELAY_URI: 3}
 
@@ -25,32 +25,30 @@ def unit(codec, data):
     return AccessUnit(codec=codec, data=data, number=1, time_us=2, width=3, height=4)
 
 
-def packed_unit(size):
-    whole = unit("vp8", bytes(size))
-    return RtpUnit(whole, packetise(whole))
-
-
 def test_lossless_units_have_no_packets():
     with pytest.raises(AssertionError, match="WebSocket"):
         packetise(unit("zstd", b"x"))
 
 
-def test_a_video_unit_is_cut_into_payloads_by_its_codec():
-    assert packetise(unit("vp8", bytes(2254))) == (b"\x10" + bytes(1127), b"\0" + bytes(1127))
+def test_a_packed_unit_is_the_unit_and_its_payloads():
+    whole = unit("vp8", bytes(2254))
+    packed = pack(whole)
+    assert packed.unit is whole
+    assert packed.payloads == packetise(whole) == (b"\x10" + bytes(1127), b"\0" + bytes(1127))
 
 
 def test_parities_are_made_once_for_all_viewers_that_need_so_many():
-    packed = packed_unit(5000)
+    packed = pack(unit("vp8", bytes(5000)))
     one, two = packed.parities(1), packed.parities(2)
     assert packed.parities(1) is one and packed.parities(2) is two
     assert one != two
 
 
 def test_a_packed_unit_is_the_same_with_and_without_parities():
-    packed = packed_unit(5000)
+    packed = pack(unit("vp8", bytes(5000)))
     before = repr(packed)
     packed.parities(1)
-    assert packed == packed_unit(5000)
+    assert packed == pack(packed.unit)
     assert repr(packed) == before
 
 

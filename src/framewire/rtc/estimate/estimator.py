@@ -40,7 +40,7 @@ GOAL_FACTOR: Final = 1.5
 """Probes search for this multiple of what the streams can use, so that frames may leave in one burst.
 
 Source: chosen by hand; pinned by
-`tests/rtc/estimate/test_estimator.py::test_probes_search_for_half_more_than_the_streams_can_use`."""
+`tests/rtc/estimate/test_estimator_probes.py::test_probes_search_for_half_more_than_the_streams_can_use`."""
 
 APPLICATION_LIMITED_FRACTION: Final = 0.7
 """A stream that sends less than this fraction of the estimate learns nothing about the link from what arrives.
@@ -52,19 +52,19 @@ EMPTY_QUEUE_S: Final = 0.03
 """A queue up to this long, beyond noise, counts as none.
 
 Source: chosen by hand; pinned by
-`tests/rtc/estimate/test_estimator.py::test_no_probe_is_sent_into_a_queue`."""
+`tests/rtc/estimate/test_estimator_probes.py::test_no_probe_is_sent_into_a_queue`."""
 
 PROBE_MIN_TIME_SINCE_DECREASE_S: Final = 1.0
 """No probe is sent within this time after a decrease.
 
 Source: chosen by hand; pinned by
-`tests/rtc/estimate/test_estimator.py::test_no_probe_is_sent_in_the_second_after_a_decrease`."""
+`tests/rtc/estimate/test_estimator_probes.py::test_no_probe_is_sent_in_the_second_after_a_decrease`."""
 
 PROBE_MAX_LOSS_FRACTION: Final = 0.25
 """No probe is sent at this loss or more: it would lose too many of its packets to measure anything.
 
 Source: chosen by hand; pinned by
-`tests/rtc/estimate/test_estimator.py::test_no_probe_is_sent_where_a_quarter_is_lost`."""
+`tests/rtc/estimate/test_estimator_probes.py::test_no_probe_is_sent_where_a_quarter_is_lost`."""
 
 OVERFLOW_LOSS_FRACTION: Final = 0.03
 """More loss than this together with a queue is a short queue that overflows: it loses packets and grows no more.

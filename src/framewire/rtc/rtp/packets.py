@@ -37,6 +37,11 @@ class RtpUnit:
         return self._parities[count]
 
 
+def pack(unit: AccessUnit) -> RtpUnit:
+    """The unit with its payloads. Once per unit, however many viewers there are."""
+    return RtpUnit(unit, packetise(unit))
+
+
 def packetise(unit: AccessUnit, max_payload: int = MAX_PAYLOAD_BYTES) -> tuple[bytes, ...]:
     """The RTP payloads of a video unit, made by its codec's packetiser."""
     spec = CODECS.get(unit.codec)
