@@ -275,6 +275,7 @@ async def test_a_keyframe_requested_on_a_still_scene_has_a_later_time(engine: Se
 
 
 async def test_three_encodings_that_take_long_do_not_delay_a_fourth(engine: ServedEngine) -> None:
+    assert engine_module.ENCODER_THREAD_COUNT == 4, "more would share the processors with sending"
     done = threading.Event()
     for _ in range(3):
         engine.engine._pool.submit(done.wait)

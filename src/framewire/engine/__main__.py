@@ -38,7 +38,7 @@ STATS_INTERVAL_S: Final = 1.0
 """Time between two reports of the streams' numbers to the parent (`Display.stats`).
 
 Source: chosen by hand; pinned by
-`tests/engine/test_main.py::test_the_engine_serves_from_its_first_message_to_its_shutdown`"""
+`tests/engine/test_main.py::test_statistics_are_reported_once_a_second`"""
 
 SHUTDOWN_TIMEOUT_S: Final = 2.5
 """Time for viewers and connections to close when the parent shuts the engine down. Then the process exits without them.

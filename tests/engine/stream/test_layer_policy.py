@@ -55,12 +55,12 @@ def test_a_link_with_enough_bandwidth_for_full_size_keeps_it() -> None:
 
 
 def test_a_short_dip_moves_no_viewer() -> None:
-    show = Show().add(a=20e6, b=20e6).run(10)
-    show.limit(b=1e6)
-    show.run(MOVE_DOWN_AFTER_S / 2)
-    show.limit(b=20e6)
-    show.run(10)
+    show = fine(a=20e6, b=20e6)
+    show.limit(b=5e6).run(0.9, FINE_S)
+    show.limit(b=20e6).run(10)
     assert show.moves == []
+    since = show.limit(b=5e6).now
+    assert show.run(2, FINE_S).moved_after(since) == pytest.approx(1.0, abs=2 * FINE_S)
 
 
 def test_a_viewer_that_recovers_comes_back_and_leaves_its_layer_empty() -> None:
@@ -175,7 +175,7 @@ def test_hidden_viewers_count_for_nothing() -> None:
 
 
 def test_small_pictures_are_not_halved() -> None:
-    assert half_size_below_bps(320, 100, 30) is None
+    assert half_size_below_bps(320, 127, 30) is None and half_size_below_bps(320, 128, 30) is not None
     assert half_size_below_bps(1280, 720, 30) == pytest.approx(553e3, rel=0.01)
     show = Show(half_below=None).add(a=20e6, b=200e3).run(10)
     assert show.at()["b"] == LOW
@@ -316,6 +316,11 @@ def test_noise_of_an_estimate_is_no_fall() -> None:
     for step in range(20):
         show.limit(b=3e6 * (0.91 if step % 2 else 1.0)).run(0.1, FINE_S)
     assert show.moved_after(since) == pytest.approx(MOVE_DOWN_FAR_BELOW_AFTER_S, abs=2 * FINE_S)
+    show = fine(a=20e6, b=20e6).limit(b=3e6)
+    since = show.now
+    for step in range(25):
+        show.limit(b=3e6 * (0.89 if step % 2 else 1.0)).run(0.1, FINE_S)
+    assert show.moved_after(since) == pytest.approx(MAX_FALL_WAIT_S, abs=2 * FINE_S), "more than noise"
 
 
 def test_a_fall_after_a_recovery_is_a_fall() -> None:

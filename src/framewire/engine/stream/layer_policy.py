@@ -118,7 +118,7 @@ NEW_VIEWER_RAISES_NO_TARGET_S: Final = 1.2
 So viewers with less bandwidth can move first.
 
 Source: chosen by hand;
-pinned by `tests/engine/stream/test_layer_policy.py::test_a_new_viewer_with_more_bandwidth_floods_none`.
+pinned by `tests/engine/stream/test_layer_policy.py::test_a_new_viewer_raises_no_target_for_a_moment`.
 """
 
 MISTAKE_WINDOW_S: Final = 15.0

@@ -15,14 +15,15 @@ from typing import Final
 KEEP_CLEAR_S: Final = 0.0045
 """Frames keep this far from a refresh, before and behind it: about as much as their arrival varies.
 
-Source: benchmark `720p60`; pinned by `tests/engine/stream/test_vsync.py::test_frames_as_fast_as_the_screen_are_seen`.
+Source: benchmark `720p60`;
+pinned by `tests/engine/stream/test_vsync.py::test_slow_screens_keep_no_more_clear_than_frames_vary_by`.
 """
 
 KEEP_CLEAR_MAX_REFRESH_FRACTION: Final = 0.25
 """Frames keep at most this fraction of a refresh clear, so that fast screens leave them room.
 
 Source: chosen by hand;
-pinned by `tests/engine/stream/test_vsync.py::test_no_frame_waits_for_more_than_two_thirds_of_a_refresh`.
+pinned by `tests/engine/stream/test_vsync.py::test_slow_screens_keep_no_more_clear_than_frames_vary_by`.
 """
 
 STOP_WAITING_MARGIN_FRACTION: Final = 0.3
@@ -52,13 +53,15 @@ Source: chosen by hand; pinned by `tests/engine/stream/test_vsync.py::test_a_sil
 MIN_INTERVAL_REFRESHES: Final = 0.75
 """With fewer refreshes than this from one frame to the next, frames are lost in any case, and none waits.
 
-Source: chosen by hand; pinned by `tests/engine/stream/test_vsync.py::test_streams_of_another_rate_do_not_wait`.
+Source: chosen by hand;
+pinned by `tests/engine/stream/test_vsync.py::test_streams_about_as_fast_as_the_screen_wait`.
 """
 
 MAX_INTERVAL_REFRESHES: Final = 1.3
 """With more refreshes than this from one frame to the next, each frame has a refresh of its own, and none waits.
 
-Source: chosen by hand; pinned by `tests/engine/stream/test_vsync.py::test_streams_of_another_rate_do_not_wait`.
+Source: chosen by hand;
+pinned by `tests/engine/stream/test_vsync.py::test_streams_about_as_fast_as_the_screen_wait`.
 """
 
 MIN_REFRESH_S: Final = 0.004
