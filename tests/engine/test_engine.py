@@ -29,7 +29,7 @@ TOKEN = "only-those-who-know-it-come-in"
 
 
 class Recorder:
-    """A `Listener` that keeps what is reported to it."""
+    """An `EngineListener` that keeps what is reported to it."""
 
     def __init__(self) -> None:
         self.inputs: list[tuple[int, str, str | None, dict[str, Any]]] = []

@@ -53,7 +53,7 @@ Source: chosen by hand; pinned by `tests/engine/test_main.py::test_a_long_log_re
 
 
 class _LinkListener:
-    """`engine.Listener` that sends to the parent."""
+    """`EngineListener` that sends to the parent."""
 
     def __init__(self, link: EngineLink) -> None:
         self._link = link

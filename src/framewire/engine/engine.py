@@ -1,5 +1,5 @@
 """The engine: streams, and the viewers that watch them. Must not know transports, nor whether a process of its own or
-the caller's event loop hosts it: it takes commands as calls, and reports what happens through `Listener`."""
+the caller's event loop hosts it: it takes commands as calls, and reports what happens through `EngineListener`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ Source: chosen by hand (SECURITY.md S12); pinned by
 `tests/engine/http/test_server.py::test_the_number_of_viewers_is_limited`"""
 
 
-class Listener(Protocol):
+class EngineListener(Protocol):
     """What the engine reports to its host. Called on the event loop; must return at once."""
 
     def on_input(self, stream: int, client_id: str, principal: str | None, event: dict[str, Any]) -> None:
@@ -62,7 +62,7 @@ class Engine:
     ``authorize`` decides which viewers are admitted. Without it, those that have the token of ``options`` are.
     """
 
-    def __init__(self, options: EngineOptions, listener: Listener, authorize: Authorizer | None = None) -> None:
+    def __init__(self, options: EngineOptions, listener: EngineListener, authorize: Authorizer | None = None) -> None:
         self.epoch = secrets.token_hex(8)
         if authorize is None:
             assert options.token, "the host of an engine makes up a token where none is given"

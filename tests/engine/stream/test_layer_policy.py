@@ -136,7 +136,7 @@ def test_the_layer_wanted_may_change_while_a_viewer_waits() -> None:
     assert [(key, layer) for _, key, layer in show.moves] == [("b", HALF)]
 
 
-def test_a_new_viewer_with_more_bandwidth_floods_none() -> None:
+def test_a_new_viewer_with_more_bandwidth_leaves_the_others_time_to_move() -> None:
     show = Show().add(slow=300e3).run(10)
     show.add(fast=20e6)
     while show.at()["slow"] == FULL:
@@ -237,9 +237,9 @@ def test_viewers_of_similar_bandwidth_share_a_layer() -> None:
     assert show.at() == {"a": FULL, "b": LOW, "c": LOW} and show.policy.target_bps(LOW) == 4.01e6
     show = Show(needs=20e6).add(a=20e6, b=8e6).run(30).add(c=3.9e6).run(30)
     assert show.at() == {"a": FULL, "b": LOW, "c": HALF}
-    assert [layer for _, name, layer in show.moves if name == "c"] == [HALF], "not by way of the low layer"
+    assert [layer for _, name, layer in show.moves if name == "c"] == [HALF], "not over the low layer"
     show.limit(c=0.3e6).add(d=0.149e6).run(30)
-    assert show.at()["d"] == HALF and show.policy.target_bps(HALF) == 0.3e6, "one is beyond help"
+    assert show.at()["d"] == HALF and show.policy.target_bps(HALF) == 0.3e6, "the slower one does not count"
     assert show.limit(d=0.151e6).run(1).policy.target_bps(HALF) == 0.151e6
 
 
@@ -301,7 +301,7 @@ def test_a_falling_estimate_is_waited_for() -> None:
     assert show.moves[-1][0] == pytest.approx(falls_until + STABLE_ESTIMATE_S, abs=2 * FINE_S)
 
 
-def test_an_estimate_that_falls_for_ever_is_not_waited_for_for_ever() -> None:
+def test_an_estimate_that_keeps_falling_is_waited_for_two_seconds() -> None:
     show = fine(a=20e6, b=20e6)
     since, limit = show.now, 6e6
     for _ in range(40):
@@ -416,7 +416,6 @@ def test_half_size_looks_better_below_a_fiftieth_of_a_bit_for_each_pixel() -> No
     assert half_size_below_bps(1000, 500, 10) == HALF_SIZE_BITS_PER_PIXEL * 5_000_000 == 100_000
     assert half_size_below_bps(HALVE_MIN_SIDE_PX, HALVE_MIN_SIDE_PX, 30) is not None and HALVE_MIN_SIDE_PX == 128
     assert half_size_below_bps(HALVE_MIN_SIDE_PX - 1, 2000, 30) is None
-    assert half_size_below_bps(2000, HALVE_MIN_SIDE_PX - 1, 30) is None
 
 
 def test_just_enough_is_enough() -> None:

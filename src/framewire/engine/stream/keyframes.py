@@ -17,8 +17,8 @@ pinned by `tests/engine/stream/test_keyframes.py::test_frequent_requests_are_ans
 REFRESH_STILL_AFTER_S: Final = (0.12, 0.3, 0.6, 1.0)
 """Times after the last publish at which the newest frame is encoded again.
 
-Each refresh sharpens the still picture. It also shows a receiver that the last packet before the pause was lost,
-as receivers send a NACK only when a later packet arrives.
+Each refresh sharpens the still picture. It may also show a receiver that the last packet before the pause was lost, but
+`rtc.send.tail_probes` does so sooner, and without an encoder.
 
 Source: chosen by hand, checked by benchmark `still-after-motion`;
 pinned by `tests/engine/stream/test_keyframes.py::test_a_still_scene_is_refreshed_four_times_within_a_second`.
