@@ -79,7 +79,7 @@ async def test_a_lost_tail_is_found_though_nothing_follows(stage: Stage):
     assert stage.peer.send(3, unit)
     await stage.watch(lambda: stage.peer.stats(3).retransmitted >= len(lost) - 1)
     assert stage.peer.stats(3).packets == first + len(unit.payloads)
-    assert stage.peer.stats(3).probes >= 1
+    assert stage.peer.stats(3).tail_probes >= 1
 
 
 async def test_a_keyframe_request_of_the_viewer_arrives(stage: Stage):

@@ -65,7 +65,7 @@ class PeerStats:
     """Their RTP payload."""
     retransmitted: int = 0
     """Packets sent again, requested or not."""
-    probes: int = 0
+    tail_probes: int = 0
     """Last packets sent again because nothing followed them."""
     nacks: int = 0
     """Packets that the viewer reported missing."""

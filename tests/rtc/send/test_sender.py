@@ -46,6 +46,22 @@ def test_a_round_trip_that_is_known_already_counts_until_the_viewer_reports():
     assert rig.sender.stats.rtt_s == pytest.approx(0.2, abs=0.001)
 
 
+def test_a_round_trip_that_is_unknown_counts_as_none():
+    rig, round_trips = Rig(parameters=WITH_PARITY), []
+
+    def parity_count(packets: int, rtt_s: float, interval_s: float) -> int:
+        round_trips.append(rtt_s)
+        return 0
+
+    rig.packets.parity_count = parity_count
+    rig.send(keyframe=True)
+    assert round_trips == [0]
+
+
+def test_nothing_is_due_before_the_first_unit():
+    assert Rig().sender.deadline == NEVER
+
+
 def test_a_unit_is_one_burst_of_packets(live):
     (burst,) = live.wire.bursts
     packets = live.wire.packets()
@@ -81,6 +97,7 @@ def test_the_first_report_follows_the_first_frame_and_then_one_a_second(live):
     live.tick(0.99)
     assert len(live.wire.rtcp) == 1
     live.tick(1.0)
+    assert len(live.wire.rtcp) == 2
     live.tick(1.01)
     assert len(live.wire.rtcp) == 2
 
@@ -95,7 +112,7 @@ def test_silence_brings_the_last_packet_again_byte_for_byte(live):
         sent += [(at, burst) for burst in live.wire.bursts[before:]]
     assert [burst for _, burst in sent] == [[last]] * len(DELAYS_S)
     assert [at for at, _ in sent] == pytest.approx([0.04, 0.12, 0.28, 0.6], abs=1e-6)
-    assert live.sender.stats.probes == len(DELAYS_S)
+    assert live.sender.stats.tail_probes == len(DELAYS_S)
     assert live.sender.stats.packets == 3
 
 
@@ -103,7 +120,7 @@ def test_a_stream_that_flows_needs_no_probes(live):
     for step in range(1, 60):
         live.tick(step / 60)
         live.send(step / 60)
-    assert live.sender.stats.probes == 0
+    assert live.sender.stats.tail_probes == 0
 
 
 def test_a_nack_brings_the_packet_as_a_retransmission(live):
@@ -150,12 +167,15 @@ def test_a_keyframe_request_is_passed_on(live):
 
 def test_flushed_packets_are_made_up_for_by_a_keyframe(live):
     live.events.clear()
-    live.sender.flushed(NOW + 0.5)
-    assert live.sender.deadline <= NOW + 0.5
-    live.tick(0.5)
+    for at in (0.05, 0.2, 0.4, 0.8):
+        live.tick(at)
+    assert live.sender.deadline == NOW + 1, "the next report"
+    live.sender.flushed(NOW + 0.9)
+    assert live.sender.deadline == NOW + 0.9
+    live.tick(0.9)
     assert live.events == [KeyframeWanted(5)]
-    assert not live.send(0.55)
-    assert live.send(0.6, keyframe=True)
+    assert not live.send(0.95)
+    assert live.send(0.96, keyframe=True)
 
 
 def test_a_report_is_kept(live):
@@ -310,6 +330,17 @@ def test_while_feedback_is_overdue_what_may_be_lost_is_sent_again(lossy):
     lossy.send(0.09)
     assert ssrcs(lossy)[15:] == [MEDIA] * 3 + [RTX] * 3, "once each"
     assert lossy.sender.stats.retransmitted == 9
+
+
+@pytest.mark.parametrize(("rtt_s", "again"), [(0.15, [65_535, 0]), (None, [65_534, 65_535, 0])])
+def test_what_was_sent_again_within_a_round_trip_is_not_so_unrequested(rtt_s, again):
+    rig = Rig(rtt_s=rtt_s)
+    rig.send(keyframe=True)
+    rig.feed(Nack(MEDIA, (65_534,)), 0.02)
+    rig.packets.unacknowledged_from = NOW - 1
+    rig.send(0.05)
+    repairs = [unwrap_rtx(p, payload_type=99, ssrc=MEDIA) for p in rig.wire.packets() if p.ssrc == RTX]
+    assert [repair.sequence_number for repair in repairs[1:]] == again
 
 
 # Parity and playout delay

@@ -48,8 +48,8 @@ MAX_DELAY_S: Final = 0.4
 Source: chosen by hand; pinned by `tests/rtc/repair/test_playout_delay.py::test_the_delay_is_bounded`."""
 
 JITTER_MIN_RTT_S: Final = 0.08
-"""Frames are held back for jitter only from this round trip on: of two frames that arrive together only one is seen,
-and on a long path a little more delay is not felt.
+"""Frames are held back for jitter only from this round trip on, where a little more delay is not felt. Without it, two
+frames may arrive together, and only one of them is seen.
 
 Source: benchmark `lossy-100ms-3%`; pinned by
 `tests/rtc/repair/test_playout_delay.py::test_a_little_is_held_back_for_jitter_on_a_long_path_only`."""
@@ -91,8 +91,8 @@ Source: chosen by hand; pinned by
 `tests/rtc/repair/test_playout_delay.py::test_the_delay_is_raised_soon_and_lowered_late`."""
 
 MAX_STEP_PER_FRAME_S: Final = 0.01
-"""From one frame to the next the delay changes by this much at most. Raised all at once, the picture would freeze for
-as long.
+"""From one frame to the next the delay changes by this much at most. A larger step would freeze the picture for as
+long as the step.
 
 Source: benchmark `lossy-150ms-10%-bursts`; pinned by
 `tests/rtc/repair/test_playout_delay.py::test_the_delay_changes_step_by_step`."""

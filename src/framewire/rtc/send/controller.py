@@ -235,12 +235,12 @@ class SendController:
         self._feedback_watch.received(now)
         self._estimator.feed(results, now)
         if self._estimator.collapsed:
-            # What waits, here or on the path, delays the keyframe that makes it needless.
+            # Queued packets would delay the keyframe that replaces them.
             flushed = {packet.ssrc for packet in self._pacer.flush()}
             self._draining_until = now + MAX_COLLAPSE_DRAIN_S
             self._on_flushed(flushed, now)
         if results and self._estimator.hidden_queue_revealed:
-            # A full queue had lost packets, not the path by itself.
+            # A full queue lost the packets before, not the path: they say nothing of losses to come.
             self._loss = LossModel()
             self._on_loss_reset()
         since = self._estimator.uncongested_since

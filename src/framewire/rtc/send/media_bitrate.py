@@ -69,7 +69,7 @@ class MediaBitrate:
         self._wire_bytes += (wire_bytes - self._wire_bytes) * OVERHEAD_NEW_WEIGHT
 
     def update(self, bandwidth_bps: float, loss_fraction: float, retransmitted_fraction: float, now: float) -> None:
-        """Go by this bandwidth, and report what of it media may use if that is due."""
+        """Take a new bandwidth, and report how much of it media may use, if a report is due."""
         usable_bps = bandwidth_bps * self._payload_bytes / self._wire_bytes
         usable_bps *= 1 - min(retransmitted_fraction, MAX_RETRANSMITTED_FRACTION)
         media_bps = int(min(usable_bps, self._max_bps(loss_fraction)))

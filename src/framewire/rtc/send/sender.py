@@ -19,13 +19,13 @@ from framewire.rtc.rtp import rtcp
 from framewire.rtc.rtp.flexfec import SourceHeader
 from framewire.rtc.rtp.header_extensions import HeaderExtensions
 from framewire.rtc.rtp.packets import RtpOrigin, RtpPacketDraft, RtpUnit
-from framewire.rtc.send.admission import Admission
 from framewire.rtc.send.deadline import NEVER
 from framewire.rtc.send.frame_interval import FrameInterval
 from framewire.rtc.send.media_packets import MediaPackets
 from framewire.rtc.send.packet_sender import PacketSender
 from framewire.rtc.send.sender_reports import SenderReports
 from framewire.rtc.send.tail_probes import TailProbes
+from framewire.rtc.send.unit_admission import UnitAdmission
 
 DELAYED_PARITY_MIN_INTERVALS: Final = 1.5
 """Some parity comes with the next frame if the viewer holds frames back for more than this many frame intervals: else
@@ -35,8 +35,8 @@ Source: benchmark `lossy-150ms-10%-bursts`; pinned by
 `tests/rtc/send/test_sender.py::test_a_playout_delay_of_less_than_one_and_a_half_frames_is_too_short_for_that`."""
 
 INSISTENT_RTT_FRACTION: Final = 0.6
-"""On a lossy path a packet is sent again if it is requested this fraction of the round trip after the last time. A
-viewer asks again a little before an answer can arrive; refused, it would wait for another round trip.
+"""On a lossy path, a packet that was sent again is sent once more if it is requested after this fraction of the round
+trip. A viewer may ask a little before an answer can arrive; refused, it would ask a round trip later.
 
 Source: benchmark `lossy-150ms-10%-bursts`; pinned by
 `tests/rtc/send/test_sender.py::test_on_a_lossy_path_a_repeated_request_that_comes_a_little_early_is_answered`."""
@@ -94,7 +94,7 @@ class UnitSender:
         on_event: Callable[[KeyframeWanted], None],
         *,
         rtt: PathRtt,
-        min_playout_delay_s: float = 0.0,
+        min_playout_delay_s: float,
     ) -> None:
         """``rtt``: the round trip, one for all senders of the peer. ``min_playout_delay_s``: how long the viewer holds
         frames back at least."""
@@ -107,7 +107,7 @@ class UnitSender:
         self._stopped = False
         self._stats = PeerStats()
         self._rtt = rtt
-        self._admission = Admission(lambda: on_event(KeyframeWanted(sub)))
+        self._admission = UnitAdmission(lambda: on_event(KeyframeWanted(sub)))
         self._media = MediaPackets(origins.media)
         self._retransmitter = Retransmitter(origins.rtx, parameters.rtx_payload_type)
         self._parity = ParityPackets(origins.fec, parameters.fec_payload_type)
@@ -145,8 +145,8 @@ class UnitSender:
             return False
         room = self._packets.admits(now)
         if not room:
-            # A keyframe will come first, and makes these needless.
-            self._discard_repairs()
+            # The next unit that leaves is a keyframe: repairs of those before it are needless.
+            self._parity.discard_delayed()
         if not self._admission.admit(now, keyframe=packed.unit.keyframe, room=room, socket_idle=self._outlet.idle()):
             self._stats.frames_dropped += 1
             self._schedule()
@@ -158,10 +158,6 @@ class UnitSender:
             self._report(now)
         self._schedule()
         return True
-
-    def _discard_repairs(self) -> None:
-        self._retransmitter.discard_second_copies()
-        self._parity.discard_delayed()
 
     def _send_unit(self, packed: RtpUnit, now: float) -> None:
         self._apply_playout_delay()
@@ -228,7 +224,7 @@ class UnitSender:
         if now >= self._reports.deadline:
             self._report(now)
         if now >= self._tail_probes.deadline:
-            self._probe(now)
+            self._send_tail_probe(now)
         self._schedule()
 
     def _report(self, now: float) -> None:
@@ -236,7 +232,7 @@ class UnitSender:
         report = self._reports.make(stats.packets, stats.payload_bytes, self._parameters.cname, now)
         self._outlet.transmit_rtcp(report)
 
-    def _probe(self, now: float) -> None:
+    def _send_tail_probe(self, now: float) -> None:
         """Send the last packet again.
 
         Byte for byte, and not as a retransmission: libwebrtc looks for gaps behind media packets only (if it did
@@ -245,7 +241,7 @@ class UnitSender:
         self._packets.repeat_last(self.ssrc)
         self._packets.send_urgent(self._parity.delayed(self._media.timestamp), now)
         self._tail_probes.probe_sent(now)
-        self._stats.probes += 1
+        self._stats.tail_probes += 1
 
     def _schedule(self) -> None:
         self.deadline = min(self._reports.deadline, self._tail_probes.deadline, self._admission.deadline)
@@ -279,7 +275,7 @@ class UnitSender:
         if self._stopped or self._admission.needs_keyframe or not self._packets.admits(now):
             # More would only be lost like those before; a keyframe will make it needless.
             return
-        # The viewer asks again after a round trip, and knows of no queue that the answer waits in.
+        # The viewer asks again after a round trip. It does not know how long the answer waits here and on the path.
         rtt_s, lossy = (self._rtt.seconds or 0.0) + self._packets.queueing_delay_s, self._packets.loses_repairs
         answered_s = rtt_s * INSISTENT_RTT_FRACTION if lossy else rtt_s
         again = self._retransmitter.requested(self._media.useful(nack.sequences), now, answered_s, twice=lossy)

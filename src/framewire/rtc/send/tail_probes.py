@@ -26,7 +26,7 @@ class TailProbes:
         self._left: tuple[float, ...] = ()
 
     def unit_sent(self, now: float) -> None:
-        """A unit left: begin anew."""
+        """A unit left: start the schedule again."""
         self._left = DELAYS_S
         self.deadline = now + DELAYS_S[0]
 

@@ -15,7 +15,7 @@ from framewire.rtc.stack.srtp import SrtpProtector
 
 HANDSHAKE_REPEATS_S: Final = (0.04, 0.12, 0.25, 0.45, 0.7)
 """A handshake message without an answer is sent again this long after it was sent. OpenSSL's own timer waits for a
-second, and ignores a viewer that repeats itself.
+second, and does not answer a viewer that repeats its message.
 
 Source: RFC 9147 §5.8.2 allows shorter timers than 1 s where delay matters; pinned by
 `tests/rtc/stack/test_dtls_transport.py::test_a_lost_handshake_message_is_sent_again_before_openssl_would`."""

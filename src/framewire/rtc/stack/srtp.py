@@ -36,7 +36,7 @@ class SrtpProtector:
             self._length = binding.ffi.new("int *")
             self._protect = binding.lib.srtp_protect
         except AttributeError:
-            pass  # another release of the binding: its public function is slower, and right
+            pass  # another release of the binding has other names; its public function is slower and does the same
 
     def protect(self, packets: list[bytes]) -> list[bytes]:
         """Encrypt RTP packets of at most `MAX_PACKET_BYTES` each. Raises ``pylibsrtp.Error``."""

@@ -11,18 +11,19 @@ MAX_QUEUED_UNITS: Final = 2
 """This many units may wait for the socket. A third is dropped: late, it is worth less than the next one in time.
 
 Source: chosen by hand; pinned by
-`tests/rtc/send/test_admission.py::test_two_units_may_wait_for_the_socket_and_the_third_is_dropped`."""
+`tests/rtc/send/test_unit_admission.py::test_two_units_may_wait_for_the_socket_and_the_third_is_dropped`."""
 
 KEYFRAME_REPEAT_S: Final = 0.25
 """A keyframe that did not come is requested again after this long.
 
 Source: chosen by hand; pinned by
-`tests/rtc/send/test_admission.py::test_a_keyframe_that_does_not_come_is_requested_again`."""
+`tests/rtc/send/test_unit_admission.py::test_a_keyframe_that_does_not_come_is_requested_again`."""
 
 ROOM_CHECK_INTERVAL_S: Final = 0.01
 """After a unit was refused, look this often whether there is room again.
 
-Source: chosen by hand; pinned by `tests/rtc/send/test_admission.py::test_a_refused_sender_looks_for_room_again`."""
+Source: chosen by hand; pinned by
+`tests/rtc/send/test_unit_admission.py::test_a_refused_sender_looks_for_room_again`."""
 
 IDLE_S: Final = 2.0
 """A viewer's first keyframe request is ignored if no unit was sent for this long: the viewer lacks nothing.
@@ -36,7 +37,7 @@ INSISTENT_S: Final = 1.0
 Source: libwebrtc `kMaxWaitForKeyFrame` (video_receive_stream2.cc): it then repeats the request every 200 ms."""
 
 
-class Admission:
+class UnitAdmission:
     """Refuses units that the viewer could not decode, or is too slow for, and requests keyframes."""
 
     def __init__(self, on_keyframe_wanted: Callable[[], None]) -> None:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from framewire.rtc.send.admission import Admission
 from framewire.rtc.send.deadline import NEVER
+from framewire.rtc.send.unit_admission import UnitAdmission
 
 NOW = 1000.0
 
 
 class Viewer:
-    """An `Admission` and the keyframes that it requested."""
+    """An `UnitAdmission` and the keyframes that it requested."""
 
     def __init__(self) -> None:
         self.requests = 0
-        self.admission = Admission(self._requested)
+        self.admission = UnitAdmission(self._requested)
 
     def _requested(self) -> None:
         self.requests += 1
