@@ -5,7 +5,8 @@ import { closeReason, FINAL_CLOSES, type Reason } from "./reasons";
 import type { ServerStatus } from "./ports";
 import type { StreamInfo } from "./wire";
 
-type Phase = "idle" | "opening" | "greeting" | "ready" | "closed" | "failed";
+/** `signaling/README.md` has the states of an open socket; `idle` and `failed` are ours: not begun, and not to be tried again. */
+type Phase = "idle" | "opening" | "admitting" | "ready" | "closed" | "failed";
 
 const BACKOFF_MS = 250;
 const MAX_BACKOFF_MS = 8000;
@@ -54,13 +55,13 @@ export class SocketState {
   }
 
   opened(now: number): void {
-    this.phase = "greeting";
+    this.phase = "admitting";
     this.until = now + OPEN_MS;
   }
 
   /** The streams are known: only now can the viewer subscribe. Later lists change nothing here. */
   listed(now: number): void {
-    if (this.phase !== "greeting") return;
+    if (this.phase !== "admitting") return;
     this.phase = "ready";
     this.attempts = 0;
     this.fault = undefined;
@@ -99,7 +100,7 @@ export class SocketState {
     if (this.phase === "closed" && (now >= this.until || slept)) return this.open(now);
     if (this.phase === "ready") return this.tickReady(reporting, slept, now);
     if (now < this.until) return undefined;
-    return this.phase === "opening" || this.phase === "greeting" ? { type: "disconnect", code: CLOSE_SILENT, reason: "no answer" } : undefined;
+    return this.phase === "opening" || this.phase === "admitting" ? { type: "disconnect", code: CLOSE_SILENT, reason: "no answer" } : undefined;
   }
 
   get deadline(): number {
