@@ -149,7 +149,7 @@ def test_growth_needs_thirty_milliseconds(every: float, congested: bool):
 
 
 @pytest.mark.parametrize("delays", [[0.1] * 5 + [0.145], [0.095] + [0.14] * 5])
-def test_that_time_is_from_the_first_packet_to_the_last(delays: list[float]):
+def test_the_thirty_milliseconds_are_from_the_first_arrival_to_the_last(delays: list[float]):
     detector = fed(lambda _: 0.02)
     message(detector, delays, every=0.0001)
     assert detector.suddenly_congested
@@ -186,7 +186,7 @@ def test_a_queue_that_begins_to_fill_is_seen_before_it_is_long():
     assert not fed(lambda i: 0.02 + (i % 10) * 0.001).queue_filling, "a frame that waits for itself a little"
 
 
-def test_a_longer_route_is_a_queue_until_the_old_one_is_forgotten():
+def test_a_longer_route_is_a_queue_until_the_old_base_delay_expires():
     queue = QueueingDelay()
     seen = {}
     for second in range(100):

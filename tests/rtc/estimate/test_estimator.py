@@ -333,7 +333,7 @@ def test_without_feedback_the_estimate_is_halved_and_no_probe_is_sent_for_a_whil
 
 
 @pytest.mark.parametrize(("every", "falls"), [(2, True), (6, False)])
-def test_three_percent_of_loss_are_enough_for_that(every: int, falls: bool):
+def test_more_than_three_percent_lost_with_a_short_queue_is_overuse(every: int, falls: bool):
     """One of ten packets in every so many messages, with a short queue."""
     feed = Feed(10 * M)
     for step in range(130):

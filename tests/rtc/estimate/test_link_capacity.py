@@ -54,7 +54,7 @@ def test_the_variance_has_bounds():
     assert (high - low) / 2 == pytest.approx(3 * sqrt(0.4 * 4000) * 1000, abs=10_000)
 
 
-def test_a_reset_forgets_the_capacity_and_keeps_how_much_it_varies():
+def test_a_reset_makes_the_capacity_unknown_and_keeps_its_variance():
     link = capacity(4e6, 9e6)
     link.reset()
     assert not link.known

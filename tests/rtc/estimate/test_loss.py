@@ -185,7 +185,7 @@ def test_two_bursts_that_follow_closely_are_no_rise():
     assert model.fraction < 0.015
 
 
-def test_loss_that_is_over_is_known_to_be():
+def test_after_8000_packets_without_loss_the_fraction_is_almost_zero():
     assert modelled(gilbert_losses(0.05, 1, 3000), [False] * 8000).fraction < 0.001
 
 

@@ -152,7 +152,7 @@ def test_a_packet_is_what_a_frame_of_thirty_a_second_is_divided_into(rate: float
     assert made.bits_per_second - rate == pytest.approx(packet_bits / (0.05 + 0.1) * 0.1)
 
 
-def test_that_growth_is_four_kilobits_a_second_at_least():
+def test_the_additive_increase_is_at_least_four_kilobits_a_second():
     made = AimdRateControl(200e3, MIN)
     slow = replace(FINE, acked_bps=170e3, newest_acked_bps=170e3, sent_bps=170e3, response_s=2.0)
     made.update(replace(slow, usage="overuse"), 1.0)
@@ -195,7 +195,7 @@ def test_a_link_that_is_full_at_about_the_same_bitrate_again_is_known_better():
     assert made.bits_per_second - before < before * 0.004, "near both, and too much for the second alone"
 
 
-def test_a_probe_sets_the_estimate_and_forgets_where_the_link_was_full():
+def test_a_probe_sets_the_estimate_and_resets_the_capacity():
     made = control()
     made.update(FULL, 0.1)
     made.set(9e6, link_full=False)

@@ -43,7 +43,7 @@ def test_a_packet_without_a_number_has_number_0():
 
 
 @pytest.mark.parametrize(("playout_delay_s", "shortest", "longest"), [(0.1, 10, 40), (0.5, 50, 80), (0.004, 0, 0)])
-def test_a_viewer_that_holds_frames_back_may_hold_them_longer(playout_delay_s, shortest, longest):
+def test_the_maximum_playout_delay_is_300_ms_longer_than_the_minimum(playout_delay_s, shortest, longest):
     # 12 bits for each, in steps of 10 ms.
     block = HeaderExtensions({PLAYOUT_DELAY_URI: 3}, "0", playout_delay_s).block(0)
     value = int.from_bytes(dict(unpack_header_extensions(0xBEDE, block[4:]))[3])

@@ -17,7 +17,7 @@ BASE_DELAY_WINDOW_S: Final = 15.0
 routes change.
 
 Source: chosen by hand; pinned by
-`tests/rtc/estimate/test_delay.py::test_a_longer_route_is_a_queue_until_the_old_one_is_forgotten`."""
+`tests/rtc/estimate/test_delay.py::test_a_longer_route_is_a_queue_until_the_old_base_delay_expires`."""
 
 INITIAL_NOISE_S: Final = 0.005
 """The noise of the delay before anything is measured.

@@ -70,7 +70,7 @@ OVERFLOW_LOSS_FRACTION: Final = 0.03
 """More loss than this together with a queue is a short queue that overflows: it loses packets and grows no more.
 
 Source: chosen by hand; pinned by
-`tests/rtc/estimate/test_estimator.py::test_three_percent_of_loss_are_enough_for_that`."""
+`tests/rtc/estimate/test_estimator.py::test_more_than_three_percent_lost_with_a_short_queue_is_overuse`."""
 
 OVERFLOW_QUEUE_S: Final = 0.01
 """More than this, beyond `OVERFLOW_MARGIN_FACTOR` times the margin for noise, is a queue in that rule.
@@ -79,9 +79,10 @@ Source: chosen by hand; pinned by
 `tests/rtc/estimate/test_estimator.py::test_loss_with_a_short_queue_is_overuse`."""
 
 OVERFLOW_MARGIN_FACTOR: Final = 2
-"""That rule takes this multiple of the usual margin for noise: a lossy radio link's delay varies most.
+"""That rule takes this multiple of the usual margin for noise: on a radio link with loss, the delay varies without any
+queue.
 
-Source: chosen by hand; pinned by
+Source: benchmark `lossy-100ms-3%`; pinned by
 `tests/rtc/estimate/test_estimator.py::test_loss_where_delays_vary_is_overuse_only_with_a_longer_queue`."""
 
 STANDING_QUEUE_S: Final = 0.008

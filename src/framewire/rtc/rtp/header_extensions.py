@@ -16,10 +16,10 @@ TRANSPORT_CC_URI: Final = "http://www.ietf.org/id/draft-holmer-rmcat-transport-w
 """The transport-wide sequence number that the viewer gives feedback on."""
 
 PLAYOUT_DELAY_SPREAD_S: Final = 0.3
-"""A viewer that holds frames back may do so for this much longer than the minimum, as jitter needs more.
+"""The maximum playout delay is this much longer than the minimum, as jitter needs more.
 
 Source: chosen by hand; pinned by
-`tests/rtc/rtp/test_header_extensions.py::test_a_viewer_that_holds_frames_back_may_hold_them_longer`."""
+`tests/rtc/rtp/test_header_extensions.py::test_the_maximum_playout_delay_is_300_ms_longer_than_the_minimum`."""
 
 _ONE_BYTE_HEADERS: Final = 0xBEDE
 """What a block of extensions in the one-byte form begins with.
