@@ -55,6 +55,15 @@ def test_a_congested_link_has_collapsed_where_it_takes_less_than_six_tenths_of_w
     assert not updated(congested=False).collapsed(9e6)
 
 
+def test_exactly_six_tenths_are_no_collapse():
+    """Five packets that arrive evenly, each a quarter of the whole time after the one before."""
+    arrivals = [(50 + index / 4, 18_750) for index in range(5)]
+    full = updated(arrivals, sent_bps=1e6)
+    assert full.capacity_bps == 0.6 * 1e6
+    assert not full.collapsed(1e6)
+    assert not updated(arrivals, sent_bps=1e6, congested=False, filling=True).suddenly_congested
+
+
 @pytest.mark.parametrize(("gap", "measured"), [(0.024, True), (0.026, False)])
 def test_packets_in_bursts_show_no_capacity(gap: float, measured: bool):
     times = [50.0, 50.02, 50.04, 50.04 + gap, 50.085, 50.1]
