@@ -11,6 +11,7 @@ import pytest
 
 import framewire as fw
 from framewire import wire
+from framewire.authentication import ConnectionRequest
 from framewire.codec.encoders import available_codecs, open_encoder
 from framewire.codec.messages import Assembler, messages
 from framewire.codecs import (
@@ -22,7 +23,7 @@ from framewire.codecs import (
     selectable_codecs,
     wire_number,
 )
-from framewire.engine.viewer.admission import Admitted, ConnectionRequest
+from framewire.engine.viewer.admission import Admitted
 from framewire.engine.viewer.effects import MakeOffer, OfferedTrack
 from framewire.engine.viewer.session import ServerInfo, Session
 from framewire.frame import AccessUnit

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from framewire import wire
-from framewire.engine.viewer.admission import Admission, Admitted, ConnectionRequest, Refused
+from framewire.authentication import ConnectionRequest
+from framewire.engine.viewer.admission import Admission, Admitted, Refused
 from framewire.engine.viewer.effects import (
     Admit,
     Attach,

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from framewire import wire
+from framewire.authentication import ConnectionRequest
 from framewire.codec.messages import Assembler, Header
 from framewire.engine.stream.encoding import PackedUnit
 from framewire.engine.stream.stream import Stream
-from framewire.engine.viewer.admission import Authorizer, ConnectionRequest, token_authorizer
+from framewire.engine.viewer.admission import Authorizer, token_authorizer
 from framewire.engine.viewer.session import ServerInfo
 from framewire.engine.viewer.transport import Transport
 from framewire.engine.viewer.viewer import Viewer

@@ -22,6 +22,7 @@ from framewire.link.listen import bind
 from framewire.link.slot import LocalSlot
 from framewire.options import EngineOptions, StreamOptions
 from framewire.rtc.rtp.h264 import nal_units
+from tests.engine.stream.virtual import VirtualLoop
 from tests.rtc.viewers import Viewer as Browser
 from tests.viewer import connected, eventually, flat, noise, same
 
@@ -34,12 +35,16 @@ class Recorder:
     def __init__(self) -> None:
         self.inputs: list[tuple[int, str, str | None, dict[str, Any]]] = []
         self.counts: list[tuple[int, int]] = []
+        self.stats: list[tuple[int, dict[str, Any]]] = []
 
     def on_input(self, stream: int, client_id: str, principal: str | None, event: dict[str, Any]) -> None:
         self.inputs.append((stream, client_id, principal, event))
 
     def on_viewers(self, stream: int, count: int) -> None:
         self.counts.append((stream, count))
+
+    def on_stats(self, stream: int, stats: dict[str, Any]) -> None:
+        self.stats.append((stream, stats))
 
 
 class ServedEngine:
@@ -133,6 +138,20 @@ async def test_new_frames_of_removed_streams_are_ignored(engine: ServedEngine) -
     engine.engine.frame_published(77)
     engine.engine.remove_stream(77)
     assert set(engine.engine.stats()) == {0}
+
+
+def test_the_numbers_of_every_stream_are_reported_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Engine, "stats", lambda _: {0: {"viewers": 2}, 1: {"viewers": 0}})
+    listener = Recorder()
+
+    async def watch() -> None:
+        reports = asyncio.create_task(Engine(EngineOptions(token=TOKEN), listener).report_stats())
+        await asyncio.sleep(10.5)
+        reports.cancel()
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(watch())
+    assert listener.stats == [(0, {"viewers": 2}), (1, {"viewers": 0})] * 10
 
 
 # Lossless

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -24,18 +23,17 @@ from framewire.link.control import (
     Configure,
     EngineStats,
     FromEngine,
-    Handles,
     InputArrived,
     Ready,
     RemoveStream,
     Ring,
     Viewers,
 )
+from framewire.link.handles import Handles
 from framewire.link.listen import bind
 from framewire.link.ring import RingWriter
 from framewire.link.supervisor import EngineSupervisor
 from framewire.options import EngineOptions, StreamOptions
-from tests.engine.stream.virtual import VirtualLoop
 from tests.viewer import TEST_TIMEOUT_S, connected, eventually, flat, noise, same
 
 TOKEN = "only-those-who-know-it-come-in"
@@ -134,22 +132,6 @@ async def test_a_long_log_record_is_cut() -> None:
     handler.emit(logging.LogRecord("framewire", logging.WARNING, "", 0, "x" * 1_000_000, None, None))
     await eventually(lambda: sent)
     assert sent[0].level == logging.WARNING and len(sent[0].text) == 4000
-
-
-def test_statistics_are_reported_once_a_second() -> None:
-    sent: list[Any] = []
-    program = main_module.EngineProgram(Handles(control=0, bell=0, parent=0))
-    program._link = SimpleNamespace(send=sent.append)  # type: ignore[assignment]
-    program._engine = SimpleNamespace(stats=lambda: {3: {"viewers": 2}})  # type: ignore[assignment]
-
-    async def watch() -> None:
-        reports = asyncio.create_task(program._report_stats())
-        await asyncio.sleep(10.5)
-        reports.cancel()
-
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        runner.run(watch())
-    assert sent == [EngineStats(stream=3, stats={"viewers": 2})] * 10
 
 
 class HangingEngine:

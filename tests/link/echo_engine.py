@@ -18,7 +18,6 @@ from framewire.link.control import (
     Configure,
     EngineStats,
     Failed,
-    Handles,
     Log,
     Ready,
     RemoveStream,
@@ -26,6 +25,7 @@ from framewire.link.control import (
     Shutdown,
     ToEngine,
 )
+from framewire.link.handles import Handles
 from framewire.link.ring import RingReader
 
 

@@ -14,16 +14,8 @@ import pytest
 from framewire.link import attach
 from framewire.link.attach import EngineLink
 from framewire.link.bell import Doorbell
-from framewire.link.control import (
-    AddStream,
-    Handles,
-    Log,
-    RemoveStream,
-    Ring,
-    Shutdown,
-    encode,
-    parent_decoder,
-)
+from framewire.link.control import AddStream, Log, RemoveStream, Ring, Shutdown, encode, parent_decoder
+from framewire.link.handles import Handles
 from framewire.link.process import environment
 from framewire.link.ring import RingReader, RingWriter
 from framewire.options import StreamOptions
@@ -163,7 +155,7 @@ async def test_closing_closes_descriptors_that_were_not_received(parent):
     ids=["the socket is closed", "another parent"],
 )
 async def test_an_engine_without_a_parent_is_ended_by_force(monkeypatch, parent, closed):
-    monkeypatch.setattr(attach, "EXIT_GRACE_S", 0.05)
+    monkeypatch.setattr(attach, "ORPHAN_EXIT_GRACE_S", 0.05)
     ends = Parent(parent=parent)
     if closed:
         ends.control.close()
@@ -174,7 +166,7 @@ async def test_an_engine_without_a_parent_is_ended_by_force(monkeypatch, parent,
 
 
 async def test_an_engine_that_closed_the_link_is_not_ended_by_force(monkeypatch):
-    monkeypatch.setattr(attach, "EXIT_GRACE_S", 0)
+    monkeypatch.setattr(attach, "ORPHAN_EXIT_GRACE_S", 0)
     monkeypatch.setattr(attach, "PARENT_POLL_INTERVAL_S", 0.01)
     ends = Parent()
     ends.close()
@@ -186,8 +178,8 @@ def test_an_engine_whose_loop_is_stuck_is_ended_by_force():
     program = """
 import asyncio, os, socket, time
 from framewire.link import attach
-from framewire.link.control import Handles
-attach.EXIT_GRACE_S = 0.05
+from framewire.link.handles import Handles
+attach.ORPHAN_EXIT_GRACE_S = 0.05
 async def main():
     ends = [*socket.socketpair(), *socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)]
     handles = Handles(control=ends[0].detach(), bell=ends[2].detach(), parent=os.getppid() + 1)

@@ -1,4 +1,4 @@
-"""Messages become bytes and back; other bytes are refused; what a new engine is sent; and when to give up."""
+"""Messages become bytes and back, and other bytes are refused."""
 
 from __future__ import annotations
 
@@ -17,13 +17,10 @@ from framewire.link.control import (
     EngineStats,
     Failed,
     FromEngine,
-    Handles,
     InputArrived,
     Log,
     Ready,
     RemoveStream,
-    Replay,
-    RestartPolicy,
     Ring,
     Shutdown,
     ToEngine,
@@ -57,14 +54,6 @@ FROM_ENGINE: list[FromEngine] = [
     Log(level=30, text="línea"),
     Failed(text="no"),
 ]
-
-
-def configure(**options):
-    return Configure(options=EngineOptions(**options))
-
-
-def add_stream(id_, width=1):
-    return AddStream(options=StreamOptions(id=id_, name=f"stream {id_}", width=width, height=1))
 
 
 def test_every_message_of_both_unions_is_among_the_examples():
@@ -143,94 +132,3 @@ def test_neither_token_nor_credential_is_in_a_repr():
     assert "turn:b" in repr(TO_ENGINE[0])
     for secret in ("s3cret", "c0nfidential"):
         assert secret not in repr(TO_ENGINE[0]) and secret not in str(TO_ENGINE)
-
-
-def test_handles_travel_on_the_command_line():
-    handles = Handles(control=3, bell=9, listeners=(4, 5), parent=77)
-    assert Handles.parse(["echo", *handles.arguments()]) == handles
-    assert Handles.parse(Handles(control=3, bell=9, parent=77).arguments()).listeners == ()
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        [],
-        ["--control=x", "--bell=1", "--listen=", "--parent=1"],
-        ["--control=1=2", "--bell=1", "--listen=", "--parent=1"],
-    ],
-)
-def test_a_command_line_that_is_not_ours_is_refused(arguments):
-    with pytest.raises(LocalProtocolError):
-        Handles.parse(arguments)
-
-
-def test_a_new_engine_is_sent_what_holds_and_nothing_that_has_ended():
-    replay: Replay[str] = Replay(configure())
-    one, two = add_stream(1), add_stream(2)
-    replay.record(one)
-    replay.record(Ring(stream=1), "memory 1")
-    replay.record(two)
-    replay.record(Ring(stream=2), "memory 2")
-    replay.record(Ring(stream=1), "memory 3")
-    replay.record(RemoveStream(id=2))
-    replay.record(RemoveStream(id=9))
-    replay.record(configure(port=1))
-    wider = add_stream(1, width=9)
-    replay.record(wider)
-    replay.record(Shutdown())
-    assert replay.messages() == [
-        (configure(port=1), None),
-        (wider, None),
-        (Ring(stream=1), "memory 3"),
-    ]
-
-
-def test_the_memory_of_a_removed_stream_is_not_replayed_to_another_of_its_id():
-    replay: Replay[str] = Replay(configure())
-    for message, memory in ((add_stream(1), None), (Ring(stream=1), "old memory"), (RemoveStream(id=1), None)):
-        replay.record(message, memory)
-    replay.record(add_stream(1, width=9))
-    assert replay.messages() == [(configure(), None), (add_stream(1, width=9), None)]
-
-
-def test_a_stream_that_was_removed_leaves_no_ring_for_one_of_its_id():
-    replay: Replay[str] = Replay(configure())
-    replay.record(add_stream(1))
-    replay.record(Ring(stream=1), "memory")
-    replay.record(RemoveStream(id=1))
-    replay.record(add_stream(1))
-    assert replay.messages() == [(configure(), None), (add_stream(1), None)]
-
-
-def test_a_ring_needs_its_memory_and_its_stream():
-    replay: Replay[str] = Replay(configure())
-    with pytest.raises(LocalProtocolError):
-        replay.record(Ring(stream=1), "memory")
-    replay.record(add_stream(1))
-    with pytest.raises(LocalProtocolError):
-        replay.record(Ring(stream=1))
-
-
-def exits(policy: RestartPolicy, *times: float, was_ready: bool = True) -> list[float | None]:
-    return [policy.exited(time, was_ready=was_ready) for time in times]
-
-
-def test_the_first_restart_is_immediate_and_later_ones_wait():
-    assert exits(RestartPolicy(limit=9), *range(7)) == [0.0, 0.5, 1.0, 2.0, 4.0, 4.0, 4.0]
-
-
-def test_five_exits_within_a_minute_are_too_many():
-    assert exits(RestartPolicy(), 0, 10, 20, 30, 59.9)[-1] is None
-    assert exits(RestartPolicy(), 0, 10, 20, 30, 60) == [0.0, 0.5, 1.0, 2.0, 2.0], "the first one is a minute ago"
-
-
-def test_rare_exits_are_always_followed_by_a_restart():
-    assert set(exits(RestartPolicy(limit=2, window=60), *(60.0 * n for n in range(20)))) == {0.0}
-
-
-def test_an_engine_that_never_came_up_gets_few_attempts():
-    assert exits(RestartPolicy(), 0, 100, 200, was_ready=False) == [0.0, 0.0, None]
-    policy = RestartPolicy(unready_limit=2, window=1)
-    assert exits(policy, 0, was_ready=False) == [0.0]
-    assert exits(policy, 100) == [0.0], "it came up: the count starts again"
-    assert exits(policy, 200, 300, was_ready=False) == [0.0, None]

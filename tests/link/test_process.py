@@ -15,7 +15,8 @@ import pytest
 import framewire
 from framewire.errors import EngineError
 from framewire.link import process
-from framewire.link.control import Configure, Handles, Shutdown
+from framewire.link.control import Configure, Shutdown
+from framewire.link.handles import Handles
 from framewire.link.process import EngineProcess, default_command, environment
 from framewire.options import EngineOptions
 

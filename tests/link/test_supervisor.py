@@ -20,18 +20,10 @@ import pytest
 
 from framewire.errors import ClosedError, EngineError
 from framewire.link import process, supervisor
-from framewire.link.control import (
-    AddStream,
-    Configure,
-    EngineStats,
-    Failed,
-    Ready,
-    RemoveStream,
-    RestartPolicy,
-    Ring,
-)
+from framewire.link.control import AddStream, Configure, EngineStats, Failed, Ready, RemoveStream, Ring
 from framewire.link.listen import bind
 from framewire.link.process import environment
+from framewire.link.restart import RestartPolicy
 from framewire.link.ring import RingWriter
 from framewire.link.supervisor import EngineSupervisor
 from framewire.options import EngineOptions, StreamOptions

@@ -22,7 +22,6 @@ from framewire.link.control import (
     AddStream,
     Configure,
     EngineStats,
-    Handles,
     InputArrived,
     Log,
     Ready,
@@ -31,14 +30,9 @@ from framewire.link.control import (
     Shutdown,
     Viewers,
 )
+from framewire.link.handles import Handles
 from framewire.link.ring import RingReader
 from framewire.options import StreamOptions
-
-STATS_INTERVAL_S: Final = 1.0
-"""Time between two reports of the streams' numbers to the parent (`Display.stats`).
-
-Source: chosen by hand; pinned by
-`tests/engine/test_main.py::test_statistics_are_reported_once_a_second`"""
 
 SHUTDOWN_TIMEOUT_S: Final = 2.5
 """Time for viewers and connections to close when the parent shuts the engine down. Then the process exits without them.
@@ -64,6 +58,9 @@ class _LinkListener:
     def on_viewers(self, stream: int, count: int) -> None:
         self._link.send(Viewers(stream=stream, count=count))
 
+    def on_stats(self, stream: int, stats: dict[str, Any]) -> None:
+        self._link.send(EngineStats(stream=stream, stats=stats))
+
 
 class _ParentLogHandler(logging.Handler):
     """Sends log records to the parent, which writes them to its own log."""
@@ -87,6 +84,7 @@ class EngineProgram:
         self._handles = handles
         self._engine: Engine | None = None
         self._server: WebServer | None = None
+        self._reporter: asyncio.Task[None] | None = None
         self._streams: dict[int, StreamOptions] = {}
         """Streams that were added, by id. Each starts when its first ring comes."""
         self._readers: dict[int, RingReader] = {}
@@ -96,7 +94,6 @@ class EngineProgram:
         self._link = EngineLink(self._handles, on_bell=self._on_bell)
         handler = _ParentLogHandler(self._link, loop)
         logging.getLogger().addHandler(handler)
-        stats = asyncio.create_task(self._report_stats())
         try:
             while (item := await self._link.receive()) is not None:
                 message, memory = item
@@ -104,7 +101,8 @@ class EngineProgram:
                     break
                 await self._handle(message, memory)
         finally:
-            stats.cancel()
+            if self._reporter:
+                self._reporter.cancel()
             await self._shut_down()
             logging.getLogger().removeHandler(handler)
             self._link.close()
@@ -131,6 +129,7 @@ class EngineProgram:
         self._engine = Engine(message.options, _LinkListener(self._link))
         self._server = WebServer(self._engine, message.options)
         await self._server.start(_listening_socket(fd) for fd in self._handles.listeners)
+        self._reporter = asyncio.create_task(self._engine.report_stats())
         self._link.send(Ready(pid=os.getpid(), epoch=self._engine.epoch))
 
     def _use_ring(self, id_: int, reader: RingReader) -> None:
@@ -147,12 +146,6 @@ class EngineProgram:
         if self._engine:
             for id_ in streams:
                 self._engine.frame_published(id_)
-
-    async def _report_stats(self) -> None:
-        while True:
-            await asyncio.sleep(STATS_INTERVAL_S)
-            for id_, stats in (self._engine.stats() if self._engine else {}).items():
-                self._link.send(EngineStats(stream=id_, stats=stats))
 
     async def _shut_down(self) -> None:
         if self._server:

@@ -11,9 +11,10 @@ from typing import Any, Final, Protocol
 
 from framewire import wire
 from framewire._version import __version__
+from framewire.authentication import ConnectionRequest
 from framewire.codec.encoders import available_codecs
 from framewire.engine.stream.stream import Stream
-from framewire.engine.viewer.admission import Authorizer, ConnectionRequest, token_authorizer
+from framewire.engine.viewer.admission import Authorizer, token_authorizer
 from framewire.engine.viewer.session import ServerInfo
 from framewire.engine.viewer.transport import Transport
 from framewire.engine.viewer.viewer import Viewer
@@ -46,6 +47,13 @@ Source: chosen by hand (SECURITY.md S12); pinned by
 `tests/engine/http/test_server.py::test_the_number_of_viewers_is_limited`"""
 
 
+STATS_INTERVAL_S: Final = 1.0
+"""Time between two reports of the streams' numbers (`Display.stats`).
+
+Source: chosen by hand; pinned by
+`tests/engine/test_engine.py::test_the_numbers_of_every_stream_are_reported_once_a_second`"""
+
+
 class EngineListener(Protocol):
     """What the engine reports to its host. Called on the event loop; must return at once."""
 
@@ -54,6 +62,9 @@ class EngineListener(Protocol):
 
     def on_viewers(self, stream: int, count: int) -> None:
         """The number of viewers that watch the stream has changed."""
+
+    def on_stats(self, stream: int, stats: dict[str, Any]) -> None:
+        """Measurements of the stream (`Display.stats`)."""
 
 
 class Engine:
@@ -104,6 +115,13 @@ class Engine:
         """The numbers of each stream, by id (`Display.stats`)."""
         now = time.monotonic()
         return {id_: stream.stats(now) for id_, stream in self._streams.items()}
+
+    async def report_stats(self) -> None:
+        """Report the numbers of each stream to the listener, again and again. The host runs this as a task."""
+        while True:
+            await asyncio.sleep(STATS_INTERVAL_S)
+            for id_, stats in self.stats().items():
+                self._listener.on_stats(id_, stats)
 
     def _drop(self, stream: Stream) -> None:
         del self._streams[stream.options.id]

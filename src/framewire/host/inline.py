@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from framewire.errors import ClosedError, EngineError
 from framewire.frame import Frame, Pixels
@@ -17,11 +17,6 @@ from framewire.options import EngineOptions, StreamOptions
 if TYPE_CHECKING:
     from framewire.engine.engine import Engine
     from framewire.engine.http.server import WebServer
-
-STATS_INTERVAL_S: Final = 1.0
-"""Time between two reports of measurements.
-
-Source: chosen by hand, as of the engine process."""
 
 
 class InlineHost:
@@ -40,9 +35,8 @@ class InlineHost:
         self._sockets = bind(options.host, options.port)
         self.port: int = self._sockets[0].getsockname()[1]
         self._engine, self._server = _start_engine(options, listener)
-        self._listener = listener
         self._started = self._loop.create_task(self._server.start(self._sockets))
-        self._reporter = self._loop.create_task(self._report())
+        self._reporter = self._loop.create_task(self._engine.report_stats())
         self._closing: asyncio.Task[None] | None = None
 
     @property
@@ -88,12 +82,6 @@ class InlineHost:
     def _close_sockets(self) -> None:
         for sock in self._sockets:
             sock.close()
-
-    async def _report(self) -> None:
-        while True:
-            await asyncio.sleep(STATS_INTERVAL_S)
-            for id_, stats in self._engine.stats().items():
-                self._listener.on_stats(id_, stats)
 
 
 class _SlotOutlet:

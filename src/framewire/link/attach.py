@@ -17,16 +17,8 @@ from typing import Final
 
 from framewire.errors import LocalProtocolError
 from framewire.link.bell import drain
-from framewire.link.control import (
-    AddStream,
-    FromEngine,
-    Handles,
-    RemoveStream,
-    Ring,
-    ToEngine,
-    encode,
-    engine_decoder,
-)
+from framewire.link.control import AddStream, FromEngine, RemoveStream, Ring, ToEngine, encode, engine_decoder
+from framewire.link.handles import Handles
 
 _READ_BYTES: Final = 65_536
 _MAX_DESCRIPTORS: Final = 16
@@ -42,7 +34,7 @@ PARENT_POLL_INTERVAL_S: Final = 0.5
 """Time between two looks at the parent's process id.
 
 Source: chosen by hand."""
-EXIT_GRACE_S: Final = 5.0
+ORPHAN_EXIT_GRACE_S: Final = 5.0
 """Time for the engine to exit by itself once its parent is gone.
 
 Source: chosen by hand, twice what an engine takes to close its viewers' sockets; pinned by
@@ -52,10 +44,10 @@ Source: chosen by hand, twice what an engine takes to close its viewers' sockets
 class EngineLink:
     """Made on the running loop. ``on_bell`` gets the streams that may have a newer frame.
 
-    When the parent is gone, `receive` returns None and the engine must exit. After `EXIT_GRACE_S`, ``exit_process``
-    ends it by force. Two signs are watched. The end of the control socket comes at once, but not as long as a process
-    that the parent forked holds the other end. Another parent process id always comes, and costs polling. A thread of
-    its own does that, so that a loop which is stuck ends as well.
+    When the parent is gone, `receive` returns None and the engine must exit. After `ORPHAN_EXIT_GRACE_S`,
+    ``exit_process`` ends it by force. Two signs are watched. The end of the control socket comes at once, but not as
+    long as a process that the parent forked holds the other end. Another parent process id always comes, and costs
+    polling. A thread of its own does that, so that a loop which is stuck ends as well.
     """
 
     def __init__(
@@ -186,5 +178,5 @@ class EngineLink:
                     self._loop.call_soon_threadsafe(self._on_parent_gone)
                 break
         if self._parent_gone:  # whatever the engine does about it, and even if it has closed this link since
-            time.sleep(EXIT_GRACE_S)
+            time.sleep(ORPHAN_EXIT_GRACE_S)
             self._exit_process(1)

@@ -9,7 +9,7 @@ is a bug.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
@@ -116,40 +116,10 @@ class Failed(_Message, frozen=True):
     text: str
 
 
-class Handles(Struct, frozen=True, kw_only=True):
-    """What an engine is started with: descriptors, and its parent. Goes on its command line, so nothing in here is a
-    secret."""
-
-    control: int
-    bell: int
-    listeners: tuple[int, ...] = ()
-    """Listening sockets, bound by the parent."""
-    parent: int
-    """Process id; when the engine has another parent, this one is gone."""
-
-    def arguments(self) -> list[str]:
-        """As they stand at the end of the engine's command line."""
-        listeners = ",".join(map(str, self.listeners))
-        return [f"--control={self.control}", f"--bell={self.bell}", f"--listen={listeners}",
-                f"--parent={self.parent}"]  # fmt: skip
-
-    @classmethod
-    def parse(cls, arguments: Sequence[str]) -> Handles:
-        """The engine's side of :meth:`arguments`. Raises LocalProtocolError for anything else."""
-        words = dict(word.split("=", 1) for word in arguments if "=" in word)
-        try:
-            listeners = tuple(int(n) for n in words.pop("--listen").split(",") if n)
-            control, bell, parent = (int(words.pop(f"--{name}")) for name in ("control", "bell", "parent"))
-        except (KeyError, ValueError) as error:
-            raise LocalProtocolError(f"not what an engine is started with: {arguments}") from error
-        return cls(control=control, bell=bell, listeners=listeners, parent=parent)
-
-
 ToEngine: TypeAlias = Configure | AddStream | RemoveStream | Ring | Shutdown
 FromEngine: TypeAlias = Ready | InputArrived | Viewers | EngineStats | Log | Failed
 
 _M = TypeVar("_M")
-_H = TypeVar("_H")
 
 _encoder: Final = msgspec.msgpack.Encoder()
 
@@ -211,79 +181,3 @@ def engine_decoder() -> Decoder[ToEngine]:
 def parent_decoder() -> Decoder[FromEngine]:
     """For the parent: decodes the engine's messages."""
     return Decoder(FromEngine)
-
-
-class Replay(Generic[_H]):
-    """What a new engine must be sent to be where the last one was.
-
-    ``_H`` is whatever stands for a ring's memory; it is only kept and handed back.
-    """
-
-    def __init__(self, configure: Configure) -> None:
-        self._configure = configure
-        self._streams: dict[int, AddStream] = {}
-        self._rings: dict[int, tuple[Ring, _H]] = {}
-
-    def record(self, message: ToEngine, ring: _H | None = None) -> None:
-        """Keep ``message`` if it holds for the next engine as well; ``ring`` is the memory that a Ring travels with.
-
-        Raises LocalProtocolError for a Ring without memory or of a stream that was not added.
-        """
-        match message:
-            case Configure():
-                self._configure = message
-            case AddStream():
-                self._streams[message.options.id] = message
-            case RemoveStream():
-                self._streams.pop(message.id, None)
-                self._rings.pop(message.id, None)
-            case Ring():
-                if ring is None or message.stream not in self._streams:
-                    raise LocalProtocolError(f"{message} without memory or without its stream")
-                self._rings[message.stream] = (message, ring)
-            case Shutdown():
-                pass
-
-    def messages(self) -> list[tuple[ToEngine, _H | None]]:
-        """Everything to send to a new engine, in order; each with the memory that travels beside it."""
-        messages: list[tuple[ToEngine, _H | None]] = [(self._configure, None)]
-        for id_, stream in self._streams.items():
-            messages.append((stream, None))
-            if id_ in self._rings:
-                messages.append(self._rings[id_])
-        return messages
-
-
-FIRST_DELAY_S: Final = 0.5
-"""Wait so long after the second exit in a row; twice as long after each further one.
-
-Source: chosen by hand; pinned by
-`tests/link/test_control.py::test_the_first_restart_is_immediate_and_later_ones_wait`."""
-MAX_DELAY_S: Final = 4.0
-"""The longest wait.
-
-Source: chosen by hand; pinned by
-`tests/link/test_control.py::test_the_first_restart_is_immediate_and_later_ones_wait`."""
-
-
-class RestartPolicy:
-    """Whether, and how soon, an engine that has exited is started again.
-
-    The first one is started again at once. Exits in quick succession make it wait longer each time, and ``limit`` of
-    them within ``window`` seconds end the attempts. An engine that never came up gets ``unready_limit`` attempts in a
-    row: what kept it from starting is most likely still there.
-    """
-
-    def __init__(self, *, limit: int = 5, window: float = 60.0, unready_limit: int = 3) -> None:
-        self._limit, self._window, self._unready_limit = limit, window, unready_limit
-        self._exits: list[float] = []
-        self._unready = 0
-
-    def exited(self, now: float, *, was_ready: bool) -> float | None:
-        """Seconds to wait before the next start, or None to give up."""
-        self._exits = [*(t for t in self._exits if now - t < self._window), now]
-        self._unready = 0 if was_ready else self._unready + 1
-        if len(self._exits) >= self._limit or self._unready >= self._unready_limit:
-            return None
-        count = len(self._exits)
-        return 0.0 if count == 1 else min(MAX_DELAY_S, FIRST_DELAY_S * 2.0 ** (count - 2))

@@ -22,7 +22,8 @@ from typing import IO, Final
 
 from framewire.errors import ClosedError, EngineError
 from framewire.link.bell import Doorbell
-from framewire.link.control import FromEngine, Handles, ToEngine, encode, parent_decoder
+from framewire.link.control import FromEngine, ToEngine, encode, parent_decoder
+from framewire.link.handles import Handles
 from framewire.link.ring import RingWriter
 
 logger: Final = logging.getLogger("framewire")

@@ -17,18 +17,9 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from framewire.errors import ClosedError, EngineError, LocalProtocolError
-from framewire.link.control import (
-    Configure,
-    Failed,
-    FromEngine,
-    Log,
-    Ready,
-    Replay,
-    RestartPolicy,
-    Shutdown,
-    ToEngine,
-)
+from framewire.link.control import Configure, Failed, FromEngine, Log, Ready, Shutdown, ToEngine
 from framewire.link.process import EXIT_GRACE_S, EngineProcess
+from framewire.link.restart import Replay, RestartPolicy
 from framewire.link.ring import RingWriter
 
 logger: Final = logging.getLogger("framewire")

@@ -20,12 +20,13 @@ import aiohttp
 import pytest
 
 from framewire import wire
+from framewire.authentication import ConnectionRequest
 from framewire.engine import engine as engine_module
 from framewire.engine.engine import Engine
 from framewire.engine.http import server as server_module
 from framewire.engine.http.server import PUBLIC, RETRANSMISSION_OPTIONS, WebServer
 from framewire.engine.viewer import session, websocket
-from framewire.engine.viewer.admission import Admitted, ConnectionRequest, Refused
+from framewire.engine.viewer.admission import Admitted, Refused
 from framewire.errors import CloseCode
 from framewire.link.listen import bind
 from framewire.link.slot import LocalSlot
@@ -40,6 +41,7 @@ class NullListener:
     """A listener that ignores everything."""
 
     def on_input(self, stream: int, client_id: str, principal: str | None, event: dict[str, Any]) -> None: ...
+    def on_stats(self, stream: int, stats: dict[str, Any]) -> None: ...
     def on_viewers(self, stream: int, count: int) -> None: ...
 
 

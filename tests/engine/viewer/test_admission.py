@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from framewire.engine.viewer.admission import Admitted, ConnectionRequest, Refused, token_authorizer
+import inspect
+
+import pytest
+
+from framewire.authentication import ConnectionRequest
+from framewire.engine.viewer.admission import Admitted, Refused, program_authorizer, token_authorizer
 from framewire.errors import CloseCode
 
 TOKEN = "A" * 22
@@ -15,7 +20,23 @@ def test_only_the_exact_token_is_admitted() -> None:
         assert authorize(wrong, ConnectionRequest()) == Refused(CloseCode.UNAUTHORIZED, "wrong token")
 
 
-def test_a_request_shows_nothing_of_itself_in_a_log() -> None:
-    secret = "a secret"
-    request = ConnectionRequest({"authorization": secret}, {"session": secret}, {"token": secret}, secret)
-    assert secret not in repr(request)
+def test_a_program_admits_the_viewers_that_it_returns_a_principal_for() -> None:
+    asked = ConnectionRequest(query={"user": "ada"})
+    authorize = program_authorizer(lambda token, request: request.query.get(token))
+    assert authorize("user", asked) == Admitted("ada")
+    assert authorize("other", asked) == Refused(CloseCode.UNAUTHORIZED, "not admitted")
+
+
+async def test_a_program_may_answer_later() -> None:
+    async def authenticate(token: str, _: ConnectionRequest) -> str | None:
+        return token or None
+
+    authorize = program_authorizer(authenticate)
+    for token, admission in {"ada": Admitted("ada"), "": Refused(CloseCode.UNAUTHORIZED, "not admitted")}.items():
+        answer = authorize(token, ConnectionRequest())
+        assert inspect.isawaitable(answer) and await answer == admission
+
+
+def test_what_is_no_principal_admits_no_viewer() -> None:
+    with pytest.raises(TypeError, match="a principal is a string, or None to refuse the viewer, not bool"):
+        program_authorizer(lambda *_: True)("", ConnectionRequest())  # type: ignore[arg-type]

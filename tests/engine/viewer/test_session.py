@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from framewire import wire
-from framewire.engine.viewer.admission import Admitted, ConnectionRequest, Refused
+from framewire.authentication import ConnectionRequest
+from framewire.engine.viewer.admission import Admitted, Refused
 from framewire.engine.viewer.effects import (
     Acknowledge,
     AddCandidate,

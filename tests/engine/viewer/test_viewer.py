@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from framewire import wire
+from framewire.authentication import ConnectionRequest
 from framewire.engine.viewer import session as session_module
 from framewire.engine.viewer import viewer as viewer_module
 from framewire.engine.viewer import websocket as websocket_module
-from framewire.engine.viewer.admission import Admission, Admitted, ConnectionRequest, Refused
+from framewire.engine.viewer.admission import Admission, Admitted, Refused
 from framewire.engine.viewer.viewer import MAX_CLOSING_PEERS, Viewer
 from framewire.engine.viewer.websocket import MAX_QUEUED_MESSAGES
 from framewire.errors import CloseCode

@@ -18,10 +18,10 @@ from typing import Final
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from framewire.authentication import ConnectionRequest
 from framewire.engine.engine import Engine
 from framewire.engine.http.gate import Gate
 from framewire.engine.http.tcp_info import delivery_rate_bps
-from framewire.engine.viewer.admission import ConnectionRequest
 from framewire.engine.viewer.websocket import WebSocketTransport
 from framewire.errors import CloseCode
 from framewire.options import EngineOptions

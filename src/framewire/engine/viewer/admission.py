@@ -1,28 +1,18 @@
 """Whether a viewer is admitted, and as which principal. Pure; must not know sessions, sockets or HTTP.
 
-For another kind of authentication, write an `Authorizer` and give it to the engine.
+For another kind of authentication, write an `Authorizer` and give it to the engine: `program_authorizer` makes one of
+the program's own function.
 """
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
+from framewire.authentication import Authenticate, ConnectionRequest
 from framewire.errors import CloseCode
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionRequest:
-    """What a transport knows of the viewer that opened it. The viewer may forge all of it. The ``repr`` is empty, since
-    any part may hold a secret."""
-
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Names in lower case."""
-    cookies: Mapping[str, str] = field(default_factory=dict, repr=False)
-    query: Mapping[str, str] = field(default_factory=dict, repr=False)
-    remote: str | None = field(default=None, repr=False)
-    """IP address of the other end, which may be a proxy; None where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +47,25 @@ def token_authorizer(token: str) -> Authorizer:
         return Refused(CloseCode.UNAUTHORIZED, "wrong token")
 
     return authorize
+
+
+def program_authorizer(authenticate: Authenticate) -> Authorizer:
+    """Admits the viewers for which the program's function returns a principal."""
+
+    def authorize(token: str, request: ConnectionRequest) -> Admission | Awaitable[Admission]:
+        answer = authenticate(token, request)
+        return wait(answer) if inspect.isawaitable(answer) else admission(answer)
+
+    async def wait(answer: Awaitable[str | None]) -> Admission:
+        return admission(await answer)
+
+    return authorize
+
+
+def admission(principal: str | None) -> Admission:
+    """What the principal that a program has returned means. Raises ``TypeError`` for what is none."""
+    if principal is None:
+        return Refused(CloseCode.UNAUTHORIZED, "not admitted")
+    if not isinstance(principal, str):
+        raise TypeError(f"a principal is a string, or None to refuse the viewer, not {type(principal).__name__}")
+    return Admitted(principal)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from framewire import wire
-from framewire.engine.viewer.admission import Admitted, ConnectionRequest, Refused
+from framewire.authentication import ConnectionRequest
+from framewire.engine.viewer.admission import Admitted, Refused
 from framewire.errors import CloseCode
 
 # Effects, which the viewer carries out in order.

@@ -12,7 +12,8 @@ from enum import Enum
 from typing import Final
 
 from framewire import wire
-from framewire.engine.viewer.admission import Admitted, ConnectionRequest, Refused
+from framewire.authentication import ConnectionRequest
+from framewire.engine.viewer.admission import Admitted, Refused
 from framewire.engine.viewer.effects import (
     Acknowledge,
     AddCandidate,

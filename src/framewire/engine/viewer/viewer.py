@@ -17,9 +17,10 @@ from typing import Any, Final, Protocol
 from msgspec import UNSET
 
 from framewire import wire
+from framewire.authentication import ConnectionRequest
 from framewire.engine.stream.encoding import Encoding, EncodingReport, Key, PackedUnit, Sink
 from framewire.engine.stream.stream import EncodingName, Stream
-from framewire.engine.viewer.admission import Admission, Authorizer, ConnectionRequest
+from framewire.engine.viewer.admission import Admission, Authorizer
 from framewire.engine.viewer.effects import (
     Acknowledge,
     AddCandidate,

@@ -1,0 +1,27 @@
+"""The command line of an engine: written by the parent, read by the engine."""
+
+from __future__ import annotations
+
+import pytest
+
+from framewire.errors import LocalProtocolError
+from framewire.link.handles import Handles
+
+
+def test_handles_travel_on_the_command_line():
+    handles = Handles(control=3, bell=9, listeners=(4, 5), parent=77)
+    assert Handles.parse(["echo", *handles.arguments()]) == handles
+    assert Handles.parse(Handles(control=3, bell=9, parent=77).arguments()).listeners == ()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--control=x", "--bell=1", "--listen=", "--parent=1"],
+        ["--control=1=2", "--bell=1", "--listen=", "--parent=1"],
+    ],
+)
+def test_a_command_line_that_is_not_ours_is_refused(arguments):
+    with pytest.raises(LocalProtocolError):
+        Handles.parse(arguments)
