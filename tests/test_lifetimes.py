@@ -12,15 +12,20 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+import xxhash
 
 import framewire as fw
 from framewire import serving, wire
-from tests.viewer import TEST_TIMEOUT_S, connected, eventually, flat, same
+from framewire.authentication import Authenticate, ConnectionRequest
+from framewire.frame import AccessUnit
+from framewire.options import EngineHome, EngineOptions
+from tests.engine.fakes import units
+from tests.viewer import TEST_TIMEOUT_S, connected, eventually, flat, noise, same
 
 
 @pytest.fixture(scope="module")
@@ -167,3 +172,175 @@ def test_the_engine_of_a_program_that_is_killed_ends() -> None:
             while psutil.pid_exists(engine) and psutil.Process(engine).status() != psutil.STATUS_ZOMBIE:
                 assert time.monotonic() < deadline, "the engine outlives its program"
                 time.sleep(0.05)
+
+
+# Viewers whose messages the program carries
+
+
+class CarriedViewer:
+    """A viewer in memory that speaks through `Server.open_viewer`."""
+
+    def __init__(self, server: fw.Server, request: ConnectionRequest | None = None) -> None:
+        self.received: list[str | bytes] = []
+        self.closed: list[int] = []
+        self.reading = threading.Event()
+        self.reading.set()
+        self.channel = server.open_viewer(self._take, self._take, lambda code, _: self.closed.append(code), request)
+
+    def send(self, *messages: wire.ViewerMessage) -> None:
+        for message in messages:
+            self.channel.send_text(wire.encode(message))
+
+    async def join(self, token: str) -> None:
+        self.send(wire.Hello(wire.VERSION, token, ["h264", "vp8"]))
+        await eventually(lambda: self.messages(wire.Streams))
+        assert isinstance(self.messages(wire.Welcome)[0], wire.Welcome)
+
+    def messages(self, kind: type[object]) -> list[object]:
+        texts = [wire.decode_server(each) for each in self.received if isinstance(each, str)]
+        return [message for message in texts if isinstance(message, kind)]
+
+    async def unit(self, number: int) -> AccessUnit:
+        def found() -> AccessUnit | None:
+            return next((unit for unit in units(list(self.received)) if unit.number == number), None)
+
+        unit = await eventually(found)
+        assert unit
+        return unit
+
+    def _take(self, message: str | bytes) -> None:
+        self.reading.wait(TEST_TIMEOUT_S)
+        self.received.append(message)
+
+
+@contextlib.asynccontextmanager
+async def served(engine: EngineHome, authenticate: Authenticate | None = None) -> AsyncIterator[fw.Server]:
+    server = fw.Server(EngineOptions(port=0), engine, authenticate=authenticate)
+    try:
+        await server
+        yield server
+    finally:
+        await server.aclose()
+
+
+HOMES: tuple[EngineHome, ...] = ("process", "inline")
+
+
+@pytest.mark.parametrize("engine", HOMES)
+async def test_a_viewer_without_a_socket_is_served_bit_exact(engine: EngineHome) -> None:
+    async with served(engine) as server:
+        display = server.add_stream("cam", 640, 480)
+        pictures = {number: noise(640, 480, seed=number) for number in (1, 2, 3)}
+        display.publish(pictures[1])
+        viewer = CarriedViewer(server)
+        await viewer.join(server.token)
+        viewer.send(wire.Subscribe(1, "cam", "lossless"))
+        assert same(await viewer.unit(1), pictures[1])
+        for number in (2, 3):
+            display.publish(pictures[number])
+        viewer.send(wire.Ack(1, 1))
+        assert (await viewer.unit(3)).checksum == xxhash.xxh32_intdigest(pictures[3].tobytes())
+        viewer.send(wire.Input(1, wire.RenderviewEvent("wheel", 1.0, dy=2.0)))
+        await eventually(lambda: [event.event["type"] for event in display.poll_events()] == ["wheel"])
+        await eventually(lambda: display.client_count == 1)
+        viewer.channel.close()
+        await eventually(lambda: display.client_count == 0)
+        last = CarriedViewer(server)
+        await last.join(server.token)
+    await eventually(lambda: last.closed)
+    assert last.closed == [1001] and viewer.closed == []
+    with pytest.raises(fw.ClosedError):
+        CarriedViewer(server)
+
+
+async def test_a_viewer_without_a_socket_ends_with_the_engines_process() -> None:
+    async with served("process") as server:
+        server.add_stream("cam", 64, 48)
+        viewer = CarriedViewer(server)
+        await viewer.join(server.token)
+        pid = server.engine_pid
+        assert pid
+        os.kill(pid, signal.SIGKILL)
+        await eventually(lambda: viewer.closed)
+        assert viewer.closed == [1001]
+        with pytest.raises(fw.ClosedError):
+            viewer.channel.send_text("{}")
+        await eventually(lambda: server.engine_pid not in (None, pid))
+        again = CarriedViewer(server)
+        await again.join(server.token)
+
+
+async def test_a_viewer_that_does_not_read_is_closed_and_others_go_on() -> None:
+    async with served("process") as server:
+        display = server.add_stream("cam", 64, 48)
+        stuck, other = CarriedViewer(server), CarriedViewer(server)
+        for viewer in (stuck, other):
+            await viewer.join(server.token)
+            viewer.send(wire.Subscribe(1, "cam", "lossless"))
+        stuck.reading.clear()
+        with pytest.raises(fw.ClosedError):
+            for _ in range(1000):
+                before = len(other.received)
+                other.send(wire.Report(1, 0.0, True, 0, 0))
+                stuck.send(*[wire.Report(1, 0.0, True, 0, 0)] * 10)
+                await eventually(lambda: len(other.received) > before)  # noqa: B023
+        display.publish(flat(64, 48, 9))
+        assert same(await other.unit(1), flat(64, 48, 9))
+        stuck.reading.set()
+        await eventually(lambda: stuck.closed)
+        assert stuck.closed[0] in (1001, 4429) and other.closed == []
+        await eventually(lambda: display.stats.get("viewers") == 1)
+
+
+# The program's own authentication
+
+
+@pytest.mark.parametrize("engine", HOMES)
+async def test_the_principal_of_a_viewer_is_beside_its_input(engine: EngineHome) -> None:
+    async def authenticate(token: str, request: ConnectionRequest) -> str | None:
+        await asyncio.sleep(0)
+        return request.query.get("user") if token == "let me in" else None
+
+    async with served(engine, authenticate) as server:
+        display = server.add_stream("cam", 64, 48)
+        url = f"ws://{server.address}/ws?user=ada"
+        async with connected(url, "let me in") as viewer:
+            sub = await viewer.subscribe("cam")
+            await viewer.send(wire.Input(sub, wire.RenderviewEvent("wheel", 1.0)))
+            events = await eventually(display.poll_events)
+            assert [event.principal for event in events] == ["ada"]
+        for refused in (server.token, "other"):
+            async with connected(url) as viewer:
+                await viewer.send(wire.Hello(wire.VERSION, refused, []))
+                assert await viewer.closed() == 4401
+        carried = CarriedViewer(server, ConnectionRequest(query={"user": "grace"}))
+        await carried.join("let me in")
+
+
+async def test_authentication_that_hangs_stops_only_its_viewer() -> None:
+    hanging, released = threading.Event(), threading.Event()
+
+    def authenticate(token: str, _: ConnectionRequest) -> str | None:
+        if token == "hang":
+            hanging.set()
+            released.wait(TEST_TIMEOUT_S * 4)
+        return token
+
+    async with served("process", authenticate) as server:
+        display = server.add_stream("cam", 64, 48)
+        url = f"ws://{server.address}/ws"
+        async with connected(url) as viewer:
+            await viewer.send(wire.Hello(wire.VERSION, "hang", []))
+            await eventually(hanging.is_set)
+            async with connected(url, "ada"):
+                """Another viewer is admitted meanwhile."""
+            assert await viewer.closed() == 4408
+        pid = server.engine_pid
+        assert pid
+        os.kill(pid, signal.SIGKILL)
+        await eventually(lambda: server.engine_pid not in (None, pid), "the engine is supervised all the time")
+        display.publish(flat(64, 48, 5))
+        async with connected(url, "ada") as viewer:
+            await viewer.subscribe("cam")
+            assert same(await viewer.unit(), flat(64, 48, 5))
+        released.set()

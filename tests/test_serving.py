@@ -41,7 +41,7 @@ class FakeHost:
     running: ClassVar[list[FakeHost]]
     pid = None
 
-    def __init__(self, options: EngineOptions, listener: Any) -> None:
+    def __init__(self, options: EngineOptions, listener: Any, authenticate: Any = None) -> None:
         self.port = options.port or 10_000 + len(FakeHost.running)
         self.listener = listener
         self.streams: list[StreamOptions] = []

@@ -28,4 +28,12 @@ class ConnectionRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
 Authenticate: TypeAlias = Callable[[str, ConnectionRequest], str | Awaitable[str | None] | None]
 """Gets the token of the viewer's `hello` and its request; returns the principal, or None to refuse the viewer. It may
-be a coroutine function. The viewer waits meanwhile, until the deadline for `hello`."""
+be a coroutine function. The viewer waits meanwhile, until the deadline for `hello`. For an engine in a process of its
+own it is called on a thread, and several at a time; a coroutine runs on an event loop that is used for it alone."""
+
+
+def checked_principal(answer: object) -> str | None:
+    """What an `Authenticate` has answered. Raises ``TypeError`` for what is no principal, True for instance."""
+    if answer is None or isinstance(answer, str):
+        return answer
+    raise TypeError(f"a principal is a string, or None to refuse the viewer, not {type(answer).__name__}")

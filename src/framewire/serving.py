@@ -17,12 +17,13 @@ from typing import Any, Unpack, cast, get_args
 
 from msgspec.structs import replace
 
+from framewire.authentication import Authenticate, ConnectionRequest
 from framewire.display import DEFAULT_STREAM, Display, Feedback
 from framewire.errors import ClosedError
 from framewire.events import EventQueue, InputEvent, run_callback
 from framewire.host.inline import InlineHost
 from framewire.host.process import ProcessHost
-from framewire.host.protocols import EngineHost, Listener
+from framewire.host.protocols import EngineHost, Listener, ViewerChannel
 from framewire.keywords import divide, documented
 from framewire.options import (
     EngineHome,
@@ -39,7 +40,15 @@ log = logging.getLogger("framewire")
 class Server:
     """Many streams on one port, in one engine. Made by `serve_server`; `serve` makes one that its displays share."""
 
-    def __init__(self, options: EngineOptions, engine: EngineHome, *, shared: bool = False) -> None:
+    def __init__(
+        self,
+        options: EngineOptions,
+        engine: EngineHome,
+        *,
+        shared: bool = False,
+        authenticate: Authenticate | None = None,
+    ) -> None:
+        """``authenticate`` decides which viewers are admitted. Without it, those that have the token are."""
         self.token = options.token or secrets.token_urlsafe(16)
         """What viewers must present."""
         self.failure: str | None = None
@@ -56,7 +65,7 @@ class Server:
         if options.exposed:
             log.info("framewire: listening on %s, other machines can reach it; the token guards it", options.host)
         _servers.add(self)
-        self._host = _start_host(options, engine, _ServerListener(self, self._feedback))
+        self._host = _start_host(options, engine, _ServerListener(self, self._feedback), authenticate)
 
     @documented(StreamOptions)
     def add_stream(self, name: str, width: int, height: int, **options: Unpack[StreamKeywords]) -> Display:
@@ -90,6 +99,25 @@ class Server:
     def streams(self) -> list[str]:
         """Names of the streams there are."""
         return list(self._displays)
+
+    def open_viewer(
+        self,
+        on_text: Callable[[str], None],
+        on_binary: Callable[[bytes], None],
+        on_close: Callable[[int, str], None],
+        request: ConnectionRequest | None = None,
+    ) -> ViewerChannel:
+        """Connect a viewer whose messages this program carries: the seam for other transports than a WebSocket.
+
+        The channel speaks `signaling/README.md`, from `hello` on. ``on_text`` and ``on_binary`` get the messages to
+        the viewer, in order, on a thread of the channel's own. They may block: then the viewer is sent less, and is
+        closed with 4429 if that takes long; other viewers are not affected. ``on_close`` gets the close code and the
+        reason, at the end of the engine's process as well (1001); not after `ViewerChannel.close`.
+        ``request`` is what an ``authenticate`` function gets. Raises `ClosedError`.
+        """
+        if self._closed:
+            raise ClosedError("the server is closed")
+        return self._host.open_viewer(on_text, on_binary, on_close, request or ConnectionRequest())
 
     @property
     def port(self) -> int:
@@ -246,11 +274,14 @@ class _ServerListener:
             server.failure = text
 
 
-def _start_host(options: EngineOptions, engine: EngineHome, listener: Listener) -> EngineHost:
+def _start_host(
+    options: EngineOptions, engine: EngineHome, listener: Listener, authenticate: Authenticate | None
+) -> EngineHost:
     """Raises ``ValueError`` for an unknown engine, `EngineError` where it cannot be started."""
     if engine not in get_args(EngineHome):
         raise ValueError(f"engine={engine!r:.40} is unknown: {', '.join(map(repr, get_args(EngineHome)))}")
-    return ProcessHost(options, listener) if engine == "process" else InlineHost(options, listener)
+    host = ProcessHost if engine == "process" else InlineHost
+    return host(options, listener, authenticate)
 
 
 _shared: list[Server] = []

@@ -8,33 +8,59 @@ from typing import Any
 import numpy as np
 import pytest
 
+from framewire.authentication import ConnectionRequest
 from framewire.errors import ClosedError
 from framewire.host import process as host_module
 from framewire.host.process import ProcessHost
-from framewire.link.control import AddStream, EngineStats, Failed, InputArrived, Ready, RemoveStream, Ring, Viewers
+from framewire.link.control import (
+    AddStream,
+    AdmissionAnswered,
+    AdmissionAsked,
+    EngineStats,
+    Failed,
+    InputArrived,
+    Ready,
+    RemoveStream,
+    Ring,
+    ViewerBinary,
+    ViewerClosed,
+    ViewerOpened,
+    ViewerRead,
+    Viewers,
+    ViewerText,
+    encode,
+)
 from framewire.link.ring import RingReader, RingWriter
 from tests.host.fakes import OPTIONS, STREAM, Recorder
-from tests.viewer import flat
+from tests.viewer import eventually, flat
 
 
 class FakeSupervisor:
     """Records what is sent, and reads the rings."""
 
-    def __init__(self, listeners: list[socket.socket], configure: Any, *, on_message: Any) -> None:
+    def __init__(self, listeners: list[socket.socket], configure: Any, *, on_message: Any, on_exit: Any) -> None:
         self.listeners, self.configure, self.on_message = listeners, configure, on_message
+        self.on_exit = on_exit
         self.sent: list[Any] = []
         self.readers: list[RingReader] = []
         self.bells: list[int] = []
         self.waits: list[float] = []
         self.closed = False
         self.pid = 4711
+        self.runs = True
 
     def send(self, message: Any, ring: RingWriter | None = None) -> None:
         if self.closed:
             raise ClosedError("the engine is closed")
+        encode(message)
         self.sent.append(message)
         if ring:
             self.readers.append(RingReader(ring.memory))
+
+    def send_once(self, message: Any) -> bool:
+        if self.runs:
+            self.send(message)
+        return self.runs
 
     def ring_bell(self, stream: int) -> None:
         self.bells.append(stream)
@@ -112,6 +138,63 @@ def test_the_newest_frame_can_be_copied_until_the_stream_is_closed(host: Process
     with pytest.raises(ClosedError):
         outlet.newest()
     host.close()
+
+
+async def test_messages_of_a_viewer_go_both_ways(host: ProcessHost) -> None:
+    engine, received = engine_of(host), Recorder()
+    channel = host.open_viewer(
+        lambda text: received.calls.append((text,)),
+        lambda data: received.calls.append((data,)),
+        lambda code, reason: received.calls.append((code, reason)),
+        ConnectionRequest(remote="here"),
+    )
+    channel.send_text("hello")
+    engine.on_message(ViewerText(id=0, text="welcome"))
+    engine.on_message(ViewerBinary(id=0, data=b"unit"))
+    await eventually(lambda: len(engine.sent) == 4)
+    engine.on_message(ViewerClosed(id=0, code=4401, reason="no"))
+    await eventually(lambda: len(received.calls) == 3)
+    assert received.calls == [("welcome",), (b"unit",), (4401, "no")]
+    assert engine.sent == [
+        ViewerOpened(id=0, request=ConnectionRequest(remote="here")), ViewerText(id=0, text="hello"),
+        ViewerRead(id=0, size=7), ViewerRead(id=0, size=4),
+    ]  # fmt: skip
+    host.open_viewer(print, print, print, ConnectionRequest()).close()
+    assert engine.sent[-1] == ViewerClosed(id=1)
+    host.close()
+
+
+@pytest.mark.parametrize("runs", [True, False], ids=["that exits", "that is being started again"])
+async def test_a_viewer_of_an_engine(host: ProcessHost, runs: bool) -> None:
+    engine_of(host).runs = runs
+    closed: list[int] = []
+    channel = host.open_viewer(print, print, lambda code, _: closed.append(code), ConnectionRequest())
+    if runs:
+        engine_of(host).on_exit()
+    await eventually(lambda: closed)
+    assert closed == [1001]
+    with pytest.raises(ClosedError):
+        channel.send_text("hello")
+    host.close()
+
+
+async def test_the_program_is_asked_which_viewers_are_admitted(
+    monkeypatch: pytest.MonkeyPatch, listener: Recorder
+) -> None:
+    monkeypatch.setattr(host_module, "EngineSupervisor", FakeSupervisor)
+    host = ProcessHost(OPTIONS, listener, lambda token, request: request.query.get(token))
+    engine = engine_of(host)
+    assert engine.configure.asks_parent
+    request = ConnectionRequest(query={"user": "ada", "odd": "\udcff"})
+    for id_, token in enumerate(("user", "other", "odd")):
+        engine.on_message(AdmissionAsked(id=id_, token=token, request=request))
+        await eventually(lambda: len(engine.sent) == id_ + 1)  # noqa: B023
+    assert engine.sent == [
+        AdmissionAnswered(id=0, principal="ada"), AdmissionAnswered(id=1), AdmissionAnswered(id=2, failed=True),
+    ]  # fmt: skip
+    host.close()
+    engine.on_message(AdmissionAsked(id=3, token="user", request=request))
+    assert not engine_of(ProcessHost(OPTIONS, listener)).configure.asks_parent
 
 
 async def test_reports_of_the_engine_reach_the_listener(host: ProcessHost, listener: Recorder) -> None:

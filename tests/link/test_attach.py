@@ -14,7 +14,7 @@ import pytest
 from framewire.link import attach
 from framewire.link.attach import EngineLink
 from framewire.link.bell import Doorbell
-from framewire.link.control import AddStream, Log, RemoveStream, Ring, Shutdown, encode, parent_decoder
+from framewire.link.control import AddStream, Log, RemoveStream, Ring, Shutdown, ViewerBinary, encode, parent_decoder
 from framewire.link.handles import Handles
 from framewire.link.process import environment
 from framewire.link.ring import RingReader, RingWriter
@@ -119,6 +119,25 @@ async def test_what_waits_for_a_parent_that_does_not_read_is_bounded(parent, mon
     assert len(parent.link._outbox) < (1 << 20) + 20_000
 
 
+async def test_messages_to_viewers_are_never_lost_and_never_in_the_way_of_reports(parent, monkeypatch):
+    monkeypatch.setattr(attach, "_MAX_OUTBOX_BYTES", 1 << 20)
+    units = [ViewerBinary(id=1, data=bytes([n]) * 100_000) for n in range(100)]
+    for unit in units:
+        parent.link.send_to_viewer(unit)
+    reports = [Log(level=n, text="x" * 1000) for n in range(10)]
+    for report in reports:
+        parent.link.send(report)
+    decoder = parent_decoder()
+    received: list[object] = []
+    parent.control.setblocking(False)
+    while len(received) < len(units) + len(reports):
+        data = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(parent.control, 65_536), 30)
+        received += decoder.feed(data)
+    assert [each for each in received if isinstance(each, ViewerBinary)] == units
+    assert [each for each in received if isinstance(each, Log)] == reports
+    assert received.index(reports[-1]) < 30, "ahead of what waited"
+
+
 @pytest.mark.parametrize(
     "end",
     [
@@ -134,6 +153,7 @@ async def test_the_end_of_the_parent_ends_receiving(parent, end):
     assert await asyncio.wait_for(parent.link.receive(), 30) is None
     assert await asyncio.wait_for(parent.link.receive(), 30) is None
     parent.link.send(Log(level=1, text="too late"))
+    parent.link.send_to_viewer(ViewerBinary(id=1, data=b"too late"))
     parent.link.close()
 
 

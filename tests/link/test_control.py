@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from framewire.authentication import ConnectionRequest
 from framewire.errors import LocalProtocolError
 from framewire.link.control import (
     MAX_MESSAGE_BYTES,
     AddStream,
+    AdmissionAnswered,
+    AdmissionAsked,
     Configure,
     EngineStats,
     Failed,
@@ -24,7 +27,12 @@ from framewire.link.control import (
     Ring,
     Shutdown,
     ToEngine,
+    ViewerBinary,
+    ViewerClosed,
+    ViewerOpened,
+    ViewerRead,
     Viewers,
+    ViewerText,
     encode,
     engine_decoder,
     parent_decoder,
@@ -44,12 +52,21 @@ TO_ENGINE: list[ToEngine] = [
     AddStream(options=StreamOptions(id=7, name="caméra", width=1, height=16384, fps=29.97)),
     RemoveStream(id=7),
     Ring(stream=7),
+    ViewerOpened(id=1, request=ConnectionRequest({"host": "a"}, {"session": "c0nfidential"}, {}, "::1")),
+    ViewerText(id=1, text='{"type": "hello"}'),
+    ViewerRead(id=1, size=9),
+    ViewerClosed(id=1),
+    AdmissionAnswered(id=2**63 - 1, principal="adá"),
     Shutdown(),
 ]
 FROM_ENGINE: list[FromEngine] = [
     Ready(pid=1, epoch="e"),
     InputArrived(stream=7, client_id="c", principal=None, event={"type": "wheel", "dy": -1.5, "touches": {}}),
     Viewers(stream=7, count=2),
+    ViewerText(id=1, text='{"type": "welcome"}'),
+    ViewerBinary(id=1, data=b"\xff\x00"),
+    ViewerClosed(id=1, code=4401, reason="wrong token"),
+    AdmissionAsked(id=2**63 - 1, token=TOKEN, request=ConnectionRequest(cookies={"session": "c0nfidential"})),
     EngineStats(stream=7, stats={"fps": 59.9, "encoders": [{"codec": "vp8"}]}),
     Log(level=30, text="línea"),
     Failed(text="no"),
@@ -131,4 +148,4 @@ def test_what_cannot_be_encoded_is_refused_by_the_sender():
 def test_neither_token_nor_credential_is_in_a_repr():
     assert "turn:b" in repr(TO_ENGINE[0])
     for secret in ("s3cret", "c0nfidential"):
-        assert secret not in repr(TO_ENGINE[0]) and secret not in str(TO_ENGINE)
+        assert secret not in repr(TO_ENGINE[0]) and secret not in str([TO_ENGINE, FROM_ENGINE])

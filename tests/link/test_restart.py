@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import pytest
 
+from framewire.authentication import ConnectionRequest
 from framewire.errors import LocalProtocolError
-from framewire.link.control import AddStream, Configure, RemoveStream, Ring, Shutdown
+from framewire.link.control import (
+    AddStream,
+    AdmissionAnswered,
+    Configure,
+    RemoveStream,
+    Ring,
+    Shutdown,
+    ViewerClosed,
+    ViewerOpened,
+    ViewerRead,
+    ViewerText,
+)
 from framewire.link.restart import Replay, RestartPolicy
 from framewire.options import EngineOptions, StreamOptions
 
@@ -31,7 +43,11 @@ def test_a_new_engine_is_sent_what_holds_and_nothing_that_has_ended():
     replay.record(configure(port=1))
     wider = add_stream(1, width=9)
     replay.record(wider)
-    replay.record(Shutdown())
+    for passing in (
+        ViewerOpened(id=1, request=ConnectionRequest()), ViewerText(id=1, text=""), ViewerRead(id=1, size=1),
+        ViewerClosed(id=1), AdmissionAnswered(id=1), Shutdown(),
+    ):  # fmt: skip
+        replay.record(passing)
     assert replay.messages() == [
         (configure(port=1), None),
         (wider, None),

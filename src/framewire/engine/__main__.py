@@ -9,17 +9,24 @@ import asyncio
 import gc
 import logging
 import os
+import secrets
 import signal
 import socket
 import sys
 import traceback
 from typing import Any, Final
 
+from framewire.authentication import ConnectionRequest
 from framewire.engine.engine import Engine
 from framewire.engine.http.server import WebServer
+from framewire.engine.relay import ViewerRelay
+from framewire.engine.viewer.admission import Admission, admission
+from framewire.errors import EngineError
 from framewire.link.attach import EngineLink
 from framewire.link.control import (
     AddStream,
+    AdmissionAnswered,
+    AdmissionAsked,
     Configure,
     EngineStats,
     InputArrived,
@@ -28,7 +35,12 @@ from framewire.link.control import (
     RemoveStream,
     Ring,
     Shutdown,
+    ViewerBinary,
+    ViewerClosed,
+    ViewerOpened,
+    ViewerRead,
     Viewers,
+    ViewerText,
 )
 from framewire.link.handles import Handles
 from framewire.link.ring import RingReader
@@ -62,6 +74,48 @@ class _LinkListener:
         self._link.send(EngineStats(stream=stream, stats=stats))
 
 
+class _LinkOutlet:
+    """`relay.RelayOutlet` that sends to the parent."""
+
+    def __init__(self, link: EngineLink) -> None:
+        self._link = link
+
+    def on_viewer_text(self, viewer: int, text: str) -> None:
+        self._link.send_to_viewer(ViewerText(id=viewer, text=text))
+
+    def on_viewer_binary(self, viewer: int, data: bytes) -> None:
+        self._link.send_to_viewer(ViewerBinary(id=viewer, data=data))
+
+    def on_viewer_closed(self, viewer: int, code: int, reason: str) -> None:
+        self._link.send_to_viewer(ViewerClosed(id=viewer, code=code, reason=reason))
+
+
+class _ParentAuthorizer:
+    """Asks the parent which viewers are admitted. The engine bounds the questions: so many viewers are not admitted
+    yet. A viewer whose deadline has passed is closed, which cancels its question."""
+
+    def __init__(self, link: EngineLink) -> None:
+        self._link = link
+        self._questions: dict[int, asyncio.Future[AdmissionAnswered]] = {}
+
+    async def authorize(self, token: str, request: ConnectionRequest) -> Admission:
+        question = secrets.randbits(63)
+        future = self._questions[question] = asyncio.get_running_loop().create_future()
+        try:
+            self._link.send(AdmissionAsked(id=question, token=token, request=request))
+            answer = await future
+        finally:
+            del self._questions[question]
+        if answer.failed:
+            raise EngineError("the program did not say whether a viewer is admitted")
+        return admission(answer.principal)
+
+    def answered(self, answer: AdmissionAnswered) -> None:
+        future = self._questions.get(answer.id)
+        if future and not future.done():
+            future.set_result(answer)
+
+
 class _ParentLogHandler(logging.Handler):
     """Sends log records to the parent, which writes them to its own log."""
 
@@ -84,6 +138,8 @@ class EngineProgram:
         self._handles = handles
         self._engine: Engine | None = None
         self._server: WebServer | None = None
+        self._relay: ViewerRelay | None = None
+        self._authorizer: _ParentAuthorizer | None = None
         self._reporter: asyncio.Task[None] | None = None
         self._streams: dict[int, StreamOptions] = {}
         """Streams that were added, by id. Each starts when its first ring comes."""
@@ -122,11 +178,18 @@ class EngineProgram:
                     self._engine.remove_stream(message.id)
                 if reader := self._readers.pop(message.id, None):
                     reader.close()
+            case AdmissionAnswered() if self._authorizer:
+                self._authorizer.answered(message)
+            case _ if self._relay:
+                _relay_viewer(self._relay, message)
 
     async def _configure(self, message: Configure) -> None:
         if self._engine:
             return
-        self._engine = Engine(message.options, _LinkListener(self._link))
+        self._authorizer = _ParentAuthorizer(self._link) if message.asks_parent else None
+        authorize = self._authorizer.authorize if self._authorizer else None
+        self._engine = Engine(message.options, _LinkListener(self._link), authorize)
+        self._relay = ViewerRelay(self._engine, _LinkOutlet(self._link))
         self._server = WebServer(self._engine, message.options)
         await self._server.start(_listening_socket(fd) for fd in self._handles.listeners)
         self._reporter = asyncio.create_task(self._engine.report_stats())
@@ -157,6 +220,18 @@ class EngineProgram:
                     await server.close()
             except TimeoutError:
                 pass
+
+
+def _relay_viewer(relay: ViewerRelay, message: object) -> None:
+    match message:
+        case ViewerOpened():
+            relay.open(message.id, message.request)
+        case ViewerText():
+            relay.receive(message.id, message.text)
+        case ViewerRead():
+            relay.read(message.id, message.size)
+        case ViewerClosed():
+            relay.close(message.id)
 
 
 def _listening_socket(fd: int) -> socket.socket:

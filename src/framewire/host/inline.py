@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
+from framewire.authentication import Authenticate, ConnectionRequest
 from framewire.errors import ClosedError, EngineError
 from framewire.frame import Frame, Pixels
-from framewire.host.protocols import Listener, Outlet
+from framewire.host.channels import ViewerChannels
+from framewire.host.protocols import Listener, Outlet, ViewerChannel
 from framewire.link.listen import bind
 from framewire.link.slot import LocalSlot
 from framewire.options import EngineOptions, StreamOptions
@@ -17,6 +20,7 @@ from framewire.options import EngineOptions, StreamOptions
 if TYPE_CHECKING:
     from framewire.engine.engine import Engine
     from framewire.engine.http.server import WebServer
+    from framewire.engine.relay import ViewerRelay
 
 
 class InlineHost:
@@ -27,14 +31,16 @@ class InlineHost:
 
     pid = None
 
-    def __init__(self, options: EngineOptions, listener: Listener) -> None:
+    def __init__(self, options: EngineOptions, listener: Listener, authenticate: Authenticate | None = None) -> None:
         loop = _running_loop()
         if loop is None:
             raise EngineError('engine="inline" needs a running event loop; engine="process" does not')
         self._loop = loop
         self._sockets = bind(options.host, options.port)
         self.port: int = self._sockets[0].getsockname()[1]
-        self._engine, self._server = _start_engine(options, listener)
+        self._channels = ViewerChannels()
+        self._engine, self._server, relay = _start_engine(options, listener, authenticate, self._channels)
+        self._uplink = _LoopUplink(loop, relay)
         self._started = self._loop.create_task(self._server.start(self._sockets))
         self._reporter = self._loop.create_task(self._engine.report_stats())
         self._closing: asyncio.Task[None] | None = None
@@ -49,6 +55,15 @@ class InlineHost:
 
     def open(self, options: StreamOptions) -> Outlet:
         return _SlotOutlet(self._engine, self._loop, options)
+
+    def open_viewer(
+        self,
+        on_text: Callable[[str], None],
+        on_binary: Callable[[bytes], None],
+        on_close: Callable[[int, str], None],
+        request: ConnectionRequest,
+    ) -> ViewerChannel:
+        return self._channels.open(self._uplink, on_text, on_binary, on_close, request)
 
     def wait_ready(self, timeout: float) -> None:
         """The sockets listen already; the loop serves them as soon as it runs."""
@@ -82,6 +97,7 @@ class InlineHost:
     def _close_sockets(self) -> None:
         for sock in self._sockets:
             sock.close()
+        self._channels.close_all()
 
 
 class _SlotOutlet:
@@ -113,6 +129,25 @@ class _SlotOutlet:
         self._engine.frame_published(self._id)
 
 
+class _LoopUplink:
+    """`channels.Uplink` to an engine on a loop of this process."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, relay: ViewerRelay) -> None:
+        self._loop, self._relay = loop, relay
+
+    def open_viewer(self, viewer: int, request: ConnectionRequest) -> None:
+        _run_on(self._loop, partial(self._relay.open, viewer, request))
+
+    def send_viewer_text(self, viewer: int, text: str) -> None:
+        _run_on(self._loop, partial(self._relay.receive, viewer, text))
+
+    def viewer_read(self, viewer: int, size: int) -> None:
+        _run_on(self._loop, partial(self._relay.read, viewer, size))
+
+    def close_viewer(self, viewer: int) -> None:
+        _run_on(self._loop, partial(self._relay.close, viewer))
+
+
 def _run_on(loop: asyncio.AbstractEventLoop, work: Callable[[], object]) -> None:
     """At once on the loop's own thread, soon from any other. Raises ClosedError where the loop is closed."""
     if _running_loop() is loop:
@@ -131,10 +166,15 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def _start_engine(options: EngineOptions, listener: Listener) -> tuple[Engine, WebServer]:
+def _start_engine(
+    options: EngineOptions, listener: Listener, authenticate: Authenticate | None, channels: ViewerChannels
+) -> tuple[Engine, WebServer, ViewerRelay]:
     # Here, so that `import framewire` does not load the engine.
     from framewire.engine.engine import Engine
     from framewire.engine.http.server import WebServer
+    from framewire.engine.relay import ViewerRelay
+    from framewire.engine.viewer.admission import program_authorizer
 
-    engine = Engine(options, listener)
-    return engine, WebServer(engine, options)
+    authorize = program_authorizer(authenticate) if authenticate else None
+    engine = Engine(options, listener, authorize)
+    return engine, WebServer(engine, options), ViewerRelay(engine, channels)

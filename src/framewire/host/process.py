@@ -7,13 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
+from collections.abc import Callable
 
-from framewire.errors import ClosedError
+from framewire.authentication import Authenticate, ConnectionRequest
+from framewire.errors import CloseCode, ClosedError, LocalProtocolError
 from framewire.frame import Frame, Pixels
-from framewire.host.protocols import Listener, Outlet
+from framewire.host.authenticator import Authenticator
+from framewire.host.channels import ViewerChannels
+from framewire.host.protocols import Listener, Outlet, ViewerChannel
 from framewire.link.control import (
     AddStream,
+    AdmissionAnswered,
+    AdmissionAsked,
     Configure,
     EngineStats,
     Failed,
@@ -22,12 +29,19 @@ from framewire.link.control import (
     Ready,
     RemoveStream,
     Ring,
+    ViewerBinary,
+    ViewerClosed,
+    ViewerOpened,
+    ViewerRead,
     Viewers,
+    ViewerText,
 )
 from framewire.link.listen import bind
 from framewire.link.ring import RingWriter
 from framewire.link.supervisor import EngineSupervisor
 from framewire.options import EngineOptions, StreamOptions
+
+log = logging.getLogger("framewire")
 
 
 class ProcessHost:
@@ -36,11 +50,14 @@ class ProcessHost:
     over = False
     usable_here = True
 
-    def __init__(self, options: EngineOptions, listener: Listener) -> None:
+    def __init__(self, options: EngineOptions, listener: Listener, authenticate: Authenticate | None = None) -> None:
         sockets = bind(options.host, options.port)
         self.port: int = sockets[0].getsockname()[1]
         self._listener = listener
-        self._engine = EngineSupervisor(sockets, Configure(options=options), on_message=self._take)
+        self._channels = ViewerChannels()
+        self._authenticator = Authenticator(authenticate, self._answer) if authenticate else None
+        configure = Configure(options=options, asks_parent=authenticate is not None)
+        self._engine = EngineSupervisor(sockets, configure, on_message=self._take, on_exit=self._channels.close_all)
 
     @property
     def pid(self) -> int | None:
@@ -48,6 +65,16 @@ class ProcessHost:
 
     def open(self, options: StreamOptions) -> Outlet:
         return _RingOutlet(self._engine, options)
+
+    def open_viewer(
+        self,
+        on_text: Callable[[str], None],
+        on_binary: Callable[[bytes], None],
+        on_close: Callable[[int, str], None],
+        request: ConnectionRequest,
+    ) -> ViewerChannel:
+        uplink = _LinkUplink(self._engine, self._channels)
+        return self._channels.open(uplink, on_text, on_binary, on_close, request)
 
     def wait_ready(self, timeout: float) -> None:
         self._engine.wait_ready(timeout)
@@ -73,6 +100,43 @@ class ProcessHost:
                 self._listener.on_ready()
             case Failed():
                 self._listener.on_failed(message.text)
+            case ViewerText():
+                self._channels.on_viewer_text(message.id, message.text)
+            case ViewerBinary():
+                self._channels.on_viewer_binary(message.id, message.data)
+            case ViewerClosed():
+                self._channels.on_viewer_closed(message.id, message.code, message.reason)
+            case AdmissionAsked():
+                assert self._authenticator, "an engine asks only where it is configured to"
+                self._authenticator.ask(message.id, message.token, message.request)
+
+    def _answer(self, question: int, principal: str | None, failed: bool) -> None:
+        with contextlib.suppress(ClosedError):
+            try:
+                self._engine.send_once(AdmissionAnswered(id=question, principal=principal, failed=failed))
+            except LocalProtocolError:  # a principal that cannot be encoded
+                log.exception("framewire: a principal cannot be sent to the engine")
+                self._engine.send_once(AdmissionAnswered(id=question, failed=True))
+
+
+class _LinkUplink:
+    """`channels.Uplink` over the link."""
+
+    def __init__(self, engine: EngineSupervisor, channels: ViewerChannels) -> None:
+        self._engine, self._channels = engine, channels
+
+    def open_viewer(self, viewer: int, request: ConnectionRequest) -> None:
+        if not self._engine.send_once(ViewerOpened(id=viewer, request=request)):
+            self._channels.on_viewer_closed(viewer, CloseCode.GOING_AWAY, "the engine is being started again")
+
+    def send_viewer_text(self, viewer: int, text: str) -> None:
+        self._engine.send_once(ViewerText(id=viewer, text=text))
+
+    def viewer_read(self, viewer: int, size: int) -> None:
+        self._engine.send_once(ViewerRead(id=viewer, size=size))
+
+    def close_viewer(self, viewer: int) -> None:
+        self._engine.send_once(ViewerClosed(id=viewer))
 
 
 class _RingOutlet:

@@ -5,8 +5,10 @@ Must not know any host, nor displays.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
+from framewire.authentication import ConnectionRequest
 from framewire.frame import Frame, Pixels
 from framewire.options import StreamOptions
 
@@ -43,6 +45,16 @@ class Listener(Protocol):
         """There is no engine any more, and none will be started."""
 
 
+class ViewerChannel(Protocol):
+    """A viewer whose messages the program carries, over a notebook's comm for example. Any thread may use it."""
+
+    def send_text(self, text: str) -> None:
+        """Send the engine a text message of the viewer. Raises ClosedError once the channel is closed."""
+
+    def close(self) -> None:
+        """The viewer is gone. No function of the channel is called any more. Idempotent."""
+
+
 class EngineHost(Protocol):
     """An engine, wherever it runs."""
 
@@ -64,6 +76,15 @@ class EngineHost(Protocol):
 
     def open(self, options: StreamOptions) -> Outlet:
         """Start a stream."""
+
+    def open_viewer(
+        self,
+        on_text: Callable[[str], None],
+        on_binary: Callable[[bytes], None],
+        on_close: Callable[[int, str], None],
+        request: ConnectionRequest,
+    ) -> ViewerChannel:
+        """Connect a viewer; see `Server.open_viewer`. Raises ClosedError."""
 
     def wait_ready(self, timeout: float) -> None:
         """Wait until the port is served. Raises EngineError."""

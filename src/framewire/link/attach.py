@@ -67,6 +67,9 @@ class EngineLink:
         self._fds: deque[int] = deque()
         self._streams: set[int] = set()
         self._outbox = bytearray()
+        self._viewer_outbox: deque[bytes] = deque()
+        self._sending = memoryview(b"")
+        """The rest of what was begun to be sent: whole messages of an outbox."""
         self._closed = False
         self._parent_gone = False
         self._stop_watching = threading.Event()
@@ -87,15 +90,22 @@ class EngineLink:
         return item
 
     def send(self, message: FromEngine) -> None:
-        """Never waits. On the loop's thread."""
+        """Never waits. On the loop's thread. Lost where a parent that does not read has left too many."""
         if self._closed or len(self._outbox) > _MAX_OUTBOX_BYTES:
             return
-        idle = not self._outbox
+        idle = self._idle
         self._outbox += encode(message)
         if idle:
-            self._flush()
-            if self._outbox and not self._closed:
-                self._loop.add_writer(self._control, self._flush)
+            self._start_sending()
+
+    def send_to_viewer(self, message: FromEngine) -> None:
+        """As `send`, after all messages of that. None is lost: the caller bounds how much waits."""
+        if self._closed:
+            return
+        idle = self._idle
+        self._viewer_outbox.append(encode(message))
+        if idle:
+            self._start_sending()
 
     def close(self) -> None:
         """Close the sockets, and the descriptors that were not received. Idempotent."""
@@ -150,15 +160,36 @@ class EngineLink:
         if streams:
             self._on_bell(streams)
 
+    @property
+    def _idle(self) -> bool:
+        return not (self._sending or self._outbox or self._viewer_outbox)
+
+    def _start_sending(self) -> None:
+        self._flush()
+        if not (self._idle or self._closed):
+            self._loop.add_writer(self._control, self._flush)
+
     def _flush(self) -> None:
         try:
-            del self._outbox[: self._control.send(self._outbox)]
+            while not self._idle:
+                if not self._sending:
+                    self._sending = self._next_messages()
+                self._sending = self._sending[self._control.send(self._sending) :]
         except (BlockingIOError, InterruptedError):
             return
-        except OSError:
-            self._outbox.clear()  # reading finds the end of the socket
+        except OSError:  # reading finds the end of the socket
+            self._sending = memoryview(b"")
+            self._outbox.clear()
+            self._viewer_outbox.clear()
+        self._loop.remove_writer(self._control)
+
+    def _next_messages(self) -> memoryview:
+        """Reports first: they are few, and viewers must not delay them."""
         if not self._outbox:
-            self._loop.remove_writer(self._control)
+            return memoryview(self._viewer_outbox.popleft())
+        messages = bytes(self._outbox)
+        self._outbox.clear()
+        return memoryview(messages)
 
     def _on_parent_gone(self) -> None:
         if self._closed:

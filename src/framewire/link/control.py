@@ -15,6 +15,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 import msgspec
 from msgspec import Struct
 
+from framewire.authentication import ConnectionRequest
 from framewire.errors import LocalProtocolError
 from framewire.options import EngineOptions, StreamOptions
 
@@ -47,6 +48,8 @@ class Configure(_Message, frozen=True):
 
     options: EngineOptions
     """With the token, which is on no command line and in no environment: other users of the machine read those."""
+    asks_parent: bool = False
+    """Whether the engine sends `AdmissionAsked`, instead of comparing tokens."""
 
 
 class AddStream(_Message, frozen=True):
@@ -66,6 +69,64 @@ class Ring(_Message, frozen=True):
     this message, and in no ring before it. Read it at once: the bell for its first frame may have come earlier."""
 
     stream: int
+
+
+class ViewerOpened(_Message, frozen=True):
+    """Parent → engine: a viewer has connected whose messages the parent carries. No later engine is sent this."""
+
+    id: int
+    """Names the viewer on the link, in both directions; never used again."""
+    request: ConnectionRequest
+
+
+class ViewerText(_Message, frozen=True):
+    """Both directions: a text message of, or to, a viewer that the parent carries."""
+
+    id: int
+    text: str
+
+
+class ViewerBinary(_Message, frozen=True):
+    """Engine → parent: a binary message to a viewer."""
+
+    id: int
+    data: bytes
+
+
+class ViewerRead(_Message, frozen=True):
+    """Parent → engine: the viewer has read messages of this length, in characters and bytes."""
+
+    id: int
+    size: int
+
+
+class ViewerClosed(_Message, frozen=True):
+    """Both directions: the viewer is closed, with the code and the reason that it is to be sent."""
+
+    id: int
+    code: int = 0
+    reason: str = ""
+
+
+class AdmissionAsked(_Message, frozen=True):
+    """Engine → parent: is the viewer with this token and request admitted? The engine does not wait for long."""
+
+    id: int
+    """Names the question. At random, so that a late answer to an earlier engine answers nothing else."""
+    token: str
+    request: ConnectionRequest
+
+    def __repr__(self) -> str:
+        return f"AdmissionAsked(id={self.id!r})"
+
+
+class AdmissionAnswered(_Message, frozen=True):
+    """Parent → engine: the viewer is admitted as this principal; None refuses it."""
+
+    id: int
+    principal: str | None = None
+    failed: bool = False
+    """There is no answer: the viewer may try again."""
 
 
 class Shutdown(_Message, frozen=True):
@@ -116,8 +177,14 @@ class Failed(_Message, frozen=True):
     text: str
 
 
-ToEngine: TypeAlias = Configure | AddStream | RemoveStream | Ring | Shutdown
-FromEngine: TypeAlias = Ready | InputArrived | Viewers | EngineStats | Log | Failed
+ToEngine: TypeAlias = (
+    Configure | AddStream | RemoveStream | Ring | ViewerOpened | ViewerText | ViewerRead | ViewerClosed
+    | AdmissionAnswered | Shutdown
+)  # fmt: skip
+FromEngine: TypeAlias = (
+    Ready | InputArrived | Viewers | EngineStats | ViewerText | ViewerBinary | ViewerClosed | AdmissionAsked | Log
+    | Failed
+)  # fmt: skip
 
 _M = TypeVar("_M")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final, Generic, TypeVar
 
 from framewire.errors import LocalProtocolError
-from framewire.link.control import AddStream, Configure, RemoveStream, Ring, Shutdown, ToEngine
+from framewire.link.control import AddStream, Configure, RemoveStream, Ring, ToEngine
 
 _H = TypeVar("_H")
 
@@ -41,8 +41,8 @@ class Replay(Generic[_H]):
                 if ring is None or message.stream not in self._streams:
                     raise LocalProtocolError(f"{message} without memory or without its stream")
                 self._rings[message.stream] = (message, ring)
-            case Shutdown():
-                pass
+            case _:
+                """Shutdown, viewers and answers are for the engine that runs."""
 
     def messages(self) -> list[tuple[ToEngine, _H | None]]:
         """Everything to send to a new engine, in order; each with the memory that travels beside it."""

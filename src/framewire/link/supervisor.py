@@ -30,7 +30,8 @@ class EngineSupervisor:
 
     It owns ``listeners`` (closes them in the end) and keeps them open over restarts. The engine's messages go to
     ``on_message``, on a thread of the supervisor's; after ``Failed`` none comes any more. Log lines and whatever the
-    engine prints go to the ``framewire`` logger instead.
+    engine prints go to the ``framewire`` logger instead. ``on_exit`` is called on that thread when an engine
+    has exited, before the next one is started.
 
     A forked child of this process has nothing to do with the engine: its copy is closed at once.
     """
@@ -41,13 +42,14 @@ class EngineSupervisor:
         configure: Configure,
         *,
         on_message: Callable[[FromEngine], None],
+        on_exit: Callable[[], None] = lambda: None,
         command: Sequence[str] | None = None,
         policy: RestartPolicy | None = None,
     ) -> None:
         """Starts the engine (``command``: another one). Raises EngineError where that cannot be done."""
         self._listeners = tuple(listeners)
         self._command = command
-        self._on_message = on_message
+        self._on_message, self._on_exit = on_message, on_exit
         self._policy = policy or RestartPolicy()
         self._replay: Replay[RingWriter] = Replay(configure)
         self._lock = threading.Lock()
@@ -85,6 +87,15 @@ class EngineSupervisor:
             self._replay.record(message, ring)
             if self._process:
                 self._process.send(message, ring)
+
+    def send_once(self, message: ToEngine) -> bool:
+        """Send to the engine that runs, and to none that follows it; False where none runs. Raises ClosedError."""
+        with self._lock:
+            if self._closing:
+                raise ClosedError("the engine is closed (or belongs to the parent of this forked process)")
+            if self._process:
+                self._process.send(message, None)
+            return self._process is not None
 
     def ring_bell(self, stream: int) -> None:
         """Notify the engine that the stream's ring has a newer frame. Never waits; nothing happens where none runs."""
@@ -188,6 +199,7 @@ class EngineSupervisor:
             cause = process.wait()
             with self._lock:
                 self._process = None
+            self._on_exit()
         return f"{cause}{process.last_output()}"
 
     def _take(self, message: FromEngine) -> None:

@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from framewire.authentication import Authenticate, ConnectionRequest
+from framewire.authentication import Authenticate, ConnectionRequest, checked_principal
 from framewire.errors import CloseCode
 
 
@@ -63,9 +63,6 @@ def program_authorizer(authenticate: Authenticate) -> Authorizer:
 
 
 def admission(principal: str | None) -> Admission:
-    """What the principal that a program has returned means. Raises ``TypeError`` for what is none."""
-    if principal is None:
-        return Refused(CloseCode.UNAUTHORIZED, "not admitted")
-    if not isinstance(principal, str):
-        raise TypeError(f"a principal is a string, or None to refuse the viewer, not {type(principal).__name__}")
-    return Admitted(principal)
+    """What the answer of a program means. Raises ``TypeError`` for what is no principal."""
+    principal = checked_principal(principal)
+    return Refused(CloseCode.UNAUTHORIZED, "not admitted") if principal is None else Admitted(principal)

@@ -45,8 +45,8 @@ class _Chunk(NamedTuple):
 
 
 class Socket(Protocol):
-    """One accepted WebSocket. Sending waits while the viewer reads slowly; on a closed one it raises
-    ``ConnectionError``."""
+    """One accepted WebSocket, or what stands for it. Sending waits while the viewer reads slowly; on a closed one it
+    raises ``ConnectionError``."""
 
     async def send_text(self, text: str) -> None: ...
     async def send_bytes(self, data: bytes) -> None: ...

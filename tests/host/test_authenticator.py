@@ -1,0 +1,112 @@
+"""The program's own authentication: sync or async, slow, failing, and too many at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+
+import pytest
+
+from framewire.authentication import Authenticate, ConnectionRequest
+from framewire.host import authenticator as module
+from framewire.host.authenticator import Authenticator
+from tests.viewer import TEST_TIMEOUT_S
+
+REQUEST = ConnectionRequest(query={"user": "ada"})
+
+
+class Asked:
+    """An authenticator, and its answers as they come."""
+
+    def __init__(self, authenticate: Authenticate) -> None:
+        self.answers: queue.Queue[tuple[int, str | None, bool]] = queue.Queue()
+        self.authenticator = Authenticator(authenticate, lambda *answer: self.answers.put(answer))
+
+    def ask(self, question: int, token: str = "") -> None:
+        self.authenticator.ask(question, token, REQUEST)
+
+    def answer(self) -> tuple[int, str | None, bool]:
+        return self.answers.get(timeout=TEST_TIMEOUT_S)
+
+
+def by_token(token: str, request: ConnectionRequest) -> str | None:
+    return request.query["user"] if token == "known" else None
+
+
+async def by_token_later(token: str, request: ConnectionRequest) -> str | None:
+    await asyncio.sleep(0)
+    return by_token(token, request)
+
+
+@pytest.mark.parametrize("authenticate", [by_token, by_token_later])
+def test_the_answer_is_the_principal_or_none(authenticate: Authenticate) -> None:
+    asked = Asked(authenticate)
+    asked.ask(1, "known")
+    assert asked.answer() == (1, "ada", False)
+    asked.ask(2, "unknown")
+    assert asked.answer() == (2, None, False)
+
+
+def fail(token: str, _: ConnectionRequest) -> str | None:
+    raise KeyError(token)
+
+
+def say_true(token: str, _: ConnectionRequest) -> str | None:
+    return True  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("authenticate", [fail, say_true])
+def test_an_error_and_what_is_no_principal_are_failures(
+    authenticate: Authenticate, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = Asked(authenticate)
+    asked.ask(1, "s3cret")
+    assert asked.answer() == (1, None, True)
+    assert "a viewer could not be authenticated" in caplog.text
+
+
+def test_a_slow_function_delays_no_other_viewer() -> None:
+    released = threading.Event()
+
+    def authenticate(token: str, _: ConnectionRequest) -> str | None:
+        if token == "slow":
+            released.wait(TEST_TIMEOUT_S)
+        return token
+
+    asked = Asked(authenticate)
+    asked.ask(1, "slow")
+    asked.ask(2, "quick")
+    assert asked.answer() == (2, "quick", False)
+    released.set()
+    assert asked.answer() == (1, "slow", False)
+
+
+def test_the_33rd_question_at_a_time_fails_at_once() -> None:
+    released = threading.Event()
+
+    def authenticate(*_: object) -> str | None:
+        released.wait(TEST_TIMEOUT_S)
+        return "ada"
+
+    asked = Asked(authenticate)
+    for question in range(33):
+        asked.ask(question)
+    assert asked.answer() == (32, None, True)
+    released.set()
+    assert sorted(asked.answer() for _ in range(32)) == [(question, "ada", False) for question in range(32)]
+    asked.ask(33)
+    assert asked.answer() == (33, "ada", False), "there is room again"
+
+
+def test_a_coroutine_that_hangs_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert module.ANSWER_TIMEOUT_S == 10.0
+    monkeypatch.setattr(module, "ANSWER_TIMEOUT_S", 0.01)
+
+    async def hang(*_: object) -> str | None:
+        await asyncio.Event().wait()
+        return "ada"
+
+    asked = Asked(hang)
+    asked.ask(1)
+    assert asked.answer() == (1, None, True)
