@@ -177,7 +177,7 @@ def test_the_engine_of_a_program_that_is_killed_ends() -> None:
 # Viewers whose messages the program carries
 
 
-class CarriedViewer:
+class RelayedViewer:
     """A viewer in memory that speaks through `Server.open_viewer`."""
 
     def __init__(self, server: fw.Server, request: ConnectionRequest | None = None) -> None:
@@ -232,7 +232,7 @@ async def test_a_viewer_without_a_socket_is_served_bit_exact(engine: EngineHome)
         display = server.add_stream("cam", 640, 480)
         pictures = {number: noise(640, 480, seed=number) for number in (1, 2, 3)}
         display.publish(pictures[1])
-        viewer = CarriedViewer(server)
+        viewer = RelayedViewer(server)
         await viewer.join(server.token)
         viewer.send(wire.Subscribe(1, "cam", "lossless"))
         assert same(await viewer.unit(1), pictures[1])
@@ -245,18 +245,18 @@ async def test_a_viewer_without_a_socket_is_served_bit_exact(engine: EngineHome)
         await eventually(lambda: display.client_count == 1)
         viewer.channel.close()
         await eventually(lambda: display.client_count == 0)
-        last = CarriedViewer(server)
+        last = RelayedViewer(server)
         await last.join(server.token)
     await eventually(lambda: last.closed)
     assert last.closed == [1001] and viewer.closed == []
     with pytest.raises(fw.ClosedError):
-        CarriedViewer(server)
+        RelayedViewer(server)
 
 
 async def test_a_viewer_without_a_socket_ends_with_the_engines_process() -> None:
     async with served("process") as server:
         server.add_stream("cam", 64, 48)
-        viewer = CarriedViewer(server)
+        viewer = RelayedViewer(server)
         await viewer.join(server.token)
         pid = server.engine_pid
         assert pid
@@ -266,14 +266,14 @@ async def test_a_viewer_without_a_socket_ends_with_the_engines_process() -> None
         with pytest.raises(fw.ClosedError):
             viewer.channel.send_text("{}")
         await eventually(lambda: server.engine_pid not in (None, pid))
-        again = CarriedViewer(server)
+        again = RelayedViewer(server)
         await again.join(server.token)
 
 
 async def test_a_viewer_that_does_not_read_is_closed_and_others_go_on() -> None:
     async with served("process") as server:
         display = server.add_stream("cam", 64, 48)
-        stuck, other = CarriedViewer(server), CarriedViewer(server)
+        stuck, other = RelayedViewer(server), RelayedViewer(server)
         for viewer in (stuck, other):
             await viewer.join(server.token)
             viewer.send(wire.Subscribe(1, "cam", "lossless"))
@@ -313,8 +313,8 @@ async def test_the_principal_of_a_viewer_is_beside_its_input(engine: EngineHome)
             async with connected(url) as viewer:
                 await viewer.send(wire.Hello(wire.VERSION, refused, []))
                 assert await viewer.closed() == 4401
-        carried = CarriedViewer(server, ConnectionRequest(query={"user": "grace"}))
-        await carried.join("let me in")
+        relayed = RelayedViewer(server, ConnectionRequest(query={"user": "grace"}))
+        await relayed.join("let me in")
 
 
 async def test_authentication_that_hangs_stops_only_its_viewer() -> None:

@@ -24,6 +24,7 @@ from framewire.link.control import (
     Ring,
     Shutdown,
     ToEngine,
+    ViewerText,
 )
 from framewire.link.handles import Handles
 from framewire.link.ring import RingReader
@@ -63,6 +64,8 @@ class Echo:
                 assert fd is not None
                 self.rings[message.stream] = RingReader(fd)
                 self.report(link, {message.stream})
+            case ViewerText():
+                link.send_to_viewer(message)
             case Shutdown() if "stubborn" not in self.words:
                 self.stopped.set()
 

@@ -20,7 +20,7 @@ import pytest
 
 from framewire.errors import ClosedError, EngineError
 from framewire.link import process, supervisor
-from framewire.link.control import AddStream, Configure, EngineStats, Failed, Ready, RemoveStream, Ring
+from framewire.link.control import AddStream, Configure, EngineStats, Failed, Ready, RemoveStream, Ring, ViewerText
 from framewire.link.listen import bind
 from framewire.link.process import environment
 from framewire.link.restart import RestartPolicy
@@ -192,6 +192,29 @@ def test_what_is_sent_while_no_engine_runs_reaches_the_next(engines):
     ring.write(random_frame(5), 5, 5)
     engine.ring_bell(5)
     assert eventually(lambda: engines.echo(5, stream=5))["pid"] != first
+
+
+def test_what_is_sent_once_reaches_the_engine_that_runs_and_no_other(engines):
+    exits: list[bool] = []
+
+    def on_exit():
+        if not exits:
+            exits.append(engine.send_once(ViewerText(id=0, text="to none")))
+
+    engine = engines.start(on_exit=on_exit)
+    first, second = ViewerText(id=0, text="to the first"), ViewerText(id=0, text="to the second")
+    pid = engine.wait_ready(TEST_TIMEOUT_S).pid
+    assert engine.send_once(first)
+    eventually(lambda: first in engines.received)
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: engine.pid not in (None, pid))
+    assert exits == [False], "none runs when an exit is reported"
+    assert engine.send_once(second)
+    eventually(lambda: second in engines.received)
+    assert [each for each in engines.received if isinstance(each, ViewerText)] == [first, second]
+    engine.close()
+    with pytest.raises(ClosedError):
+        engine.send_once(second)
 
 
 def test_an_engine_that_cannot_start_is_given_up_with_its_last_output(engines):
