@@ -231,7 +231,7 @@ def test_a_new_option_is_three_lines_in_two_files(tmp_path):
     insert(
         "options.py", 'as keywords, with the types that are taken."""\n\n    token: str | None\n', "    shade: int\n"
     )
-    insert("engine/engine.py", 'f"framewire {__version__}', " in shade {self._options.shade}")
+    insert("engine/engine.py", 'f"framewire {__version__}', " in shade {self.options.shade}")
     run = subprocess.run(
         [sys.executable, "-c", PROGRAM],
         env={"PYTHONPATH": f"{tmp_path}:{PACKAGE.parent.parent}"},

@@ -35,7 +35,7 @@ class FakeHost:
 
     port, pid, over, usable_here = 4711, None, False, True
 
-    def __init__(self, options: Any, listener: Any) -> None: ...
+    def __init__(self, options: Any, listener: Any, authenticate: Any) -> None: ...
 
     def open(self, options: Any) -> FakeOutlet:
         return FakeOutlet()
