@@ -109,7 +109,7 @@ DRAIN_MIN_FACTOR: Final = 0.4
 """At least this fraction of the estimate is sent while a queue is drained.
 
 Source: chosen by hand; pinned by
-`tests/rtc/estimate/test_estimator.py::test_a_long_queue_is_drained_for_three_seconds_after_a_decrease`."""
+`tests/rtc/estimate/test_estimator.py::test_a_longer_queue_is_drained_faster_down_to_four_tenths`."""
 
 MAX_QUEUE_DRAIN_S: Final = 3.0
 """A queue is drained for at most this long after a decrease. A queue that stays is filled by others, and would stay
