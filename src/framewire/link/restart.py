@@ -41,8 +41,8 @@ class Replay(Generic[_H]):
                 if ring is None or message.stream not in self._streams:
                     raise LocalProtocolError(f"{message} without memory or without its stream")
                 self._rings[message.stream] = (message, ring)
-            case _:
-                """Shutdown, viewers and answers are for the engine that runs."""
+            case _:  # viewers, answers and Shutdown are for the engine that runs
+                pass
 
     def messages(self) -> list[tuple[ToEngine, _H | None]]:
         """Everything to send to a new engine, in order; each with the memory that travels beside it."""
