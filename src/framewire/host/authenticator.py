@@ -21,7 +21,7 @@ MAX_OPEN_QUESTIONS: Final = 32
 
 Source: chosen by hand, as many as an engine admits at a time; pinned by
 `tests/host/test_authenticator.py::test_the_33rd_question_at_a_time_fails_at_once`."""
-ANSWER_TIMEOUT_S: Final = 10.0
+AUTHENTICATION_TIMEOUT_S: Final = 10.0
 """A coroutine that has not answered in this time is cancelled. The viewer is gone by then.
 
 Source: chosen by hand, twice the deadline for `hello`; pinned by
@@ -63,5 +63,5 @@ class Authenticator:
 
 
 async def _wait(answer: Awaitable[str | None]) -> str | None:
-    async with asyncio.timeout(ANSWER_TIMEOUT_S):
+    async with asyncio.timeout(AUTHENTICATION_TIMEOUT_S):
         return await answer
