@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Annotated, Literal, TypedDict, Unpack
 
+import msgspec.inspect
 import pytest
 from msgspec import Meta, Struct
 
@@ -161,3 +162,26 @@ def test_a_function_without_a_docstring_gets_one():
     def bare(**options: Unpack[PaintKeywords]) -> None: ...
 
     assert (bare.__doc__ or "").startswith("\n\nOptions:")
+
+
+def test_the_fields_of_a_struct_are_read_once(monkeypatch):
+    class Door(Struct, frozen=True, kw_only=True):
+        width: int = 1
+        height: int = 2
+
+        def __post_init__(self) -> None:
+            normalise(self)
+
+    read = []
+    known = msgspec.inspect.type_info
+
+    def type_info(kind):
+        read.append(kind)
+        return known(kind)
+
+    monkeypatch.setattr(msgspec.inspect, "type_info", type_info)
+
+    for width in range(3):
+        Door(**divide({"width": width}, Door)[0])
+
+    assert read == [Door], "describing a struct takes longer than making a hundred"

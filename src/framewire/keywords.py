@@ -10,6 +10,7 @@ import inspect
 import math
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any, SupportsFloat, TypeVar, get_args, get_type_hints
 
 import msgspec.inspect as mi
@@ -71,14 +72,16 @@ def documented(*structs: type[Struct]) -> Callable[[F], F]:
     return decorate
 
 
+@cache
 def _fields(struct: type[Struct]) -> tuple[mi.Field, ...]:
     known = mi.type_info(struct)
     assert isinstance(known, mi.StructType), "msgspec describes a struct as such"
     return known.fields
 
 
-def _optional(struct: type[Struct]) -> list[str]:
-    return [field.name for field in _fields(struct) if not field.required]
+@cache
+def _optional(struct: type[Struct]) -> tuple[str, ...]:
+    return tuple(field.name for field in _fields(struct) if not field.required)
 
 
 def _documentation(field: mi.Field) -> str:
