@@ -87,6 +87,11 @@ def test_a_short_token_is_refused():
     assert EngineOptions(token=TOKEN).token == TOKEN
 
 
+def test_a_token_of_another_type_is_refused_without_it_in_the_message():
+    with pytest.raises(ValueError, match=r"^token is a string, not of type bytes$"):
+        engine(token=TOKEN.encode())
+
+
 def test_no_secret_is_in_a_repr():
     ice = IceServer(["turn:turn.example"], username="user", credential="c0nfidential")
     shown = repr(engine(token=TOKEN, ice_servers=[ice], port=9)) + repr(ice)

@@ -85,7 +85,10 @@ class EngineOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def __post_init__(self) -> None:
         force_setattr(self, "ice_servers", _ice_servers(self.ice_servers))
-        if isinstance(self.token, str) and len(self.token) < MIN_TOKEN_CHARACTERS:  # without it in the message
+        # No message about a token quotes it.
+        if not isinstance(self.token, str | None):
+            raise ValueError(f"token is a string, not of type {type(self.token).__name__}")
+        if self.token is not None and len(self.token) < MIN_TOKEN_CHARACTERS:
             raise ValueError(
                 f"token is {len(self.token)} characters; {MIN_TOKEN_CHARACTERS} at least "
                 "(128 bits: secrets.token_urlsafe(16))"
