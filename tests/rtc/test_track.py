@@ -199,3 +199,17 @@ async def test_a_stock_program_sends_it_to_a_stock_viewer(loopback, source, trac
     assert abs(float(viewer.pictures["0"][-1].mean()) - level) < 4
     await server.close()
     await viewer.close()
+
+
+async def test_a_failing_source_is_logged_once_per_frame(clock, caplog):
+    source = Source()
+    source.publish(1, 0)
+
+    def failing(known: int | None) -> tuple[int, int, av.VideoFrame] | None:
+        if clock.time < 101:
+            raise OSError("no camera")
+        return source.latest(known)
+
+    await FrameTrack(failing, fps=50, clock=clock).recv()
+
+    assert len(caplog.records) == pytest.approx(50, abs=1)

@@ -94,7 +94,7 @@ class FrameTrack(VideoStreamTrack):
                 self._number, self._given_at = newest[0], now
                 return self._stamped(newest[1], newest[2])
             # Waiting for a whole interval would lose every frame that comes just after a look.
-            await self._clock.sleep(self._interval_s / POLLS_PER_FRAME)
+            await self._clock.sleep(max(self._interval_s / POLLS_PER_FRAME, self._due_at - now))
         raise MediaStreamError
 
     def _newest(self, known: int | None) -> tuple[int, int, av.VideoFrame] | None:
@@ -105,6 +105,7 @@ class FrameTrack(VideoStreamTrack):
             return None
         except Exception as error:
             logger.warning("no frame to send: %r", error)
+            self._due_at = self._clock.now() + self._interval_s  # one such line per frame is enough
             return None
 
     def _stamped(self, time_us: int, frame: av.VideoFrame) -> av.VideoFrame:
