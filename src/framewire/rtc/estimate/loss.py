@@ -44,7 +44,7 @@ Source: benchmark `lossy-40ms-1%`; pinned by
 `tests/rtc/estimate/test_loss.py::test_the_long_average_covers_1200_packets`."""
 
 SHORT_WINDOW_PACKETS: Final = 200
-"""The loss model's second average covers this many packets, to notice quickly that loss rises.
+"""The loss model's second average covers about this many packets, to notice quickly that loss rises.
 
 Source: benchmark `lossy-150ms-10%-bursts`; pinned by
 `tests/rtc/estimate/test_loss.py::test_a_rise_is_the_newest_200_packets`."""

@@ -50,8 +50,8 @@ Source: chosen by hand; pinned by
 `tests/rtc/estimate/test_probing.py::test_a_probe_has_at_least_a_megabit`."""
 
 SUCCESS_FRACTION: Final = 0.7
-"""A probe succeeds, and another follows, if it measured this fraction of its bitrate. It measures nothing if it left at
-less.
+"""A probe that measures at least this fraction of its planned bitrate succeeds, and another follows. One that was sent
+at less than this fraction of it measures nothing.
 
 Source: libwebrtc `further_probe_threshold`."""
 

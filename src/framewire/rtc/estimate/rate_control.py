@@ -94,8 +94,8 @@ Source: ours, chosen by hand; pinned by
 `tests/rtc/estimate/test_rate_control.py::test_an_application_limited_stream_keeps_its_estimate_where_all_arrives`."""
 
 MAX_LIMITED_DECREASE_FACTOR: Final = 0.5
-"""A stream that sends less than it may lowers the estimate to no less than this fraction at once: few packets measure
-badly.
+"""While a stream sends less than it may, one decrease leaves at least this fraction of the estimate: few packets
+measure badly. A link that is measured to have shrunk is exempt.
 
 Source: ours, chosen by hand; pinned by
 `tests/rtc/estimate/test_rate_control.py::test_an_application_limited_stream_keeps_its_estimate_where_all_arrives`."""

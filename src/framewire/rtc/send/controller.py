@@ -57,7 +57,7 @@ Source: benchmark `rate-20-2-20`; pinned by
 `tests/rtc/send/test_controller.py::test_a_link_that_shrank_is_left_to_drain_for_a_second_at_most`."""
 
 PROBE_MAX_IDLE_S: Final = 1.5
-"""No probe is sent from this long after the last frame on: a still scene must cost nothing.
+"""Probing stops this long after the last frame: a still scene must cost nothing.
 
 Source: benchmark `still-after-motion`; pinned by
 `tests/rtc/send/test_controller.py::test_a_probe_is_thought_of_ten_times_a_second_until_the_scene_is_still`."""
