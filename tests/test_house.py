@@ -31,6 +31,7 @@ PUBLIC_NAMES = {
     "EngineError",
     "FrameTrack",
     "FramewireError",
+    "FramewireWarning",
     "InputEvent",
     "PublishError",
     "PublishLoop",

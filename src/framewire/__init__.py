@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from framewire._version import __version__
 from framewire.display import Display
-from framewire.errors import ClosedError, EncoderError, EngineError, FramewireError, PublishError
+from framewire.errors import ClosedError, EncoderError, EngineError, FramewireError, FramewireWarning, PublishError
 from framewire.events import InputEvent
 from framewire.publishing import PublishLoop, publish_loop
 from framewire.serving import Server, serve, serve_server
@@ -31,6 +31,7 @@ __all__ = [
     "EngineError",
     "FrameTrack",
     "FramewireError",
+    "FramewireWarning",
     "InputEvent",
     "PublishError",
     "PublishLoop",

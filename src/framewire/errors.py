@@ -13,6 +13,8 @@
         ├── LocalProtocolError    this end: a message that it must not send
         └── RemoteProtocolError   the other end; carries the code that its socket is closed with
 
+`FramewireWarning` is the class of every warning; it is no error, and may be filtered by itself.
+
 Errors are for bad input. A bug is an ``assert`` whose message says why the condition holds.
 """
 
@@ -35,6 +37,10 @@ class CloseCode(enum.IntEnum):
 
 class FramewireError(Exception):
     """The root of every error that this package raises on purpose."""
+
+
+class FramewireWarning(UserWarning):
+    """Advice: something works, but not as it reads, or there is a better way to write it."""
 
 
 class PublishError(FramewireError, ValueError):
