@@ -16,8 +16,8 @@ from framewire.link.attach import EngineLink
 from framewire.link.bell import Doorbell
 from framewire.link.control import AddStream, Log, RemoveStream, Ring, Shutdown, ViewerBinary, encode, parent_decoder
 from framewire.link.handles import Handles
-from framewire.link.process import environment
 from framewire.link.ring import RingReader, RingWriter
+from framewire.link.spawn import environment
 from framewire.options import StreamOptions
 
 

@@ -16,9 +16,9 @@ import pytest
 
 from framewire.errors import ClosedError, LocalProtocolError
 from framewire.link import ring
-from framewire.link.process import environment
 from framewire.link.ring import MAX_LEASES, SLOT_COUNT, Lease, RingReader, RingWriter
 from framewire.link.slot import LocalSlot
+from framewire.link.spawn import environment
 from tests.link.patterns import pattern, whole
 
 PROGRAMS = Path(__file__).parent

@@ -22,9 +22,9 @@ from framewire.errors import ClosedError, EngineError
 from framewire.link import process, supervisor
 from framewire.link.control import AddStream, Configure, EngineStats, Failed, Ready, RemoveStream, Ring, ViewerText
 from framewire.link.listen import bind
-from framewire.link.process import environment
 from framewire.link.restart import RestartPolicy
 from framewire.link.ring import RingWriter
+from framewire.link.spawn import environment
 from framewire.link.supervisor import EngineSupervisor
 from framewire.options import EngineOptions, StreamOptions
 

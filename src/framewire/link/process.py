@@ -14,17 +14,17 @@ import signal
 import socket
 import struct
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import IO, Final
+from typing import Final
 
 from framewire.errors import ClosedError, EngineError
 from framewire.link.bell import Doorbell
 from framewire.link.control import FromEngine, ToEngine, encode, parent_decoder
 from framewire.link.handles import Handles
 from framewire.link.ring import RingWriter
+from framewire.link.spawn import default_command, spawn
 
 logger: Final = logging.getLogger("framewire")
 
@@ -78,7 +78,8 @@ class EngineProcess:
                     listeners=tuple(sock.fileno() for sock in listeners),
                     parent=os.getpid(),
                 )
-                self._process, self._output = _spawn(command, handles)
+                given = (handles.control, handles.bell, *handles.listeners)
+                self._process, self._output = spawn(command, handles.arguments(), given)
         self.bell = Doorbell(ours_bell)
         timeout = struct.pack("@ll", _SEND_TIMEOUT_S, 0)  # struct timeval; only sends have a limit, not reads
         self._control.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
@@ -168,55 +169,9 @@ class EngineProcess:
         return bool(data)
 
 
-def _spawn(command: Sequence[str], handles: Handles) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
-    process = subprocess.Popen(
-        [*command, *handles.arguments()],
-        pass_fds=(handles.control, handles.bell, *handles.listeners),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        bufsize=0,
-        start_new_session=True,  # an interrupt is meant for the cell, not for the engine
-        env=environment(),
-    )
-    assert process.stdout, "asked for above"
-    return process, process.stdout
-
-
-def default_command() -> list[str]:
-    """The engine that comes with this package, run by this Python."""
-    if not sys.executable:
-        raise EngineError('this Python does not know its own executable; engine="inline" works')
-    return [sys.executable, "-m", "framewire.engine"]
-
-
-def environment() -> dict[str, str]:
-    """The parent's, with a PYTHONPATH by which the engine imports the very modules that the parent would.
-
-    Except for the working directory and the script's, which come last: a user's ``queue.py`` beside a
-    notebook must not become the engine's. Python would put them first for ``-m``; PYTHONSAFEPATH keeps it
-    from doing so.
-    """
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    here = _working_directory()
-    script = getattr(sys.modules.get("__main__"), "__file__", None)
-    last = {here, os.path.dirname(os.path.abspath(script)) if script else here} - {root}
-    path = [p or here for p in sys.path]
-    path = [*([] if root in path else [root]), *path]
-    path = [*(p for p in path if p not in last), *(p for p in path if p in last)]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(path)), "PYTHONSAFEPATH": "1"}
-
-
 def _exit_cause(code: int) -> str:
     if code >= 0:
         return f"exit status {code}"
     with contextlib.suppress(ValueError):
         return f"signal {-code}, {signal.Signals(-code).name}"
     return f"signal {-code}"
-
-
-def _working_directory() -> str:
-    try:
-        return os.getcwd()
-    except OSError:  # the directory was removed
-        return os.sep
