@@ -126,16 +126,26 @@ def test_a_struct_within_is_of_its_type_and_bounds_are_exact():
 
 
 def test_keywords_are_divided_among_structs():
-    assert divide({"depth": 1, "coats": 2}, Paint, Frame) == [{"coats": 2}, {"depth": 1}]
-    assert divide({}, Paint) == [{}]
+    assert divide("hang", {"depth": 1, "coats": 2}, Paint, Frame) == [{"coats": 2}, {"depth": 1}]
+    assert divide("hang", {}, Paint) == [{}]
 
 
-@pytest.mark.parametrize("name", ["size", "wall"])
-def test_a_keyword_that_is_no_option_is_named(name):
-    with pytest.raises(
-        TypeError, match=f"'{name}' is not an option; the options are coats, gloss, wet, colours, .*inner"
-    ):
-        divide({name: 1}, Paint, Frame)
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("coat", "hang() has no option 'coat': do you mean 'coats'?"),
+        ("Labels", "hang() has no option 'Labels': do you mean 'label'?"),
+        ("wal", "hang() has no option 'wal': do you mean 'wall'?"),
+        (
+            "xyz",
+            "hang() has no option 'xyz'; there are coats, gloss, wet, colours, maker, label, note, share, inner, depth",
+        ),
+    ],
+)
+def test_a_keyword_that_is_no_option_is_named_with_the_nearest_that_is(name, line):
+    with pytest.raises(TypeError) as caught:
+        divide("hang", {name: 1}, Paint, Frame, beside=["wall"])
+    assert str(caught.value) == line
 
 
 def test_a_signature_has_every_option_with_its_default_and_the_types_it_takes():
@@ -182,6 +192,6 @@ def test_the_fields_of_a_struct_are_read_once(monkeypatch):
     monkeypatch.setattr(msgspec.inspect, "type_info", type_info)
 
     for width in range(3):
-        Door(**divide({"width": width}, Door)[0])
+        Door(**divide("open", {"width": width}, Door)[0])
 
     assert read == [Door], "describing a struct takes longer than making a hundred"

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 import framewire
-from framewire import serving
 from framewire.codecs import selectable_codecs
 from framewire.link.control import AddStream, Configure, ToEngine, encode, engine_decoder
 from framewire.options import (
@@ -251,6 +250,23 @@ def test_a_new_option_is_three_lines_in_two_files(tmp_path):
     assert welcome == f"framewire {framewire.__version__} in shade 7"
 
 
-def test_an_unknown_option_is_named():
-    with pytest.raises(TypeError, match=r"'fpss' is not an option; the options are token, host, .*fps"):
-        serving.serve(4, 4, fpss=30)  # type: ignore[call-arg]
+@pytest.mark.parametrize(
+    ("function", "arguments", "name", "line"),
+    [
+        (framewire.serve, (4, 4), "tokn", "serve() has no option 'tokn': do you mean 'token'?"),
+        (framewire.serve, (4, 4), "nam", "serve() has no option 'nam': do you mean 'name'?"),
+        (framewire.serve_server, (), "stream", "serve_server() has no option 'stream': do you mean 'streams'?"),
+        (framewire.show, ([],), "fpss", "show() has no option 'fpss': do you mean 'fps'?"),
+        (framewire.show, ([],), "lop", "show() has no option 'lop': do you mean 'loop'?"),
+        (
+            framewire.Server.add_stream,
+            (None, "a", 4, 4),
+            "max_bitrates",
+            "add_stream() has no option 'max_bitrates': do you mean 'max_bitrate'?",
+        ),
+    ],
+)
+def test_an_unknown_option_is_named_with_its_function_and_the_nearest(function, arguments, name, line):
+    with pytest.raises(TypeError) as caught:
+        function(*arguments, **{name: 1})
+    assert str(caught.value) == line

@@ -9,7 +9,7 @@ import contextlib
 import inspect
 import math
 import textwrap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, SupportsFloat, TypeVar, get_args, get_type_hints
 
@@ -36,14 +36,30 @@ def normalise(struct: Struct) -> None:
             force_setattr(struct, field.name, kept)
 
 
-def divide(keywords: Mapping[str, Any], *structs: type[Struct]) -> list[dict[str, Any]]:
-    """The keywords of each struct, in the order of ``structs``. Raises ``TypeError`` for one that none of them has."""
+def divide(
+    function: str, keywords: Mapping[str, Any], *structs: type[Struct], beside: Iterable[str] = ()
+) -> list[dict[str, Any]]:
+    """The keywords of each struct, in the order of ``structs``.
+
+    Raises ``TypeError`` for one that none of them has, naming the nearest of those that ``function`` takes;
+    ``beside`` are its arguments that are in no struct.
+    """
     parts = [{name: keywords[name] for name in _optional(each) if name in keywords} for each in structs]
     for name in keywords:
         if not any(name in part for part in parts):
-            known = ", ".join(name for each in structs for name in _optional(each))
-            raise TypeError(f"{name!r} is not an option; the options are {known}")
+            known = [name for each in structs for name in _optional(each)]
+            raise TypeError(unknown(f"{function}()", "option", name, known, beside))
     return parts
+
+
+def unknown(owner: str, kind: str, name: str, known: Sequence[str], beside: Iterable[str] = ()) -> str:
+    """One line for a name that ``owner`` does not have: the nearest that it has, or all ``known`` ones."""
+    import difflib  # takes a millisecond, and is for misspelt names alone
+
+    near = difflib.get_close_matches(name.lower(), [*beside, *known], n=1)
+    return f"{owner} has no {kind} {name!r:.40}" + (
+        f": do you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
+    )
 
 
 def documented(*structs: type[Struct]) -> Callable[[F], F]:

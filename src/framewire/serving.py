@@ -13,7 +13,7 @@ import time
 import weakref
 from collections.abc import Callable, Generator, Iterable, Mapping
 from functools import partial
-from typing import Any, Unpack, cast, get_args
+from typing import Any, Final, Unpack, cast, get_args
 
 from msgspec.structs import replace
 
@@ -70,7 +70,7 @@ class Server:
     @documented(StreamOptions)
     def add_stream(self, name: str, width: int, height: int, **options: Unpack[StreamKeywords]) -> Display:
         """Start a stream; one of the same name is replaced and its `Display` closed."""
-        (keywords,) = divide(options, StreamOptions)
+        (keywords,) = divide("add_stream", options, StreamOptions, beside=("name", "width", "height"))
         with self._lock:
             if self._closed:
                 raise ClosedError("the server is closed")
@@ -289,6 +289,8 @@ _shared: list[Server] = []
 _shared_lock = threading.RLock()
 _servers: weakref.WeakSet[Server] = weakref.WeakSet()
 
+_SERVE_ARGUMENTS: Final = ("width", "height", "name", "engine")
+
 
 @documented(EngineOptions, StreamOptions)
 def serve(
@@ -308,7 +310,9 @@ def serve(
     ``await serve(...)`` waits until the port is served. Raises `EngineError` naming what is in the way, a
     taken port for instance, and ``ValueError`` for arguments that cannot be used.
     """
-    for_engine, for_stream = divide(options, EngineOptions, StreamOptions)
+    for_engine, for_stream = divide(
+        "serve", options, EngineOptions, StreamOptions, beside=("width", "height", "name", "engine")
+    )
     asked = EngineOptions(**for_engine)
     StreamOptions(id=0, name=name, width=width, height=height, **for_stream)  # refused before an engine is started
     with _shared_lock:
@@ -331,7 +335,7 @@ def serve_server(
 
     ``streams`` are started at once: dicts with ``name``, ``width``, ``height`` and what `Server.add_stream` takes.
     """
-    (for_engine,) = divide(options, EngineOptions)
+    (for_engine,) = divide("serve_server", options, EngineOptions, beside=("engine", "streams"))
     server = Server(EngineOptions(**for_engine), engine)
     try:
         for stream in streams:

@@ -11,7 +11,7 @@ from typing import Any, Unpack
 from framewire.arrays import as_pixels
 from framewire.display import DEFAULT_STREAM, Display
 from framewire.errors import PublishError
-from framewire.keywords import documented
+from framewire.keywords import divide, documented
 from framewire.options import EngineHome, EngineOptions, ServeKeywords, StreamOptions
 from framewire.publishing import PublishLoop, publish_loop
 from framewire.serving import serve
@@ -34,6 +34,7 @@ def show(
     In a notebook it returns the widget; its ``display`` is the `Display`, its ``task`` the `PublishLoop`. In a script
     it prints the URL and returns the `Display`. Showing the same ``name`` again replaces the picture.
     """
+    divide("show", options, EngineOptions, StreamOptions, beside=("what", "name", "loop", "engine"))
     first, rest = _frames(what, loop)
     pixels = as_pixels(first)
     display = serve(pixels.shape[1], pixels.shape[0], name=name, engine=engine, **options)
