@@ -24,7 +24,7 @@ from framewire.codecs import (
     wire_number,
 )
 from framewire.engine.viewer.admission import Admitted
-from framewire.engine.viewer.effects import MakeOffer, OfferedTrack
+from framewire.engine.viewer.effects import ListedStream, MakeOffer, OfferedTrack
 from framewire.engine.viewer.session import ServerInfo, Session
 from framewire.frame import AccessUnit
 from framewire.options import EngineOptions
@@ -127,8 +127,9 @@ def test_a_new_codec_travels_over_the_socket(fake):
 
 
 def test_a_new_codec_is_negotiated(fake):
-    server = ServerInfo(codecs=available_codecs(), software="x", epoch="e")
-    session = Session(server, ConnectionRequest(), (wire.StreamInfo(0, "default", 6, 4, 30),), 0.0)
+    server = ServerInfo(software="x", epoch="e")
+    stream = ListedStream(wire.StreamInfo(0, "default", 6, 4, 30), available_codecs())
+    session = Session(server, ConnectionRequest(), (stream,), 0.0)
     session.feed(wire.Hello(1, "token", ["unheard_of", "fake", "h264"]), 0.1)
     session.feed(Admitted(), 0.1)
     assert MakeOffer(1, 1, (OfferedTrack(1, "fake"),)) in session.feed(wire.Subscribe(1, "default", "webrtc"), 0.2)

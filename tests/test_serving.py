@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import socket
 import threading
+import warnings
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_type_hints
 
 import numpy as np
 import psutil
@@ -16,7 +18,7 @@ import pytest
 import framewire as fw
 from framewire import serving
 from framewire.link import listen
-from framewire.options import EngineOptions, StreamOptions
+from framewire.options import EngineOptions, StreamKeywords, StreamOptions
 from tests.viewer import connected, flat
 
 
@@ -103,11 +105,11 @@ def test_serving_a_name_again_replaces_it_and_the_old_display_says_so(hosts: lis
     assert not hosts
 
 
+@pytest.mark.filterwarnings("ignore::framewire.FramewireWarning")
 @pytest.mark.parametrize(
     "different",
     [{"token": "x" * 22}, {"port": 9}, {"host": "localhost"}, {"allow_origins": ["https://a.example"]},
-     {"allow_hosts": ["a.example"]}, {"ice_servers": [{"urls": "stun:a.example"}]}, {"codecs": ["vp8"]},
-     {"chroma": "444"}],
+     {"allow_hosts": ["a.example"]}, {"ice_servers": [{"urls": "stun:a.example"}]}],
     ids=str,
 )  # fmt: skip
 def test_different_options_get_one_engine_of_their_own(hosts: list[FakeHost], different: dict[str, Any]) -> None:
@@ -119,6 +121,44 @@ def test_different_options_get_one_engine_of_their_own(hosts: list[FakeHost], di
     again.close()
     plain.close()
     assert not hosts
+
+
+@pytest.mark.parametrize(
+    "different", [{"codecs": ["vp8"]}, {"chroma": "444"}, {"latency": "smooth"}, {"fps": 10}], ids=str
+)
+def test_displays_that_differ_as_streams_share_an_engine(hosts: list[FakeHost], different: dict[str, Any]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plain, other = fw.serve(4, 4, name="plain"), fw.serve(4, 4, name="other", **different)
+    assert other.server is plain.server and len(hosts) == 1
+    first, second = hosts[0].streams
+    (name,) = different
+    assert getattr(second, name) != getattr(first, name)
+
+
+def test_a_second_engine_is_told_of_with_the_options_that_differ(hosts: list[FakeHost]) -> None:
+    fw.serve(4, 4, name="one")
+    token = "x" * 22
+    words = "^token, allow_hosts differ from what the engine on port 10000 was started with: a second engine is"
+    with pytest.warns(fw.FramewireWarning, match=words) as caught:
+        fw.serve(4, 4, name="two", token=token, allow_hosts=["a.example"])
+    (warning,) = caught
+    assert warning.filename == __file__ and token not in str(warning.message)
+    with pytest.warns(fw.FramewireWarning, match="^host differs from what the engine on port 10001"):
+        fw.serve(4, 4, name="three", token=token, allow_hosts=["a.example"], host="localhost")
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_engine_on_a_port_that_was_asked_for_is_no_surprise(hosts: list[FakeHost]) -> None:
+    fw.serve(4, 4, name="one"), fw.serve(4, 4, name="two", port=9)
+    assert [host.port for host in hosts] == [10_000, 9]
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_engine_that_failed_is_not_advised(hosts: list[FakeHost]) -> None:
+    fw.serve(4, 4)
+    hosts[0].listener.on_failed("gone")
+    fw.serve(4, 4, token="x" * 22)
 
 
 def test_any_port_and_the_same_token_share_the_engine(hosts: list[FakeHost]) -> None:
@@ -177,6 +217,31 @@ def test_a_server_of_many_streams(hosts: list[FakeHost]) -> None:
     server.close()
 
 
+def test_what_a_server_is_asked_for_holds_for_streams_that_are_not_asked_for_anything_else(
+    hosts: list[FakeHost],
+) -> None:
+    with fw.serve_server(fps=5, chroma="444", streams=[{"name": "a", "width": 4, "height": 4}]) as server:
+        server.add_stream("b", 4, 4, chroma="420", latency="smooth")
+        asked = [(each.fps, each.chroma, each.latency) for each in hosts[0].streams]
+    assert asked == [(5.0, "444", "low"), (5.0, "420", "smooth")]
+
+
+def test_options_that_no_stream_can_have_are_refused_before_an_engine_starts(hosts: list[FakeHost]) -> None:
+    with pytest.raises(ValueError, match="chroma='444' needs 'h264'"):
+        fw.serve_server(chroma="444", codecs=["vp8"])
+    with fw.serve_server(codecs=["vp8"]) as server, pytest.raises(ValueError, match="chroma='444' needs 'h264'"):
+        server.add_stream("a", 4, 4, chroma="444")
+    assert not hosts
+
+
+@pytest.mark.parametrize("function", [fw.serve, fw.serve_server, fw.show, fw.Server.add_stream])
+def test_every_option_of_a_stream_is_in_the_signature_and_the_documentation(function: Any) -> None:
+    options = get_type_hints(StreamKeywords)
+    known = inspect.signature(function).parameters
+    assert {name: known[name].annotation for name in options} == options
+    assert all(f"``{name}=" in function.__doc__ for name in options)
+
+
 def test_a_server_whose_streams_are_refused_leaves_nothing(hosts: list[FakeHost]) -> None:
     with pytest.raises(ValueError, match="not a frame size"):
         fw.serve_server(streams=[{"name": "a", "width": 4, "height": 4}, {"name": "b", "width": 0, "height": 4}])
@@ -219,6 +284,7 @@ def test_an_engine_whose_event_loop_ended_is_closed_by_the_next_serve_of_anythin
     assert len(hosts) == 1
 
 
+@pytest.mark.filterwarnings("ignore::framewire.FramewireWarning")
 def test_where_an_engine_runs_is_a_difference_too(hosts: list[FakeHost]) -> None:
     async def main() -> None:
         display = fw.serve(4, 4, engine="inline", port=0)

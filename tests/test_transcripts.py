@@ -18,6 +18,7 @@ from framewire.engine.viewer.effects import (
     Close,
     Effect,
     Event,
+    ListedStream,
     PeerFailed,
     PeerOffered,
     Send,
@@ -35,7 +36,8 @@ class Player:
 
     def __init__(self, transcript: dict[str, Any]) -> None:
         self.column: list[dict[str, Any]] = transcript["server"]
-        self.codecs: tuple[wire.Codec, ...] = tuple(transcript.get("codecs", CODECS))
+        self.codecs: dict[str, list[wire.Codec]] = transcript.get("codecs", {})
+        """Those of each stream."""
         self.session: Session | None = None
         self.admission: Admission = Admitted()
         self.now = 0.0
@@ -79,14 +81,16 @@ class Player:
         refused = {"event": "close", "code": 4401} in outgoing
         self.admission = Refused(CloseCode.UNAUTHORIZED, "wrong token") if refused else Admitted()
         server = ServerInfo(
-            codecs=self.codecs,
             software=welcome["server"],
             epoch=welcome["epoch"],
             ice_servers=msgspec.convert(welcome.get("ice_servers", []), list[wire.IceServer]),
         )
         self.welcome_time = welcome["time"]
-        infos = msgspec.convert(streams, tuple[wire.StreamInfo, ...])
-        self.session = Session(server, ConnectionRequest(), infos, self.now)
+        self.session = Session(server, ConnectionRequest(), self.listed(streams), self.now)
+
+    def listed(self, streams: list[Any]) -> tuple[ListedStream, ...]:
+        infos = msgspec.convert(streams, list[wire.StreamInfo])
+        return tuple(ListedStream(info, tuple(self.codecs.get(info.name, CODECS))) for info in infos)
 
     @property
     def opened(self) -> Session:
@@ -138,7 +142,7 @@ class Player:
         """The publisher added or removed a stream: the list that follows in the column shows which."""
         rest = self.column[[id(entry.get("out")) for entry in self.column].index(id(what)) :]
         following = next(e["out"] for e in rest if e.get("out", {}).get("type") == "streams")
-        self.feed(StreamsChanged(msgspec.convert(following["streams"], tuple[wire.StreamInfo, ...])))
+        self.feed(StreamsChanged(self.listed(following["streams"])))
 
 
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)

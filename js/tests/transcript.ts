@@ -12,8 +12,8 @@ export type Entry = { readonly in: Line } | { readonly out: Line };
 
 export interface Transcript {
   readonly name: string;
-  /** What the server can encode, best first; without it, the codecs of halved chroma. */
-  readonly codecs?: readonly CodecName[];
+  /** What each stream has, by its name; without it, the codecs of halved chroma. */
+  readonly codecs?: Readonly<Record<string, readonly CodecName[]>>;
   readonly server: readonly Entry[];
   readonly viewer: readonly Entry[];
 }

@@ -65,23 +65,6 @@ class EngineOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         tuple[IceServer, ...],
         Meta(description="STUN and TURN servers, each a dict as in RTCConfiguration.iceServers."),
     ] = ()
-    codecs: Annotated[tuple[CodecName, ...], Meta(description="Video codecs that may be used, best first.")] = (
-        selectable_codecs()
-    )
-    chroma: Annotated[
-        Chroma,
-        Meta(
-            description="'444' keeps thin coloured lines as sharp in colour as in brightness, for viewers that decode "
-            "it (Chromium). The others get '420', half the resolution of colour; both at once cost two encodings."
-        ),
-    ] = "420"
-    latency: Annotated[
-        Latency,
-        Meta(
-            description="'smooth' lets browsers hold frames back for about a tenth of a second, so that they are shown "
-            "at an even pace over an uneven network; 'low' shows each as soon as it is there."
-        ),
-    ] = "low"
 
     def __post_init__(self) -> None:
         force_setattr(self, "ice_servers", _ice_servers(self.ice_servers))
@@ -95,12 +78,6 @@ class EngineOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             )
         normalise(self)
         force_setattr(self, "allow_hosts", tuple(name.lower() for name in self.allow_hosts))
-        if unknown := set(self.codecs) - set(selectable_codecs()):
-            known = ", ".join(map(repr, selectable_codecs()))
-            raise ValueError(f"codecs {sorted(unknown)} are unknown: {known}")
-        if self.chroma == "444" and not full_chroma_codecs(self.codecs):
-            able = " or ".join(repr(codec) for codec in selectable_codecs() if full_chroma_codecs([codec]))
-            raise ValueError(f"chroma='444' needs {able} among the codecs: no other has it")
 
     def __repr__(self) -> str:
         shown = {name: getattr(self, name) for name in self.__struct_fields__ if name != "token"}
@@ -110,11 +87,6 @@ class EngineOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def exposed(self) -> bool:
         """Whether the engine is reached from other machines."""
         return not is_loopback(self.host)
-
-    @property
-    def video_codecs(self) -> tuple[CodecName, ...]:
-        """What the engine is to offer, best first."""
-        return (*full_chroma_codecs(self.codecs), *self.codecs) if self.chroma == "444" else self.codecs
 
 
 class StreamOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -135,6 +107,24 @@ class StreamOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     event_queue_size: Annotated[
         int, Meta(ge=0, description="Input events kept for `poll_events`; beyond it the oldest are dropped.")
     ] = 4096
+    codecs: Annotated[
+        tuple[CodecName, ...],
+        Meta(description="Video codecs that may be used; a viewer gets the best one that it decodes."),
+    ] = selectable_codecs()
+    chroma: Annotated[
+        Chroma,
+        Meta(
+            description="'444' keeps thin coloured lines as sharp in colour as in brightness, for viewers that decode "
+            "it (Chromium). The others get '420', half the resolution of colour; both at once cost two encodings."
+        ),
+    ] = "420"
+    latency: Annotated[
+        Latency,
+        Meta(
+            description="'smooth' lets browsers hold frames back for about a tenth of a second, so that they are shown "
+            "at an even pace over an uneven network; 'low' shows each as soon as it is there."
+        ),
+    ] = "low"
 
     def __post_init__(self) -> None:
         if not (_is_side(self.width) and _is_side(self.height)):
@@ -142,6 +132,17 @@ class StreamOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
                 f"{self.width!r:.40} x {self.height!r:.40} is not a frame size: 1 to {MAX_SIDE_PX} whole pixels a side"
             )
         normalise(self)
+        if unknown := set(self.codecs) - set(selectable_codecs()):
+            known = ", ".join(map(repr, selectable_codecs()))
+            raise ValueError(f"codecs {sorted(unknown)} are unknown: {known}")
+        if self.chroma == "444" and not full_chroma_codecs(self.codecs):
+            able = " or ".join(repr(codec) for codec in selectable_codecs() if full_chroma_codecs([codec]))
+            raise ValueError(f"chroma='444' needs {able} among the codecs: no other has it")
+
+    @property
+    def video_codecs(self) -> tuple[CodecName, ...]:
+        """The codecs that viewers are offered, those with full chroma first."""
+        return (*full_chroma_codecs(self.codecs), *self.codecs) if self.chroma == "444" else self.codecs
 
 
 class EngineKeywords(TypedDict, total=False):
@@ -153,9 +154,6 @@ class EngineKeywords(TypedDict, total=False):
     allow_origins: Iterable[str]
     allow_hosts: Iterable[str]
     ice_servers: Iterable[IceServer | Mapping[str, Any]]
-    codecs: Iterable[CodecName]
-    chroma: Chroma
-    latency: Latency
 
 
 class StreamKeywords(TypedDict, total=False):
@@ -164,10 +162,13 @@ class StreamKeywords(TypedDict, total=False):
     fps: float
     max_bitrate: int
     event_queue_size: int
+    codecs: Iterable[CodecName]
+    chroma: Chroma
+    latency: Latency
 
 
 class ServeKeywords(EngineKeywords, StreamKeywords):
-    """What `serve` takes: an engine's options and a stream's."""
+    """What `serve` and `serve_server` take: an engine's options and a stream's."""
 
 
 def is_loopback(host: str) -> bool:

@@ -17,6 +17,7 @@ from typing import Any, Final, Unpack, cast, get_args
 
 from msgspec.structs import replace
 
+from framewire.advice import advise
 from framewire.authentication import Authenticate, ConnectionRequest
 from framewire.display import DEFAULT_STREAM, Display, Feedback
 from framewire.errors import ClosedError
@@ -27,7 +28,6 @@ from framewire.host.protocols import EngineHost, Listener, ViewerChannel
 from framewire.keywords import divide, documented
 from framewire.options import (
     EngineHome,
-    EngineKeywords,
     EngineOptions,
     ServeKeywords,
     StreamKeywords,
@@ -47,8 +47,10 @@ class Server:
         *,
         shared: bool = False,
         authenticate: Authenticate | None = None,
+        stream_defaults: StreamKeywords | None = None,
     ) -> None:
-        """``authenticate`` decides which viewers are admitted. Without it, those that have the token are."""
+        """``authenticate`` decides which viewers are admitted. Without it, those that have the token are.
+        ``stream_defaults``: options of every stream that `add_stream` is not given."""
         self.token = options.token or secrets.token_urlsafe(16)
         """What viewers must present."""
         self.failure: str | None = None
@@ -56,6 +58,7 @@ class Server:
         self._options = options = replace(options, token=self.token)
         self._engine = engine
         self._shared = shared
+        self._stream_defaults: StreamKeywords = stream_defaults or {}
         self._displays: dict[str, Display] = {}
         self._feedback: dict[int, Feedback] = {}
         self._next_id = 0
@@ -69,8 +72,12 @@ class Server:
 
     @documented(StreamOptions)
     def add_stream(self, name: str, width: int, height: int, **options: Unpack[StreamKeywords]) -> Display:
-        """Start a stream; one of the same name is replaced and its `Display` closed."""
-        (keywords,) = divide("add_stream", options, StreamOptions, beside=("name", "width", "height"))
+        """Start a stream; one of the same name is replaced and its `Display` closed.
+
+        An option that is not given is as `serve_server` was asked, or else as said here.
+        """
+        (given,) = divide("add_stream", options, StreamOptions, beside=("name", "width", "height"))
+        keywords = {**self._stream_defaults, **given}
         with self._lock:
             if self._closed:
                 raise ClosedError("the server is closed")
@@ -191,13 +198,14 @@ class Server:
 
     def is_for(self, options: EngineOptions, engine: EngineHome) -> bool:
         """Whether a `serve` with these options, from here, may use this server."""
-        ours, theirs = (replace(each, token=None, port=None) for each in (self._options, options))
-        return (
-            (self._engine, ours) == (engine, theirs)
-            and options.port in (None, 0, self.port)
-            and options.token in (None, self.token)
-            and self._host.usable_here
-        )
+        return not self.differences(options, engine) and self._host.usable_here
+
+    def differences(self, options: EngineOptions, engine: EngineHome) -> list[str]:
+        """The options of a `serve` that this server was not started with."""
+        same = {"token": options.token in (None, self.token), "port": options.port in (None, 0, self.port)}
+        names = options.__struct_fields__
+        differ = [n for n in names if not same.get(n, getattr(options, n) == getattr(self._options, n))]
+        return differ if engine == self._engine else [*differ, "engine"]
 
     def __enter__(self) -> Server:
         return self
@@ -324,19 +332,24 @@ def serve(
             raise
 
 
-@documented(EngineOptions)
+@documented(EngineOptions, StreamOptions)
 def serve_server(
     *,
     engine: EngineHome = "process",
     streams: Iterable[Mapping[str, Any]] = (),
-    **options: Unpack[EngineKeywords],
+    **options: Unpack[ServeKeywords],
 ) -> Server:
     """An engine of its own with any number of streams on one port; ``engine`` is as for `serve`.
 
     ``streams`` are started at once: dicts with ``name``, ``width``, ``height`` and what `Server.add_stream` takes.
+    The options of a stream, ``fps`` for instance, hold for every stream that is not given another value.
     """
-    (for_engine,) = divide("serve_server", options, EngineOptions, beside=("engine", "streams"))
-    server = Server(EngineOptions(**for_engine), engine)
+    for_engine, for_streams = divide(
+        "serve_server", options, EngineOptions, StreamOptions, beside=("engine", "streams")
+    )
+    asked = EngineOptions(**for_engine)
+    StreamOptions(id=0, name=DEFAULT_STREAM, width=1, height=1, **for_streams)  # refused before an engine is started
+    server = Server(asked, engine, stream_defaults=cast(StreamKeywords, for_streams))
     try:
         for stream in streams:
             server.add_stream(**stream)
@@ -355,9 +368,22 @@ def _shared_server(options: EngineOptions, engine: EngineHome) -> Server:
             if not server.failure:
                 return server
             server.close()  # and leaves the port to its successor
+    _advise_to_share(options, engine)
     server = Server(options, engine, shared=True)
     _shared.append(server)
     return server
+
+
+def _advise_to_share(options: EngineOptions, engine: EngineHome) -> None:
+    """Say which options keep a display from an engine that runs. Who asks for a port expects another one."""
+    all_differences = [(server.differences(options, engine), server) for server in _shared if not server.failure]
+    differ, server = min(all_differences, key=lambda each: len(each[0]), default=([], None))
+    if server and differ not in ([], ["port"]):
+        advise(
+            f"{', '.join(differ)} {'differs' if len(differ) == 1 else 'differ'} from what the engine on port "
+            f"{server.port} was started with: a second engine is started, on a port of its own. "
+            "Displays share an engine where these options are the same"
+        )
 
 
 def _after_fork_in_child() -> None:

@@ -15,6 +15,7 @@ from framewire.codec.messages import Assembler, Header
 from framewire.engine.stream.encoding import PackedUnit
 from framewire.engine.stream.stream import Stream
 from framewire.engine.viewer.admission import Authorizer, token_authorizer
+from framewire.engine.viewer.effects import ListedStream
 from framewire.engine.viewer.session import ServerInfo
 from framewire.engine.viewer.transport import Transport
 from framewire.engine.viewer.viewer import Viewer
@@ -150,7 +151,7 @@ class FakeContext:
     """A `ViewerContext` with real streams, which keeps what viewers report."""
 
     options = EngineOptions()
-    server_info = ServerInfo(software="x", epoch="e", codecs=("h264", "vp8"))
+    server_info = ServerInfo(software="x", epoch="e")
     authorize: Authorizer
 
     def __init__(self) -> None:
@@ -186,8 +187,10 @@ class FakeContext:
     # ViewerContext
 
     @property
-    def stream_infos(self) -> tuple[wire.StreamInfo, ...]:
-        return tuple(stream.info for stream in self.streams.values())
+    def listed_streams(self) -> tuple[ListedStream, ...]:
+        return tuple(
+            ListedStream(stream.info, stream.options.codecs, stream.options.latency) for stream in self.streams.values()
+        )
 
     def stream(self, id_: int) -> Stream | None:
         return self.streams.get(id_)

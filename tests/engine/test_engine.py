@@ -63,9 +63,9 @@ class ServedEngine:
     def url(self) -> str:
         return f"ws://127.0.0.1:{self.sockets[0].getsockname()[1]}/ws"
 
-    def add(self, id_: int, name: str, width: int = 64, height: int = 48) -> None:
+    def add(self, id_: int, name: str, width: int = 64, height: int = 48, **options: Any) -> None:
         self.slots[id_] = LocalSlot()
-        self.engine.add_stream(StreamOptions(id=id_, name=name, width=width, height=height), self.slots[id_])
+        self.engine.add_stream(StreamOptions(id=id_, name=name, width=width, height=height, **options), self.slots[id_])
 
     def queued_chunks(self, viewer: Viewer) -> int:
         assert isinstance(viewer.transport, WebSocketTransport)
@@ -271,16 +271,29 @@ async def test_all_viewers_share_one_encoding_and_the_last_one_ends_it(
 
 
 async def test_each_chroma_format_is_encoded_once_for_the_viewers_that_decode_it(engine: ServedEngine) -> None:
-    engine.engine._codecs = ("h264_444", "h264")
-    engine.publish(0, flat(64, 48, 1))
+    engine.add(9, "whole", chroma="444")
+    engine.publish(9, flat(64, 48, 1))
     async with connected(engine.url) as whole, connected(engine.url, TOKEN) as halved:
         await whole.hello(TOKEN, ["h264_444", "h264"])
         for viewer in (whole, halved):
-            await viewer.subscribe("default", "webcodecs")
+            await viewer.subscribe("whole", "webcodecs")
         units = [await viewer.unit() for viewer in (whole, halved)]
         profiles = [next(nal[1] for nal in nal_units(unit.data) if nal[0] & 31 == 7) for unit in units]
         assert profiles == [244, 66]
-        assert engine.engine.stats()[0]["encodings"] == ["h264", "h264_444"]
+        assert engine.engine.stats()[9]["encodings"] == ["h264", "h264_444"]
+
+
+async def test_streams_of_different_codecs_go_to_one_viewer_side_by_side(engine: ServedEngine) -> None:
+    engine.add(8, "old", codecs=("vp8",))
+    engine.add(9, "whole", chroma="444")
+    async with connected(engine.url) as viewer:
+        await viewer.hello(TOKEN, ["h264_444", "h264", "vp8"])
+        for id_, name in ((8, "old"), (9, "whole"), (0, "default")):
+            engine.publish(id_, flat(64, 48, 1))
+            await viewer.subscribe(name, "webcodecs")
+            await viewer.unit()
+    encodings = {id_: stats["encodings"] for id_, stats in engine.engine.stats().items()}
+    assert encodings == {0: ["h264"], 8: ["vp8"], 9: ["h264_444"]}
 
 
 async def test_a_keyframe_requested_on_a_still_scene_has_a_later_time(engine: ServedEngine) -> None:
@@ -387,8 +400,10 @@ async def test_a_closed_engine_accepts_no_viewers(engine: ServedEngine, monkeypa
 
 async def test_a_codec_that_this_machine_cannot_encode_is_not_offered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module, "available_codecs", lambda: ("vp8",))
-    engine = Engine(EngineOptions(token=TOKEN, codecs=("h264", "vp8")), Recorder())
-    assert engine._codecs == ("vp8",)
+    engine = Engine(EngineOptions(token=TOKEN), Recorder())
+    engine.add_stream(StreamOptions(id=0, name="whole", width=4, height=4, chroma="444"), LocalSlot())
+    (listed,) = engine.listed_streams
+    assert listed.codecs == ("vp8",)
     await engine.close()
 
 

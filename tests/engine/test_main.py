@@ -46,12 +46,12 @@ class Parent:
         self.received: list[FromEngine] = []
         sockets = bind("127.0.0.1", 0)
         self.port = sockets[0].getsockname()[1]
-        configure = Configure(options=EngineOptions(token=TOKEN, codecs=("vp8",)))
+        configure = Configure(options=EngineOptions(token=TOKEN))
         self.engine = EngineSupervisor(sockets, configure, on_message=self.received.append)
         self.rings: list[RingWriter] = []
 
     def add(self, id_: int, name: str, size: tuple[int, int]) -> None:
-        options = StreamOptions(id=id_, name=name, width=size[0], height=size[1], max_bitrate=500_000)
+        options = StreamOptions(id=id_, name=name, width=size[0], height=size[1], max_bitrate=500_000, codecs=("vp8",))
         self.engine.send(AddStream(options=options))
         self.hand_over(id_, size)
 

@@ -46,10 +46,9 @@ TO_ENGINE: list[ToEngine] = [
             token=TOKEN,
             allow_origins=("https://a.example",),
             ice_servers=(IceServer(["turn:b"], "u", "c0nfidential"),),
-            latency="smooth",
         )
     ),
-    AddStream(options=StreamOptions(id=7, name="caméra", width=1, height=16384, fps=29.97)),
+    AddStream(options=StreamOptions(id=7, name="caméra", width=1, height=16384, fps=29.97, latency="smooth")),
     RemoveStream(id=7),
     Ring(stream=7),
     ViewerOpened(id=1, request=ConnectionRequest({"host": "a"}, {"session": "c0nfidential"}, {}, "::1")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -20,6 +21,11 @@ from framewire.rtc.stack.sdp_filter import MAX_CANDIDATES
 from tests.rtc.viewers import Stage, Viewer
 
 A, B, C = PeerTrack(1, "h264"), PeerTrack(2, "h264"), PeerTrack(3, "vp8")
+
+
+def delays(stage: Stage) -> dict[int, float]:
+    """For how long the viewer is to hold back the frames of each subscription."""
+    return {sub: sender._playout_delay.seconds for sub, sender in stage.peer._senders.items()}
 
 
 def dropping(stage: Stage, keep: Callable[[int], bool]) -> list[int]:
@@ -307,11 +313,15 @@ async def test_without_feedback_on_packets_the_viewers_own_estimate_counts(stage
     assert not any(estimate.measured for estimate in estimates(stage))
 
 
-async def test_a_smooth_peer_asks_for_a_playout_delay(stage: Stage):
-    stage.peer = Peer(EngineOptions(latency="smooth"), on_event=stage.peer._on_event)
-    await stage.negotiate(C)
-    await stage.until(lambda: stage.shown(3, 128))
-    assert stage.peer._senders[3]._playout_delay.seconds == SMOOTH_PLAYOUT_DELAY_S == 0.1
+async def test_a_smooth_track_asks_for_a_playout_delay_beside_one_that_does_not(stage: Stage):
+    await stage.negotiate(A, replace(C, latency="smooth"))
+    await stage.until(lambda: stage.shown(1, 128) and stage.shown(3, 128))
+    assert delays(stage) == {1: 0.0, 3: SMOOTH_PLAYOUT_DELAY_S} and SMOOTH_PLAYOUT_DELAY_S == 0.1
+    # The slot that is free is used again, and keeps nothing of the one before.
+    await stage.negotiate(A)
+    await stage.negotiate(A, replace(C, sub=4))
+    await stage.until(lambda: 4 in stage.peer._senders)
+    assert delays(stage) == {1: 0.0, 4: 0.0}
 
 
 async def test_what_is_useful_is_known_before_the_viewer_is(measured: Stage, monkeypatch):

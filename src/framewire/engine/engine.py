@@ -9,12 +9,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Protocol
 
-from framewire import wire
 from framewire._version import __version__
 from framewire.authentication import ConnectionRequest
 from framewire.codec.encoders import available_codecs
 from framewire.engine.stream.stream import Stream
 from framewire.engine.viewer.admission import Authorizer, token_authorizer
+from framewire.engine.viewer.effects import ListedStream
 from framewire.engine.viewer.session import ServerInfo
 from framewire.engine.viewer.transport import Transport
 from framewire.engine.viewer.viewer import Viewer
@@ -85,8 +85,7 @@ class Engine:
         self._tasks: set[asyncio.Task[None]] = set()
         self._viewers: set[Viewer] = set()
         self._pool = ThreadPoolExecutor(ENCODER_THREAD_COUNT, thread_name_prefix="framewire-encode")
-        usable = available_codecs()
-        self._codecs = tuple(codec for codec in options.video_codecs if codec in usable)
+        self._available = available_codecs()
         self._closed = False
 
     # Streams
@@ -130,9 +129,9 @@ class Engine:
         task.add_done_callback(self._tasks.discard)
 
     def _announce(self) -> None:
-        infos = self.stream_infos
+        streams = self.listed_streams
         for viewer in list(self._viewers):
-            viewer.streams_changed(infos)
+            viewer.streams_changed(streams)
 
     # Viewers
 
@@ -186,14 +185,17 @@ class Engine:
         return ServerInfo(
             software=f"framewire {__version__}",
             epoch=self.epoch,
-            codecs=self._codecs,
             ice_servers=self.options.ice_servers,
             unix_offset_s=time.time() - time.monotonic(),
         )
 
     @property
-    def stream_infos(self) -> tuple[wire.StreamInfo, ...]:
-        return tuple(stream.info for stream in self._streams.values())
+    def listed_streams(self) -> tuple[ListedStream, ...]:
+        return tuple(self._listed(stream) for stream in self._streams.values())
+
+    def _listed(self, stream: Stream) -> ListedStream:
+        codecs = tuple(codec for codec in stream.options.video_codecs if codec in self._available)
+        return ListedStream(stream.info, codecs, stream.options.latency)
 
     def stream(self, id_: int) -> Stream | None:
         return self._streams.get(id_)

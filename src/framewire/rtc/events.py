@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from framewire.codecs import CodecName
+from framewire.options import Latency
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,7 @@ class PeerTrack:
 
     sub: int
     codec: CodecName
+    latency: Latency = "low"
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,8 @@ Source: chosen by hand; pinned by
 SMOOTH_PLAYOUT_DELAY_S: Final = 0.1
 """With ``latency="smooth"`` the viewer holds frames back this long: three frames at 30 per second.
 
-Source: chosen by hand; pinned by `tests/rtc/test_peer.py::test_a_smooth_peer_asks_for_a_playout_delay`."""
+Source: chosen by hand; pinned by
+`tests/rtc/test_peer.py::test_a_smooth_track_asks_for_a_playout_delay_beside_one_that_does_not`."""
 
 WATCH_INTERVAL_S: Final = 1.0
 """Look this often whether the viewer is silent.
@@ -99,13 +100,14 @@ class Peer:
         )
         # Until `set_useful_bitrate` is called: one stream with the usual maximum.
         self._useful_bps: float = MAX_BITRATE_BPS
-        self._min_playout_delay_s = SMOOTH_PLAYOUT_DELAY_S if options.latency == "smooth" else 0.0
         self._tcp_bps = tcp_bps
         self._rtt = PathRtt()
         self._packets: PacketSender | None = None
         """None until it is negotiated whether the viewer gives feedback on each packet."""
         self._measures = False
         """Whether the viewer gives that feedback."""
+        self._smooth: Set[int] = frozenset()
+        """The subscriptions of the newest offer that are to be smooth."""
         self._senders: dict[int, UnitSender] = {}
         self._candidates = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -141,6 +143,7 @@ class Peer:
 
     def _assign(self, tracks: Sequence[PeerTrack]) -> None:
         """Release the slots of tracks that are gone, and give each new track a slot."""
+        self._smooth = {track.sub for track in tracks if track.latency == "smooth"}
         wanted = {track.sub for track in tracks}
         for slot in self._connection.slots:
             if slot.sub is not None and slot.sub not in wanted:
@@ -189,7 +192,7 @@ class Peer:
             slot.transport,
             self._emit,
             rtt=self._rtt,
-            min_playout_delay_s=self._min_playout_delay_s,
+            min_playout_delay_s=SMOOTH_PLAYOUT_DELAY_S if slot.sub in self._smooth else 0.0,
         )
         slot.sender.start(now)
         self._schedule()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,6 +24,7 @@ from framewire.engine.viewer.effects import (
     Detach,
     Effect,
     Event,
+    ListedStream,
     MakeOffer,
     OfferedTrack,
     OpenPeer,
@@ -39,14 +39,15 @@ from framewire.errors import CloseCode, RemoteProtocolError
 
 INFO = wire.StreamInfo(0, "default", 1280, 720, 30.0)
 OTHER = wire.StreamInfo(1, "other", 64, 64, 30.0)
+LISTED, OTHER_LISTED = (ListedStream(info, ("h264", "vp8")) for info in (INFO, OTHER))
 ICE = wire.IceServer(["stun:stun.example"])
-SERVER = ServerInfo(software="x", epoch="e", codecs=("h264", "vp8"), ice_servers=[ICE], unix_offset_s=1000.0)
+SERVER = ServerInfo(software="x", epoch="e", ice_servers=[ICE], unix_offset_s=1000.0)
 REQUEST = ConnectionRequest(remote="192.0.2.1")
 HELLO = wire.Hello(1, "right", ["vp8", "h264"], webcodecs=["vp8"])
 
 
 def fresh(now: float = 0.0) -> Session:
-    return Session(SERVER, REQUEST, (INFO, OTHER), now)
+    return Session(SERVER, REQUEST, (LISTED, OTHER_LISTED), now)
 
 
 def admit(session: Session, now: float = 1.0, hello: wire.Hello = HELLO) -> list[Effect]:
@@ -86,7 +87,7 @@ def live(session: Session, sub: int = 1, stream: str = "default") -> None:
     """A webrtc subscription, negotiated to its end."""
     effects = session.feed(wire.Subscribe(sub, stream, "webrtc"), 2.0)
     offer = next(effect for effect in effects if isinstance(effect, MakeOffer))
-    session.feed(PeerOffered(offer.peer, offer.offer, "sdp", {n: str(n) for n, _ in offer.tracks}), 2.0)
+    session.feed(PeerOffered(offer.peer, offer.offer, "sdp", {each.sub: str(each.sub) for each in offer.tracks}), 2.0)
     session.feed(wire.Answer(offer.peer, offer.offer, "sdp"), 2.1)
 
 
@@ -116,7 +117,7 @@ def test_an_admitted_viewer_is_sent_welcome_and_the_streams() -> None:
 
 
 def test_without_an_offset_welcome_has_the_time_of_feed() -> None:
-    session = Session(ServerInfo("x", "e", ()), REQUEST, (), 0.0)
+    session = Session(ServerInfo("x", "e"), REQUEST, (), 0.0)
     welcome, _ = sent(admit(session, 2.0))
     assert isinstance(welcome, wire.Welcome) and welcome.time == 2000.0
 
@@ -198,7 +199,7 @@ def test_webcodecs_uses_the_decoders_of_its_own_list() -> None:
 
 @pytest.mark.parametrize("mode", ["webrtc", "webcodecs"])
 @pytest.mark.parametrize(
-    ("server", "viewer", "codec"),
+    ("stream", "viewer", "codec"),
     [
         (["h264_444", "h264", "vp8"], ["h264_444", "h264", "vp8"], "h264_444"),
         (["h264_444", "h264", "vp8"], ["h264", "vp8"], "h264"),
@@ -206,14 +207,31 @@ def test_webcodecs_uses_the_decoders_of_its_own_list() -> None:
         (["h264", "vp8"], ["h264_444", "h264", "vp8"], "h264"),
     ],
 )
-def test_the_first_codec_of_the_viewer_that_the_server_has_is_chosen(
-    mode: wire.Mode, server: list[wire.Codec], viewer: list[wire.Codec], codec: wire.Codec
+def test_the_first_codec_of_the_viewer_that_the_stream_has_is_chosen(
+    mode: wire.Mode, stream: list[wire.Codec], viewer: list[wire.Codec], codec: wire.Codec
 ) -> None:
-    session = Session(replace(SERVER, codecs=tuple(server)), REQUEST, (INFO, OTHER), 0.0)
+    session = Session(SERVER, REQUEST, (ListedStream(INFO, tuple(stream)), OTHER_LISTED), 0.0)
     admit(session, hello=wire.Hello(1, "right", viewer, webcodecs=viewer))
     effects = session.feed(wire.Subscribe(1, "default", mode), 2.0)
     wanted = MakeOffer(1, 1, (OfferedTrack(1, codec),)) if mode == "webrtc" else Attach(1, 0, mode, codec)
     assert wanted in effects
+
+
+def test_each_stream_is_offered_in_a_codec_of_its_own_on_the_one_peer() -> None:
+    whole = ListedStream(INFO, ("h264_444", "h264"), "smooth")
+    session = Session(SERVER, REQUEST, (whole, ListedStream(OTHER, ("vp8",))), 0.0)
+    admit(session, hello=wire.Hello(1, "right", ["h264_444", "h264", "vp8"]))
+    live(session, 1)
+    effects = session.feed(wire.Subscribe(2, "other", "webrtc"), 3.0)
+    assert effects == [MakeOffer(1, 2, (OfferedTrack(1, "h264_444", "smooth"), OfferedTrack(2, "vp8", "low")))]
+    (ended,) = sent(session.feed(wire.Subscribe(3, "other", "webrtc", codec="h264"), 3.1))
+    assert ended == wire.Ended(3, "no_codec", "viewer and stream share no video codec")
+
+
+def test_a_stream_that_comes_back_with_other_codecs_has_those() -> None:
+    session = ready()
+    session.feed(StreamsChanged((ListedStream(INFO, ("vp8",)),)), 2.0)
+    assert MakeOffer(1, 1, (OfferedTrack(1, "vp8"),)) in session.feed(wire.Subscribe(1, "default", "webrtc"), 3.0)
 
 
 def test_messages_for_an_ended_subscription_are_ignored() -> None:
@@ -442,7 +460,7 @@ def test_a_closed_stream_ends_its_subscriptions_before_the_new_list_is_sent() ->
     session = ready()
     session.feed(wire.Subscribe(1, "default", "lossless"), 2.0)
     session.feed(wire.Subscribe(2, "other", "lossless"), 2.0)
-    effects = session.feed(StreamsChanged((OTHER,)), 3.0)
+    effects = session.feed(StreamsChanged((OTHER_LISTED,)), 3.0)
     assert kinds(effects) == ["Detach", "Send", "Send"]
     ended, streams = sent(effects)
     assert isinstance(ended, wire.Ended) and (ended.sub, ended.reason) == (1, "stream_closed")
@@ -451,9 +469,9 @@ def test_a_closed_stream_ends_its_subscriptions_before_the_new_list_is_sent() ->
 
 def test_streams_are_not_listed_before_admission() -> None:
     session = fresh()
-    assert session.feed(StreamsChanged((OTHER,)), 1.0) == []
+    assert session.feed(StreamsChanged((OTHER_LISTED,)), 1.0) == []
     session.feed(HELLO, 1.2)
-    assert session.feed(StreamsChanged((INFO,)), 1.3) == []
+    assert session.feed(StreamsChanged((LISTED,)), 1.3) == []
     assert sent(session.feed(Admitted(), 1.5))[1] == wire.Streams([INFO])
 
 
@@ -478,7 +496,7 @@ moves = st.one_of(
     st.builds(wire.Candidate, small, st.just("c"), st.just("0")),
     st.builds(PeerFailed, small, st.just("x")),
     st.builds(PeerOffered, small, small, st.just("sdp"), st.dictionaries(small, st.just("0"), max_size=3)),
-    st.builds(StreamsChanged, st.sampled_from([(INFO, OTHER), (INFO,), ()])),
+    st.builds(StreamsChanged, st.sampled_from([(LISTED, OTHER_LISTED), (LISTED,), ()])),
     st.just(DeadlinePassed()),
 )
 

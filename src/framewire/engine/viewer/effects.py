@@ -12,6 +12,7 @@ from framewire import wire
 from framewire.authentication import ConnectionRequest
 from framewire.engine.viewer.admission import Admitted, Refused
 from framewire.errors import CloseCode
+from framewire.options import Latency
 
 # Effects, which the viewer carries out in order.
 
@@ -47,6 +48,7 @@ class OfferedTrack(NamedTuple):
 
     sub: int
     codec: wire.Codec
+    latency: Latency = "low"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +128,18 @@ Effect = (
 
 
 @dataclass(frozen=True, slots=True)
+class ListedStream:
+    """A stream as a session knows it: what its viewer is told of it, and how its video may be sent."""
+
+    info: wire.StreamInfo
+    codecs: tuple[wire.Codec, ...]
+    """What it can be encoded in."""
+    latency: Latency = "low"
+
+
+@dataclass(frozen=True, slots=True)
 class StreamsChanged:
-    streams: tuple[wire.StreamInfo, ...]
+    streams: tuple[ListedStream, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from framewire.engine.viewer.effects import (
     Detach,
     Effect,
     Event,
+    ListedStream,
     MakeOffer,
     OfferedTrack,
     OpenPeer,
@@ -37,6 +38,7 @@ from framewire.engine.viewer.effects import (
     StreamsChanged,
 )
 from framewire.errors import CloseCode, RemoteProtocolError
+from framewire.options import Latency
 
 HELLO_TIMEOUT_S: Final = 5.0
 """Time from the opening of a connection until the viewer is admitted: its `hello` and the answer to `Admit`.
@@ -89,18 +91,17 @@ class _Subscription:
     stream: int
     mode: wire.Mode
     codec: wire.Codec | None
+    latency: Latency
     attached: bool = False
     """False between `subscribe` and the answer to the offer that carries it."""
 
 
 @dataclass(frozen=True)
 class ServerInfo:
-    """What a session sends of its server, and which codecs it may choose from."""
+    """What a session sends of its server."""
 
     software: str
     epoch: str
-    codecs: tuple[wire.Codec, ...]
-    """What the engine can encode, best first."""
     ice_servers: Sequence[wire.IceServer] = ()
     unix_offset_s: float = 0.0
     """Added to the time that `feed` gets, this is the Unix time."""
@@ -111,7 +112,7 @@ class Session:
     the caller then closes the connection with its code, and calls nothing but `close`."""
 
     def __init__(
-        self, server: ServerInfo, request: ConnectionRequest, streams: tuple[wire.StreamInfo, ...], now: float
+        self, server: ServerInfo, request: ConnectionRequest, streams: tuple[ListedStream, ...], now: float
     ) -> None:
         self._server = server
         self._request = request
@@ -196,7 +197,7 @@ class Session:
         self._principal = event.principal
         server, unix_ms = self._server, (now + self._server.unix_offset_s) * 1000
         welcome = wire.Welcome(wire.VERSION, server.software, server.epoch, unix_ms, list(server.ice_servers))
-        effects: list[Effect] = [Send(welcome), Send(wire.Streams(list(self._streams)))]
+        effects: list[Effect] = [Send(welcome), Send(self._stream_list())]
         waiting, self._waiting = self._waiting, []
         for message in waiting:
             effects += self._on_message(message, now)
@@ -248,28 +249,29 @@ class Session:
         self._highest_sub = event.sub
         if len(self._subs) >= MAX_SUBSCRIPTIONS:
             return [_ended(event.sub, "limits", f"at most {MAX_SUBSCRIPTIONS} subscriptions on one socket")]
-        info = next((s for s in self._streams if s.name == event.stream), None)
-        if info is None:
+        stream = next((s for s in self._streams if s.info.name == event.stream), None)
+        if stream is None:
             return [_ended(event.sub, "no_such_stream", f"there is no stream {event.stream!r}")]
-        if event.mode != "webrtc" and any((s.stream, s.mode) == (info.id, event.mode) for s in self._subs.values()):
+        id_ = stream.info.id
+        if event.mode != "webrtc" and any((s.stream, s.mode) == (id_, event.mode) for s in self._subs.values()):
             raise RemoteProtocolError(CloseCode.BAD_MESSAGE, f"{event.mode} of this stream is subscribed already")
-        codec = self._choose_codec(event)
+        codec = self._choose_codec(event, stream.codecs)
         if codec is None and event.mode != "lossless":
-            return [_ended(event.sub, "no_codec", "viewer and server share no video codec")]
-        self._subs[event.sub] = _Subscription(info.id, event.mode, codec)
+            return [_ended(event.sub, "no_codec", "viewer and stream share no video codec")]
+        self._subs[event.sub] = _Subscription(id_, event.mode, codec, stream.latency)
         if event.mode == "webrtc":
             return self._open_peer(now)
         self._subs[event.sub].attached = True
-        return [Attach(event.sub, info.id, event.mode, codec)]
+        return [Attach(event.sub, id_, event.mode, codec)]
 
-    def _choose_codec(self, event: wire.Subscribe) -> wire.Codec | None:
-        """The first codec of the viewer's list that the server has as well."""
+    def _choose_codec(self, event: wire.Subscribe, codecs: tuple[wire.Codec, ...]) -> wire.Codec | None:
+        """The first codec of the viewer's list that is one of the stream's ``codecs`` as well."""
         assert self._hello is not None, "nothing is subscribed before hello"
         if event.mode == "lossless":
             return None
         decodable = self._hello.codecs if event.mode == "webrtc" else (self._hello.webcodecs or [])
         wanted = [event.codec] if event.codec else decodable
-        return next((codec for codec in wanted if codec in decodable and codec in self._server.codecs), None)
+        return next((codec for codec in wanted if codec in decodable and codec in codecs), None)
 
     def _unsubscribe(self, number: int, now: float) -> list[Effect]:
         sub = self._subs.pop(number)
@@ -282,12 +284,15 @@ class Session:
         self._streams = event.streams
         if self._state is not State.READY:
             return []
-        ids = {info.id for info in event.streams}
+        ids = {stream.info.id for stream in event.streams}
         gone = [number for number, sub in self._subs.items() if sub.stream not in ids]
         effects: list[Effect] = []
         for number in gone:
             effects += [*self._unsubscribe(number, now), _ended(number, "stream_closed", "the stream was closed")]
-        return [*effects, Send(wire.Streams(list(event.streams)))]
+        return [*effects, Send(self._stream_list())]
+
+    def _stream_list(self) -> wire.Streams:
+        return wire.Streams([stream.info for stream in self._streams])
 
     # The peer connection
 
@@ -309,7 +314,9 @@ class Session:
         self._offer += 1
         self._answer_by = now + ANSWER_TIMEOUT_S
         tracks = tuple(
-            OfferedTrack(number, sub.codec) for number, sub in self._subs.items() if sub.mode == "webrtc" and sub.codec
+            OfferedTrack(number, sub.codec, sub.latency)
+            for number, sub in self._subs.items()
+            if sub.mode == "webrtc" and sub.codec
         )
         self._offered = tuple(track.sub for track in tracks)
         return [MakeOffer(self._peer, self._offer, tracks)]

@@ -34,6 +34,7 @@ from framewire.engine.viewer.effects import (
     Detach,
     Effect,
     Event,
+    ListedStream,
     MakeOffer,
     OpenPeer,
     PeerFailed,
@@ -65,7 +66,7 @@ class ViewerContext(Protocol):
     @property
     def server_info(self) -> ServerInfo: ...
     @property
-    def stream_infos(self) -> tuple[wire.StreamInfo, ...]: ...
+    def listed_streams(self) -> tuple[ListedStream, ...]: ...
     @property
     def options(self) -> EngineOptions: ...
     @property
@@ -83,7 +84,7 @@ class Viewer:
         self.client_id = secrets.token_hex(6)
         self.transport = transport
         self._context = context
-        self._session = Session(context.server_info, request, context.stream_infos, time.monotonic())
+        self._session = Session(context.server_info, request, context.listed_streams, time.monotonic())
         self._subs: dict[int, Attach] = {}
         self._peer: ViewerPeer | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -113,7 +114,7 @@ class Viewer:
         else:
             self._feed(message)
 
-    def streams_changed(self, streams: tuple[wire.StreamInfo, ...]) -> None:
+    def streams_changed(self, streams: tuple[ListedStream, ...]) -> None:
         self._feed(StreamsChanged(streams))
 
     def close(self, code: int, reason: str) -> None:

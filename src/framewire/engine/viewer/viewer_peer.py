@@ -95,7 +95,7 @@ class ViewerPeer:
     async def _carry_out(self, command: Command) -> None:
         match command:
             case MakeOffer():
-                tracks = [PeerTrack(track.sub, track.codec) for track in command.tracks]
+                tracks = [PeerTrack(track.sub, track.codec, track.latency) for track in command.tracks]
                 made = await self.connection.offer(tracks)
                 self._on_result(PeerOffered(self.number, command.offer, made.sdp, made.mids))
             case SetAnswer():
