@@ -1,7 +1,8 @@
-"""What the engine's program is started by and with: the command, the path of modules, the environment."""
+"""The engine's program: on which Python it is started, in which environment, with which streams, and why it is not."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -12,51 +13,192 @@ import pytest
 
 import framewire
 from framewire.errors import EngineError
-from framewire.link.spawn import default_command, environment
-
-ROOT = str(Path(framewire.__file__).parents[1])
-SHOW = "import json, sys, queue, framewire; print(json.dumps([sys.path, queue.__file__, framewire.__file__]))"
+from framewire.link import spawn as module
+from framewire.link.spawn import cannot_start, default_program, environment, spawn
 
 
-def seen_by_child(cwd):
+def descriptors():
+    return set(os.listdir("/proc/self/fd"))
+
+
+@pytest.fixture
+def pythons(tmp_path, monkeypatch):
+    """A prefix with a Python in it, the only one to be found."""
+    (tmp_path / "bin").mkdir()
+    python = tmp_path / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    python.symlink_to(sys.executable)
+    for prefix in ("prefix", "exec_prefix", "base_exec_prefix"):
+        monkeypatch.setattr(sys, prefix, str(tmp_path))
+    return python
+
+
+def test_the_default_engine_runs_on_this_python():
+    command, variables = default_program()
+    assert command == [sys.executable, "-m", "framewire.engine"]
+    assert variables == {**environment(), "FRAMEWIRE_ENGINE": framewire.__version__}
+
+
+@pytest.mark.parametrize("host", ["/usr/bin/uwsgi", "/opt/blender/blender", "C:\\app\\pythonservice.exe", "", None])
+def test_in_a_program_that_embeds_python_the_interpreter_is_found_by_its_prefix(pythons, monkeypatch, host):
+    monkeypatch.setattr(sys, "executable", host)
+    if host and "service" in host:
+        monkeypatch.setattr(sys, "executable", "pythonservice.exe")
+    assert default_program()[0][0] == str(pythons)
+    pythons.unlink()
+    with pytest.raises(EngineError, match="FRAMEWIRE_PYTHON") as error:
+        default_program()
+    assert "\n" not in str(error.value) and 'engine="thread"' in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["python", "python3.12", "PYTHON.EXE", "pythonw.exe", "python3.13t", "pypy3", "graalpy", "mayapy", "hython"]
+)
+def test_these_are_pythons(monkeypatch, name):
+    monkeypatch.setattr(sys, "executable", f"/somewhere/{name}")
+    assert default_program()[0][0] == f"/somewhere/{name}"
+
+
+@pytest.mark.parametrize("mark", ["frozen", "__compiled__"])
+def test_a_frozen_program_does_not_start_itself(monkeypatch, mark):
+    if mark == "frozen":
+        monkeypatch.setattr(sys, "frozen", True, raising=False)
+    else:
+        monkeypatch.setattr(module, "__compiled__", True, raising=False)
+    with pytest.raises(EngineError, match=r"frozen program.*FRAMEWIRE_PYTHON.*thread") as error:
+        spawn(None, [], [])
+    assert "\n" not in str(error.value)
+
+
+def test_a_named_python_finds_its_own_modules(monkeypatch):
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    for name, value in {
+        "FRAMEWIRE_PYTHON": "/opt/python",
+        "PYTHONPATH": "/bundle",
+        "PYTHONHOME": "/bundle",
+        "LD_LIBRARY_PATH": "/bundle",
+        "LD_LIBRARY_PATH_ORIG": "/before",
+        "DYLD_LIBRARY_PATH": "/bundle",
+    }.items():
+        monkeypatch.setenv(name, value)
+    command, variables = default_program()
+    assert command == ["/opt/python", "-m", "framewire.engine"]
+    assert variables["LD_LIBRARY_PATH"] == "/before" and "DYLD_LIBRARY_PATH" not in variables
+    assert {name for name in variables if name.startswith("PYTHON")} == {"PYTHONSAFEPATH"}
+
+
+def test_libraries_that_are_no_bundles_are_kept(monkeypatch):
+    monkeypatch.setenv("FRAMEWIRE_PYTHON", "/opt/python")
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/mine")
+    assert default_program()[1]["LD_LIBRARY_PATH"] == "/mine"
+
+
+def test_options_for_the_users_program_are_not_the_engines(monkeypatch):
+    for name in ("WARNINGS", "OPTIMIZE", "INSPECT", "DEVMODE", "VERBOSE", "STARTUP", "PROFILEIMPORTTIME", "IOENCODING"):
+        monkeypatch.setenv(f"PYTHON{name}", "1")
+    monkeypatch.setenv("PYTHONHOME", sys.base_prefix)
+    monkeypatch.setenv("PYTHON_GIL", "1")
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    names = {name for name in environment() if name.startswith("PYTHON") and name not in os.environ}
+    assert names <= {"PYTHONPATH", "PYTHONSAFEPATH"}
+    assert environment()["PYTHONHOME"] == sys.base_prefix and environment()["PYTHON_GIL"] == "1"
+    assert not {"PYTHONWARNINGS", "PYTHONOPTIMIZE", "PYTHONVERBOSE", "PYTHONDEVMODE"} & environment().keys()
+
+
+def program(*options, **variables):
+    """What an engine would be started with by a Python with these options."""
+    code = "from framewire.link.spawn import default_program as d; import json; print(json.dumps(d()))"
+    root = str(Path(framewire.__file__).parents[1])
+    code = f"import sys; sys.path[:0] = {[root, *sys.path]!r}; {code}"
     run = subprocess.run(
-        [sys.executable, "-c", SHOW],
-        cwd=cwd,
-        env=environment(),
-        stdout=subprocess.PIPE,
+        [sys.executable, *options, "-c", code],
+        env={**os.environ, **variables},
+        capture_output=True,
         timeout=60,
         check=True,
     )
     return json.loads(run.stdout)
 
 
-@pytest.mark.parametrize("first", ["", "the directory itself"])
-def test_a_module_beside_the_notebook_is_not_the_engines(tmp_path, monkeypatch, first):
-    (tmp_path / "queue.py").write_text("raise SystemExit('the user's own queue')")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path) if first else "")
-    path, queue, package = seen_by_child(tmp_path)
-    assert Path(queue).parent != tmp_path and package == framewire.__file__
-    assert str(tmp_path) in path, "but what is only there is still found"
+def test_where_python_ignores_its_environment_the_engine_does_too():
+    command, variables = program("-I", "-S", "-B", PYTHONUSERBASE="/none")
+    assert command[1:] == ["-S", "-s", "-m", "framewire.engine"]
+    names = {name for name in variables if name.startswith("PYTHON")}
+    assert names == {"PYTHONPATH", "PYTHONSAFEPATH", "PYTHONDONTWRITEBYTECODE"}
 
 
-def test_a_package_found_in_the_working_directory_is_the_engines_too(monkeypatch):
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(sys, "path", ["", *(p for p in sys.path if p != ROOT)])
-    assert seen_by_child(ROOT)[2] == framewire.__file__
+def test_it_inherits_what_it_is_given_and_reads_nothing(tmp_path):
+    before = descriptors()
+    file = os.open(tmp_path / "given", os.O_CREAT | os.O_RDWR)
+    code = (
+        "import os, sys; os.write(int(sys.argv[1]), repr(sys.stdin.read()).encode()); print('out'); os.write(2, b'err')"
+    )
+    process, output = spawn([sys.executable, "-c", code], [str(file)], [file])
+    with output:
+        printed = b"".join(iter(lambda: output.read(100), b""))
+    assert (process.wait(60) == 0 and printed == b"out\nerr") or printed == b"errout\n"
+    os.close(file)
+    assert (tmp_path / "given").read_text() == "''" and descriptors() == before
 
 
-def test_a_working_directory_that_was_removed_is_left_out(tmp_path, monkeypatch):
-    gone = tmp_path / "gone"
-    gone.mkdir()
-    monkeypatch.chdir(gone)
-    gone.rmdir()
-    assert ROOT in environment()["PYTHONPATH"].split(os.pathsep)
-    os.chdir(tmp_path)
+def test_an_engine_does_not_start_engines(monkeypatch):
+    monkeypatch.setenv("FRAMEWIRE_ENGINE", "0")
+    before = descriptors()
+    with pytest.raises(EngineError, match=r"again and again.*FRAMEWIRE_PYTHON") as error:
+        spawn(["true"], [], [])
+    assert "\n" not in str(error.value) and descriptors() == before
 
 
-def test_the_default_engine_runs_on_this_python(monkeypatch):
-    assert default_command() == [sys.executable, "-m", "framewire.engine"]
-    monkeypatch.setattr(sys, "executable", "")
-    with pytest.raises(EngineError, match="inline"):
-        default_command()
+@pytest.mark.parametrize(
+    ("number", "cure"),
+    [
+        (errno.EAGAIN, "ulimit -u"),
+        (errno.EMFILE, "ulimit -n"),
+        (errno.ENFILE, "machine"),
+        (errno.ENOMEM, "ulimit -v"),
+        (errno.E2BIG, "sys.path"),
+        (errno.ENOENT, "FRAMEWIRE_PYTHON"),
+        (errno.EACCES, "FRAMEWIRE_PYTHON"),
+    ],
+)
+def test_what_the_system_refuses_is_said_in_one_line_with_the_cure(monkeypatch, number, cure):
+    def refuse(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    before = descriptors()
+    with pytest.raises(EngineError) as error:
+        spawn(["the program"], [], [])
+    assert str(error.value).startswith(f"the engine cannot be started: the program: {os.strerror(number)}; ")
+    assert cure in str(error.value) and "\n" not in str(error.value) and descriptors() == before
+
+
+def test_other_reasons_are_said_as_they_are():
+    assert cannot_start(OSError("why")) == "the engine cannot be started: why"
+    assert cannot_start(RuntimeError("can't start new thread")).endswith("started: can't start new thread")
+    assert cannot_start(OSError()) == "the engine cannot be started: OSError"
+
+
+@pytest.mark.parametrize("fails", range(4))
+def test_pipes_that_cannot_be_had_leave_nothing_open(monkeypatch, fails):
+    calls = []
+
+    def above_stdio(fd):
+        calls.append(fd)
+        if len(calls) > fails:
+            os.close(fd)
+            raise OSError(errno.EMFILE, "too many")
+        return fd
+
+    monkeypatch.setattr(module, "above_stdio", above_stdio)
+    before = descriptors()
+    with pytest.raises(EngineError, match="too many"):
+        spawn([sys.executable], [], [])
+    assert descriptors() == before
+
+
+def test_on_windows_a_virtual_environment_names_its_real_python(monkeypatch):
+    monkeypatch.setattr(os, "name", "nt")
+    monkeypatch.setattr(sys, "_base_executable", "C:\\python.exe")
+    monkeypatch.setattr(sys, "prefix", "C:\\venv")
+    command, variables = default_program()
+    assert command[0] == "C:\\python.exe" and variables["__PYVENV_LAUNCHER__"] == sys.executable

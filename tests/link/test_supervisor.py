@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import signal
@@ -347,6 +348,53 @@ def test_a_command_that_cannot_be_started_closes_the_sockets(engines):
     with pytest.raises(EngineError, match="no/such/program"):
         engines.start(command=["no/such/program"], listeners=listeners)
     assert listeners[0].fileno() == -1
+
+
+def test_without_a_thread_there_is_no_engine_and_nothing_is_left(engines, monkeypatch):
+    listeners, fds = bind("127.0.0.1", 0), []
+
+    def refuse(self):
+        fds.append(len(children()))
+        raise RuntimeError("can't start new thread")
+
+    def children():
+        return psutil.Process().children()
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    before = len(children())
+    with pytest.raises(EngineError, match="cannot be started: can't start new thread"):
+        engines.start(listeners=listeners)
+    assert fds == [before + 1] and len(children()) == before
+    assert listeners[0].fileno() == -1 and not _left(listeners)
+
+
+def _left(listeners):
+    return [each for each in supervisor._supervisors if each._listeners == tuple(listeners)]
+
+
+def test_a_start_that_failed_is_not_closed_again_at_exit():
+    program = """
+from framewire.link.control import Configure
+from framewire.link.supervisor import EngineSupervisor
+from framewire.options import EngineOptions
+try:
+    EngineSupervisor([], Configure(options=EngineOptions()), on_message=print, command=["no/such/program"])
+except Exception as error:
+    kept = error  # as a notebook keeps the last one
+    print(error)
+"""
+    command, variables = [sys.executable, "-c", program], environment()
+    run = subprocess.run(command, env=variables, capture_output=True, timeout=60, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "") and "no/such/program" in run.stdout
+
+
+def test_a_subprocess_that_forks_in_python_keeps_the_engines_sockets(engines, monkeypatch):
+    as_gevent_does = functools.partial(subprocess.Popen, preexec_fn=lambda: None)
+    monkeypatch.setattr(subprocess, "Popen", as_gevent_does)
+    engine = engines.start()
+    ready = engine.wait_ready(TEST_TIMEOUT_S)
+    os.kill(ready.pid, signal.SIGKILL)
+    eventually(lambda: engine.wait_ready(TEST_TIMEOUT_S).pid != ready.pid)
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")

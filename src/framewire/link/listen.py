@@ -11,6 +11,7 @@ import socket
 from typing import Final
 
 from framewire.errors import EngineError
+from framewire.link.descriptors import socket_above_stdio
 
 DEFAULT_PORT: Final = 8765
 _BACKLOG: Final = 256
@@ -98,7 +99,7 @@ def _listen(addresses: list[Address], port: int) -> list[socket.socket]:
 
 def _listener(address: Address, port: int) -> socket.socket:
     family, host = address
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock = socket_above_stdio(socket.socket(family, socket.SOCK_STREAM))
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:

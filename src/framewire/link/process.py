@@ -22,9 +22,10 @@ from typing import Final
 from framewire.errors import ClosedError, EngineError
 from framewire.link.bell import Doorbell
 from framewire.link.control import FromEngine, ToEngine, encode, parent_decoder
+from framewire.link.descriptors import socket_above_stdio
 from framewire.link.handles import Handles
 from framewire.link.ring import RingWriter
-from framewire.link.spawn import default_command, spawn
+from framewire.link.spawn import cannot_start, spawn
 
 logger: Final = logging.getLogger("framewire")
 
@@ -55,21 +56,22 @@ class EngineProcess:
     def __init__(self, command: Sequence[str] | None, listeners: Sequence[socket.socket]) -> None:
         if os.name != "posix":
             raise EngineError('no engine process on this system yet; engine="inline" works')
-        command = command or default_command()
         try:
             with contextlib.ExitStack() as ours:
                 self._start(command, listeners, ours)
                 ours.pop_all()
         except OSError as error:
-            raise EngineError(f"the engine cannot be started: {command[0]}: {error}") from error
+            raise EngineError(cannot_start(error)) from error
         self._lines: deque[str] = deque(maxlen=_OUTPUT_LINES)
         self._unfinished = b""
 
-    def _start(self, command: Sequence[str], listeners: Sequence[socket.socket], ours: contextlib.ExitStack) -> None:
-        self._control, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    def _start(
+        self, command: Sequence[str] | None, listeners: Sequence[socket.socket], ours: contextlib.ExitStack
+    ) -> None:
+        self._control, control = _pair(socket.SOCK_STREAM)
         ours.enter_context(self._control)
         with control:
-            ours_bell, bell = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+            ours_bell, bell = _pair(socket.SOCK_DGRAM)
             ours.enter_context(ours_bell)
             with bell:
                 handles = Handles(
@@ -167,6 +169,17 @@ class EngineProcess:
                 logger.warning("framewire engine: %s", line)
         self._unfinished = self._unfinished[-_MAX_LINE_BYTES:]
         return bool(data)
+
+
+def _pair(kind: socket.SocketKind) -> tuple[socket.socket, socket.socket]:
+    """This side's end, and the engine's."""
+    ours, engines = socket.socketpair(socket.AF_UNIX, kind)
+    with contextlib.ExitStack() as both:
+        both.enter_context(engines)
+        ours = both.enter_context(socket_above_stdio(ours))
+        engines = socket_above_stdio(engines)
+        both.pop_all()
+    return ours, engines
 
 
 def _exit_cause(code: int) -> str:

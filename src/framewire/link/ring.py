@@ -40,6 +40,7 @@ import numpy as np
 
 from framewire.errors import ClosedError, LocalProtocolError
 from framewire.frame import Frame, Pixels
+from framewire.link.descriptors import above_stdio
 
 SLOT_COUNT: Final = 8
 """Slots of a ring. Pages that were never written cost nothing, and the writer takes the first free slot. So three of
@@ -337,10 +338,10 @@ def _line(slot: int) -> int:
 def _anonymous_file(size: int) -> int:
     """A descriptor of ``size`` zero bytes that have no name; pages become memory when they are written."""
     if hasattr(os, "memfd_create"):
-        fd = os.memfd_create("framewire", os.MFD_CLOEXEC)
+        fd = above_stdio(os.memfd_create("framewire", os.MFD_CLOEXEC))
     else:
         with tempfile.TemporaryFile() as file:  # POSIX: has no name by the time it is returned
-            fd = os.dup(file.fileno())
+            fd = above_stdio(os.dup(file.fileno()))
     os.truncate(fd, size)
     return fd
 

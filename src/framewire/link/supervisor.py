@@ -6,6 +6,7 @@ Must not know what the engine does, nor what is in a frame.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import os
 import signal
@@ -13,7 +14,7 @@ import socket
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from framewire.errors import ClosedError, EngineError, LocalProtocolError
@@ -21,6 +22,7 @@ from framewire.link.control import Configure, Failed, FromEngine, Log, Ready, Sh
 from framewire.link.process import EXIT_GRACE_S, EngineProcess
 from framewire.link.restart import Replay, RestartPolicy
 from framewire.link.ring import RingWriter
+from framewire.link.spawn import cannot_start
 
 logger: Final = logging.getLogger("framewire")
 
@@ -64,10 +66,13 @@ class EngineSupervisor:
         _supervisors.add(self)
         try:
             self._start()
+            self._thread.start()
+        except RuntimeError as error:  # an EngineError, or no thread can be had
+            self._abandon()
+            raise error if isinstance(error, EngineError) else EngineError(cannot_start(error)) from error
         except BaseException:
-            self._close_listeners()
+            self._abandon()
             raise
-        self._thread.start()
 
     @property
     def pid(self) -> int | None:
@@ -151,12 +156,22 @@ class EngineSupervisor:
         for sock in self._listeners:
             sock.close()
 
+    def _abandon(self) -> None:
+        """Undo a start that failed, at whatever point: nothing is left to close."""
+        _supervisors.discard(self)
+        self._closing = True
+        process, self._process = self._process, None
+        if process:
+            process.signal(signal.SIGKILL)
+            process.wait()
+        self._close_listeners()
+
     def _start(self) -> bool:
         """Start an engine and send it all that holds; False if none is wanted any more."""
         with self._lock:
             if self._closing:
                 return False
-            with _fork_lock:
+            with _starting():
                 process = self._process = EngineProcess(self._command, self._listeners)
             for message, ring in self._replay.messages():
                 process.send(message, ring)
@@ -243,10 +258,26 @@ class EngineSupervisor:
 # child, and the engine's exit would never be noticed. So forks wait for the few milliseconds of a start.
 _fork_lock: Final = threading.RLock()
 _supervisors: Final[weakref.WeakSet[EngineSupervisor]] = weakref.WeakSet()
+_is_starting = False
+
+
+@contextlib.contextmanager
+def _starting() -> Iterator[None]:
+    """While an engine is started. A fork meanwhile is the engine's own: of a `subprocess` that forks in Python, as
+    gevent's does. It is to keep the sockets that it was handed."""
+    global _is_starting  # noqa: PLW0603  # of the process, as forks are
+    with _fork_lock:
+        _is_starting = True
+        try:
+            yield
+        finally:
+            _is_starting = False
 
 
 def _after_fork_in_child() -> None:
     _fork_lock.release()
+    if _is_starting:
+        return
     for supervisor in list(_supervisors):
         supervisor.after_fork_in_child()
 
