@@ -17,13 +17,43 @@ describe("the server's clock", () => {
     expect(clock.offset).toBe(5000);
     expect(clock.rtt).toBe(400);
   });
-  test("drops old echoes, so that a clock that was set is followed", () => {
+  test("drops old echoes, so that a clock that drifts is followed", () => {
     const clock = new ServerClock();
     clock.echo(0, 5001, 2);
-    for (let i = 1; i <= 15; i++) clock.echo(1000 * i, 1000 * i + 9010, 1000 * i + 20);
+    for (let i = 1; i <= 15; i++) clock.echo(1000 * i, 1000 * i + 5020, 1000 * i + 20);
     expect(clock.offset).toBe(5000);
-    clock.echo(16_000, 25_010, 16_020);
-    expect(clock.offset).toBe(9000);
+    clock.echo(16_000, 21_020, 16_020);
+    expect(clock.offset).toBe(5010);
+  });
+  const HOUR_MS = 3_600_000;
+  test.each([
+    ["the server's clock, back,", -HOUR_MS, 0],
+    ["the server's clock, ahead,", HOUR_MS, 0],
+    ["the viewer's clock, back,", 0, -HOUR_MS],
+    ["the viewer's clock, ahead,", 0, HOUR_MS],
+  ])("is measured anew from the first echo after %s was set", (_, server_set, viewer_set) => {
+    const clock = new ServerClock();
+    for (let i = 0; i < 20; i++) clock.echo(1000 * i, 1000 * i + 5001, 1000 * i + 2);
+    // The slowest echo so far is enough.
+    clock.echo(20_000 + viewer_set, 25_100 + server_set, 20_200 + viewer_set);
+    expect(clock.offset).toBe(5000 + server_set - viewer_set);
+    expect(clock.error).toBe(100);
+  });
+  test("is right again after a report that was under way when the viewer's clock was set", () => {
+    const clock = new ServerClock();
+    clock.echo(1000, 6001, 1002);
+    clock.echo(2000, 7001, 2002 + HOUR_MS);
+    clock.echo(3000 + HOUR_MS, 8001, 3002 + HOUR_MS);
+    expect(clock.offset).toBe(5000 - HOUR_MS);
+    expect(clock.error).toBe(1);
+  });
+  test("keeps echoes that differ by no more than their round trips and five milliseconds", () => {
+    const clock = new ServerClock();
+    clock.echo(1000, 6005, 1010);
+    clock.echo(2000, 7050 + 60, 2100);
+    expect([clock.offset, clock.error]).toEqual([5000, 5]);
+    clock.echo(3000, 8005 + 16, 3010);
+    expect([clock.offset, clock.error]).toEqual([5016, 5]);
   });
   test("is taken from the newest of equally quick echoes", () => {
     const clock = new ServerClock();

@@ -118,7 +118,7 @@ test("numbers are those of the server's last answer", () => {
   sub.stats = { type: "stats", sub: 1, time: 0, echo: 0, published_fps: 30, sent_fps: 29, encode_ms: 3, bitrate: 4, target_bitrate: 5, viewers: 6, frames: [] };
   const clock = new ServerClock();
   clock.echo(0, 510, 20);
-  expect(open().statsOf(sub, clock, 0)).toMatchObject({ published_fps: 30, sent_fps: 29, encode_ms: 3, bitrate: 4, target_bitrate: 5, viewers: 6, rtt_ms: 20, clock_offset: 500 });
+  expect(open().statsOf(sub, clock, 7)).toMatchObject({ published_fps: 30, sent_fps: 29, encode_ms: 3, bitrate: 4, target_bitrate: 5, viewers: 6, rtt_ms: 20, clock_offset: 500, time: 7, rtp_ahead_ms: 0 });
 });
 
 test("mode and visibility are those of the view and of its plan", () => {

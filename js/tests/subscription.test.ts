@@ -182,6 +182,24 @@ describe("frames that are expected are reported sooner", () => {
   });
 });
 
+describe("RTP timestamps", () => {
+  test("are not ahead of the server's clock where no frame says so", () => {
+    const sub = open("webrtc");
+    expect(sub.rtp_ahead_ms).toBe(0);
+    sub.stats = { ...STATS, frames: [] };
+    expect(sub.rtp_ahead_ms).toBe(0);
+  });
+  test("are ahead by as much as the newest frame says", () => {
+    const sub = open("webrtc");
+    const noon = 1_795_000_000_000;
+    const stamp = (time: number): number => (time * 90) % 2 ** 32;
+    sub.stats = { ...STATS, frames: [{ frame: 1, rtp_timestamp: stamp(noon), time: noon }] };
+    expect(sub.rtp_ahead_ms).toBeCloseTo(0);
+    sub.stats = { ...STATS, frames: [{ frame: 1, rtp_timestamp: stamp(noon), time: noon }, { frame: 2, rtp_timestamp: stamp(noon + 33), time: noon - 3_600_000 }] };
+    expect(sub.rtp_ahead_ms).toBeCloseTo(3_600_033);
+  });
+});
+
 describe("when the newest frames were published", () => {
   const clock = new ServerClock();
   clock.echo(1000, 6010, 1020);

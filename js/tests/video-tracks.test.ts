@@ -114,13 +114,20 @@ describe("times", () => {
     const rtp_timestamp = (published_ms * 90) % 2 ** 32;
     paint(1, 900, { rtp_timestamp });
     expect(report()[0]?.latency_ms).toBeUndefined();
-    tracks.clock_offset = published_ms - 950;
+    tracks.setClock(1, published_ms - 950);
     paint(1, 960, { rtp_timestamp, ahead_ms: 7 });
     paint(1, 960, { rtp_timestamp: undefined });
     expect(report()[0]?.latency_ms).toBeCloseTo(17);
   });
+  test("an unknown clock is unknown again, and a view that is gone has none", () => {
+    tracks.setClock(1, 0);
+    tracks.setClock(1, undefined);
+    tracks.setClock(9, 0);
+    paint(1, 1000, { rtp_timestamp: 990 * 90 });
+    expect(report()[0]?.latency_ms).toBeUndefined();
+  });
   test("a frame that is seen already is not early", () => {
-    tracks.clock_offset = 0;
+    tracks.setClock(1, 0);
     paint(1, 1000, { rtp_timestamp: 990 * 90, ahead_ms: -50 });
     expect(report()[0]?.latency_ms).toBeCloseTo(10);
   });

@@ -85,6 +85,13 @@ class AccessUnit:
     computed yet."""
     size: int = 0
     """Bytes of the raw pixels of a lossless coding; 0 for video codecs."""
+    rtp_ahead_us: int = 0
+    """Added to ``time_us`` where that would run the RTP clock backwards, as the wall clock was set back."""
+
+    @property
+    def rtp_us(self) -> int:
+        """What its RTP timestamp is made of."""
+        return self.time_us + self.rtp_ahead_us
 
 
 def rtp_timestamp(time_us: int) -> int:

@@ -48,8 +48,12 @@ export interface ViewStats {
   /** Lossless frames whose checksum was right, and whose was not: the latter are never painted. */
   readonly exact: number;
   readonly mismatched: number;
-  /** Milliseconds to add to this clock to have the server's; undefined until measured. */
+  /** When these numbers were taken, by the worker's clock: milliseconds since the Unix epoch. */
+  readonly time: number;
+  /** Milliseconds to add to the worker's clock to have the server's; undefined until measured. */
   readonly clock_offset: number | undefined;
+  /** Milliseconds by which RTP timestamps are ahead of the server's clock: zero, unless that clock was set back. */
+  readonly rtp_ahead_ms: number;
 }
 
 /** Milliseconds between two refreshes of the screen, and from when a frame is ready to the refresh that shows it. */

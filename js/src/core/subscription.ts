@@ -4,7 +4,7 @@
 import type { CodecName } from "./codecs";
 import { Meter } from "./meter";
 import type { VideoProgress, ViewStats } from "./ports";
-import type { ServerClock } from "./server-clock";
+import { rtpAge, type ServerClock } from "./server-clock";
 import type { Mode, Report, Stats } from "./wire";
 
 /** Report interval. */
@@ -118,6 +118,12 @@ export class Subscription {
     if (stats === undefined) return [];
     if (stats.frames.length > 0) return stats.frames.map((mark) => mark.time - clock.offset - clock.error - TRANSIT_MS);
     return this.mode === "webrtc" && stats.sent_fps > 1 && stats.published_fps > 1 ? [now - TRANSIT_MS] : [];
+  }
+
+  /** How far RTP timestamps are ahead of the server's clock, milliseconds. */
+  get rtp_ahead_ms(): number {
+    const mark = this.stats?.frames.at(-1);
+    return mark === undefined ? 0 : -rtpAge(mark.rtp_timestamp, mark.time);
   }
 
   get counts(): Pick<ViewStats, "received" | "decoded" | "painted" | "dropped"> {

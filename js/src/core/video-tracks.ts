@@ -37,6 +37,8 @@ interface Video {
 
 interface TrackedView {
   mid: string | undefined;
+  /** Milliseconds to add to this thread's clock to have that of RTP timestamps; undefined until measured. */
+  clock_offset: number | undefined;
   /** Frames painted since the last report. */
   painted: number;
   /** Frames painted since the view got this video. */
@@ -44,13 +46,11 @@ interface TrackedView {
 }
 
 export class VideoTracks {
-  /** Milliseconds to add to the session's clock to have the server's; undefined until measured. */
-  clock_offset: number | undefined;
   private readonly videos = new Map<string, Video>();
   private readonly tracked = new Map<number, TrackedView>();
 
   addView(view: number): void {
-    this.tracked.set(view, { mid: undefined, painted: 0, total: 0 }); // mutants: the counts begin when a video is attached
+    this.tracked.set(view, { mid: undefined, clock_offset: undefined, painted: 0, total: 0 }); // mutants: the counts begin when a video is attached
   }
 
   removeView(view: number): void {
@@ -69,6 +69,12 @@ export class VideoTracks {
   detach(view: number): void {
     const entry = this.tracked.get(view);
     if (entry !== undefined) entry.mid = undefined;
+  }
+
+  /** `offset`: milliseconds to add to this thread's clock to have that of the view's RTP timestamps; undefined while unknown. */
+  setClock(view: number, offset: number | undefined): void {
+    const entry = this.tracked.get(view);
+    if (entry !== undefined) entry.clock_offset = offset;
   }
 
   midOf(view: number): string | undefined {
@@ -99,7 +105,7 @@ export class VideoTracks {
     if (entry === undefined || video === undefined) return false;
     entry.painted += 1;
     entry.total += 1;
-    if (this.timedView(entry.mid) === view) this.time(video, frame, now, refresh_ms);
+    if (this.timedView(entry.mid) === view) this.time(video, frame, latenessOf(frame, now, entry.clock_offset), now, refresh_ms);
     return entry.total === 1;
   }
 
@@ -140,15 +146,10 @@ export class VideoTracks {
     return undefined;
   }
 
-  private time({ meter, slack, fast }: Video, frame: PaintedFrame, now: number, refresh_ms: () => number | undefined): void {
-    meter.add(now, this.latenessOf(frame, now));
+  private time({ meter, slack, fast }: Video, frame: PaintedFrame, late: number | undefined, now: number, refresh_ms: () => number | undefined): void {
+    meter.add(now, late);
     const refresh = fast ? refresh_ms() : undefined;
     if (refresh !== undefined) slack.add(frame.ready_at, frame.shown_at, refresh);
-  }
-
-  private latenessOf({ rtp_timestamp, ahead_ms }: PaintedFrame, now: number): number | undefined {
-    if (this.clock_offset === undefined || rtp_timestamp === undefined) return undefined;
-    return rtpAge(rtp_timestamp, now + Math.max(0, ahead_ms) + this.clock_offset);
   }
 
   /** The frames that each view of the video has painted since the last call. */
@@ -161,6 +162,11 @@ export class VideoTracks {
     }
     return taken;
   }
+}
+
+function latenessOf({ rtp_timestamp, ahead_ms }: PaintedFrame, now: number, clock_offset: number | undefined): number | undefined {
+  if (clock_offset === undefined || rtp_timestamp === undefined) return undefined;
+  return rtpAge(rtp_timestamp, now + Math.max(0, ahead_ms) + clock_offset);
 }
 
 /** The growth of the totals since the last call. A browser that starts counting again counts nothing twice. */

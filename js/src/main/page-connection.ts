@@ -3,6 +3,7 @@
 
 import { MonotonicClock } from "../core/monotonic-clock";
 import type { FrameProof, FromWorker, ServerStatus, ToWorker, ViewStats, ViewStatus } from "../core/ports";
+import { ThreadOffset } from "../core/thread-offset";
 import type { ViewMode } from "../core/wire";
 import { capabilities } from "./capabilities";
 import { Peer } from "./peer";
@@ -69,6 +70,7 @@ export class Connection {
   private readonly relay: Relay | undefined;
   private readonly listeners = new Set<(status: ServerStatus) => void>();
   private readonly clock = new MonotonicClock();
+  private readonly worker_offset = new ThreadOffset();
   private last_status: ServerStatus = { state: "connecting", reason: { code: "connecting" }, streams: [] };
 
   constructor(url: string, token: string, private readonly onEnd: () => void) {
@@ -98,7 +100,7 @@ export class Connection {
     return this.last_status;
   }
 
-  /** Milliseconds since the Unix epoch, as the worker counts them. */
+  /** Milliseconds since the Unix epoch, nearly as the worker counts them. */
   now(): number {
     return this.clock.at(performance.timeOrigin + performance.now(), Date.now());
   }
@@ -141,6 +143,11 @@ export class Connection {
     });
   }
 
+  private setClock(view: number, { time, clock_offset, rtp_ahead_ms }: ViewStats): void {
+    this.worker_offset.message(time, this.now());
+    this.peer.setClock(view, clock_offset === undefined ? undefined : clock_offset + rtp_ahead_ms - this.worker_offset.ms);
+  }
+
   private async begin(url: string, token: string): Promise<void> {
     const found = await capabilities();
     const thread = await startThread((message) => this.receive(message));
@@ -170,7 +177,7 @@ export class Connection {
       case "view_status":
         return this.views.get(message.view)?.status(message.status);
       case "view_stats":
-        this.peer.clock_offset = message.stats.clock_offset;
+        this.setClock(message.view, message.stats);
         return this.views.get(message.view)?.stats(message.stats);
       case "proofs":
         return this.views.get(message.view)?.proofs(message.proofs);

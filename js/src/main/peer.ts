@@ -30,9 +30,9 @@ export class Peer {
     private readonly now: () => number,
   ) {}
 
-  /** Milliseconds to add to this thread's clock to have the server's; undefined until measured. */
-  set clock_offset(offset: number | undefined) {
-    this.counts.clock_offset = offset;
+  /** `offset`: milliseconds to add to this thread's clock to have that of the view's RTP timestamps; undefined while unknown. */
+  setClock(view: number, offset: number | undefined): void {
+    this.counts.setClock(view, offset);
   }
 
   execute(command: PeerCommand): void {

@@ -251,6 +251,16 @@ async def test_a_report_names_the_recent_frames(loop: Numbers) -> None:
     assert MAX_MARKS == 256
     loop._mark(AccessUnit("h264", b"", 1, 1_000_000, 6, 4))
     assert loop._marks[-1] == Mark(1, 90_000, 1_000_000), "RTP timestamps count 90000 a second"
+    loop._mark(AccessUnit("h264", b"", 2, 1_000_000, 6, 4, rtp_ahead_us=500_000))
+    assert loop._marks[-1] == Mark(2, 135_000, 1_000_000), "the RTP clock does not go back with the wall clock"
+
+
+async def test_marks_from_before_the_wall_clock_was_set_back_are_of_no_use(loop: Numbers) -> None:
+    for number, time_us in enumerate((EPOCH_US, EPOCH_US - 1_000_000)):
+        loop._mark(AccessUnit("h264", b"", number, time_us, 6, 4))
+    assert [mark.number for mark in loop._marks] == [0, 1], "out of order"
+    loop._mark(AccessUnit("h264", b"", 2, EPOCH_US - 2_000_001, 6, 4))
+    assert [mark.number for mark in loop._marks] == [2]
 
 
 async def test_a_loop_counts_from_the_start(loop: Numbers) -> None:

@@ -11,7 +11,9 @@ import pytest
 from framewire.engine.stream.encoding import Key, PackedUnit, Sink
 from framewire.engine.stream.fanout import Subscriber
 from framewire.engine.stream.keyframes import MIN_KEYFRAME_INTERVAL_S, REFRESH_STILL_AFTER_S
-from framewire.engine.stream.video import RTP_TICK_US, VideoLayer
+from framewire.engine.stream.rtp_clock import RTP_TICK_US
+from framewire.engine.stream.video import VideoLayer
+from framewire.frame import rtp_timestamp
 from tests.engine.stills import REFUSED, Encoder, Source
 from tests.engine.stream.virtual import EPOCH_US, Wall, Workers, context, now, settle, skip
 
@@ -233,9 +235,17 @@ async def test_timestamps_grow_when_the_wall_clock_is_set_back(bench: Bench) -> 
     bench.source.publish(2, time_us=EPOCH_US - 60_000_000)
     wall.offset_us -= 60_000_000
     bench.layer.wake()
-    await asyncio.sleep(0.15)
-    assert [packed.unit.time_us - EPOCH_US for packed in bench.got[A]] == [0, RTP_TICK_US, 2 * RTP_TICK_US]
-    assert RTP_TICK_US == 12
+    await settle()
+    bench.source.publish(3, time_us=EPOCH_US - 59_967_000)
+    bench.layer.wake()
+    await settle()
+    units = [packed.unit for packed in bench.got[A]]
+    assert [unit.time_us - EPOCH_US for unit in units] == [0, -60_000_000, -59_967_000], "as it was published"
+    assert [unit.rtp_us - EPOCH_US for unit in units] == [0, RTP_TICK_US, 33_000 + RTP_TICK_US]
+    marks = bench.layer.report(A, now()).marks
+    assert [(mark.rtp, mark.time_us) for mark in marks] == [
+        (rtp_timestamp(unit.rtp_us), unit.time_us) for unit in units[1:]
+    ]
 
 
 async def test_a_refused_unit_is_followed_by_a_keyframe_once_it_is_asked_for(bench: Bench) -> None:

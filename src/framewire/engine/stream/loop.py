@@ -17,6 +17,7 @@ from framewire.engine.stream.context import StreamContext
 from framewire.engine.stream.encoding import EncodingReport, Key, Mark
 from framewire.engine.stream.fanout import Fanout, Subscriber
 from framewire.engine.stream.meter import Meter
+from framewire.engine.stream.rtp_clock import CLOCK_SET_US
 from framewire.errors import EncoderError
 from framewire.frame import AccessUnit, Frame, rtp_timestamp
 
@@ -156,7 +157,9 @@ class EncodingLoop(ABC, Generic[Job, Built]):
         return [mark for mark in self._marks if mark.time_us > since_us] or list(self._marks)[-1:]
 
     def _mark(self, unit: AccessUnit) -> None:
-        self._marks.append(Mark(unit.number, rtp_timestamp(unit.time_us), unit.time_us))
+        if self._marks and unit.time_us < self._marks[-1].time_us - CLOCK_SET_US:
+            self._marks.clear()  # by a clock that was set back, they would be of the future
+        self._marks.append(Mark(unit.number, rtp_timestamp(unit.rtp_us), unit.time_us))
 
     # The loop
 

@@ -20,6 +20,7 @@ from framewire.engine.stream.keyframes import KeyframeThrottle, StillRefresh
 from framewire.engine.stream.loop import EncodingLoop
 from framewire.engine.stream.meter import Meter
 from framewire.engine.stream.overload import Overload
+from framewire.engine.stream.rtp_clock import RtpClock
 from framewire.engine.stream.vsync import VsyncPhase
 from framewire.frame import AccessUnit, Frame
 from framewire.rtc.rtp.packets import pack
@@ -32,13 +33,6 @@ MAX_FRAME_TIME_FRACTION: Final = 0.9
 Source: chosen by hand; pinned by `tests/engine/stream/test_video.py::test_no_frame_waits_at_the_cost_of_the_next`.
 """
 
-RTP_TICK_US: Final = 12
-"""Units of one encoder are at least this far apart: one tick of the RTP clock, rounded up.
-
-Source: RFC 6184 §8.2.1 and RFC 7741 §6.1 (90 kHz, so 11.1 µs);
-pinned by `tests/engine/stream/test_video.py::test_timestamps_grow_when_the_wall_clock_is_set_back`.
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class VideoJob:
@@ -49,8 +43,6 @@ class VideoJob:
     keyframe: bool
     again: bool
     """Whether the frame was encoded before. Its unit gets the present time, or receivers drop it as old."""
-    min_time_us: int
-    """The unit's time is at least this."""
     packets: bool
     messages: bool
 
@@ -71,15 +63,17 @@ class VideoBuilder:
         self._encoder = encoder
         self._clock = clock
         self._wall_us = wall_us
+        self._rtp_clock = RtpClock()
 
     def build(self, job: VideoJob) -> BuiltVideo:
         """Encode and pack one frame."""
         frame = halved(job.frame) if job.half else job.frame
         unit = self._encoder.encode(frame, keyframe=job.keyframe)
         encoded_at = self._clock()
-        time_us = max(unit.time_us, job.min_time_us, self._wall_us() if job.again else 0)
-        if time_us != unit.time_us:
-            unit = replace(unit, time_us=time_us)
+        time_us = max(unit.time_us, self._wall_us() if job.again else 0)
+        ahead_us = self._rtp_clock.ahead_us(time_us)
+        if time_us != unit.time_us or ahead_us:
+            unit = replace(unit, time_us=time_us, rtp_ahead_us=ahead_us)
         return BuiltVideo(self._pack(unit, job), encoded_at)
 
     def _pack(self, unit: AccessUnit, job: VideoJob) -> PackedUnit:
@@ -125,7 +119,6 @@ class VideoLayer(EncodingLoop[VideoJob, BuiltVideo]):
         """Number of the newest frame that was looked at."""
         self._encoded: int | None = None
         """Number of the newest frame that was encoded."""
-        self._min_time_us = 0
         builder = VideoBuilder(context.options.id, encoder, context.clock, context.wall_us)
         super().__init__(name, context, builder.build, after_step=after_step)
 
@@ -167,7 +160,6 @@ class VideoLayer(EncodingLoop[VideoJob, BuiltVideo]):
             half=self._half or self._overload.half,
             keyframe=keyframe,
             again=frame.number == self._encoded,
-            min_time_us=self._min_time_us,
             packets=any(subscriber.packets for subscriber in self._fanout),
             messages=any(not subscriber.packets for subscriber in self._fanout),
         )
@@ -200,8 +192,6 @@ class VideoLayer(EncodingLoop[VideoJob, BuiltVideo]):
         if unit.keyframe:
             self._throttle.made(built.encoded_at)
         self._encoded = unit.number
-        # A wall clock that was set back must not run the RTP clock backwards.
-        self._min_time_us = unit.time_us + RTP_TICK_US
         self._context.made[self._name] += 1
         self._mark(unit)
         size_bytes = packed.size_bytes

@@ -33,7 +33,7 @@ class MediaPackets:
     def make(self, packed: RtpUnit, payload_type: int, extensions: HeaderExtensions) -> list[RtpPacketDraft]:
         """The packets of the next unit, the last one marked."""
         first, last = self._next, len(packed.payloads) - 1
-        timestamp = self._take_timestamp(packed.unit.time_us)
+        timestamp = self._take_timestamp(packed.unit.rtp_us)
         if packed.unit.keyframe:
             self._keyframe_first = first
         elif (first - self._keyframe_first) & 0xFFFF > MAX_KEYFRAME_AGE_PACKETS:
