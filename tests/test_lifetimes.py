@@ -223,7 +223,7 @@ async def served(engine: EngineHome, authenticate: Authenticate | None = None) -
         await server.aclose()
 
 
-HOMES: tuple[EngineHome, ...] = ("process", "inline")
+HOMES: tuple[EngineHome, ...] = ("process", "thread", "inline")
 
 
 @pytest.mark.parametrize("engine", HOMES)

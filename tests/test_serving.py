@@ -375,7 +375,7 @@ def test_a_server_has_a_name_for_browsers_on_this_machine(
         ({"name": 7}, "name"),
         ({"token": "short"}, "22 at least"),
         ({"codecs": ["h264", "h265"]}, "h265"),
-        ({"engine": "thread"}, "'process', 'inline'"),
+        ({"engine": "threads"}, "'process', 'thread', 'inline'"),
         ({"chroma": "422"}, "'420', '444'"),
         ({"chroma": "444", "codecs": ["vp8"]}, "needs 'h264'"),
         ({"allow_origins": "https://a.example"}, "is a list of values"),

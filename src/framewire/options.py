@@ -32,8 +32,8 @@ MAX_BITRATE_BPS: Final = 20_000_000
 Source: chosen by hand; pinned by `tests/test_options.py::test_the_defaults_of_a_stream`."""
 
 Latency = Literal["low", "smooth"]
-EngineHome = Literal["process", "inline"]
-"""Where an engine runs: in a process of its own, or on the caller's event loop."""
+EngineHome = Literal["process", "thread", "inline"]
+"""Where an engine runs: in a process of its own, on a thread of this one, or on the caller's event loop."""
 
 LOCAL_NAMES: Final = frozenset({"localhost"})
 

@@ -25,6 +25,7 @@ from framewire.events import EventQueue, InputEvent, run_callback
 from framewire.host.inline import InlineHost
 from framewire.host.process import ProcessHost
 from framewire.host.protocols import EngineHost, Listener, ViewerChannel
+from framewire.host.thread import ThreadHost
 from framewire.keywords import divide, documented
 from framewire.options import (
     EngineHome,
@@ -144,7 +145,7 @@ class Server:
 
     @property
     def engine_pid(self) -> int | None:
-        """Process id of the engine; None inline, or while it is being started again."""
+        """Process id of the engine; None if it has no process of its own, or while it is being started again."""
         return self._host.pid
 
     @property
@@ -288,8 +289,13 @@ def _start_host(
     """Raises ``ValueError`` for an unknown engine, `EngineError` where it cannot be started."""
     if engine not in get_args(EngineHome):
         raise ValueError(f"engine={engine!r:.40} is unknown: {', '.join(map(repr, get_args(EngineHome)))}")
-    host = ProcessHost if engine == "process" else InlineHost
-    return host(options, listener, authenticate)
+    match engine:
+        case "process":
+            return ProcessHost(options, listener, authenticate)
+        case "thread":
+            return ThreadHost(options, listener, authenticate)
+        case "inline":
+            return InlineHost(options, listener, authenticate)
 
 
 _shared: list[Server] = []
@@ -313,7 +319,8 @@ def serve(
 
     All displays of a process share one engine and port, unless they ask for different ones. Serving a
     ``name`` again replaces that stream, so running a cell again leaks nothing. Closing the last one ends the
-    engine. ``engine="inline"`` runs the engine on the event loop that runs now, instead of in a process of its own.
+    engine. ``engine="thread"`` runs the engine on a thread of this process, for where no other process may be started:
+    streams then stall while Python code computes. ``engine="inline"`` runs it on the event loop that runs now.
 
     ``await serve(...)`` waits until the port is served. Raises `EngineError` naming what is in the way, a
     taken port for instance, and ``ValueError`` for arguments that cannot be used.

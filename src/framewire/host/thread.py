@@ -1,0 +1,161 @@
+"""An engine on a thread of this process, with an event loop of its own: for where no other process can be had.
+
+Must not know displays, nor what an engine does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import selectors
+import threading
+import weakref
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
+
+from framewire.authentication import Authenticate, ConnectionRequest
+from framewire.errors import ClosedError, EngineError
+from framewire.host.inline import InlineHost
+from framewire.host.protocols import Listener, Outlet, ViewerChannel
+from framewire.options import EngineOptions, StreamOptions
+
+CLOSE_TIMEOUT_S: Final = 5.0
+"""Time for viewers and connections to close. Then the thread is left behind: it ends with the program.
+
+Source: chosen by hand, twice what an engine takes to close its viewers' sockets; pinned by
+`tests/host/test_thread.py::test_an_engine_that_does_not_close_is_left_behind`."""
+
+T = TypeVar("T")
+
+
+class ThreadHost:
+    """`EngineHost` on a daemon thread of its own.
+
+    It needs neither a process nor shared memory nor the caller's event loop. But the thread shares Python's
+    interpreter lock with the program: streams stall while Python code computes.
+    """
+
+    pid = None
+    over = False
+    usable_here = True
+
+    def __init__(self, options: EngineOptions, listener: Listener, authenticate: Authenticate | None = None) -> None:
+        """Returns when the port is bound. Raises EngineError."""
+        self._ended = asyncio.Event()
+        self._closing: asyncio.Task[None] | None = None
+        self._started: InlineHost | None = None
+        self._start()
+        try:
+            host = self._started = self._call(_inline(options, listener, authenticate)).result()
+        except BaseException:
+            self.close()
+            raise
+        self._inline: InlineHost = host
+        self.port: int = host.port
+        _hosts.add(self)
+
+    def open(self, options: StreamOptions) -> Outlet:
+        return self._inline.open(options)
+
+    def open_viewer(
+        self,
+        on_text: Callable[[str], None],
+        on_binary: Callable[[bytes], None],
+        on_close: Callable[[int, str], None],
+        request: ConnectionRequest,
+    ) -> ViewerChannel:
+        return self._inline.open_viewer(on_text, on_binary, on_close, request)
+
+    def wait_ready(self, timeout: float) -> None:
+        if threading.current_thread() is self._thread:  # called by a callback of the engine's, so there is one
+            return
+        try:
+            self._call(self._inline.ready()).result(timeout)
+        except TimeoutError:
+            raise EngineError(f"the engine is not up after {timeout:g} s") from None
+
+    async def ready(self) -> None:
+        await asyncio.wrap_future(self._call(self._inline.ready()))
+
+    def close(self) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._start_closing)
+        except RuntimeError:  # the loop is closed
+            return
+        if threading.current_thread() is not self._thread:
+            self._thread.join(CLOSE_TIMEOUT_S)
+
+    async def aclose(self) -> None:
+        await asyncio.to_thread(self.close)
+
+    def _start(self) -> None:
+        try:
+            self._selector = selectors.DefaultSelector()
+            # By name: the program's policy may give other loops, and the default one of Windows has no `add_reader`.
+            self._loop = asyncio.SelectorEventLoop(self._selector)
+        except OSError as error:
+            raise EngineError(f"the engine gets no event loop: {error}") from error
+        try:
+            self._thread = threading.Thread(target=self._run, name="framewire-engine", daemon=True)
+            self._thread.start()
+        except RuntimeError as error:
+            self._loop.close()
+            raise EngineError(f"the engine gets no thread: {error}") from error
+
+    def _run(self) -> None:
+        with asyncio.Runner(debug=False, loop_factory=lambda: self._loop) as runner:
+            runner.run(self._ended.wait())
+
+    def _start_closing(self) -> None:
+        if self._closing is None:
+            self._closing = self._loop.create_task(self._close())
+
+    async def _close(self) -> None:
+        try:
+            if self._started:
+                await self._started.aclose()
+        finally:
+            self._ended.set()
+
+    def _call(self, work: Coroutine[Any, Any, T]) -> Any:
+        try:
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+        except RuntimeError:
+            work.close()
+            raise ClosedError("the engine is closed") from None
+
+    def after_fork_in_child(self) -> None:
+        """Let go of the sockets: the parent's engine has them. Nothing closes or uses their numbers any more."""
+        nothing = os.open(os.devnull, os.O_RDWR)
+        registered = [key.fd for key in self._selector.get_map().values()]
+        for fd in (*registered, *_own_descriptor(self._selector)):
+            os.dup2(nothing, fd, inheritable=False)
+        os.close(nothing)
+
+
+def _own_descriptor(selector: selectors.BaseSelector) -> list[int]:
+    fileno = getattr(selector, "fileno", None)
+    return [fileno()] if fileno else []
+
+
+async def _inline(options: EngineOptions, listener: Listener, authenticate: Authenticate | None) -> InlineHost:
+    return InlineHost(options, listener, authenticate)
+
+
+_hosts: Final[weakref.WeakSet[ThreadHost]] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for host in list(_hosts):
+        host.after_fork_in_child()
+
+
+def _close_all() -> None:
+    for host in list(_hosts):
+        host.close()
+
+
+atexit.register(_close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
