@@ -134,3 +134,51 @@ def test_a_widget_without_a_display_says_so(sent: list[tuple[Any, dict[str, Any]
     assert widget.display is None and sent == []
     hello(widget)
     assert sent[0][1]["type"] == "gone"
+
+
+# As pdum.rfb's
+
+
+def test_the_widgets_have_the_ancestors_names() -> None:
+    assert notebook.RfbViewer is notebook.Viewer and notebook.RfbCanvas is notebook.Canvas
+    assert {"RfbViewer", "RfbCanvas"} <= set(notebook.__all__)
+
+
+async def test_a_widget_finds_its_server_by_the_port(
+    display: fw.Display, sent: list[tuple[Any, dict[str, Any]]]
+) -> None:
+    widget = notebook.RfbViewer(port=display.port, stream="default", height=480, show_stats=False)
+    ticket = {"type": "ticket", "token": display.server.token, "port": display.port, "stream": "default"}
+    assert [message for _, message in sent] == [ticket]
+    assert widget.display is display
+    await display.aclose()
+    assert sent[-1][1]["type"] == "gone"
+
+
+def test_a_widget_of_no_server_says_so(sent: list[tuple[Any, dict[str, Any]]]) -> None:
+    widget = notebook.Viewer(port=1, stream="a")
+    assert sent == []
+    hello(widget)
+    assert [message["type"] for _, message in sent] == ["gone"]
+
+
+async def test_a_view_presents_a_token_of_its_own(display: fw.Display, sent: list[tuple[Any, dict[str, Any]]]) -> None:
+    widget = display.widget(token="a ticket of Ada")
+    elsewhere = notebook.Viewer(host="lab.example", port=8765, stream="a", token="a ticket of Bob")
+    assert [message["token"] for _, message in sent] == ["a ticket of Ada", "a ticket of Bob"]
+    assert (sent[1][1]["port"], sent[1][1]["stream"]) == (8765, "a")
+    for each in (widget, elsewhere):
+        assert "a ticket" not in json.dumps(each.get_state(), default=str) + repr(each)
+    await display.aclose()
+    hello(widget)
+    assert sent[-1][1]["type"] == "gone"
+
+
+async def test_the_ancestors_traits_are_taken(display: fw.Display) -> None:
+    widget = display.widget(base_path=None, host=None, fit="", background="")
+    assert (widget.base_path, widget.host, widget.fit) == ("", "auto", "contain")
+    with pytest.warns(
+        fw.FramewireWarning, match="image_only= is mode='lossless' here; main_thread_present= is"
+    ) as all_:
+        widget = display.widget(image_only=True, main_thread_present=True)
+    assert widget.mode == "lossless" and len(all_) == 1

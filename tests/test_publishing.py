@@ -241,3 +241,65 @@ def test_what_cannot_be_a_loop_is_refused(display: FakeDisplay) -> None:
 
     with pytest.raises(RuntimeError, match="event loop"):
         start(display, render)
+
+
+# Where an asyncio.Task is expected
+
+
+async def test_a_loop_stands_where_a_task_is_expected(display: FakeDisplay) -> None:
+    task: Any = start(display, lambda: 1)
+    other: Any = start(display, lambda: 1)
+    with pytest.raises(asyncio.InvalidStateError):
+        task.result()
+    with pytest.raises(asyncio.InvalidStateError):
+        task.exception()
+    assert task.cancel("enough") and other.cancel()
+    done, pending = await asyncio.wait([task, other], timeout=TEST_TIMEOUT_S)
+    assert done == {task, other} and not pending
+    assert task.result() is None and task.exception() is None
+    await asyncio.gather(task, asyncio.shield(other))
+    await asyncio.wait_for(task, TEST_TIMEOUT_S)
+
+
+async def test_a_callback_at_the_end_runs_on_the_event_loop(display: FakeDisplay) -> None:
+    task = start(display, lambda: 1)
+    threads, ended = [], asyncio.Event()
+
+    def callback(of: PublishLoop) -> None:
+        assert of is task
+        threads.append(threading.current_thread())
+        ended.set()
+
+    task.add_done_callback(callback)
+    task.add_done_callback(threads.append)  # type: ignore[arg-type]
+    assert task.remove_done_callback(threads.append) == 1  # type: ignore[arg-type]
+    assert task.remove_done_callback(threads.append) == 0  # type: ignore[arg-type]
+    task.cancel()
+    await asyncio.wait_for(ended.wait(), TEST_TIMEOUT_S)
+    ended.clear()
+    task.add_done_callback(callback)
+    await asyncio.wait_for(ended.wait(), TEST_TIMEOUT_S)
+    assert threads == [threading.main_thread()] * 2
+
+
+def test_a_callback_without_an_event_loop_runs_on_a_thread(
+    display: FakeDisplay, caplog: pytest.LogCaptureFixture
+) -> None:
+    task, ended = start(display, lambda: 1), threading.Event()
+    task.add_done_callback(lambda _: 1 / 0)
+    task.add_done_callback(lambda _: ended.set())
+    task.cancel()
+    assert ended.wait(TEST_TIMEOUT_S)
+    assert "a callback failed" in caplog.text
+
+
+def test_a_callback_for_an_event_loop_that_is_closed_is_left_away(display: FakeDisplay) -> None:
+    task = start(display, lambda: 1)
+    calls: list[Any] = []
+
+    async def add() -> None:
+        task.add_done_callback(calls.append)
+
+    asyncio.run(add())
+    task.cancel()
+    assert task.join(TEST_TIMEOUT_S) and not calls

@@ -50,4 +50,6 @@ def __getattr__(name: str) -> Any:
         from framewire.rtc.track import FrameTrack
 
         return FrameTrack
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from framewire.ancestor import found
+
+    return found(__name__, name, AttributeError(f"module {__name__!r} has no attribute {name!r}"))

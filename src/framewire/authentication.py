@@ -5,8 +5,9 @@ Must not know engines, hosts, sockets or HTTP.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NoReturn, TypeAlias, cast
 
 from msgspec import Struct, field
 
@@ -30,6 +31,79 @@ Authenticate: TypeAlias = Callable[[str, ConnectionRequest], str | Awaitable[str
 """Gets the token of the viewer's `hello` and its request; returns the principal, or None to refuse the viewer. It may
 be a coroutine function. The viewer waits meanwhile, until the deadline for `hello`. For an engine in a process of its
 own it is called on a thread, and several at a time; a coroutine runs on an event loop that is used for it alone."""
+
+
+class Headers(dict[str, str]):
+    """Headers by their names in any case; kept in lower case."""
+
+    def __getitem__(self, name: str) -> str:
+        return super().__getitem__(name.lower())
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and super().__contains__(name.lower())
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return super().get(name.lower(), default)
+
+
+class AuthContext(Struct, frozen=True):
+    """What a function of pdum.rfb's form gets of a viewer: one argument for the token and the request."""
+
+    token: str | None = None
+    headers: Mapping[str, str] | None = None
+    cookies: Mapping[str, str] | None = None
+    path: str | None = None
+    query: Mapping[str, str] | None = None
+    remote: tuple[str, int] | None = None
+    hello: dict[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        """Empty, as that of `ConnectionRequest`."""
+        return "AuthContext()"
+
+    @property
+    def stream(self) -> NoReturn:
+        """Raises ``TypeError``: a function that admits by the stream's name must not admit everybody."""
+        raise TypeError("a viewer may watch every stream of its server: give guarded streams a server of their own")
+
+
+Principal: TypeAlias = str
+Authenticator: TypeAlias = Callable[[AuthContext], Awaitable[Principal | None]]
+"""As `Authenticate`, in pdum.rfb's form."""
+
+
+def of_two_arguments(authenticate: Authenticate | Authenticator) -> Authenticate:
+    """The function as it is called: with the token and the request. A function of one argument gets `AuthContext`."""
+    if not _takes_one(authenticate):
+        return cast(Authenticate, authenticate)
+    of_one = cast(Authenticator, authenticate)
+
+    async def of_two(token: str, request: ConnectionRequest) -> str | None:
+        remote = (request.remote, 0) if request.remote is not None else None
+        hello = {"type": "hello", "token": token}
+        headers = Headers(request.headers)
+        context = AuthContext(token, headers, request.cookies, "/ws", request.query, remote, hello)
+        answer: Any = of_one(context)
+        answer = await answer if inspect.isawaitable(answer) else answer
+        return checked_principal(answer)
+
+    return of_two
+
+
+def _takes_one(function: Callable[..., Any]) -> bool:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # not a function, or one of C that has no signature
+        return False
+    return _binds(signature, 1) and not _binds(signature, 2)
+
+
+def _binds(signature: inspect.Signature, count: int) -> bool:
+    try:
+        signature.bind(*[None] * count)
+    except TypeError:
+        return False
+    return True
 
 
 def checked_principal(answer: object) -> str | None:

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from copy import deepcopy
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 from urllib.parse import quote
 
 from framewire.arrays import Layout, as_pixels
@@ -21,6 +21,7 @@ from framewire.host.protocols import Outlet
 from framewire.options import StreamOptions
 
 if TYPE_CHECKING:
+    from framewire.ancestor import FrameKeywords
     from framewire.notebook import Canvas, Viewer
     from framewire.rtc.track import FrameTrack
     from framewire.serving import Server
@@ -48,6 +49,14 @@ class Display:
     engine serves the port. Ends with `close`, ``await aclose()``, ``with`` or ``async with``.
     """
 
+    def __new__(cls, *parts: Any, **_: Any) -> Self:
+        """Raises ``TypeError`` for a size alone, with which pdum.rfb makes one."""
+        if len(parts) < 2 or not isinstance(parts[1], StreamOptions):
+            from framewire.ancestor import UNSERVED
+
+            raise TypeError(UNSERVED)
+        return super().__new__(cls)
+
     def __init__(
         self,
         server: Server,
@@ -68,7 +77,7 @@ class Display:
 
     # Publishing
 
-    def publish(self, frame: Any, *, format: Layout = "rgb") -> None:
+    def publish(self, frame: Any, *, format: Layout = "rgb", **theirs: Unpack[FrameKeywords]) -> None:
         """Make ``frame`` the newest picture; every viewer gets it as fast as it can take pictures.
 
         Takes an array of shape (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA with straight alpha, of
@@ -78,7 +87,12 @@ class Display:
 
         Returns in about a copy's time; the array may be changed on the next line. Any thread may call.
         Raises `PublishError` (a ``ValueError``) for anything else, in one line, and `ClosedError` after `close`.
+        ``theirs`` are keywords of pdum.rfb; colours that are not sRGB are a `PublishError`.
         """
+        if theirs:
+            from framewire.ancestor import check_frame_keywords
+
+            check_frame_keywords(theirs)
         pixels = as_pixels(frame, format)
         time_us = time.time_ns() // 1000
         with self._lock:
@@ -249,3 +263,12 @@ class Display:
         """The stream is the parent's. Threads that do not exist here may hold the lock."""
         self._lock = threading.Lock()
         self._ended = self._ended or "the display belongs to the parent of this forked process; serve one here"
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Names of pdum.rfb, where there is no other."""
+            from framewire.ancestor import found
+
+            error = AttributeError(f"'Display' object has no attribute {name!r}", name=name, obj=self)
+            return found("Display", name, error)

@@ -99,7 +99,7 @@ class EventQueue:
             wake()
 
 
-def run_callback(callback: Callable[..., None], *values: Any) -> None:
+def run_callback(callback: Callable[..., object], *values: Any) -> None:
     """Call a user's function; what it raises is logged and goes no further."""
     try:
         callback(*values)

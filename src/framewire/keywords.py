@@ -41,15 +41,18 @@ def divide(
 ) -> list[dict[str, Any]]:
     """The keywords of each struct, in the order of ``structs``.
 
-    Raises ``TypeError`` for one that none of them has, naming the nearest of those that ``function`` takes;
-    ``beside`` are its arguments that are in no struct.
+    Those of the ancestor are taken as ours, with a warning. Raises ``TypeError`` for one that none of them has, naming
+    the nearest of those that ``function`` takes; ``beside`` are its arguments that are in no struct.
     """
-    parts = [{name: keywords[name] for name in _optional(each) if name in keywords} for each in structs]
+    known = [name for each in structs for name in _optional(each)]
+    if not all(name in known for name in keywords):
+        from framewire.ancestor import translated  # for its users alone, and for misspelt names
+
+        keywords = translated(function, keywords, {*known, *beside})
     for name in keywords:
-        if not any(name in part for part in parts):
-            known = [name for each in structs for name in _optional(each)]
+        if name not in known:
             raise TypeError(unknown(f"{function}()", "option", name, known, beside))
-    return parts
+    return [{name: keywords[name] for name in _optional(each) if name in keywords} for each in structs]
 
 
 def unknown(owner: str, kind: str, name: str, known: Sequence[str], beside: Iterable[str] = ()) -> str:

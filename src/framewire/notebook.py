@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, Final
 import anywidget
 import traitlets
 
+from framewire import ancestor, running
 from framewire.publishing import PublishLoop, publish_loop
 
 if TYPE_CHECKING:
     from framewire.display import Display
 
-__all__ = ["Canvas", "PublishLoop", "Viewer", "publish_loop"]
+__all__ = ["Canvas", "PublishLoop", "RfbCanvas", "RfbViewer", "Viewer", "publish_loop"]
 
 MIN_HEIGHT_PX: Final = 120
 """A widget is at least so high (CSS pixels): its toolbar needs the room.
@@ -68,13 +69,19 @@ class _Widget(anywidget.AnyWidget):
 
     task: PublishLoop | None = None
 
-    def __init__(self, display: Display | None = None, **traits: Any) -> None:
+    def __init__(self, display: Display | None = None, *, token: str | None = None, **traits: Any) -> None:
+        """``token`` is what the view presents, if it is not the server's. Without a ``display``, the ``port`` of a
+        server of this process does, or the address of another one's with its ``token``."""
+        traits = dict(ancestor.traits(traits, self.trait_names()))
+        server = display.server if display else running.on_port(traits.get("port", 0))
         # Weakly: a widget stays as long as its kernel, a server must not.
-        self._server = weakref.ref(display.server) if display else None
+        self._server = weakref.ref(server) if server else None
+        self._token = token
         super().__init__(mailbox=uuid.uuid4().hex, **traits)
         self.on_msg(self._on_message)
-        if display:
-            display.server.on_close(_weakly(self._send_state))
+        if server:
+            server.on_close(_weakly(self._send_state))
+        if server or token:
             # At once, without a request: the cell may go on computing, and the kernel answers nothing until it ends.
             self._send_state()
 
@@ -86,7 +93,7 @@ class _Widget(anywidget.AnyWidget):
         where = {"port": server.port, "stream": display.name, "height": height}
         if server.host_name not in ("127.0.0.1", "localhost"):
             where["host"] = server.host_name
-        return cls(display, **{**where, **traits})
+        return cls(display, **{**where, **ancestor.traits(traits, cls.class_trait_names())})
 
     @property
     def display(self) -> Display | None:
@@ -105,10 +112,14 @@ class _Widget(anywidget.AnyWidget):
     def _send_state(self) -> None:
         """Send the views the port and the token, or that the server is closed."""
         server = self._server() if self._server else None
-        if server is None or server.closed:
-            self.send({"type": "gone", "reason": "display_closed"})
+        if server and not server.closed:
+            token, port = self._token or server.token, server.port
+        elif self._token and not self._server:
+            token, port = self._token, self.port
         else:
-            self.send({"type": "ticket", "token": server.token, "port": server.port, "stream": self.stream})
+            self.send({"type": "gone", "reason": "display_closed"})
+            return
+        self.send({"type": "ticket", "token": token, "port": port, "stream": self.stream})
 
 
 def _weakly(method: Callable[[], None]) -> Callable[[], None]:
@@ -131,3 +142,7 @@ class Canvas(_Widget):
 
     batteries = traitlets.Bool(False).tag(sync=True)
     show_toolbar = traitlets.Bool(False).tag(sync=True)
+
+
+RfbCanvas = Canvas
+RfbViewer = Viewer

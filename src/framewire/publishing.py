@@ -11,9 +11,11 @@ import time
 import traceback
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, wait
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, Final
 
 from framewire.errors import ClosedError
+from framewire.events import run_callback
 
 if TYPE_CHECKING:
     from framewire.display import Display
@@ -48,7 +50,7 @@ class FrameTimer:
 class PublishLoop:
     """A running `publish_loop`. Await it to wait for its end; `cancel` ends it.
 
-    Made by `publish_loop`, and runs from then on.
+    Made by `publish_loop`, and runs from then on. It may stand where an ``asyncio.Task`` is expected.
     """
 
     def __init__(self, display: Display, render: Callable[[], Any], fps: float) -> None:
@@ -58,6 +60,7 @@ class PublishLoop:
         self._stop = threading.Event()
         self._ended: Future[None] = Future()
         self._interrupt: Callable[[], None] = lambda: None
+        self._callbacks: list[Callable[[PublishLoop], object]] = []
         self._logged_at = float("-inf")
         self.frames = 0
         """Frames published so far."""
@@ -68,8 +71,8 @@ class PublishLoop:
         else:
             self._start_thread()
 
-    def cancel(self) -> bool:
-        """End the loop; False if it had ended already. Returns at once."""
+    def cancel(self, msg: object = None) -> bool:
+        """End the loop; False if it had ended already. Returns at once. ``msg`` is asyncio's, and not used."""
         was_running = not self.done()
         self._stop.set()
         self._interrupt()
@@ -80,6 +83,41 @@ class PublishLoop:
 
     def done(self) -> bool:
         return self._ended.done()
+
+    def result(self) -> None:
+        """Raises ``asyncio.InvalidStateError`` before the end; there is no result."""
+        if not self.done():
+            raise asyncio.InvalidStateError("the loop still runs")
+
+    def exception(self) -> None:
+        """As `result`: failures of the render function do not end the loop."""
+        self.result()
+
+    def add_done_callback(self, callback: Callable[[PublishLoop], object], *, context: Context | None = None) -> None:
+        """Call ``callback`` with this loop at its end: on the event loop that runs now, else on a thread of ours."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            loop = None
+
+        def call() -> None:
+            if callback in self._callbacks:
+                run_callback(callback, self)
+
+        def ended(_: object) -> None:
+            if loop is None:
+                return call()
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(call, context=context)
+
+        self._callbacks.append(callback)
+        self._ended.add_done_callback(ended)
+
+    def remove_done_callback(self, callback: Callable[[PublishLoop], object]) -> int:
+        """Do not call ``callback``; how often it was to be called."""
+        kept = [each for each in self._callbacks if each != callback]
+        removed, self._callbacks = len(self._callbacks) - len(kept), kept
+        return removed
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the end; whether it came. Not on the event loop that a coroutine is rendered on."""

@@ -13,12 +13,13 @@ import time
 import weakref
 from collections.abc import Callable, Generator, Iterable, Mapping
 from functools import partial
-from typing import Any, Final, Unpack, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, Unpack, cast, get_args
 
 from msgspec.structs import replace
 
+from framewire import running
 from framewire.advice import advise
-from framewire.authentication import Authenticate, ConnectionRequest
+from framewire.authentication import Authenticate, Authenticator, ConnectionRequest, of_two_arguments
 from framewire.display import DEFAULT_STREAM, Display, Feedback
 from framewire.errors import ClosedError
 from framewire.events import EventQueue, InputEvent, run_callback
@@ -29,6 +30,7 @@ from framewire.host.thread import ThreadHost
 from framewire.keywords import divide, documented
 from framewire.options import (
     EngineHome,
+    EngineKeywords,
     EngineOptions,
     ServeKeywords,
     StreamKeywords,
@@ -43,21 +45,26 @@ class Server:
 
     def __init__(
         self,
-        options: EngineOptions,
-        engine: EngineHome,
+        options: EngineOptions | None = None,
+        engine: EngineHome = "process",
         *,
         shared: bool = False,
-        authenticate: Authenticate | None = None,
+        authenticate: Authenticate | Authenticator | None = None,
         stream_defaults: StreamKeywords | None = None,
+        **keywords: Unpack[EngineKeywords],
     ) -> None:
-        """``authenticate`` decides which viewers are admitted. Without it, those that have the token are.
+        """``keywords`` are `EngineOptions` of which ``options`` are made. ``authenticate`` is as for `serve`.
         ``stream_defaults``: options of every stream that `add_stream` is not given."""
+        if options is None:
+            (given,) = divide("Server", keywords, EngineOptions, beside=("options", "engine", "authenticate"))
+            options = EngineOptions(**given)
         self.token = options.token or secrets.token_urlsafe(16)
         """What viewers must present."""
         self.failure: str | None = None
         """Why there is no engine any more; None while all is well."""
         self._options = options = replace(options, token=self.token)
         self._engine = engine
+        self._authenticate = authenticate
         self._shared = shared
         self._stream_defaults: StreamKeywords = stream_defaults or {}
         self._displays: dict[str, Display] = {}
@@ -68,8 +75,9 @@ class Server:
         self._on_close: list[Callable[[], None]] = []
         if options.exposed:
             log.info("framewire: listening on %s, other machines can reach it; the token guards it", options.host)
-        _servers.add(self)
-        self._host = _start_host(options, engine, _ServerListener(self, self._feedback), authenticate)
+        running.servers.add(self)
+        authorise = of_two_arguments(authenticate) if authenticate else None
+        self._host = _start_host(options, engine, _ServerListener(self, self._feedback), authorise)
 
     @documented(StreamOptions)
     def add_stream(self, name: str, width: int, height: int, **options: Unpack[StreamKeywords]) -> Display:
@@ -156,6 +164,10 @@ class Server:
         yield from self.ready().__await__()
         return self
 
+    async def start(self) -> Server:
+        """Wait until the engine serves the port: it starts by itself. Raises `EngineError`."""
+        return await self
+
     async def ready(self) -> None:
         """Wait until the engine serves the port. Raises `EngineError`."""
         await self._host.ready()
@@ -197,16 +209,24 @@ class Server:
         """Whether it can never serve again, since the event loop of its inline engine is closed."""
         return self._host.over
 
-    def is_for(self, options: EngineOptions, engine: EngineHome) -> bool:
+    def is_for(
+        self,
+        options: EngineOptions,
+        engine: EngineHome,
+        authenticate: Authenticate | Authenticator | None,
+    ) -> bool:
         """Whether a `serve` with these options, from here, may use this server."""
-        return not self.differences(options, engine) and self._host.usable_here
+        return not self.differences(options, engine, authenticate) and self._host.usable_here
 
-    def differences(self, options: EngineOptions, engine: EngineHome) -> list[str]:
+    def differences(
+        self, options: EngineOptions, engine: EngineHome, authenticate: Authenticate | Authenticator | None
+    ) -> list[str]:
         """The options of a `serve` that this server was not started with."""
         same = {"token": options.token in (None, self.token), "port": options.port in (None, 0, self.port)}
         names = options.__struct_fields__
         differ = [n for n in names if not same.get(n, getattr(options, n) == getattr(self._options, n))]
-        return differ if engine == self._engine else [*differ, "engine"]
+        beside = {"engine": engine == self._engine, "authenticate": authenticate == self._authenticate}
+        return [*differ, *(name for name, is_same in beside.items() if not is_same)]
 
     def __enter__(self) -> Server:
         return self
@@ -253,6 +273,15 @@ class Server:
         self._closed = True
         for display in self._displays.values():
             display.after_fork_in_child()
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Names of pdum.rfb, where there is no other."""
+            from framewire.ancestor import found
+
+            error = AttributeError(f"'Server' object has no attribute {name!r}", name=name, obj=self)
+            return found("Server", name, error)
 
 
 class _ServerListener:
@@ -301,9 +330,7 @@ def _start_host(
 _shared: list[Server] = []
 """The servers that `serve` shares among displays: one, unless they ask for different ones."""
 _shared_lock = threading.RLock()
-_servers: weakref.WeakSet[Server] = weakref.WeakSet()
-
-_SERVE_ARGUMENTS: Final = ("width", "height", "name", "engine")
+_SERVE_ARGUMENTS: Final = ("width", "height", "name", "engine", "authenticate")
 
 
 @documented(EngineOptions, StreamOptions)
@@ -313,6 +340,7 @@ def serve(
     *,
     name: str = DEFAULT_STREAM,
     engine: EngineHome = "process",
+    authenticate: Authenticate | Authenticator | None = None,
     **options: Unpack[ServeKeywords],
 ) -> Display:
     """A stream to publish ``width`` x ``height`` frames into; other sizes may follow.
@@ -322,16 +350,17 @@ def serve(
     engine. ``engine="thread"`` runs the engine on a thread of this process, for where no other process may be started:
     streams then stall while Python code computes. ``engine="inline"`` runs it on the event loop that runs now.
 
+    ``authenticate`` decides which viewers are admitted; without it, those that have the token are. It gets the token
+    and the `ConnectionRequest`, or one `AuthContext` as pdum.rfb's. It returns the principal, or None to refuse.
+
     ``await serve(...)`` waits until the port is served. Raises `EngineError` naming what is in the way, a
     taken port for instance, and ``ValueError`` for arguments that cannot be used.
     """
-    for_engine, for_stream = divide(
-        "serve", options, EngineOptions, StreamOptions, beside=("width", "height", "name", "engine")
-    )
+    for_engine, for_stream = divide("serve", options, EngineOptions, StreamOptions, beside=_SERVE_ARGUMENTS)
     asked = EngineOptions(**for_engine)
     StreamOptions(id=0, name=name, width=width, height=height, **for_stream)  # refused before an engine is started
     with _shared_lock:
-        server = _shared_server(asked, engine)
+        server = _shared_server(asked, engine, authenticate)
         try:
             return server.add_stream(name, width, height, **cast(StreamKeywords, for_stream))
         except BaseException:
@@ -343,22 +372,23 @@ def serve(
 def serve_server(
     *,
     engine: EngineHome = "process",
-    streams: Iterable[Mapping[str, Any]] = (),
+    streams: Iterable[Mapping[str, Any]] | None = (),
+    authenticate: Authenticate | Authenticator | None = None,
     **options: Unpack[ServeKeywords],
 ) -> Server:
-    """An engine of its own with any number of streams on one port; ``engine`` is as for `serve`.
+    """An engine of its own with any number of streams on one port; ``engine``, ``authenticate`` are as for `serve`.
 
     ``streams`` are started at once: dicts with ``name``, ``width``, ``height`` and what `Server.add_stream` takes.
     The options of a stream, ``fps`` for instance, hold for every stream that is not given another value.
     """
     for_engine, for_streams = divide(
-        "serve_server", options, EngineOptions, StreamOptions, beside=("engine", "streams")
+        "serve_server", options, EngineOptions, StreamOptions, beside=("engine", "streams", "authenticate")
     )
     asked = EngineOptions(**for_engine)
     StreamOptions(id=0, name=DEFAULT_STREAM, width=1, height=1, **for_streams)  # refused before an engine is started
-    server = Server(asked, engine, stream_defaults=cast(StreamKeywords, for_streams))
+    server = Server(asked, engine, authenticate=authenticate, stream_defaults=cast(StreamKeywords, for_streams))
     try:
-        for stream in streams:
+        for stream in streams or ():
             server.add_stream(**stream)
     except BaseException:
         server.close()
@@ -366,24 +396,30 @@ def serve_server(
     return server
 
 
-def _shared_server(options: EngineOptions, engine: EngineHome) -> Server:
+def _shared_server(
+    options: EngineOptions, engine: EngineHome, authenticate: Authenticate | Authenticator | None
+) -> Server:
     """The shared server that is what these options ask for, or a new one."""
     for server in list(_shared):
         if server.over:
             server.close()
-        elif server.is_for(options, engine):
+        elif server.is_for(options, engine, authenticate):
             if not server.failure:
                 return server
             server.close()  # and leaves the port to its successor
-    _advise_to_share(options, engine)
-    server = Server(options, engine, shared=True)
+    _advise_to_share(options, engine, authenticate)
+    server = Server(options, engine, shared=True, authenticate=authenticate)
     _shared.append(server)
     return server
 
 
-def _advise_to_share(options: EngineOptions, engine: EngineHome) -> None:
+def _advise_to_share(
+    options: EngineOptions, engine: EngineHome, authenticate: Authenticate | Authenticator | None
+) -> None:
     """Say which options keep a display from an engine that runs. Who asks for a port expects another one."""
-    all_differences = [(server.differences(options, engine), server) for server in _shared if not server.failure]
+    all_differences = [
+        (server.differences(options, engine, authenticate), server) for server in _shared if not server.failure
+    ]
     differ, server = min(all_differences, key=lambda each: len(each[0]), default=([], None))
     if server and differ not in ([], ["port"]):
         advise(
@@ -397,7 +433,7 @@ def _after_fork_in_child() -> None:
     global _shared_lock  # noqa: PLW0603  # a thread that does not exist here may hold the old one
     _shared_lock = threading.RLock()
     _shared.clear()
-    for server in list(_servers):
+    for server in list(running.servers):
         server.after_fork_in_child()
 
 

@@ -34,10 +34,10 @@ def show(
     In a notebook it returns the widget; its ``display`` is the `Display`, its ``task`` the `PublishLoop`. In a script
     it prints the URL and returns the `Display`. Showing the same ``name`` again replaces the picture.
     """
-    divide("show", options, EngineOptions, StreamOptions, beside=("what", "name", "loop", "engine"))
+    parts = divide("show", options, EngineOptions, StreamOptions, beside=("what", "name", "loop", "engine"))
     first, rest = _frames(what, loop)
     pixels = as_pixels(first)
-    display = serve(pixels.shape[1], pixels.shape[0], name=name, engine=engine, **options)
+    display = serve(pixels.shape[1], pixels.shape[0], name=name, engine=engine, **parts[0], **parts[1])
     display.publish(pixels)
     task = publish_loop(display, rest, fps=display.fps) if rest else None
     return _present(display, task)
