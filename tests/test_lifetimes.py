@@ -21,7 +21,7 @@ import xxhash
 
 import framewire as fw
 from framewire import serving, wire
-from framewire.authentication import Authenticate, ConnectionRequest
+from framewire.authentication import AuthContext, Authenticate, ConnectionRequest
 from framewire.frame import AccessUnit
 from framewire.options import EngineHome, EngineOptions
 from tests.engine.fakes import units
@@ -316,6 +316,20 @@ async def test_the_principal_of_a_viewer_is_beside_its_input(engine: EngineHome)
                 assert await viewer.closed() == 4401
         relayed = RelayedViewer(server, ConnectionRequest(query={"user": "grace"}))
         await relayed.join("let me in")
+
+
+async def test_authentication_of_the_ancestors_form_admits_viewers_of_a_display() -> None:
+    async def authenticate(context: AuthContext) -> str | None:
+        assert context.headers is not None
+        return context.headers.get("X-User") if context.token == "let me in" else None
+
+    async with fw.serve(64, 48, name="guarded", port=0, authenticate=authenticate) as display:
+        relayed = RelayedViewer(display.server, ConnectionRequest({"x-user": "ada"}))
+        await relayed.join("let me in")
+        for refused in ("let me in", display.server.token):
+            async with connected(f"ws://{display.server.address}/ws") as viewer:
+                await viewer.send(wire.Hello(wire.VERSION, refused, []))
+                assert await viewer.closed() == 4401
 
 
 async def test_authentication_that_hangs_stops_only_its_viewer() -> None:

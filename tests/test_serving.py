@@ -472,3 +472,13 @@ async def test_awaiting_waits_for_the_port() -> None:
     display = await fw.serve(4, 4, port=0, engine="inline")
     async with connected(display.ws_url, display.server.token):
         await display.aclose()
+
+
+def test_displays_that_are_guarded_differently_share_no_server(hosts: list[FakeHost]) -> None:
+    def guard(token: str, request: Any) -> str | None:
+        return token
+
+    first = fw.serve(8, 8, name="a", authenticate=guard)
+    assert fw.serve(8, 8, name="b", authenticate=guard).server is first.server
+    with pytest.warns(fw.FramewireWarning, match="authenticate differs from what the engine on port"):
+        assert fw.serve(8, 8, name="c").server is not first.server
