@@ -35,6 +35,10 @@ def host(listener: Recorder) -> Iterator[ThreadHost]:
     host.close()
 
 
+def threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("framewire")]
+
+
 async def look(host: ThreadHost, value: int, name: str = "default") -> None:
     """A viewer comes, and finds this picture."""
     async with connected(f"ws://127.0.0.1:{host.port}/ws", TOKEN) as viewer:
@@ -66,24 +70,26 @@ async def test_it_serves_beside_a_loop_that_is_blocked(host: ThreadHost, listene
 
 
 def test_a_port_that_is_taken_is_an_error_at_the_call_and_leaves_no_thread(listener: Recorder) -> None:
-    threads = threading.active_count()
+    before = threads()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(EngineError, match=f"port {port} .* is taken"):
             ThreadHost(type(OPTIONS)(token=TOKEN, port=port), listener)
-    assert threading.active_count() == threads
+    assert threads() == before
 
 
 def test_it_leaves_no_thread_no_descriptor_and_a_free_port(listener: Recorder) -> None:
     ThreadHost(OPTIONS, listener).close()  # what is loaded once is loaded
-    threads, descriptors = threading.active_count(), len(os.listdir("/proc/self/fd"))
+    asyncio.run(eventually(lambda: not threads()))
+    descriptors = len(os.listdir("/proc/self/fd"))
     host = ThreadHost(OPTIONS, listener)
     outlet = host.open(STREAM)
     outlet.write(flat(8, 6), 1, 1)
     asyncio.run(look(host, 0))
     host.close()
     host.close()
-    assert threading.active_count() == threads and len(os.listdir("/proc/self/fd")) == descriptors
+    asyncio.run(eventually(lambda: not threads()))  # encoders finish what they had begun
+    assert len(os.listdir("/proc/self/fd")) == descriptors
     with pytest.raises(ClosedError):
         outlet.write(flat(8, 6), 2, 2)
     with pytest.raises(ClosedError):
@@ -186,6 +192,37 @@ PROGRAM = """
         display.publish(np.zeros((48, 64, 3), np.uint8))
         print(display.url)
 """
+
+
+LATE_PROGRAM = """
+    import subprocess, sys, threading
+    import numpy as np
+    import framewire as fw
+    display = fw.serve(64, 48, port=0, engine="thread").wait_ready()
+    def work():
+        threading.main_thread().join()
+        display.publish(np.full((48, 64, 3), 7, np.uint8))
+        print(subprocess.run([sys.executable, "-c", sys.argv[1], display.ws_url, display.server.token]).returncode)
+    threading.Thread(target=work).start()
+"""
+VIEWER = """
+    import asyncio, sys
+    from tests.viewer import connected, flat, same
+    async def main():
+        async with connected(*sys.argv[1:]) as viewer:
+            await viewer.subscribe("default")
+            await viewer.unit(lambda unit: same(unit, flat(64, 48, 7)))
+    asyncio.run(main())
+"""
+
+
+def test_it_serves_until_the_last_thread_of_the_program_ends() -> None:
+    command = [sys.executable, "-c", textwrap.dedent(LATE_PROGRAM), textwrap.dedent(VIEWER)]
+    path = os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("0\n", "", 0)
 
 
 @pytest.mark.parametrize("closed", [False, True])

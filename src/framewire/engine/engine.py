@@ -6,12 +6,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Protocol
 
 from framewire._version import __version__
 from framewire.authentication import ConnectionRequest
 from framewire.codec.encoders import available_codecs
+from framewire.engine.stream.pool import EncoderPool
 from framewire.engine.stream.stream import Stream
 from framewire.engine.viewer.admission import Authorizer, token_authorizer
 from framewire.engine.viewer.effects import ListedStream
@@ -84,7 +84,7 @@ class Engine:
         self._streams: dict[int, Stream] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._viewers: set[Viewer] = set()
-        self._pool = ThreadPoolExecutor(ENCODER_THREAD_COUNT, thread_name_prefix="framewire-encode")
+        self._pool = EncoderPool(ENCODER_THREAD_COUNT)
         self._available = available_codecs()
         self._closed = False
 
