@@ -634,6 +634,30 @@ describe("video over the WebSocket", () => {
   });
 });
 
+describe("another stream", () => {
+  test("is asked for in the codec of the server's choice, and over the WebSocket if that fails", () => {
+    const { plan: one } = plan();
+    one.failed("webrtc", NO_CODEC, true, 100);
+    one.failed("webcodecs", { code: "decoder_failed" }, true, 100);
+    expect(modes(one)).toEqual(["lossless", "webrtc:vp8"]);
+    one.forget();
+    expect(modes(one)).toEqual(["lossless", "webrtc"]);
+    one.sent("lossless", [], 30, 0, 0);
+    for (let i = 0; i < 20; i++) {
+      one.progress("lossless", 1, 1, 200 * i);
+      one.tick(200 * (i + 1));
+    }
+    expect(modes(one)).toContain("webcodecs");
+  });
+  test("need not wait because this one has no codec that the browser decodes", () => {
+    const { plan: one, retries } = plan();
+    one.failed("webrtc", NO_CODEC, true, 100);
+    one.failed("webrtc", NO_CODEC, true, 200);
+    expect(modes(one)).toEqual(["lossless"]);
+    expect(retries.next).toBe(0);
+  });
+});
+
 describe("setting the mode", () => {
   test("to the same one changes nothing", () => {
     const { plan: one } = playing();

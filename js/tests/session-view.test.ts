@@ -42,14 +42,14 @@ describe("input", () => {
 
 test("a refusal of lossless pictures pauses the view for five seconds, with the server's reason", () => {
   const view = open();
-  view.begin(0);
+  view.begin(1, 0);
   view.plan.pause({ code: "connecting" });
   view.refused({ code: "limits" }, 1000);
   expect(view.deadline).toBe(6000);
-  view.begin(5999);
+  view.begin(1, 5999);
   expect(view.plan.needs).toEqual([]);
   expect(view.plan.reason).toEqual({ code: "limits" });
-  view.begin(6000);
+  view.begin(1, 6000);
   expect(view.plan.needs).toEqual([{ mode: "lossless" }]);
   expect(view.deadline).toBe(Infinity);
 });
@@ -70,7 +70,7 @@ describe("the state", () => {
   });
   test("is negotiated while a picture is shown and the plan goes on", () => {
     const view = open();
-    view.begin(0);
+    view.begin(1, 0);
     expect(stateOf(view, ready())).toBe("open");
     view.plan.progress("lossless", 1, 1, 10);
     expect(stateOf(view, ready())).toBe("negotiated");
@@ -84,7 +84,7 @@ describe("the state", () => {
     expect(view.statusIfNew(ready(), sub, CAMERA)).toMatchObject({ size: { width: 640, height: 480 }, codec: undefined });
     expect(view.statusIfNew(ready(), sub, CAMERA)).toBeUndefined();
     expect(view.statusIfNew(ready(), sub, undefined)).toMatchObject({ size: undefined });
-    view.begin(0);
+    view.begin(1, 0);
     view.plan.progress("lossless", 1, 1, 10);
     expect(view.statusIfNew(ready(), sub, CAMERA)).toMatchObject({ codec: "h264", showing: "lossless" });
   });
@@ -92,7 +92,7 @@ describe("the state", () => {
 
 test("another stream begins without a picture; the same one changes nothing", () => {
   const view = open();
-  view.begin(0);
+  view.begin(1, 0);
   view.plan.progress("lossless", 1, 1, 10);
   view.setStream("camera");
   expect(view.plan.showing).toBe("lossless");
@@ -104,7 +104,7 @@ test("another stream begins without a picture; the same one changes nothing", ()
 test("a view shows a subscription that it shares and whose mode it is in", () => {
   const view = open();
   const sub = new Subscription(1, "camera", "lossless", undefined, 0);
-  view.begin(0);
+  view.begin(1, 0);
   view.plan.progress("lossless", 1, 1, 10);
   expect(view.shows(sub)).toBe(false);
   sub.views.add(1);
@@ -123,7 +123,7 @@ test("numbers are those of the server's last answer", () => {
 
 test("mode and visibility are those of the view and of its plan", () => {
   const view = open("auto");
-  view.begin(0);
+  view.begin(1, 0);
   expect(view.plan.needs.map(({ mode }) => mode)).toEqual(["lossless", "webrtc"]);
   view.setMode("lossless", 10);
   expect(view.statusIfNew(ready(), undefined, CAMERA)?.mode).toBe("lossless");

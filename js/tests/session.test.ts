@@ -163,6 +163,19 @@ describe("a stream that closes", () => {
     expect(stage.sent("subscribe").at(-1)).toEqual({ type: "subscribe", sub: 2, stream: "camera", mode: "lossless" });
     expect(stage.session.targets(3, true)).toEqual([1]);
   });
+  test("is asked for anew in the codec of the server's choice when it is back, whatever failed before", () => {
+    const stage = new Stage().open(1, "webrtc").open(2, "webcodecs").ready([CAMERA]);
+    stage.receive({ type: "ended", sub: 2, reason: "no_codec" });
+    stage.feed({ type: "decoder_failed", stream: 1, detail: "no" });
+    expect(stage.subscribed.filter(({ mode }) => mode !== "lossless")).toMatchObject([{ sub: 2 }, { codec: "vp8" }, { mode: "webcodecs", codec: "vp8" }]);
+    for (const { sub } of stage.subscribed) stage.receive({ type: "ended", sub, reason: "stream_closed" });
+    stage.clear().receive({ type: "streams", streams: [{ ...CAMERA, id: 3 }] });
+    expect(stage.subscribed.map(({ mode, codec }) => [mode, codec])).toEqual([
+      ["lossless", undefined],
+      ["webrtc", undefined],
+      ["webcodecs", undefined],
+    ]);
+  });
   test("crossing messages of the ended subscription are ignored", () => {
     const stage = new Stage().open(1, "lossless").ready();
     stage.receive({ type: "ended", sub: 1, reason: "stream_closed" });

@@ -90,6 +90,12 @@ export class Plan {
     else this.beginRace({ code: "trying_webrtc" }, now);
   }
 
+  /** The view is of another stream from now on: what failed with the codecs of the one before may work. */
+  forget(): void {
+    this.codecs.reset();
+    this.webcodecs_failed = false;
+  }
+
   /** The socket or the stream is gone. The last picture stays. */
   pause(reason: Reason): void {
     this.phase = { name: "waiting" };
@@ -282,7 +288,8 @@ export class Plan {
   }
 
   private fallBack(why: Reason, final: boolean, now: number): void {
-    this.retries.failed(now);
+    // What failed for good is this stream's codecs, and not the path that other views use as well.
+    if (!final) this.retries.failed(now);
     this.codecs.reset();
     if (this.phase.name === "video") this.painted.lossless = 0;
     this.phase = { name: "backup", final };

@@ -29,7 +29,8 @@ export class SessionContext {
   readonly views = new Map<number, SessionView>();
   readonly streams = new StreamList();
   welcome: Welcome | undefined;
-  private readonly webcodecs = new Map<string, CodecChoice>();
+  /** By the stream's id: one that comes back under the same name may have other codecs. */
+  private readonly webcodecs = new Map<number | undefined, CodecChoice>();
   private effects: Effect[] = [];
 
   constructor(readonly options: SessionOptions) {}
@@ -60,8 +61,9 @@ export class SessionContext {
 
   /** The codec of a stream's video over the WebSocket. All views of the stream share the one subscription, and so the choice. */
   webcodecsOf(stream: string): CodecChoice {
-    const found = this.webcodecs.get(stream) ?? new CodecChoice(this.options.capabilities.webcodecs);
-    this.webcodecs.set(stream, found);
+    const id = this.streams.get(stream)?.id;
+    const found = this.webcodecs.get(id) ?? new CodecChoice(this.options.capabilities.webcodecs);
+    this.webcodecs.set(id, found);
     return found;
   }
 

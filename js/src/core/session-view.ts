@@ -22,6 +22,8 @@ export class SessionView {
   /** Lossless frames that this view was given since it was opened, by the result of their checksum. */
   exact = 0;
   mismatched = 0;
+  /** The stream that the view last had. One that comes back under the same name has another. */
+  private stream_id: number | undefined;
   private waiting: RenderviewEvent[] = [];
   private flush_at = Infinity;
   private refusal: { readonly until: number; readonly reason: Reason } | undefined;
@@ -38,7 +40,10 @@ export class SessionView {
     this.plan = new Plan(mode, capabilities, retries, visible);
   }
 
-  begin(now: number): void {
+  /** The stream is there, under this `id`, and the socket is ready. */
+  begin(id: number | undefined, now: number): void {
+    if (id !== this.stream_id) this.plan.forget();
+    this.stream_id = id;
     if (this.refusal !== undefined && now < this.refusal.until) return this.plan.pause(this.refusal.reason);
     this.refusal = undefined;
     this.plan.begin(now);

@@ -202,7 +202,7 @@ export class Session {
 
   private settleView(view: SessionView, now: number): void {
     const missing = this.missingFor(view, now);
-    if (missing === undefined) view.begin(now);
+    if (missing === undefined) view.begin(this.context.streams.get(view.stream)?.id, now);
     else view.plan.pause(missing);
     view.plan.tick(now);
   }
