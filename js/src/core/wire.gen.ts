@@ -32,7 +32,7 @@ export interface Subscribe {
   /** The stream's name. */
   readonly stream: string;
   readonly mode: "webrtc" | "webcodecs" | "lossless";
-  /** Ask for this codec; without it the server takes the first of `hello` that it has. */
+  /** Ask for this codec; without it the server takes the first of `hello` that the stream has. */
   readonly codec?: string;
 }
 
