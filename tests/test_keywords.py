@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import itertools
+from decimal import Decimal
 from typing import Annotated, Literal, TypedDict, Unpack
 
 import msgspec.inspect
+import numpy as np
 import pytest
 from msgspec import Meta, Struct
 
-from framewire.keywords import divide, documented, normalise
+from framewire.keywords import divide, documented, normalise, shown
 
 
 class Paint(Struct, frozen=True, kw_only=True):
@@ -21,6 +24,7 @@ class Paint(Struct, frozen=True, kw_only=True):
     maker: Annotated[str, Meta(min_length=2, max_length=5)] = "none"
     label: Annotated[str, Meta(max_length=5)] = ""
     note: str = ""
+    rooms: Annotated[int, Meta(multiple_of=1)] | None = None
     share: Annotated[float, Meta(gt=0, le=1, description="A-hyphenated-word-" * 6 + "of one part.")] = 1.0
 
     def __post_init__(self) -> None:
@@ -43,12 +47,18 @@ class PaintKeywords(TypedDict, total=False):
     maker: str
     label: str
     note: str
+    rooms: int | None
     share: float
 
 
 class Keywords(PaintKeywords, total=False):
     inner: Paint
     depth: float
+
+
+class Unshown:
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
 
 
 @documented(Paint, Frame)
@@ -98,7 +108,27 @@ def test_the_outermost_values_are_taken(edge):
         ({"coats": float("nan")}, "coats=nan is not a number"),
         ({"gloss": "much"}, "gloss='much' is not a number"),
         ({"wet": 1}, "wet=1 is neither True nor False"),
-        ({"colours": "red"}, "colours is a list of values, not 'red'"),
+        ({"colours": "green"}, "a value of colours='green' is unknown"),
+        ({"colours": b"red"}, "colours is a list of values, not b'red'"),
+        ({"colours": {"red": 1}}, "colours is a list of values, not {'red': 1}"),
+        ({"colours": itertools.repeat("red")}, "colours has more than 64 values"),
+        ({"colours": [["red"]]}, r"a value of colours=\['red'\] is unknown"),
+        ({"coats": "2"}, "coats='2' is not a number: at least 1, below 9; write coats=2$"),
+        ({"coats": " 3K "}, "; write coats=3000$"),
+        ({"coats": "two"}, "coats='two' is not a number: at least 1, below 9$"),
+        ({"share": "0.5"}, "; write share=0.5$"),
+        ({"coats": True}, "coats=True is not a number"),
+        ({"coats": np.bool_(True)}, "coats=.*True.* is not a number"),
+        ({"coats": np.complex64(2)}, "is not a number"),
+        ({"coats": 2j}, "coats=2j is not a number"),
+        ({"coats": np.array([2])}, r"coats=array\(\[2\]\) is not a number"),
+        ({"coats": np.zeros((9, 9))}, r"^coats=array\(\[\[0., 0., 0., 0., .{30,60}… is not a number.{1,40}$"),
+        ({"coats": Unshown()}, "coats=a Unshown is not a number"),
+        ({"rooms": 2.5}, "rooms=2.5 is no whole number"),
+        ({"rooms": "2"}, "rooms='2' is not a number; write rooms=2"),
+        ({"wet": "yes"}, "wet='yes' is neither True nor False"),
+        ({"note": "\ud800"}, "holds half a character: a surrogate"),
+        ({"note": "x" * 99 + "\ud800"}, "^note='x{58}… holds half a character"),
         ({"colours": None}, "colours is a list of values, not None"),
         ({"share": 0}, "share=0 is out of range: above 0, at most 1"),
         ({"share": 1.1}, "share=1.1 is out of range"),
@@ -113,6 +143,31 @@ def test_the_outermost_values_are_taken(edge):
 def test_what_a_field_cannot_be_is_refused_and_named(changes, words):
     with pytest.raises(ValueError, match=words):
         paint(**changes)
+
+
+def test_values_of_other_types_are_kept_as_plain_ones():
+    made = paint(
+        coats=np.array(2),
+        gloss=Decimal("0.5"),
+        wet=np.bool_(True),
+        colours=np.array(["red", "blue"]),
+        note=np.str_("x"),
+        rooms=np.float64(2),
+    )
+    kept = [made.coats, made.gloss, made.wet, made.colours, made.note, made.rooms, *made.colours]
+    assert kept == [2, 0.5, True, ("red", "blue"), "x", 2, "red", "blue"]
+    assert [type(each) for each in kept] == [int, float, bool, tuple, str, int, str, str]
+
+
+def test_a_string_is_one_value_and_as_many_are_taken_as_there_may_be():
+    assert paint(colours="red").colours == ("red",)
+    assert len(paint(colours=["red"] * 64).colours) == 64
+
+
+def test_a_value_in_a_message_is_one_short_line():
+    assert shown("x" * 58) == f"'{'x' * 58}'"
+    assert shown("x" * 59) == f"'{'x' * 58}…"
+    assert shown(np.zeros((2, 2))) == "array([[0., 0.], [0., 0.]])"
 
 
 def test_a_struct_within_is_of_its_type_and_bounds_are_exact():
@@ -138,7 +193,8 @@ def test_keywords_are_divided_among_structs():
         ("wal", "hang() has no option 'wal': do you mean 'wall'?"),
         (
             "xyz",
-            "hang() has no option 'xyz'; there are coats, gloss, wet, colours, maker, label, note, share, inner, depth",
+            "hang() has no option 'xyz'; there are coats, gloss, wet, colours, maker, label, note, rooms, "
+            "share, inner, depth",
         ),
     ],
 )
@@ -151,7 +207,8 @@ def test_a_keyword_that_is_no_option_is_named_with_the_nearest_that_is(name, lin
 def test_a_signature_has_every_option_with_its_default_and_the_types_it_takes():
     signature = inspect.signature(hang)
     assert list(signature.parameters) == [
-        "wall", "coats", "gloss", "wet", "colours", "maker", "label", "note", "share", "inner", "depth",
+        "wall", "coats", "gloss", "wet", "colours", "maker", "label", "note", "rooms", "share",
+        "inner", "depth",
     ]  # fmt: skip
     coats = signature.parameters["coats"]
     assert (coats.kind, coats.default, coats.annotation) == (coats.KEYWORD_ONLY, 1, float)

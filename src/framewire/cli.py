@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from framewire._version import __version__
+from framewire.addresses import is_loopback
 from framewire.arrays import MAX_SIDE_PX
 from framewire.display import Display
 from framewire.errors import FramewireError
-from framewire.options import is_loopback
 from framewire.patterns import PATTERNS
 from framewire.publishing import publish_loop
 from framewire.serving import serve

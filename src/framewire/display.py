@@ -181,7 +181,7 @@ class Display:
         """The page that shows this stream. Keep it to those who may watch: the token is in its fragment,
         which browsers send nowhere."""
         query = "" if self.name == DEFAULT_STREAM else f"?stream={quote(self.name, safe='')}"
-        return f"http://{self._server.address}/{query}#token={self._server.token}"
+        return f"http://{self._server.address}/{query}#token={quote(self._server.token, safe='')}"
 
     @property
     def ws_url(self) -> str:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import contextlib
 import inspect
 import math
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from itertools import islice
 from typing import Any, SupportsFloat, TypeVar, get_args, get_type_hints
 
 import msgspec.inspect as mi
@@ -19,14 +21,22 @@ from msgspec.structs import force_setattr
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+MAX_VALUES = 64
+"""Values that an option may list: a list that does not end is an error, too."""
 DOC_WIDTH_CHARACTERS = 112
 """Longest line of a generated documentation."""
+
+_NUMBER = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) *([kmg]?)(?:bps|bit/s|fps|hz)?")
+_PREFIXES = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9}
+_NO_NUMBERS = frozenset("cmMOSUV")
+"""Kinds of NumPy's types that become a number with a loss, or not at all."""
 
 
 def normalise(struct: Struct) -> None:
     """Check every field against its annotation and keep it as exactly that type; for ``__post_init__``.
 
-    An ``int`` field takes numbers of any type, NumPy's for instance, and a tuple field any iterable but a string.
+    An ``int`` field takes numbers of any type, NumPy's for instance, but for ``multiple_of=1`` no fractions. A tuple
+    field takes any iterable, and a string as its only value.
     Raises ``ValueError`` naming the field, its value and what it may be.
     """
     for field in _fields(type(struct)):
@@ -126,41 +136,79 @@ def _kept(name: str, value: Any, kind: mi.Type) -> Any:
 
 
 def _choice(name: str, value: Any, kind: mi.LiteralType) -> Any:
-    if value not in kind.values:
-        raise ValueError(f"{name}={value!r:.40} is unknown: {', '.join(map(repr, kind.values))}")
-    return value
+    for known in kind.values:
+        if isinstance(value, type(known)) and value == known:
+            return known
+    raise ValueError(f"{name}={shown(value)} is unknown: {', '.join(map(repr, kind.values))}")
 
 
 def _list(name: str, value: Any, kind: mi.VarTupleType) -> tuple[Any, ...]:
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise ValueError(f"{name} is a list of values, not {value!r:.200}")
-    return tuple(_kept(f"a value of {name}", each, kind.item_type) for each in value)
+    """A string is one value, not its letters."""
+    if isinstance(value, str):
+        value = (value,)
+    if isinstance(value, bytes | Mapping) or not isinstance(value, Iterable):
+        raise ValueError(f"{name} is a list of values, not {shown(value)}")
+    kept = tuple(_kept(f"a value of {name}", each, kind.item_type) for each in islice(value, MAX_VALUES + 1))
+    if len(kept) > MAX_VALUES:
+        raise ValueError(f"{name} has more than {MAX_VALUES} values")
+    return kept
 
 
 def _flag(name: str, value: Any, kind: mi.BoolType) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"{name}={value!r:.40} is neither True nor False")
-    return value
+    if not _is_flag(value):
+        raise ValueError(f"{name}={shown(value)} is neither True nor False")
+    return bool(value)
 
 
 def _struct(name: str, value: Any, kind: mi.StructType) -> Struct:
     if not isinstance(value, kind.cls):
-        raise ValueError(f"{name} is of type {kind.cls.__name__}, not {value!r:.200}")
+        raise ValueError(f"{name} is of type {kind.cls.__name__}, not {shown(value)}")
     return value
 
 
 def _number(name: str, value: Any, kind: mi.IntType | mi.FloatType) -> int | float:
-    number: int | float | None = None
-    if isinstance(value, SupportsFloat):
-        with contextlib.suppress(ValueError, OverflowError):  # an integer of NaN or infinity
-            number = math.trunc(float(value)) if isinstance(kind, mi.IntType) else float(value)
-    if number is None:
-        raise ValueError(f"{name}={value!r:.40} is not a number")
+    number = as_number(value)
+    if number is None or (isinstance(kind, mi.IntType) and not math.isfinite(number)):
+        instead = f"; write {name}={meant}" if (meant := _number_in(value)) is not None else ""
+        raise ValueError(f"{name}={shown(value)} is not a number{_bounds(kind)}{instead}")
+    if kind.multiple_of and number % kind.multiple_of:
+        what = "whole number" if kind.multiple_of == 1 else f"multiple of {kind.multiple_of}"
+        raise ValueError(f"{name}={shown(value)} is no {what}")
+    number = math.trunc(number) if isinstance(kind, mi.IntType) else number
     if not _is_within(number, kind):
-        bounds = {"above": kind.gt, "at least": kind.ge, "below": kind.lt, "at most": kind.le}
-        words = ", ".join(f"{word} {bound}" for word, bound in bounds.items() if bound is not None)
-        raise ValueError(f"{name}={value!r:.40} is out of range: {words}")
+        raise ValueError(f"{name}={shown(value)} is out of range{_bounds(kind)}")
     return number
+
+
+def as_number(value: Any) -> float | None:
+    """A number of any type, NumPy's for instance; None for what is none, and for truth values."""
+    is_scalar = getattr(value, "ndim", 0) == 0 and _kind_of_numpy(value) not in _NO_NUMBERS
+    if isinstance(value, SupportsFloat) and is_scalar and not _is_flag(value):
+        with contextlib.suppress(Exception):  # types of other packages raise what they like
+            return float(value)
+    return None
+
+
+def _number_in(text: Any) -> str | None:
+    """The number that a string holds: ``'8M'`` is 8000000."""
+    match = _NUMBER.fullmatch(text.strip().lower()) if isinstance(text, str) else None
+    return f"{float(match[1]) * _PREFIXES[match[2]]:.10g}" if match else None
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool) or _kind_of_numpy(value) == "b"
+
+
+def _kind_of_numpy(value: Any) -> str:
+    """The kind of a NumPy type as its letter; empty for what has none."""
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    return kind if isinstance(kind, str) else ""
+
+
+def _bounds(kind: mi.IntType | mi.FloatType) -> str:
+    bounds = {"above": kind.gt, "at least": kind.ge, "below": kind.lt, "at most": kind.le}
+    words = ", ".join(f"{word} {bound}" for word, bound in bounds.items() if bound is not None)
+    return f": {words}" if words else ""
 
 
 def _is_within(number: int | float, kind: mi.IntType | mi.FloatType) -> bool:
@@ -177,8 +225,28 @@ def _text(name: str, value: Any, kind: mi.StrType) -> str:
     least, most = kind.min_length or 0, kind.max_length
     if not isinstance(value, str) or len(value) < least or (most is not None and len(value) > most):
         length = f" of {least} to {most} characters" if most is not None else ""
-        raise ValueError(f"{name} is a string{length}, not {value!r:.200}")
-    return value
+        raise ValueError(f"{name} is a string{length}, not {shown(value)}")
+    if not is_unicode(value):
+        raise ValueError(f"{name}={shown(value)} holds half a character: a surrogate, which no text may hold alone")
+    return str.__str__(value)  # of a subclass, NumPy's for instance: plain text
+
+
+def is_unicode(text: str) -> bool:
+    """Whether the text can be sent: Python's may hold lone surrogates, of file names for instance."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def shown(value: Any, most: int = 60) -> str:
+    """A value in a message: on one line, shortened."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 _CHECKS: dict[type[mi.Type], Callable[[str, Any, Any], Any]] = {

@@ -6,26 +6,38 @@ that reads it. The signatures, checks and documentation of `serve`, `show` and `
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Final, Literal, TypedDict
 
-from msgspec import Meta, MsgspecError, Struct, convert
+from msgspec import Meta, Struct
 from msgspec.structs import force_setattr
 
+from framewire.addresses import (
+    EVERY_INTERFACE,
+    MAX_PORT,
+    allowed_host,
+    is_loopback,
+    listening_host,
+    web_origin,
+)
 from framewire.arrays import MAX_SIDE_PX
 from framewire.codecs import Chroma, CodecName, full_chroma_codecs, selectable_codecs
-from framewire.keywords import normalise
+from framewire.ice_servers import ice_servers
+from framewire.keywords import as_number, is_unicode, normalise, shown, unknown
 from framewire.wire import IceServer
 
 __all__ = [
-    "EngineKeywords", "EngineOptions", "IceServer", "ServeKeywords", "StreamKeywords", "StreamOptions", "is_loopback",
+    "EngineKeywords", "EngineOptions", "IceServer", "ServeKeywords", "StreamKeywords", "StreamOptions",
 ]  # fmt: skip
 
 MIN_TOKEN_CHARACTERS: Final = 22
 """The shortest token that is taken: 128 bits in base64.
 
 Source: chosen by hand, 128 bits cannot be guessed; pinned by `tests/test_options.py::test_a_short_token_is_refused`."""
+MAX_TOKEN_CHARACTERS: Final = 256
+"""The longest token that is taken: the contract's `hello` has room for it.
+
+Source: `wire.Hello`; pinned by `tests/test_options.py::test_a_long_token_is_refused`."""
 MAX_BITRATE_BPS: Final = 20_000_000
 """The bitrate that one encoding may take, unless a stream asks for another one.
 
@@ -34,8 +46,6 @@ Source: chosen by hand; pinned by `tests/test_options.py::test_the_defaults_of_a
 Latency = Literal["low", "smooth"]
 EngineHome = Literal["process", "thread", "inline"]
 """Where an engine runs: in a process of its own, on a thread of this one, or on the caller's event loop."""
-
-LOCAL_NAMES: Final = frozenset({"localhost"})
 
 
 class EngineOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -53,7 +63,8 @@ class EngineOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         ),
     ] = "127.0.0.1"
     port: Annotated[
-        int | None, Meta(description="None is 8765 or, where that is taken, any free port; 0 is any free port.")
+        Annotated[int, Meta(ge=0, le=MAX_PORT, multiple_of=1)] | None,
+        Meta(description="None is 8765 or, where that is taken, any free port; 0 is any free port."),
     ] = None
     allow_origins: Annotated[
         tuple[str, ...], Meta(description="Further web origins whose pages may connect, 'https://lab.example' say.")
@@ -67,7 +78,9 @@ class EngineOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ] = ()
 
     def __post_init__(self) -> None:
-        force_setattr(self, "ice_servers", _ice_servers(self.ice_servers))
+        force_setattr(self, "ice_servers", ice_servers(self.ice_servers))
+        if self.host is None:
+            raise ValueError("host=None is no address: '127.0.0.1' is for this machine alone, '0.0.0.0' for others too")
         # No message about a token quotes it.
         if not isinstance(self.token, str | None):
             raise ValueError(f"token is a string, not of type {type(self.token).__name__}")
@@ -76,17 +89,26 @@ class EngineOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
                 f"token is {len(self.token)} characters; {MIN_TOKEN_CHARACTERS} at least "
                 "(128 bits: secrets.token_urlsafe(16))"
             )
+        if self.token is not None and (len(self.token) > MAX_TOKEN_CHARACTERS or not is_unicode(self.token)):
+            raise ValueError(f"token is at most {MAX_TOKEN_CHARACTERS} characters, without surrogates")
         normalise(self)
-        force_setattr(self, "allow_hosts", tuple(name.lower() for name in self.allow_hosts))
+        force_setattr(self, "host", _formed("host", self.host, listening_host))
+        force_setattr(self, "allow_hosts", _in_form("allow_hosts", self.allow_hosts, allowed_host))
+        force_setattr(self, "allow_origins", _in_form("allow_origins", self.allow_origins, web_origin))
 
     def __repr__(self) -> str:
-        shown = {name: getattr(self, name) for name in self.__struct_fields__ if name != "token"}
-        return f"EngineOptions({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+        fields = {name: getattr(self, name) for name in self.__struct_fields__ if name != "token"}
+        return f"EngineOptions({', '.join(f'{name}={value!r}' for name, value in fields.items())})"
 
     @property
     def exposed(self) -> bool:
         """Whether the engine is reached from other machines."""
         return not is_loopback(self.host)
+
+    @property
+    def answers_to(self) -> frozenset[str]:
+        """The host names in requests that are answered, beside those that every engine answers to."""
+        return frozenset({self.host, *self.allow_hosts} - EVERY_INTERFACE)
 
 
 class StreamOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -105,7 +127,13 @@ class StreamOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         int, Meta(ge=10_000, le=1_000_000_000, description="Bits a second that one encoding takes at most.")
     ] = MAX_BITRATE_BPS
     event_queue_size: Annotated[
-        int, Meta(ge=0, description="Input events kept for `poll_events`; beyond it the oldest are dropped.")
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            multiple_of=1,
+            description="Input events kept for `poll_events`; beyond it the oldest are dropped.",
+        ),
     ] = 4096
     codecs: Annotated[
         tuple[CodecName, ...],
@@ -128,13 +156,10 @@ class StreamOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def __post_init__(self) -> None:
         if not (_is_side(self.width) and _is_side(self.height)):
-            raise ValueError(
-                f"{self.width!r:.40} x {self.height!r:.40} is not a frame size: 1 to {MAX_SIDE_PX} whole pixels a side"
-            )
+            size = f"{shown(self.width)} x {shown(self.height)}"
+            raise ValueError(f"{size} is not a frame size: 1 to {MAX_SIDE_PX} whole pixels a side")
         normalise(self)
-        if unknown := set(self.codecs) - set(selectable_codecs()):
-            known = ", ".join(map(repr, selectable_codecs()))
-            raise ValueError(f"codecs {sorted(unknown)} are unknown: {known}")
+        force_setattr(self, "codecs", _codecs(self.codecs))
         if self.chroma == "444" and not full_chroma_codecs(self.codecs):
             able = " or ".join(repr(codec) for codec in selectable_codecs() if full_chroma_codecs([codec]))
             raise ValueError(f"chroma='444' needs {able} among the codecs: no other has it")
@@ -151,9 +176,9 @@ class EngineKeywords(TypedDict, total=False):
     token: str | None
     host: str
     port: int | None
-    allow_origins: Iterable[str]
-    allow_hosts: Iterable[str]
-    ice_servers: Iterable[IceServer | Mapping[str, Any]]
+    allow_origins: str | Iterable[str]
+    allow_hosts: str | Iterable[str]
+    ice_servers: str | IceServer | Mapping[str, Any] | Iterable[str | IceServer | Mapping[str, Any]]
 
 
 class StreamKeywords(TypedDict, total=False):
@@ -162,7 +187,7 @@ class StreamKeywords(TypedDict, total=False):
     fps: float
     max_bitrate: int
     event_queue_size: int
-    codecs: Iterable[CodecName]
+    codecs: CodecName | Iterable[CodecName]
     chroma: Chroma
     latency: Latency
 
@@ -171,38 +196,26 @@ class ServeKeywords(EngineKeywords, StreamKeywords):
     """What `serve` and `serve_server` take: an engine's options and a stream's."""
 
 
-def is_loopback(host: str) -> bool:
-    """Whether this name or address can only mean the machine itself."""
-    if host.lower() in LOCAL_NAMES:
-        return True
+def _in_form(name: str, values: Iterable[str], form: Callable[[str], str]) -> tuple[str, ...]:
+    """Each value once, in the form that browsers send. Raises ``ValueError`` naming the one that has none."""
+    return tuple(dict.fromkeys(_formed(f"a value of {name}", each, form) for each in values))
+
+
+def _formed(name: str, value: str, form: Callable[[str], str]) -> str:
     try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    # An IPv4 address mapped into IPv6 counts as loopback from Python 3.13 on; no browser uses one for this machine.
-    return address.is_loopback and getattr(address, "ipv4_mapped", None) is None
+        return form(value)
+    except ValueError as fault:
+        raise ValueError(f"{name}, {shown(value)}, {fault}") from None
 
 
-def _ice_servers(given: Any) -> Any:
-    """Dicts as ``RTCConfiguration.iceServers`` has them to structs: ``urls`` is a string or a list of strings."""
-    if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
-        return given  # refused in words by the check of the field
-    return tuple(_ice_server(each) if isinstance(each, Mapping) else each for each in given)
-
-
-def _ice_server(given: Mapping[str, Any]) -> IceServer:
-    known = {name: given[name] for name in IceServer.__struct_fields__ if given.get(name) is not None}
-    if isinstance(known.get("urls"), str):
-        known["urls"] = [known["urls"]]
-    try:
-        return convert(known, IceServer)
-    except MsgspecError as error:
-        raise ValueError(f"an ICE server of urls={known.get('urls')!r:.200} cannot be used: {error}") from None
+def _codecs(given: Iterable[CodecName]) -> tuple[CodecName, ...]:
+    for name in given:
+        if name not in selectable_codecs():
+            raise ValueError(unknown("codecs", "value", name, selectable_codecs()))
+    return tuple(dict.fromkeys(given))
 
 
 def _is_side(value: Any) -> bool:
     """Whole numbers of any type: sizes are often computed, and come as 640.0 or from NumPy."""
-    try:
-        return bool(1 <= value <= MAX_SIDE_PX and value == int(value))
-    except (TypeError, ValueError):
-        return False
+    number = as_number(value)
+    return number is not None and 1 <= number <= MAX_SIDE_PX and number == int(number)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Unpack, cast, get_args
 from msgspec.structs import replace
 
 from framewire import running
+from framewire.addresses import EVERY_INTERFACE
 from framewire.advice import advise
 from framewire.authentication import Authenticate, Authenticator, ConnectionRequest, of_two_arguments
 from framewire.display import DEFAULT_STREAM, Display, Feedback
@@ -143,7 +144,7 @@ class Server:
     def host_name(self) -> str:
         """The name or address by which a browser on this machine reaches the server."""
         host = self._options.host
-        return "127.0.0.1" if host in ("", "0.0.0.0", "::", "*") else host
+        return "127.0.0.1" if host in EVERY_INTERFACE else host
 
     @property
     def address(self) -> str:

@@ -10,6 +10,7 @@ import errno
 import socket
 from typing import Final
 
+from framewire.addresses import EVERY_INTERFACE
 from framewire.errors import EngineError
 from framewire.link.descriptors import socket_above_stdio
 
@@ -26,7 +27,7 @@ _NO_SUCH_ADDRESS: Final = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 _SPECIAL: Final[dict[str, list[tuple[int, str]]]] = {
     # Browsers try ::1 or 127.0.0.1 for "localhost" as they like, so the server has both or neither.
     "localhost": [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")],
-    **{name: [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")] for name in ("", "*", "0.0.0.0")},
+    **{name: [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")] for name in EVERY_INTERFACE},
 }
 
 Address = tuple[int, str]
@@ -36,8 +37,8 @@ def bind(host: str = "localhost", port: int | None = None) -> list[socket.socket
     """Listening TCP sockets for every address of ``host``, all on one port.
 
     ``port`` 0 is any free one. ``None`` is 8765, or any free one if that is taken. A port that was asked
-    for and is taken raises EngineError, as does a host that is not this machine's. ``""``, ``"*"`` and
-    ``"0.0.0.0"`` are every interface. The port: ``bind(...)[0].getsockname()[1]``.
+    for and is taken raises EngineError, as does a host that is not this machine's. ``""``, ``"*"``,
+    ``"0.0.0.0"`` and ``"::"`` are every interface, of IPv4 and of IPv6. The port: ``bind(...)[0].getsockname()[1]``.
     """
     addresses = _addresses(host)
     if port is None:

@@ -6,11 +6,10 @@ which every transport asks for, is checked by `framewire.engine.viewer.admission
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from framewire.options import is_loopback
+from framewire.addresses import is_address, is_loopback
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Gate:
         host = host_of(header)
         if host is None:
             return False
-        return is_loopback(host) or host in self.hosts or (self.exposed and _is_address(host))
+        return is_loopback(host) or host.removesuffix(".") in self.hosts or (self.exposed and is_address(host))
 
     def allows_origin(self, origin: str | None, host_header: str | None) -> bool:
         """Whether a page of this ``Origin`` may open a WebSocket. Browsers always send one; programs without it are
@@ -70,11 +69,3 @@ def host_of(header: str | None) -> str | None:
     except ValueError:
         return None
     return parts.hostname
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

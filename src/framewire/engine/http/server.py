@@ -121,7 +121,7 @@ class WebServer:
 
     def __init__(self, engine: Engine, options: EngineOptions) -> None:
         self._engine = engine
-        self._gate = Gate(frozenset(options.allow_hosts), frozenset(options.allow_origins), options.exposed)
+        self._gate = Gate(options.answers_to, frozenset(options.allow_origins), options.exposed)
         self.app = web.Application(middlewares=[self._guard], client_max_size=1024)
         for path in PAGES:
             self.app.router.add_get(path, self._page)
