@@ -1,6 +1,6 @@
 // Where the server is, as a widget finds it. Must not know traits.
 import { expect, test } from "vitest";
-import { type PageLocation, schemeOf, type ServerAddress, serverUrl } from "../src/core/address";
+import { type PageLocation, schemeOf, type ServerAddress, serverUrl, tokenOf } from "../src/core/address";
 
 const HTTP: PageLocation = { protocol: "http:", host: "lab.example:8888", hostname: "lab.example" };
 const HTTPS: PageLocation = { ...HTTP, protocol: "https:" };
@@ -25,3 +25,23 @@ test.each([["wss://x/ws", "wss:"], ["WS://x/ws", "ws:"], ["comm:a1", "comm:"], [
   "the scheme of %j is %j",
   (given, expected) => expect(schemeOf(given)).toBe(expected),
 );
+
+// On the left as `urllib.parse.quote(token, safe="")` has it, and so `Display.url`.
+test.each([
+  ["#token=plain-_.~0", "plain-_.~0"],
+  ["#token=with%20spaces%2C%20and%20a%20%0Aline", "with spaces, and a \nline"],
+  ["#token=%23%26%3D%3F%2F%25%2B%3B%2541", "#&=?/%+;%41"],
+  ["#token=za%C5%BC%C3%B3%C5%82%C4%87%20%F0%9F%96%BC", "zażółć 🖼"],
+  ["#token=%00", "\u0000"],
+  ["#a=b&token=x&c=d", "x"],
+  ["token=x", "x"],
+  ["#token=written+by hand/é=", "written+by hand/é="],
+  ["#token=100%", "100%"],
+  ["#token=", ""],
+])("the token of %j", (fragment, token) => {
+  expect(tokenOf(fragment)).toBe(token);
+});
+
+test.each(["", "#", "#other=1", "#xtoken=1"])("there is no token in %j", (fragment) => {
+  expect(tokenOf(fragment)).toBe(null);
+});

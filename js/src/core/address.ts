@@ -1,4 +1,4 @@
-// The server's URL, from what a widget and its kernel say and where the page is, and its scheme.
+// The server's URL, from what a widget and its kernel say and where the page is, and its scheme; the token in a page's.
 // Must not know traits, nor `location`: plain fields.
 
 export interface ServerAddress {
@@ -30,4 +30,15 @@ export function serverUrl({ url, base_path, host, port }: ServerAddress, page: P
 /** The scheme of a URL, in lower case and with its colon; empty for a relative one. */
 export function schemeOf(url: string): string {
   return /^[a-z][a-z0-9+.-]*:/i.exec(url)?.[0].toLowerCase() ?? "";
+}
+
+/** The token in a page's fragment, `#token=…`; null where there is none. Each character may be as it is, but for & and %. */
+export function tokenOf(fragment: string): string | null {
+  const found = /(?:^#?|&)token=([^&]*)/.exec(fragment)?.[1];
+  if (found === undefined) return null;
+  try {
+    return decodeURIComponent(found);
+  } catch {
+    return found;
+  }
 }

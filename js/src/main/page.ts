@@ -1,6 +1,7 @@
 // The stand-alone page: its address names server, token and stream. One stream fills the window, several make a grid.
 // Must not know how a view works.
 
+import { tokenOf } from "../core/address";
 import { isViewMode } from "../core/hud";
 import type { ServerStatus } from "../core/ports";
 import { sentence } from "../core/reasons";
@@ -34,7 +35,7 @@ function readAddress(): Address {
 /** A fragment is sent to no server and written to no log. The tab keeps the token for a reload without the fragment. */
 function token(): string {
   const key = `framewire ${location.pathname}`;
-  const given = new URLSearchParams(location.hash.slice(1)).get("token");
+  const given = tokenOf(location.hash);
   try {
     if (given !== null) sessionStorage.setItem(key, given);
     return given ?? sessionStorage.getItem(key) ?? "";

@@ -18,6 +18,7 @@ from typing import Final
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from framewire.addresses import host_name
 from framewire.authentication import ConnectionRequest
 from framewire.engine.engine import Engine
 from framewire.engine.http.gate import Gate
@@ -121,7 +122,7 @@ class WebServer:
 
     def __init__(self, engine: Engine, options: EngineOptions) -> None:
         self._engine = engine
-        self._gate = Gate(options.answers_to, frozenset(options.allow_origins), options.exposed)
+        self._gate = Gate(options.answers_to | _own_names(options), frozenset(options.allow_origins), options.exposed)
         self.app = web.Application(middlewares=[self._guard], client_max_size=1024)
         for path in PAGES:
             self.app.router.add_get(path, self._page)
@@ -242,6 +243,17 @@ class _AiohttpSocket:
 
     def delivery_rate_bps(self) -> float | None:
         return delivery_rate_bps(self._transport.get_extra_info("socket") if self._transport else None)
+
+
+def _own_names(options: EngineOptions) -> frozenset[str]:
+    """The names of this machine by which others on its network reach a server that listens for them."""
+    if not options.exposed:
+        return frozenset()
+    with contextlib.suppress(ValueError):  # a machine may be called what no browser sends
+        name = host_name(socket.gethostname())
+        short = name.partition(".")[0]
+        return frozenset({name, short, f"{short}.local"})  # the last one by mDNS
+    return frozenset()
 
 
 def _connection_request(request: web.Request) -> ConnectionRequest:
