@@ -35,8 +35,9 @@ def host(listener: Recorder) -> Iterator[ThreadHost]:
     host.close()
 
 
-def threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("framewire")]
+def ended(before: set[threading.Thread]) -> None:
+    """Wait until there is no thread but those (encoders finish what they had begun)."""
+    asyncio.run(eventually(lambda: set(threading.enumerate()) <= before))
 
 
 async def look(host: ThreadHost, value: int, name: str = "default") -> None:
@@ -70,17 +71,17 @@ async def test_it_serves_beside_a_loop_that_is_blocked(host: ThreadHost, listene
 
 
 def test_a_port_that_is_taken_is_an_error_at_the_call_and_leaves_no_thread(listener: Recorder) -> None:
-    before = threads()
+    before = set(threading.enumerate())
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(EngineError, match=f"port {port} .* is taken"):
             ThreadHost(type(OPTIONS)(token=TOKEN, port=port), listener)
-    assert threads() == before
+    ended(before)
 
 
 def test_it_leaves_no_thread_no_descriptor_and_a_free_port(listener: Recorder) -> None:
     ThreadHost(OPTIONS, listener).close()  # what is loaded once is loaded
-    asyncio.run(eventually(lambda: not threads()))
+    threads = set(threading.enumerate())
     descriptors = len(os.listdir("/proc/self/fd"))
     host = ThreadHost(OPTIONS, listener)
     outlet = host.open(STREAM)
@@ -88,7 +89,7 @@ def test_it_leaves_no_thread_no_descriptor_and_a_free_port(listener: Recorder) -
     asyncio.run(look(host, 0))
     host.close()
     host.close()
-    asyncio.run(eventually(lambda: not threads()))  # encoders finish what they had begun
+    ended(threads)
     assert len(os.listdir("/proc/self/fd")) == descriptors
     with pytest.raises(ClosedError):
         outlet.write(flat(8, 6), 2, 2)

@@ -2,11 +2,8 @@
 
 Must not know processes, sockets or what the pixels are for.
 
-The memory is anonymous (``memfd_create``; elsewhere on POSIX a temporary file that is unlinked at once)
-and reaches the engine as a descriptor over a socket. Named shared memory would be simpler to attach to,
-but a name outlives its processes: one that is killed leaves it in /dev/shm, and CPython's resource tracker
-guards against that with one more process and warnings of its own. Nothing here has a name, so no killed process
-leaves anything behind; and the 64 MiB that Docker gives /dev/shm do not limit a memfd.
+`link.memory` has it, and the engine gets its descriptor or its name. A slot's room is reserved before the first frame
+is written there: memory that cannot be had is an error, not the signal that ends the program.
 
 Layout, all words u64 of the machine: the header page ``magic, slots, slot bytes, latest``, then a line of
 eight words per slot ``sequence, number, time_us, height, width, channels, bytes, leased``; after the header
@@ -31,7 +28,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
 import threading
 import weakref
 from typing import Final, cast
@@ -40,7 +36,7 @@ import numpy as np
 
 from framewire.errors import ClosedError, LocalProtocolError
 from framewire.frame import Frame, Pixels
-from framewire.link.descriptors import above_stdio
+from framewire.link.memory import PAGE_BYTES, Memory, descriptor_memory, private_memory
 
 SLOT_COUNT: Final = 8
 """Slots of a ring. Pages that were never written cost nothing, and the writer takes the first free slot. So three of
@@ -54,7 +50,8 @@ MAX_LEASES: Final = SLOT_COUNT - 2
 Source: follows from SLOT_COUNT."""
 
 _MAGIC: Final = 0x676E69725F7766  # "fw_ring"
-_PAGE_BYTES: Final = max(mmap.PAGESIZE, 4096)
+_PAGE_BYTES: Final = PAGE_BYTES
+_SLOTS_WRITTEN: Final = 3  # as long as the reader holds no more than one frame
 _LINE_WORDS: Final = 8
 _SLOTS_WORD, _BYTES_WORD, _LATEST_WORD = 1, 2, 3
 _SEQUENCE, _NUMBER, _TIME, _HEIGHT, _WIDTH, _CHANNELS, _BYTES, _LEASED = range(_LINE_WORDS)
@@ -100,8 +97,9 @@ class RingWriter:
         assert capacity > 0, "a frame has at least one byte: publish refuses empty arrays"
         slot_bytes = -(-capacity // _PAGE_BYTES) * _PAGE_BYTES
         size = _PAGE_BYTES + SLOT_COUNT * slot_bytes
-        self._fd: int | None = _anonymous_file(size) if shared else None
-        self._map = mmap.mmap(-1 if self._fd is None else self._fd, size)
+        self._memory = _shared_memory(size, slot_bytes) if shared else private_memory(size)
+        self._map = self._memory.map
+        self._reserved = [0] * SLOT_COUNT
         self._bytes = memoryview(self._map)
         self._words = self._bytes.cast("Q")
         self._slot_bytes = slot_bytes
@@ -115,9 +113,9 @@ class RingWriter:
 
     def fileno(self) -> int:
         """The memory's descriptor, which stays the ring's: sending it to another process makes a copy."""
-        if self._closed or self._fd is None:
+        if self._closed or self._memory.fd is None:
             raise ClosedError("this ring is closed, or has no descriptor")
-        return self._fd
+        return self._memory.fd
 
     @property
     def memory(self) -> mmap.mmap:
@@ -146,7 +144,7 @@ class RingWriter:
     def write(self, pixels: Pixels, number: int, time_us: int) -> None:
         """Copy ``pixels`` (height, width, channels; uint8; any strides) and make it the newest frame.
 
-        Never waits for the reader. Raises ClosedError.
+        Never waits for the reader. Raises ClosedError, and EngineError where there is no memory for it.
         """
         assert pixels.dtype == np.uint8 and pixels.ndim == 3 and self.fits(pixels.nbytes), (
             "as_pixels makes them so, and the caller asks `fits`"
@@ -155,6 +153,8 @@ class RingWriter:
             if self._closed:
                 raise ClosedError("the ring is closed (or this is a forked child of its owner)")
             slot = self._take()
+            if pixels.nbytes > self._reserved[slot]:
+                self._reserve(slot, pixels.nbytes)
             self._copy(slot, pixels)
             self._publish(slot, (number & _MASK, time_us & _MASK, *pixels.shape, pixels.nbytes))
 
@@ -189,6 +189,10 @@ class RingWriter:
             return False
         return True
 
+    def _reserve(self, slot: int, nbytes: int) -> None:
+        self._memory.reserve(_PAGE_BYTES + slot * self._slot_bytes, nbytes)
+        self._reserved[slot] = nbytes
+
     def _copy(self, slot: int, pixels: Pixels) -> None:
         start = _PAGE_BYTES + slot * self._slot_bytes
         if pixels.flags.c_contiguous:
@@ -213,16 +217,12 @@ class RingWriter:
         self._closed = True
         self._words.release()
         self._bytes.release()
-        if self._fd is not None:
-            os.close(self._fd)
-        try:
-            self._map.close()
-        except BufferError:
-            pass  # leased in this process, or a thread that does not exist after a fork was half-way through a copy
+        self._memory.close()
 
     def after_fork_in_child(self) -> None:
         """Unmap: the memory is the parent's. A thread that does not exist here may hold the lock."""
         self._lock = threading.Lock()
+        self._memory.after_fork_in_child()
         self._unmap()
 
 
@@ -335,15 +335,8 @@ def _line(slot: int) -> int:
     return _LINE_WORDS * (1 + slot)
 
 
-def _anonymous_file(size: int) -> int:
-    """A descriptor of ``size`` zero bytes that have no name; pages become memory when they are written."""
-    if hasattr(os, "memfd_create"):
-        fd = above_stdio(os.memfd_create("framewire", os.MFD_CLOEXEC))
-    else:
-        with tempfile.TemporaryFile() as file:  # POSIX: has no name by the time it is returned
-            fd = above_stdio(os.dup(file.fileno()))
-    os.truncate(fd, size)
-    return fd
+def _shared_memory(size: int, slot_bytes: int) -> Memory:
+    return descriptor_memory(size, _PAGE_BYTES + _SLOTS_WRITTEN * slot_bytes)
 
 
 def _mapped(fd: int) -> mmap.mmap:
