@@ -8,6 +8,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
 import pytest
 
 import framewire as fw
@@ -95,3 +96,54 @@ async def test_any_character_may_be_in_a_token(token):
         async with connected(display.ws_url, token) as viewer:
             await viewer.subscribe("default")
             await viewer.unit()
+
+
+# Calls
+
+
+FRAME = np.zeros((720, 1280, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "keywords", "line"),
+    [
+        (fw.serve, (), {}, "serve() needs 'width' and 'height', in pixels: 1280, 720 say"),
+        (fw.serve, (1280,), {}, "serve() needs 'height', in pixels: 1280, 720 say"),
+        (fw.serve, (np.int64(1280),), {}, "serve() needs 'height', in pixels: 1280, 720 say"),
+        (fw.serve, ("1280x720",), {}, "serve() needs 'height': write 1280, 720 instead of '1280x720'"),
+        (fw.serve, ("big",), {}, "serve() needs 'height', in pixels: 1280, 720 say"),
+        (fw.serve, ((1280, 720),), {}, "serve() needs 'height': write 1280, 720 instead of (1280, 720)"),
+        (
+            fw.serve,
+            (FRAME.shape,),
+            {},
+            "serve() needs 'height': those of an array are frame.shape[1], frame.shape[0], and show(frame) needs none",
+        ),
+        (
+            fw.serve,
+            (FRAME,),
+            {},
+            "serve() needs 'height': those of an array are frame.shape[1], frame.shape[0], and show(frame) needs none",
+        ),
+        (
+            fw.serve,
+            FRAME.shape,
+            {},
+            "serve() takes 2 arguments without a name, not 3: "
+            "those of an array are frame.shape[1], frame.shape[0], and show(frame) needs none",
+        ),
+        (fw.serve, (), {"widht": 4, "height": 4}, "serve() has no option 'widht': do you mean 'width'?"),
+        (fw.show, (), {}, "show() needs 'what': show(what)"),
+        (fw.serve_server, (4,), {}, "serve_server() takes 0 arguments without a name, not 1: serve_server()"),
+        (
+            fw.Server.add_stream,
+            (None, "cam", 4),
+            {},
+            "add_stream() needs 'height': add_stream(name, width, height)",
+        ),
+    ],
+)
+def test_a_call_that_does_not_fit_is_one_line_that_says_how(function, arguments, keywords, line):
+    with pytest.raises(TypeError) as caught:
+        function(*arguments, **keywords)
+    assert str(caught.value) == line

@@ -116,14 +116,16 @@ def test_ctrl_c_prints_no_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     "words",
     [["demo", "--size", "640"], ["demo", "--size", "0x4"], ["demo", "--size", "4x99999"], ["demo", "--size", "axb"],
      ["demo", "--fps", "0"], ["demo", "--fps", "many"], ["demo", "nothing-like-it"], ["demo", "--mode", "smoke"],
-     ["demo", "--port", "x"], [], ["dance"], ["bench", "--seconds", "0"], ["bench", "--seconds", "long"],
+     ["demo", "--port", "x"], ["dance"], ["--verbose"], ["demo", "--prot", "1"],
+     ["bench", "--seconds", "0"], ["bench", "--seconds", "long"],
      ["bench", "--size", "0x9"], ["bench", "--content", "nothing-like-it"]],
     ids=" ".join,
 )  # fmt: skip
-def test_arguments_that_cannot_be_used_print_the_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_arguments_that_cannot_be_used_print_one_line(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main(words)
-    assert caught.value.code == 2 and "usage: framewire" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert caught.value.code == 2 and error.startswith("framewire") and error.count("\n") == 1
 
 
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -184,3 +186,38 @@ def test_the_doctor_counts_what_does_not_work(
     assert cli.main(["doctor"]) == 1
     out = capsys.readouterr().out
     assert words in out and out.count("  ok  fine\n") == 5 and out.endswith("to fix: 1\n")
+
+
+# What cannot be run
+
+
+def test_a_bare_command_prints_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 0
+    printed = capsys.readouterr()
+    assert all(word in printed.out for word in ("usage: framewire", "demo", "doctor", "bench")) and not printed.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["demo", "--port", "80x"], "argument --port: '80x' is not a port: 0 to 65535"),
+        (["demo", "--port", "70000"], "argument --port: '70000' is not a port: 0 to 65535"),
+        (["demo", "--port", "-1"], "argument --port: '-1' is not a port: 0 to 65535"),
+        (
+            ["demo", "--host", "http://x:80"],
+            "argument --host: 'http://x:80' is an address with more than a host: write host='x', port=80",
+        ),
+        (["demo", "--size", "big"], "argument --size: 'big' is not a size, such as 1280x720"),
+        (["demo", "--size", "0x9"], "argument --size: from 1x1 to 16384x16384"),
+        (["demo", "--fps", "nan"], "argument --fps: 'nan' is not a frame rate: above 0, at most 1000"),
+        (["demo", "--seconds", "-1"], "argument --seconds: '-1' is not a time: above 0, in seconds"),
+        (["bench", "--seconds", "inf"], "argument --seconds: 'inf' is not a time: above 0, at most 3600 seconds"),
+    ],
+)
+def test_an_argument_that_cannot_be_used_is_one_line(
+    arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == f"framewire {arguments[0]}: {line} (framewire {arguments[0]} --help)\n"

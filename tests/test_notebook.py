@@ -182,3 +182,25 @@ async def test_the_ancestors_traits_are_taken(display: fw.Display) -> None:
     ) as all_:
         widget = display.widget(image_only=True, main_thread_present=True)
     assert widget.mode == "lossless" and len(all_) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("hieght", "a widget has no option 'hieght': do you mean 'height'?"),
+        ("Mode", "a widget has no option 'Mode': do you mean 'mode'?"),
+        ("layuot", "a widget has no option 'layuot': do you mean 'layout'?"),
+    ],
+)
+async def test_a_trait_that_is_none_is_named_with_the_nearest(display: fw.Display, name: str, line: str) -> None:
+    traits: dict[str, Any] = {name: 3}
+    for make in (display.widget, notebook.Canvas):
+        with pytest.raises(TypeError) as caught:
+            make(**traits)
+        assert str(caught.value) == line
+
+
+async def test_a_trait_that_is_like_none_lists_them(display: fw.Display) -> None:
+    with pytest.raises(TypeError, match=r"no option 'zzz'; there are background, base_path, .*height, .*show_toolbar"):
+        display.widget(zzz=3)
+    assert display.widget(height=300, layout={"width": "50%"}).height == 300

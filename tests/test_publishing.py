@@ -7,8 +7,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pytest
 
 import framewire as fw
@@ -229,12 +230,37 @@ def test_a_caller_that_stops_waiting_ends_nothing_and_is_not_held_up(display: Fa
 # What is asked for
 
 
+async def frame_of_a_coroutine() -> int:
+    return 1
+
+
+@pytest.mark.parametrize(
+    ("render", "line"),
+    [
+        (7, "it got a int"),
+        (
+            np.zeros((4, 6, 3)),
+            r"without \(\); it got an array of shape \(4, 6, 3\)",
+        ),
+        (None, "it got a NoneType"),
+        (frame_of_a_coroutine, "it got a coroutine"),
+        (iter([1]), r"of an iterator, write \(display, frames.__next__\)"),
+    ],
+)
+def test_a_function_that_was_called_instead_of_passed_is_said_so(display: FakeDisplay, render: Any, line: str) -> None:
+    with pytest.raises(TypeError, match=line):
+        publish_loop(cast(Any, display), cast(Any, render() if render is frame_of_a_coroutine else render))
+
+
+def test_a_display_comes_first(display: FakeDisplay) -> None:
+    with pytest.raises(TypeError, match="takes a display and a function, in this order; a function came first"):
+        publish_loop(cast(Any, lambda: 1), cast(Any, display))
+
+
 def test_what_cannot_be_a_loop_is_refused(display: FakeDisplay) -> None:
-    with pytest.raises(TypeError, match="callable, not int"):
-        start(display, 7)  # type: ignore[arg-type]
-    for fps in (0, -1, 1001, float("nan")):
-        with pytest.raises(ValueError, match="is out of range"):
-            start(display, lambda: 1, fps=fps)
+    for fps in (0, -1, 1001, float("nan"), None, "30", True):
+        with pytest.raises(ValueError, match="is out of range: a number above 0, at most 1000"):
+            start(display, lambda: 1, fps=cast(Any, fps))
 
     async def render() -> int:
         return 1

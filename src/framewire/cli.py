@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import shutil
 import socket
@@ -11,12 +12,13 @@ import sys
 import time
 import webbrowser
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from framewire._version import __version__
-from framewire.addresses import is_loopback
+from framewire.addresses import MAX_PORT, is_loopback, listening_host
 from framewire.arrays import MAX_SIDE_PX
 from framewire.display import Display
 from framewire.errors import FramewireError
@@ -38,21 +40,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with an argument, without its usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} ({self.prog} --help)\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="framewire", description="Numpy frames to a notebook or a browser.")
+    parser = _Parser(prog="framewire", description="Numpy frames to a notebook or a browser.")
     parser.add_argument("--version", action="version", version=f"framewire {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser.set_defaults(run=partial(_help, parser))
+    commands = parser.add_subparsers(metavar="COMMAND")
     demo = commands.add_parser("demo", help="show a moving picture in your browser")
     demo.add_argument("pattern", nargs="?", choices=sorted(PATTERNS), default="plasma")
     demo.add_argument("--size", type=_size, default=(1280, 720), metavar="WxH", help="pixels (1280x720)")
     demo.add_argument("--fps", type=_fps, default=60.0, help="frames a second (60)")
-    demo.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
-    demo.add_argument("--port", type=int, default=None, help="8765, or any free one; 0 for any free one")
+    demo.add_argument("--host", type=_host, default="127.0.0.1", help="address to listen on (127.0.0.1)")
+    demo.add_argument("--port", type=_port, default=None, help="8765, or any free one; 0 for any free one")
     demo.add_argument("--mode", choices=("auto", "webrtc", "webcodecs", "lossless"), default="auto")
     demo.add_argument("--smooth", action="store_true", help="let the browser hold frames back, for an even pace")
     demo.add_argument("--chroma", choices=("420", "444"), default="420", help="444: colour at full resolution")
     demo.add_argument("--no-open", action="store_true", help="do not open a browser")
-    demo.add_argument("--seconds", type=float, default=None, help="end after so many seconds")
+    demo.add_argument("--seconds", type=_duration, default=None, help="end after so many seconds")
     demo.set_defaults(run=_demo)
     doctor = commands.add_parser("doctor", help="check what works on this machine, and how to get what does not")
     doctor.set_defaults(run=_doctor)
@@ -70,11 +80,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _help(parser: argparse.ArgumentParser, _: argparse.Namespace) -> int:
+    parser.print_help()
+    return 0
+
+
 def _size(text: str) -> tuple[int, int]:
     try:
         width, height = (int(side) for side in text.lower().split("x"))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size, such as 1280x720") from None
+        raise argparse.ArgumentTypeError(f"{text!r:.80} is not a size, such as 1280x720") from None
     if not (1 <= width <= MAX_SIDE_PX and 1 <= height <= MAX_SIDE_PX):
         raise argparse.ArgumentTypeError(f"from 1x1 to {MAX_SIDE_PX}x{MAX_SIDE_PX}")
     return width, height
@@ -88,13 +103,30 @@ def _seconds(text: str) -> float:
     return _above_zero(text, 3600, "time: above 0, at most 3600 seconds")
 
 
+def _duration(text: str) -> float:
+    return _above_zero(text, math.inf, "time: above 0, in seconds")
+
+
+def _host(text: str) -> str:
+    try:
+        return listening_host(text)
+    except ValueError as fault:
+        raise argparse.ArgumentTypeError(f"{text!r:.80} {fault}") from None
+
+
+def _port(text: str) -> int:
+    if text.isdecimal() and int(text) <= MAX_PORT:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r:.80} is not a port: 0 to {MAX_PORT}")
+
+
 def _above_zero(text: str, most: float, what: str) -> float:
     try:
         number = float(text)
     except ValueError:
         number = 0.0
     if not 0 < number <= most:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a {what}")
+        raise argparse.ArgumentTypeError(f"{text!r:.80} is not a {what}")
     return number
 
 

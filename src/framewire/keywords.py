@@ -11,9 +11,9 @@ import math
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, wraps
 from itertools import islice
-from typing import Any, SupportsFloat, TypeVar, get_args, get_type_hints
+from typing import Any, SupportsFloat, TypeVar, cast, get_args, get_type_hints
 
 import msgspec.inspect as mi
 from msgspec import Struct
@@ -67,19 +67,25 @@ def divide(
 
 def unknown(owner: str, kind: str, name: str, known: Sequence[str], beside: Iterable[str] = ()) -> str:
     """One line for a name that ``owner`` does not have: the nearest that it has, or all ``known`` ones."""
-    import difflib  # takes a millisecond, and is for misspelt names alone
-
-    near = difflib.get_close_matches(name.lower(), [*beside, *known], n=1)
+    near = _nearest(name, [*beside, *known])
     return f"{owner} has no {kind} {name!r:.40}" + (
-        f": do you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
+        f": do you mean {near!r}?" if near else f"; there are {', '.join(known)}"
     )
 
 
-def documented(*structs: type[Struct]) -> Callable[[F], F]:
+def _nearest(name: str, known: Sequence[str]) -> str | None:
+    import difflib  # takes a millisecond, and is for misspelt names alone
+
+    near = difflib.get_close_matches(name.lower(), known, n=1)
+    return near[0] if near else None
+
+
+def documented(*structs: type[Struct], usage: Callable[[tuple[Any, ...]], str] | None = None) -> Callable[[F], F]:
     """Give a function whose ``**options`` are keywords of these structs a signature and a documentation of each.
 
     The annotations are those of the TypedDict that ``**options`` unpacks; defaults and descriptions are the structs'.
-    A field without a default is left out: it is for the function to name.
+    A field without a default is left out: it is for the function to name. A call whose arguments do not fit raises
+    ``TypeError`` with what ``usage`` says of its positional ones.
     """
 
     def decorate(function: F) -> F:
@@ -93,12 +99,36 @@ def documented(*structs: type[Struct]) -> Callable[[F], F]:
             )
             for each in fields
         ]
-        function.__signature__ = signature.replace(parameters=[*named, *keywords])  # type: ignore[attr-defined]
+        made = _checked(function, named, usage)
+        made.__signature__ = signature.replace(parameters=[*named, *keywords])  # type: ignore[attr-defined]
         text = inspect.getdoc(function) or ""
-        function.__doc__ = "\n\n".join([text, "Options:", *map(_documentation, fields)])
-        return function
+        made.__doc__ = "\n\n".join([text, "Options:", *map(_documentation, fields)])
+        return made
 
     return decorate
+
+
+def _checked(function: F, named: Sequence[inspect.Parameter], usage: Callable[[tuple[Any, ...]], str] | None) -> F:
+    """The function, with one line in the caller's words where Python's own would speak of its parameters."""
+    places = [each.name for each in named if each.kind is each.POSITIONAL_OR_KEYWORD]
+    required = [each.name for each in named if each.default is each.empty]
+    own = int(places[:1] == ["self"])
+
+    @wraps(function)
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        missing = [name for name in required if name not in places[: len(arguments)] and name not in keywords]
+        if not missing and len(arguments) <= len(places):
+            return function(*arguments, **keywords)
+        called = f"{function.__name__}()"
+        for name in keywords:
+            if name not in places and _nearest(name, missing):
+                raise TypeError(unknown(called, "option", name, missing))
+        count = f"takes {len(places) - own} arguments without a name, not {len(arguments) - own}"
+        fault = f"needs {' and '.join(map(repr, missing))}" if missing else count
+        hint = usage(arguments[own:]) if usage else f": {function.__name__}({', '.join(required[own:])})"
+        raise TypeError(f"{called} {fault}{hint}")
+
+    return cast(F, call)
 
 
 @cache

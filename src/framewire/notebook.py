@@ -9,13 +9,14 @@ from __future__ import annotations
 import pathlib
 import uuid
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import anywidget
 import traitlets
 
 from framewire import ancestor, running
+from framewire.keywords import unknown
 from framewire.publishing import PublishLoop, publish_loop
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class _Widget(anywidget.AnyWidget):
     def __init__(self, display: Display | None = None, *, token: str | None = None, **traits: Any) -> None:
         """``token`` is what the view presents, if it is not the server's. Without a ``display``, the ``port`` of a
         server of this process does, or the address of another one's with its ``token``."""
-        traits = dict(ancestor.traits(traits, self.trait_names()))
+        traits = _known(ancestor.traits(traits, self.trait_names()), self.trait_names())
         server = display.server if display else running.on_port(traits.get("port", 0))
         # Weakly: a widget stays as long as its kernel, a server must not.
         self._server = weakref.ref(server) if server else None
@@ -120,6 +121,15 @@ class _Widget(anywidget.AnyWidget):
             self.send({"type": "gone", "reason": "display_closed"})
             return
         self.send({"type": "ticket", "token": token, "port": port, "stream": self.stream})
+
+
+def _known(traits: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """The traits. Raises ``TypeError`` for one that a widget does not have: traitlets takes it, with a warning."""
+    for name in traits:
+        if name not in names:
+            others = [each for each in names if not each.startswith("_")]
+            raise TypeError(unknown("a widget", "option", name, sorted(_Widget.class_own_traits()), others))
+    return dict(traits)
 
 
 def _weakly(method: Callable[[], None]) -> Callable[[], None]:

@@ -6,6 +6,7 @@ that reads it. The signatures, checks and documentation of `serve`, `show` and `
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Final, Literal, TypedDict
 
@@ -46,6 +47,8 @@ Source: chosen by hand; pinned by `tests/test_options.py::test_the_defaults_of_a
 Latency = Literal["low", "smooth"]
 EngineHome = Literal["process", "thread", "inline"]
 """Where an engine runs: in a process of its own, on a thread of this one, or on the caller's event loop."""
+
+_SIZE: Final = re.compile(r"(\d+)\D+(\d+)")
 
 
 class EngineOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -194,6 +197,18 @@ class StreamKeywords(TypedDict, total=False):
 
 class ServeKeywords(EngineKeywords, StreamKeywords):
     """What `serve` and `serve_server` take: an engine's options and a stream's."""
+
+
+def size_usage(arguments: tuple[Any, ...]) -> str:
+    """What to write, for a call that does not give the sides of a frame one by one: their tuple, or a text, say."""
+    given = [each for each in arguments if as_number(each) is None]
+    if given and isinstance(given[0], str) and (sides := _SIZE.search(given[0])):
+        return f": write {sides[1]}, {sides[2]} instead of {shown(given[0])}"
+    if given and isinstance(given[0], list | tuple) and len(given[0]) == 2:
+        return f": write {shown(given[0][0])}, {shown(given[0][1])} instead of {shown(given[0])}"
+    if len(arguments) > 2 or (given and (isinstance(given[0], list | tuple) or hasattr(given[0], "shape"))):
+        return ": those of an array are frame.shape[1], frame.shape[0], and show(frame) needs none"
+    return ", in pixels: 1280, 720 say"
 
 
 def _in_form(name: str, values: Iterable[str], form: Callable[[str], str]) -> tuple[str, ...]:

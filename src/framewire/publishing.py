@@ -9,13 +9,14 @@ import logging
 import threading
 import time
 import traceback
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, wait
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Final
 
 from framewire.errors import ClosedError
 from framewire.events import run_callback
+from framewire.keywords import as_number, shown
 
 if TYPE_CHECKING:
     from framewire.display import Display
@@ -211,8 +212,24 @@ def publish_loop(display: Display, render: Callable[[], Any], *, fps: float = 30
     It ends by itself when the display is closed, and when ``render`` raises ``StopIteration`` (a coroutine:
     ``StopAsyncIteration``).
     """
+    if not hasattr(display, "publish"):
+        raise TypeError(f"publish_loop takes a display and a function, in this order; {_kind(display)} came first")
     if not callable(render):
-        raise TypeError(f"render must be callable, not {type(render).__name__}")
-    if not 0 < fps <= MAX_FPS:
-        raise ValueError(f"fps={fps} is out of range: above 0, at most {MAX_FPS}")
-    return PublishLoop(display, render, fps)
+        if inspect.iscoroutine(render):
+            render.close()  # it was never awaited, and would warn of it
+        raise TypeError(_uncalled(render))
+    rate = as_number(fps)
+    if rate is None or not 0 < rate <= MAX_FPS:
+        raise ValueError(f"fps={shown(fps)} is out of range: a number above 0, at most {MAX_FPS}")
+    return PublishLoop(display, render, rate)
+
+
+def _uncalled(render: Any) -> str:
+    if isinstance(render, Iterator):
+        return "publish_loop calls a function for each frame: of an iterator, write (display, frames.__next__)"
+    return f"publish_loop calls render itself: write publish_loop(display, render), without (); it got {_kind(render)}"
+
+
+def _kind(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    return f"an array of shape {shown(shape)}" if shape is not None else f"a {type(value).__name__}"

@@ -36,6 +36,7 @@ from framewire.options import (
     ServeKeywords,
     StreamKeywords,
     StreamOptions,
+    size_usage,
 )
 
 log = logging.getLogger("framewire")
@@ -334,7 +335,7 @@ _shared_lock = threading.RLock()
 _SERVE_ARGUMENTS: Final = ("width", "height", "name", "engine", "authenticate")
 
 
-@documented(EngineOptions, StreamOptions)
+@documented(EngineOptions, StreamOptions, usage=size_usage)
 def serve(
     width: int,
     height: int,

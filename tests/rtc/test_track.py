@@ -213,3 +213,29 @@ async def test_a_failing_source_is_logged_once_per_frame(clock, caplog):
     await FrameTrack(failing, fps=50, clock=clock).recv()
 
     assert len(caplog.records) == pytest.approx(50, abs=1)
+
+
+# What cannot be a track
+
+
+@pytest.mark.parametrize("latest", [lambda: None, lambda a, b: None, lambda *, known: None])
+def test_a_function_that_does_not_take_the_known_number_is_refused(latest):
+    with pytest.raises(TypeError, match=r"the number of the known frame: write def latest\(known\)"):
+        FrameTrack(latest)
+
+
+@pytest.mark.parametrize("latest", [None, np.zeros((4, 4, 3)), "latest"])
+def test_what_is_no_function_is_refused(latest):
+    with pytest.raises(TypeError, match=r"^latest is a function of the known frame's number, not "):
+        FrameTrack(latest)
+
+
+@pytest.mark.parametrize("latest", [lambda known: None, lambda known, more=1: None, lambda *all_: None, {}.get])
+def test_every_function_of_one_argument_is_taken(latest):
+    assert FrameTrack(latest).readyState == "live"
+
+
+@pytest.mark.parametrize("fps", [0, -1, None, "60", float("nan"), float("inf"), True])
+def test_a_rate_that_is_none_is_refused(fps):
+    with pytest.raises(ValueError, match="is out of range: a number above 0"):
+        FrameTrack(lambda known: None, fps=fps)

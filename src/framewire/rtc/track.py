@@ -6,7 +6,9 @@ Must not know streams, encoders or framewire's own sender.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
+import math
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Final, Protocol
@@ -16,6 +18,7 @@ from aiortc import VideoStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
 from framewire.errors import ClosedError
+from framewire.keywords import as_number, shown
 
 logger = logging.getLogger(__name__)
 
@@ -68,8 +71,9 @@ class FrameTrack(VideoStreamTrack):
 
     def __init__(self, latest: Latest, *, fps: float = 60.0, clock: Clock | None = None) -> None:
         super().__init__()
+        _check(latest, fps)
         self._latest = latest
-        self._interval_s = 1 / fps
+        self._interval_s = 1 / float(fps)
         self._clock = clock or _LoopClock()
         self._due_at = float("-inf")
         self._number: int | None = None
@@ -115,3 +119,18 @@ class FrameTrack(VideoStreamTrack):
         self._pts = max(self._pts + 1, (time_us - self._origin_us) * 9 // 100)
         frame.pts, frame.time_base = self._pts, TIME_BASE
         return frame
+
+
+def _check(latest: Latest, fps: float) -> None:
+    """Raises ``TypeError`` or ``ValueError``: a track that cannot work would only wait."""
+    if not callable(latest):
+        raise TypeError(f"latest is a function of the known frame's number, not {shown(latest)}")
+    try:
+        inspect.signature(latest).bind(None)
+    except TypeError:
+        raise TypeError("latest is called with the number of the known frame: write def latest(known): ...") from None
+    except ValueError:
+        pass  # a function in C, that says nothing of its arguments
+    rate = as_number(fps)
+    if rate is None or not 0 < rate < math.inf:
+        raise ValueError(f"fps={shown(fps)} is out of range: a number above 0")
