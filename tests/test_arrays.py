@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any, ClassVar
-
 import numpy as np
 import pytest
 
 from framewire.arrays import as_pixels
 from framewire.errors import PublishError
+from tests.fake_arrays import CuPy, Dlpack, Jax, Tensor
 
 
 def test_uint8_is_taken_as_it_is_without_a_copy() -> None:
@@ -81,129 +79,49 @@ def test_video_frames() -> None:
     assert np.array_equal(as_pixels(av.VideoFrame.from_ndarray(image, format="rgb24")), image)
 
 
-class _Host:
-    """Anything with DLPack: here a NumPy array behind a wrapper that is no ndarray."""
-
-    def __init__(self, array: np.ndarray) -> None:
-        self._array = array
-
-    def __dlpack__(self, **kwargs: object) -> object:
-        return self._array.__dlpack__()
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return self._array.__dlpack_device__()
-
-
 def test_dlpack() -> None:
     image = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
-    assert np.array_equal(as_pixels(_Host(image)), image)
-
-
-class _Tensor:
-    """As much of a torch tensor as is used; notes what crosses from its card."""
-
-    def __init__(self, array: np.ndarray, device: str = "cuda", dtype: str = "torch.float32") -> None:
-        self.array, self.dtype = array, dtype
-        self.device = SimpleNamespace(type=device)
-        self.crossed: list[str] = []
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.array.shape
-
-    def _made(self, array: np.ndarray, dtype: str | None = None) -> _Tensor:
-        made = _Tensor(array, self.device.type, dtype or self.dtype)
-        made.crossed = self.crossed
-        return made
-
-    def detach(self) -> _Tensor:
-        return self
-
-    def cpu(self) -> _Tensor:
-        self.crossed.append(str(self.array.dtype))
-        return self
-
-    def numpy(self) -> np.ndarray:
-        if "bfloat" in self.dtype:
-            raise TypeError("Got unsupported ScalarType BFloat16")
-        return self.array
-
-    def is_floating_point(self) -> bool:
-        return self.array.dtype.kind == "f"
-
-    def float(self) -> _Tensor:
-        return self._made(self.array.astype(np.float32), "torch.float32")
-
-    def nan_to_num(self, nan: Any) -> _Tensor:
-        return self._made(np.nan_to_num(self.array, nan=nan))
-
-    def clamp(self, least: Any, most: Any) -> _Tensor:
-        return self._made(np.clip(self.array, least, most))
-
-    def mul(self, factor: Any) -> _Tensor:
-        return self._made(self.array * np.float32(factor))
-
-    def add(self, more: Any) -> _Tensor:
-        return self._made(self.array + np.float32(more))
-
-    def byte(self) -> _Tensor:
-        return self._made(self.array.astype(np.uint8), "torch.uint8")
+    assert np.array_equal(as_pixels(Dlpack(image)), image)
 
 
 FLOATS = np.array([[-1.0, 0.0, 0.25], [0.5, 1.0, np.nan], [np.inf, 0.998, 2.0]], np.float32)
 
 
 def test_floats_on_a_gpu_are_copied_as_bytes() -> None:
-    tensor = _Tensor(FLOATS)
+    tensor = Tensor(FLOATS)
     assert np.array_equal(as_pixels(tensor), as_pixels(FLOATS))
     assert tensor.crossed == ["uint8"]
 
 
 def test_an_array_on_a_gpu_is_refused_by_its_own_shape_before_it_is_copied() -> None:
-    tensor = _Tensor(np.zeros((3, 48, 64), np.float32))
+    tensor = Tensor(np.zeros((3, 48, 64), np.float32))
     with pytest.raises(PublishError, match=r"\(3, 48, 64\) and dtype float32"):
         as_pixels(tensor)
     assert tensor.crossed == []
 
 
 def test_bytes_on_a_gpu_are_copied_once() -> None:
-    tensor = _Tensor(np.arange(12, dtype=np.uint8).reshape(3, 4), dtype="torch.uint8")
+    tensor = Tensor(np.arange(12, dtype=np.uint8).reshape(3, 4), dtype="torch.uint8")
     assert np.array_equal(as_pixels(tensor)[:, :, 0], tensor.array)
     assert tensor.crossed == ["uint8"]
 
 
 def test_floats_in_host_memory_are_used_in_place() -> None:
-    tensor = _Tensor(FLOATS, "cpu")
+    tensor = Tensor(FLOATS, "cpu")
     assert np.array_equal(as_pixels(tensor), as_pixels(FLOATS))
     assert tensor.crossed == ["float32"]
 
 
 def test_floats_that_numpy_does_not_know_are_taken() -> None:
-    assert np.array_equal(as_pixels(_Tensor(FLOATS, "cpu", "torch.bfloat16")), as_pixels(FLOATS))
+    assert np.array_equal(as_pixels(Tensor(FLOATS, "cpu", "torch.bfloat16")), as_pixels(FLOATS))
 
 
 def test_an_array_on_a_gpu_is_copied_by_the_array_protocol() -> None:
-    class Jax:
-        def __dlpack__(self, **_: object) -> object:
-            raise BufferError("not in host memory")
-
-        def __dlpack_device__(self) -> tuple[int, int]:
-            return (2, 0)
-
-        def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
-            return np.full((2, 2, 3), 7, np.uint8)
-
-    assert np.array_equal(as_pixels(Jax()), np.full((2, 2, 3), 7, np.uint8))
+    assert np.array_equal(as_pixels(Jax(np.full((2, 2, 3), 7, np.uint8))), np.full((2, 2, 3), 7, np.uint8))
 
 
 def test_a_cupy_array_is_copied_by_get() -> None:
-    class CuPy:
-        __cuda_array_interface__: ClassVar[dict[str, object]] = {}
-
-        def get(self) -> np.ndarray:
-            return np.full((2, 2, 3), 7, np.uint8)
-
-    assert np.array_equal(as_pixels(CuPy()), np.full((2, 2, 3), 7, np.uint8))
+    assert np.array_equal(as_pixels(CuPy(np.full((2, 2, 3), 7, np.uint8))), np.full((2, 2, 3), 7, np.uint8))
 
 
 @pytest.mark.parametrize("name", ["get", "cpu", "detach", "to_ndarray", "pict_type", "__cuda_array_interface__"])
@@ -246,7 +164,7 @@ def test_a_matplotlib_canvas() -> None:
         (np.zeros((1, 20_000), np.uint8), ["(1, 20000)", "16384"]),
         (np.array(3, np.uint8), ["()", "uint8", "(H, W)"]),
         ("picture.png", ["(H, W)"]),
-        (None, ["NoneType", "not an array"]),
+        (None, ["None", "not an array"]),
         ([[1, 2], [3]], ["list", "(H, W)"]),
     ],
 )

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import AsyncIterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,13 +47,14 @@ async def test_a_frame_may_be_changed_right_after_publish(display: fw.Display) -
 async def test_an_array_that_is_no_picture_is_refused_and_the_stream_goes_on(display: fw.Display) -> None:
     async with connected(display.ws_url, display.server.token) as viewer:
         await viewer.subscribe("default")
-        for wrong in (
+        wrongs: list[Any] = [
             np.zeros((3, 4, 4, 3)),
             np.zeros((4, 4, 2), np.uint8),
             np.zeros((4, 4), np.int64),
             "picture",
             None,
-        ):
+        ]
+        for wrong in wrongs:
             with pytest.raises(fw.PublishError) as caught:
                 display.publish(wrong)
             assert "\n" not in str(caught.value)

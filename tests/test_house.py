@@ -59,6 +59,7 @@ UNMIRRORED = {
     "test_hatch_build.py": "mirrors hatch_build.py, beside the package",
     "test_mutants.py": "mirrors scripts/mutants.py, beside the package",
     "test_mutations.py": "mirrors scripts/mutations.py, beside the package",
+    "test_publish_page.py": "mirrors scripts/publish_page.py, beside the package",
     "test_pins.py": "mirrors scripts/pins.py, beside the package",
     "test_tuning.py": "mirrors scripts/tuning.py, beside the package",
     "test_words.py": "mirrors docs/glossary.md",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -166,3 +167,59 @@ def test_options_go_to_serve() -> None:
     display = fw.show(flat(4, 4), token="t" * 30, max_bitrate=1_000_000)
     assert display.server.token == "t" * 30
     assert show_function is fw.show
+
+
+def spinning(threads: list[int], frames: int = 3) -> Any:
+    """An animation of a red, then a blue background; notes the threads that it is drawn on."""
+    figure = pytest.importorskip("matplotlib.figure").Figure(figsize=(1, 1), dpi=10)
+
+    def update(number: int) -> list[Any]:
+        threads.append(threading.get_ident())
+        figure.set_facecolor("red" if number % 2 == 0 else "blue")
+        return []
+
+    animation = pytest.importorskip("matplotlib.animation").FuncAnimation
+    return animation(figure, update, frames=frames, interval=10, repeat=False, cache_frame_data=False)
+
+
+def test_an_animation_runs_at_its_own_rate(frames: list[np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+    task = started(monkeypatch, spinning(threads))
+    assert task.join(TEST_TIMEOUT_S) and task._display.fps == 100
+    assert values(frames) == [255, 0, 255]
+
+
+async def test_an_animation_is_drawn_on_the_loop_that_runs_here(
+    frames: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+    task = started(monkeypatch, spinning(threads), fps=500)
+    await task
+    assert values(frames) == [255, 0, 255] and set(threads) == {threading.get_ident()}
+    assert task._display.fps == 500
+
+
+def test_an_animation_without_frames_is_refused(frames: list[np.ndarray]) -> None:
+    with pytest.warns(UserWarning, match="Can not start"), pytest.raises(fw.PublishError, match="empty sequence"):
+        fw.show(spinning([], frames=0))
+
+
+def test_a_list_of_rows_is_one_picture(frames: list[np.ndarray]) -> None:
+    fw.show([[0.0, 1.0], [1.0, 0.5]])
+    assert frames[0][:, :, 0].tolist() == [[0, 255], [255, 128]]
+
+
+@pytest.mark.parametrize("what", ["picture.png", b"abc", {"a": 1}])
+def test_text_is_no_sequence_of_frames(frames: list[np.ndarray], what: Any) -> None:
+    with pytest.raises(fw.PublishError, match=type(what).__name__):
+        fw.show(what)
+
+
+def test_what_looks_odd_is_said_once_at_the_line_of_the_program(frames: list[np.ndarray]) -> None:
+    frame = np.full((4, 4), 200.0)
+    with pytest.warns(fw.FramewireWarning, match="frame / 255") as said:
+        display = fw.show(frame)
+        for _ in range(9):
+            display.publish(frame)
+    assert len(said) == 1 and said[0].filename == __file__
+    assert values(frames) == [255] * 10

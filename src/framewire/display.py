@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 from urllib.parse import quote
 
-from framewire.arrays import Layout, as_pixels
+from framewire.advice import advise
+from framewire.arrays import FrameLike, Layout, as_pixels
 from framewire.errors import ClosedError
 from framewire.events import EventQueue, InputEvent
 from framewire.host.protocols import Outlet
@@ -74,16 +75,21 @@ class Display:
         self._number = 0
         self._lock = threading.Lock()
         self._ended: str | None = None
+        self._advise: Callable[[str], None] | None = self._advise_once
 
     # Publishing
 
-    def publish(self, frame: Any, *, format: Layout = "rgb", **theirs: Unpack[FrameKeywords]) -> None:
+    def publish(self, frame: FrameLike, *, format: Layout = "rgb", **theirs: Unpack[FrameKeywords]) -> None:
         """Make ``frame`` the newest picture; every viewer gets it as fast as it can take pictures.
 
         Takes an array of shape (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA with straight alpha, of
         ``uint8``, ``uint16``, float in [0, 1] or ``bool``; torch, JAX and CuPy tensors, PIL images,
-        ``av.VideoFrame`` and Matplotlib canvases. ``format="bgr"`` for OpenCV's order. Another size than
-        last time is a resize.
+        ``av.VideoFrame``, and Matplotlib figures, axes, canvases and animations, which are drawn here and now.
+        ``format="bgr"`` for OpenCV's order. Another size than last time is a resize. ``docs/publish.md`` lists all.
+
+        Pixels have 8 bits from here on: ``uint16`` and floats are rounded to them, and floats clipped, before anything
+        is sent. What is bit-exact for a viewer is these bytes. A frame that looks like a mistake, such as floats up
+        to 255, is shown too, and a `FramewireWarning` says once what to write instead.
 
         Returns in about a copy's time; the array may be changed on the next line. Any thread may call.
         Raises `PublishError` (a ``ValueError``) for anything else, in one line, and `ClosedError` after `close`.
@@ -93,7 +99,9 @@ class Display:
             from framewire.ancestor import check_frame_keywords
 
             check_frame_keywords(theirs)
-        pixels = as_pixels(frame, format)
+        # Whether a frame looks odd is asked for the first, second, fourth, eighth, ...: then it costs nothing.
+        is_looked_at = self._number & (self._number + 1) == 0
+        pixels = as_pixels(frame, format, self._advise if is_looked_at else None)
         time_us = time.time_ns() // 1000
         with self._lock:
             if self._ended:
@@ -101,6 +109,10 @@ class Display:
             self._number = (self._number + 1) & 0xFFFFFFFF
             self._outlet.write(pixels, self._number, time_us)
             self._size = (pixels.shape[1], pixels.shape[0])
+
+    def _advise_once(self, text: str) -> None:
+        self._advise = None
+        advise(text)
 
     def track(self, *, fps: float | None = None) -> FrameTrack:
         """A video track of the newest frame, for an aiortc program of your own: ``pc.addTrack(display.track())``.

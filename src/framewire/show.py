@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import itertools
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Unpack
+
+import numpy as np
 
 from framewire.arrays import as_pixels
 from framewire.display import DEFAULT_STREAM, Display
 from framewire.errors import PublishError
+from framewire.figures import fps_of, frames_of, is_animation
 from framewire.keywords import divide, documented
 from framewire.options import EngineHome, EngineOptions, ServeKeywords, StreamOptions
 from framewire.publishing import PublishLoop, publish_loop
@@ -31,14 +35,19 @@ def show(
     ``what`` is an array-like (see `Display.publish`), an iterable of them (``loop`` starts a finite one
     again), an array of shape (T, H, W, C), or a callable without arguments. ``engine`` is as for `serve`.
 
+    An animation of Matplotlib's runs, at its own rate unless ``fps`` is given. It is drawn on the event loop that runs
+    here, as in a notebook, on the thread of the other cells; where none runs, on a thread of its own.
+
     In a notebook it returns the widget; its ``display`` is the `Display`, its ``task`` the `PublishLoop`. In a script
     it prints the URL and returns the `Display`. Showing the same ``name`` again replaces the picture.
     """
     parts = divide("show", options, EngineOptions, StreamOptions, beside=("what", "name", "loop", "engine"))
+    if is_animation(what):
+        parts[1].setdefault("fps", fps_of(what))
     first, rest = _frames(what, loop)
     pixels = as_pixels(first)
     display = serve(pixels.shape[1], pixels.shape[0], name=name, engine=engine, **parts[0], **parts[1])
-    display.publish(pixels)
+    display.publish(first)  # not its pixels: publish also says what looks odd
     task = publish_loop(display, rest, fps=display.fps) if rest else None
     return _present(display, task)
 
@@ -47,6 +56,9 @@ def _frames(what: Any, loop: bool) -> tuple[Any, Any]:
     """The first frame, and a function that gives the others; None where there are none."""
     if inspect.iscoroutinefunction(what):
         raise TypeError("show calls plain functions; a coroutine function goes to publish_loop")
+    if is_animation(what):
+        render = frames_of(what, loop)
+        return _first(render), _on_this_loop(render)
     if callable(what) and not hasattr(what, "shape"):
         return what(), what
     if getattr(what, "ndim", None) == 4:
@@ -56,10 +68,30 @@ def _frames(what: Any, loop: bool) -> tuple[Any, Any]:
     if not isinstance(what, Iterable):
         return what, None  # as_pixels raises what is wrong with it
     frames = _cycle(what) if loop else iter(what)
-    first = next(frames, None)
-    if first is None:
-        raise PublishError("cannot show an empty sequence of frames")
-    return first, lambda: next(frames)
+    return _first(lambda: next(frames)), lambda: next(frames)
+
+
+def _first(render: Callable[[], Any]) -> Any:
+    try:
+        return render()
+    except StopIteration:
+        raise PublishError("cannot show an empty sequence of frames") from None
+
+
+def _on_this_loop(render: Callable[[], Any]) -> Callable[[], Any]:
+    """As a coroutine function, if an event loop runs on this thread: Matplotlib draws a figure on one thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return render
+
+    async def render_here() -> Any:
+        try:
+            return render()
+        except StopIteration:
+            raise StopAsyncIteration from None
+
+    return render_here
 
 
 def _cycle(frames: Iterable[Any]) -> Iterator[Any]:
@@ -68,9 +100,18 @@ def _cycle(frames: Iterable[Any]) -> Iterator[Any]:
 
 
 def _is_frame(what: Any) -> bool:
-    if isinstance(what, (list, tuple)) or not isinstance(what, Iterable):
+    if isinstance(what, (list, tuple)):
+        return bool(what) and _is_row(what[0])
+    if isinstance(what, (str, bytes, bytearray, dict)):
+        return True  # nothing to show, and `publish` says so
+    if not isinstance(what, Iterable):
         return False
     return hasattr(what, "shape") or hasattr(what, "__array_interface__") or hasattr(what, "__dlpack__")
+
+
+def _is_row(what: Any) -> bool:
+    """Whether it is a row of numbers: a list of these is one picture."""
+    return isinstance(what, (list, tuple)) and bool(what) and np.isscalar(what[0])
 
 
 def _present(display: Display, task: PublishLoop | None) -> Any:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import numpy as np
@@ -91,7 +91,7 @@ def alive(process: psutil.Process) -> bool:
     ],
     ids=["two channels", "channels first", "int64", "empty", "a string"],
 )
-async def test_a_wrong_array_raises_where_it_is_published(wrong: object):
+async def test_a_wrong_array_raises_where_it_is_published(wrong: Any):
     async with fw.serve(64, 64, port=0, engine="inline") as display:
         with pytest.raises(fw.PublishError) as told:
             display.publish(wrong)

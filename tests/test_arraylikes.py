@@ -1,0 +1,248 @@
+"""What other libraries hand over: every case of docs/publish.md, and any other thing that a user may bring."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from typing import Any
+
+import hypothesis.extra.numpy as hnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from framewire.arrays import as_pixels
+from framewire.errors import PublishError
+from tests.fake_arrays import ArrayLike, Dlpack, Quantity, Tensor
+from tests.publish_cases import ODD, REFUSED, TAKEN, Odd, Refused, Taken, full
+
+CASES = list(itertools.chain(*TAKEN.values()))
+
+
+def named(case: Taken | Odd | Refused) -> str:
+    return case.what
+
+
+def is_picture(pixels: np.ndarray) -> bool:
+    """Whether the engine can take it as it is."""
+    return (
+        type(pixels) is np.ndarray
+        and pixels.dtype.str == "|u1"
+        and pixels.ndim == 3
+        and pixels.shape[2:] in ((1,), (3,), (4,))
+    )
+
+
+@pytest.mark.parametrize("case", CASES, ids=named)
+def test_it_is_shown_as_the_page_says(case: Taken) -> None:
+    said: list[str] = []
+    frame = case.make()
+    with np.errstate(all="raise"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pixels = as_pixels(frame, "rgb", said.append)
+    assert is_picture(pixels) and said == []
+    assert pixels[0, 0].tolist() == case.pixel
+
+
+@pytest.mark.parametrize("case", ODD, ids=named)
+def test_what_looks_like_a_mistake_is_shown_and_said(case: Odd) -> None:
+    said: list[str] = []
+    assert is_picture(as_pixels(case.make(), "rgb", said.append))
+    assert said == [case.advice]
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=named)
+def test_a_refusal_says_all_that_the_page_says(case: Refused) -> None:
+    with pytest.raises(PublishError) as caught:
+        as_pixels(case.make())
+    assert str(caught.value) == f"cannot publish {case.says}" and "\n" not in case.says
+
+
+def test_every_mode_of_pillow_is_among_the_cases() -> None:
+    modes = set(pytest.importorskip("PIL.Image").MODES)
+    listed = {word for case in CASES + REFUSED for word in case.what.split("`")[1:2]}
+    assert modes - listed == set()
+
+
+def test_what_the_error_says_of_lab_is_right() -> None:
+    image, image_cms = pytest.importorskip("PIL.Image"), pytest.importorskip("PIL.ImageCms")
+    lab = image.new("LAB", (2, 2), (255, 128, 128))
+    with pytest.raises(PublishError) as caught:
+        as_pixels(lab)
+    written = str(caught.value).partition("profile: ")[2]
+    assert as_pixels(eval(written, {"ImageCms": image_cms, "image": lab}))[0, 0].min() >= 250
+
+
+def test_a_mask_of_the_wrong_shape_and_a_method_called_mask_are_no_masks() -> None:
+    class Named(np.ndarray):
+        mask: Any = np.array([True])
+
+    frame = full(7, "u1").view(Named)
+    assert as_pixels(frame)[0, 0, 0] == 7
+    Named.mask = lambda self: None
+    assert as_pixels(frame)[0, 0, 0] == 7
+
+
+def test_a_masked_array_is_not_changed() -> None:
+    frame = np.ma.array(full(7, "u1"), mask=True)
+    as_pixels(frame)
+    assert frame.data.min() == 7
+
+
+def test_an_error_of_another_library_is_told_in_one_line_and_kept_as_the_cause() -> None:
+    class Broken:
+        def __array__(self, *_: object) -> Any:
+            raise OSError("the disk\nis gone")
+
+    with pytest.raises(PublishError, match="Broken: the disk is gone; publish takes") as caught:
+        as_pixels(Broken())
+    assert isinstance(caught.value.__cause__, OSError)
+
+
+def test_an_error_without_words_is_told_by_its_name() -> None:
+    class Broken:
+        def __array__(self, *_: object) -> Any:
+            raise MemoryError
+
+    with pytest.raises(PublishError, match="Broken: MemoryError; "):
+        as_pixels(Broken())
+
+
+def test_what_dlpack_cannot_say_is_taken_by_the_array_protocol() -> None:
+    class Both(Dlpack):
+        def __dlpack__(self, **_: object) -> object:
+            raise BufferError("bfloat16")
+
+        def __array__(self, *_: object) -> np.ndarray:
+            return self._array
+
+    assert as_pixels(Both(full(7, "u1")))[0, 0, 0] == 7
+
+
+def test_memory_on_a_device_without_a_copy_to_the_host_is_named() -> None:
+    class Device(Dlpack):
+        def __dlpack_device__(self) -> tuple[int, int]:
+            return (2, 0)
+
+    with pytest.raises(PublishError, match="Device: its memory is on a device"):
+        as_pixels(Device(full(7, "u1")))
+
+
+def test_a_class_is_no_object_of_it() -> None:
+    with pytest.raises(PublishError, match="ndarray is a class"):
+        as_pixels(np.ndarray)
+
+
+def test_a_picture_of_highlights_is_as_it_should_be() -> None:
+    said: list[str] = []
+    lit = np.full((64, 64), 0.3, np.float32)
+    lit[:10] = 50.0
+    as_pixels(lit, "rgb", said.append)
+    as_pixels(np.zeros((64, 64), np.uint16), "rgb", said.append)
+    as_pixels(Tensor(lit), "rgb", said.append)
+    assert said == []
+
+
+def test_thin_lines_of_255_on_black_are_noticed() -> None:
+    said: list[str] = []
+    plot = np.zeros((64, 64), np.float32)
+    plot[:, ::16] = 255.0
+    as_pixels(plot, "rgb", said.append)
+    assert "frame / 255" in said[0]
+
+
+def test_bfloat16_of_jax_is_taken() -> None:
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    assert as_pixels(full(0.5, ml_dtypes.bfloat16))[0, 0, 0] == 128
+
+
+# Whatever comes: pixels, or a `PublishError` of one line.
+
+SHAPES = hnp.array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=5)
+DTYPES = st.one_of(
+    hnp.boolean_dtypes(),
+    hnp.integer_dtypes(endianness="?"),
+    hnp.unsigned_integer_dtypes(endianness="?"),
+    hnp.floating_dtypes(endianness="?"),
+    hnp.complex_number_dtypes(),
+    hnp.datetime64_dtypes(),
+    hnp.timedelta64_dtypes(),
+    hnp.byte_string_dtypes(),
+    hnp.unicode_string_dtypes(),
+    hnp.array_dtypes(),
+    st.just(np.dtype(object)),
+)
+
+
+class Odder(np.ndarray):
+    """Lies about its shape."""
+
+    shape = property(lambda self: (1, 2, 3))
+
+
+WRAPPERS = [
+    lambda given: given,
+    lambda given: np.ma.array(given, mask=np.ones(given.shape, bool)),
+    lambda given: given.view(np.recarray),
+    lambda given: given.view(Odder),
+    lambda given: given.view(np.dtype((np.uint8, {"field": (np.uint8, 0)}))),
+    lambda given: given.view("V3"),
+    lambda given: given.view(Quantity) if given.ndim < 3 else given,
+    lambda given: np.asmatrix(given) if given.ndim < 3 else given,
+    lambda given: given[..., ::-1] if given.ndim else given,
+    np.asfortranarray,
+    lambda given: np.broadcast_to(given, (2, *given.shape)),
+    lambda given: given.tolist(),
+    ArrayLike,
+    Dlpack,
+    lambda given: Tensor(given, "cpu"),
+    Tensor,
+    lambda given: memoryview(given),
+    lambda given: given.data if given.ndim else given,
+    lambda given: iter(given) if given.ndim else given,
+    lambda given: type(given),
+]
+
+
+def holds(frame: Any, form: str) -> None:
+    said: list[str] = []
+    try:
+        pixels = as_pixels(frame, form, said.append)  # type: ignore[arg-type]
+    except PublishError as error:
+        assert "\n" not in str(error) and str(error).startswith("cannot publish ")
+    else:
+        assert is_picture(pixels) and pixels.size > 0
+    assert all("\n" not in text for text in said) and len(said) <= 1
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.data(), st.sampled_from(WRAPPERS), st.sampled_from(["rgb", "bgr", "gray"]))
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+def test_any_array_is_pixels_or_one_line(data: st.DataObject, wrap: Any, form: str) -> None:
+    dtype = data.draw(DTYPES)
+    elements = st.integers(0, 9) if dtype.kind == "O" else None
+    given = data.draw(hnp.arrays(dtype, SHAPES, elements=elements))
+    try:
+        frame = wrap(given)
+    except (TypeError, ValueError, BufferError):
+        return
+    with np.errstate(all="raise"):
+        holds(frame, form)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_any_pil_image_is_pixels_or_one_line(data: st.DataObject) -> None:
+    images = pytest.importorskip("PIL.Image")
+    mode = data.draw(st.sampled_from(images.MODES))
+    image = images.new(mode, (data.draw(st.integers(0, 3)), data.draw(st.integers(0, 3))))
+    clear = st.none() | st.integers(-1, 300) | st.binary(max_size=3) | st.tuples(*[st.integers(0, 255)] * 3)
+    image.info["transparency"] = data.draw(clear)
+    image.info["exif"] = data.draw(st.none() | st.binary(max_size=9))
+    holds(image, "rgb")
+
+
+@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(max_size=3) | st.binary(max_size=3), st.lists))
+def test_any_list_is_pixels_or_one_line(frame: Any) -> None:
+    holds(frame, "rgb")
