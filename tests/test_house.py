@@ -60,6 +60,7 @@ UNMIRRORED = {
     "test_mutants.py": "mirrors scripts/mutants.py, beside the package",
     "test_mutations.py": "mirrors scripts/mutations.py, beside the package",
     "test_publish_page.py": "mirrors scripts/publish_page.py, beside the package",
+    "test_coming_from.py": "mirrors docs/coming-from.md and scripts/coming_from.py, beside the package",
     "test_pins.py": "mirrors scripts/pins.py, beside the package",
     "test_tuning.py": "mirrors scripts/tuning.py, beside the package",
     "test_words.py": "mirrors docs/glossary.md",

@@ -67,8 +67,8 @@ KEYWORDS: Final[Mapping[str, Keyword]] = {
     "resize_policy": Keyword(
         idle=("publisher",),
         needless="frames keep the size that you publish",
-        instead='read the view\'s size from the events of type "resize" in display.poll_events(), '
-        "and publish frames of that size",
+        instead='publish frames of the pwidth and pheight that events of type "resize" have, '
+        "which display.poll_events() gives",
     ),
     "gpu": Keyword(
         idle=(False, None),
