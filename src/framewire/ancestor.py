@@ -186,9 +186,6 @@ def _is_srgb(space: Mapping[str, Any]) -> bool:
     return space.get("primaries", "bt709") == "bt709" and space.get("transfer", "srgb") in ("srgb", "bt709")
 
 
-_ORDERS: Final = {"rgb24": [0, 1, 2], "rgba8": [0, 1, 2, 3], "bgra8": [2, 1, 0, 3]}
-
-
 class RawFrame(Struct):
     """A frame with its description, as the ancestor has it; `Display.publish` takes it. Raises `PublishError` there
     for what is neither in host memory nor RGB."""
@@ -204,15 +201,14 @@ class RawFrame(Struct):
     color: dict[str, Any] | None = None
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[np.uint8]:
-        order = _ORDERS.get(self.pixel_format)
-        if self.memory != "cpu" or order is None:
+        if self.memory != "cpu" or self.pixel_format not in ("rgb24", "rgba8", "bgra8"):
             raise PublishError(
                 f"a RawFrame of {self.pixel_format} in {self.memory} memory cannot be published: "
                 "publish an array of RGB pixels; CuPy and torch tensors are taken too"
             )
         check_frame_keywords({"color": self.color})
         pixels = np.asarray(self.data)
-        return pixels if self.pixel_format != "bgra8" else np.ascontiguousarray(pixels[:, :, order])
+        return pixels if self.pixel_format != "bgra8" else np.ascontiguousarray(pixels[:, :, [2, 1, 0, 3]])
 
 
 class DownscaleHint(Struct, frozen=True):
