@@ -75,7 +75,7 @@ TRIES = 3
 another program takes all processors. A test that fails every time has found something."""
 
 LIVE = {"test_attach.py", "test_connection.py", "test_ice.py", "test_launch.py", "test_lifetimes.py", "test_main.py",
-        "test_peer.py", "test_server.py", "test_track.py"}  # fmt: skip
+        "test_peer.py", "test_server.py", "test_surroundings.py", "test_track.py"}  # fmt: skip
 
 
 def is_live(item: pytest.Item) -> bool:

@@ -50,7 +50,7 @@ sys.stdout.write("rted\\n\\n  and stopped"); sys.stdout.flush()
     handles = Handles.parse(arguments)
     assert handles.parent == os.getpid() and session == pid
     assert set(fds) <= {0, 1, 2, handles.control, handles.bell}
-    assert engine.last_output() == "\n  started\n    and stopped"
+    assert engine.last_output() == ": and stopped"
 
 
 def test_an_engine_that_does_not_read_is_killed(monkeypatch):
@@ -72,11 +72,12 @@ def test_an_engine_that_closes_its_socket_and_does_not_exit_is_killed(monkeypatc
     assert time.monotonic() - begun < 300
 
 
-def test_only_the_last_lines_of_the_output_are_kept():
+def test_the_last_line_of_the_output_is_kept_and_the_log_has_all(caplog):
     engine = EngineProcess([sys.executable, "-c", "for n in range(100): print('line', n)"], [])
     assert list(engine.messages()) == []
     engine.wait()
-    assert engine.last_output().split("\n  ") == ["", *(f"line {n}" for n in range(70, 100))]
+    assert engine.last_output() == ": line 99"
+    assert [record.getMessage() for record in caplog.records] == [f"framewire engine: line {n}" for n in range(100)]
 
 
 def test_an_exit_by_an_unknown_signal_is_named_by_its_number():

@@ -140,14 +140,6 @@ def test_it_inherits_what_it_is_given_and_reads_nothing(tmp_path):
     assert (tmp_path / "given").read_text() == "''" and descriptors() == before
 
 
-def test_an_engine_does_not_start_engines(monkeypatch):
-    monkeypatch.setenv("FRAMEWIRE_ENGINE", "0")
-    before = descriptors()
-    with pytest.raises(EngineError, match=r"again and again.*FRAMEWIRE_PYTHON") as error:
-        spawn(["true"], [], [])
-    assert "\n" not in str(error.value) and descriptors() == before
-
-
 @pytest.mark.parametrize(
     ("number", "cure"),
     [

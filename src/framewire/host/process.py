@@ -5,7 +5,6 @@ Must not know displays, nor how a process is started.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import threading
@@ -17,6 +16,7 @@ from framewire.frame import Frame, Pixels
 from framewire.host.authenticator import Authenticator
 from framewire.host.channels import ViewerChannels
 from framewire.host.protocols import Listener, Outlet, ViewerChannel
+from framewire.host.waiting import off_loop
 from framewire.link.control import (
     AddStream,
     AdmissionAnswered,
@@ -80,13 +80,13 @@ class ProcessHost:
         self._engine.wait_ready(timeout)
 
     async def ready(self) -> None:
-        await asyncio.to_thread(self._engine.wait_ready)
+        await off_loop(self._engine.wait_ready)
 
     def close(self) -> None:
         self._engine.close()
 
     async def aclose(self) -> None:
-        await asyncio.to_thread(self._engine.close)
+        await off_loop(self._engine.close)
 
     def _take(self, message: FromEngine) -> None:
         match message:

@@ -18,6 +18,7 @@ from framewire.authentication import Authenticate, ConnectionRequest
 from framewire.errors import ClosedError, EngineError
 from framewire.host.inline import InlineHost
 from framewire.host.protocols import Listener, Outlet, ViewerChannel
+from framewire.host.waiting import off_loop
 from framewire.options import EngineOptions, StreamOptions
 
 CLOSE_TIMEOUT_S: Final = 5.0
@@ -76,7 +77,7 @@ class ThreadHost:
             raise EngineError(f"the engine is not up after {timeout:g} s") from None
 
     async def ready(self) -> None:
-        await asyncio.wrap_future(self._call(self._inline.ready()))
+        await off_loop(self._call(self._inline.ready()).result)
 
     def close(self) -> None:
         try:
@@ -87,7 +88,7 @@ class ThreadHost:
             self._thread.join(CLOSE_TIMEOUT_S)
 
     async def aclose(self) -> None:
-        await asyncio.to_thread(self.close)
+        await off_loop(self.close)
 
     def _start(self) -> None:
         try:

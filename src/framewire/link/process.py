@@ -15,7 +15,6 @@ import socket
 import struct
 import subprocess
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -23,6 +22,7 @@ from framewire.errors import ClosedError, EngineError
 from framewire.link.bell import Doorbell
 from framewire.link.control import FromEngine, ToEngine, encode, parent_decoder
 from framewire.link.descriptors import socket_above_stdio
+from framewire.link.guard import refuse_in_engine
 from framewire.link.handles import Handles
 from framewire.link.ring import RingWriter
 from framewire.link.spawn import cannot_start, spawn
@@ -38,10 +38,6 @@ _SEND_TIMEOUT_S: Final = 10
 """An engine that reads nothing for so long is killed: its loop is stuck.
 
 Source: chosen by hand; pinned by `tests/link/test_process.py::test_an_engine_that_does_not_read_is_killed`."""
-_OUTPUT_LINES: Final = 30
-"""Lines of output kept for an error message: enough for a traceback.
-
-Source: chosen by hand; pinned by `tests/link/test_process.py::test_only_the_last_lines_of_the_output_are_kept`."""
 _MAX_LINE_BYTES: Final = 65_536
 """Bytes kept of a line without an end.
 
@@ -56,13 +52,14 @@ class EngineProcess:
     def __init__(self, command: Sequence[str] | None, listeners: Sequence[socket.socket]) -> None:
         if os.name != "posix":
             raise EngineError('no engine process on this system yet; engine="inline" works')
+        refuse_in_engine()
         try:
             with contextlib.ExitStack() as ours:
                 self._start(command, listeners, ours)
                 ours.pop_all()
         except OSError as error:
             raise EngineError(cannot_start(error)) from error
-        self._lines: deque[str] = deque(maxlen=_OUTPUT_LINES)
+        self._last_line = ""
         self._unfinished = b""
 
     def _start(
@@ -111,7 +108,7 @@ class EngineProcess:
     def messages(self) -> Iterator[FromEngine]:
         """Messages of the engine until it closes its end; what it prints meanwhile is logged."""
         decoder = parent_decoder()
-        with selectors.PollSelector() as selector:  # has no descriptor that a fork could inherit
+        with _selector() as selector:
             selector.register(self._control, selectors.EVENT_READ)
             selector.register(self._output, selectors.EVENT_READ)
             while True:
@@ -127,7 +124,7 @@ class EngineProcess:
     def wait(self) -> str:
         """Wait for the exit, kill the process if it does not come, and close everything. Returns the cause of exit."""
         deadline = time.monotonic() + EXIT_GRACE_S
-        with selectors.PollSelector() as selector:
+        with _selector() as selector:
             selector.register(self._output, selectors.EVENT_READ)
             while (left := deadline - time.monotonic()) > 0 and selector.select(left):
                 if not self._read_output():
@@ -143,8 +140,9 @@ class EngineProcess:
         return _exit_cause(self._process.returncode)
 
     def last_output(self) -> str:
-        """What the engine printed last, to be appended to an error message."""
-        return "".join(f"\n  {line}" for line in self._lines)
+        """The line that the engine printed last, to be appended to an error message: of a traceback, the error. The
+        log has all lines."""
+        return f": {self._last_line}" if self._last_line else ""
 
     def after_fork_in_child(self) -> None:
         """Close this copy: the process is not this one's child."""
@@ -165,7 +163,7 @@ class EngineProcess:
         *lines, self._unfinished = (self._unfinished + (data or b"\n")).split(b"\n")
         for line in (line.decode(errors="replace").rstrip() for line in lines):
             if line:
-                self._lines.append(line)
+                self._last_line = line.strip()
                 logger.warning("framewire engine: %s", line)
         self._unfinished = self._unfinished[-_MAX_LINE_BYTES:]
         return bool(data)
@@ -180,6 +178,11 @@ def _pair(kind: socket.SocketKind) -> tuple[socket.socket, socket.socket]:
         engines = socket_above_stdio(engines)
         both.pop_all()
     return ours, engines
+
+
+def _selector() -> selectors.BaseSelector:
+    """One without a descriptor that a fork could inherit. Windows has no poll, and eventlet takes it away."""
+    return getattr(selectors, "PollSelector", selectors.SelectSelector)()
 
 
 def _exit_cause(code: int) -> str:

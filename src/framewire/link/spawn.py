@@ -16,12 +16,9 @@ from typing import IO, Any, Final
 from framewire._version import __version__
 from framewire.errors import EngineError
 from framewire.link.descriptors import above_stdio
+from framewire.link.guard import ENGINE_VARIABLE, PYTHON_VARIABLE
 from framewire.link.module_path import ModulePath, own_module_path
 
-PYTHON_VARIABLE: Final = "FRAMEWIRE_PYTHON"
-"""Names the Python that runs the engine, where this program is none: it must have framewire of the same version."""
-ENGINE_VARIABLE: Final = "FRAMEWIRE_ENGINE"
-"""Says that a program was started as an engine, by framewire of this version."""
 _KEPT_VARIABLES: Final = frozenset({
     "PYTHONCASEOK", "PYTHONDONTWRITEBYTECODE", "PYTHONEXECUTABLE", "PYTHONFAULTHANDLER", "PYTHONHASHSEED",
     "PYTHONHOME", "PYTHONMALLOC", "PYTHONNOUSERSITE", "PYTHONPLATLIBDIR", "PYTHONPYCACHEPREFIX", "PYTHONUSERBASE",
@@ -35,14 +32,14 @@ _NO_PYTHON: Final = (
     'environment name one that has framewire, or use engine="thread"'
 )
 _CURES: Final = {
-    errno.EAGAIN: "there are too many processes (ulimit -u)",
-    errno.EMFILE: "too many files are open (ulimit -n)",
-    errno.ENFILE: "too many files are open on this machine",
-    errno.ENOMEM: "memory has run out, or ulimit -v is too low",
-    errno.E2BIG: "the environment variables or sys.path are too long",
+    errno.EAGAIN: "raise the limit of processes (ulimit -u)",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "that is the limit of this machine",
+    errno.ENOMEM: "free some memory, or raise its limit (ulimit -v)",
+    errno.E2BIG: "shorten the environment variables or sys.path",
     **dict.fromkeys(
         (errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.EPERM, errno.ENOTDIR),
-        f"{PYTHON_VARIABLE} in the environment names another Python",
+        f"let {PYTHON_VARIABLE} in the environment name a Python that has framewire",
     ),
 }
 """What to change, by the number of a system's error."""
@@ -56,11 +53,6 @@ def spawn(
     It inherits ``descriptors`` under the same numbers, none of them below 3, and no others. Returns the process and
     the pipe to which it prints. Raises EngineError in one line where it cannot be started; nothing is left open then.
     """
-    if ENGINE_VARIABLE in os.environ:
-        raise EngineError(
-            f"this program was started as framewire's engine, and would start itself again and again: let "
-            f'{PYTHON_VARIABLE} in the environment name a Python that has framewire, or use engine="thread"'
-        )
     program, variables = (command, environment()) if command else default_program()
     try:
         return _started([*program, *arguments], variables, descriptors)

@@ -1,0 +1,36 @@
+"""Keeps a program that was started in the place of an engine from starting engines of its own, again and again.
+
+Must not know how programs are started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import Final
+
+from framewire.errors import EngineError, LocalProtocolError
+from framewire.link.control import Failed, encode
+from framewire.link.handles import Handles
+
+PYTHON_VARIABLE: Final = "FRAMEWIRE_PYTHON"
+"""Names the Python that runs the engine, where this program is none: it must have framewire of the same version."""
+ENGINE_VARIABLE: Final = "FRAMEWIRE_ENGINE"
+"""Is in the environment of every engine; its value is the version of framewire that started it."""
+
+
+def refuse_in_engine() -> None:
+    """Raises EngineError in a program that is an engine's process and yet the user's: an application in one file, whose
+    ``sys.executable`` is itself. The process that started it is told, and starts it no more."""
+    if ENGINE_VARIABLE not in os.environ:
+        return
+    text = (
+        f"the engine cannot be started: {sys.executable or sys.argv[:1]} is this program itself; let {PYTHON_VARIABLE} "
+        'in the environment name a Python that has framewire, or use engine="thread"'
+    )
+    with contextlib.suppress(OSError, LocalProtocolError):
+        control = Handles.parse(sys.argv).control
+        os.write(control, encode(Failed(text=text)))
+        os.close(control)
+    raise EngineError(text)

@@ -1,0 +1,38 @@
+"""A program that was started as an engine, and is none, says so to both sides."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+from framewire.errors import EngineError
+from framewire.link.control import Failed, parent_decoder
+from framewire.link.guard import refuse_in_engine
+from framewire.link.handles import Handles
+
+
+def test_a_program_of_the_user_is_let_through(monkeypatch):
+    monkeypatch.delenv("FRAMEWIRE_ENGINE", raising=False)
+    refuse_in_engine()
+
+
+def test_who_started_it_is_told_and_its_socket_ends(monkeypatch):
+    monkeypatch.setenv("FRAMEWIRE_ENGINE", "1")
+    read, write = os.pipe()
+    handles = Handles(control=write, bell=0, parent=1)
+    monkeypatch.setattr(sys, "argv", ["app", "-m", "framewire.engine", *handles.arguments()])
+    with pytest.raises(EngineError, match=r"this program itself.*FRAMEWIRE_PYTHON.*thread") as error:
+        refuse_in_engine()
+    assert "\n" not in str(error.value)
+    with os.fdopen(read, "rb") as pipe:
+        assert parent_decoder().feed(pipe.read()) == [Failed(text=str(error.value))]
+
+
+@pytest.mark.parametrize("argv", [[], ["app"], ["app", *Handles(control=9999, bell=0, parent=1).arguments()]])
+def test_it_refuses_where_it_cannot_tell(monkeypatch, argv):
+    monkeypatch.setenv("FRAMEWIRE_ENGINE", "1")
+    monkeypatch.setattr(sys, "argv", argv)
+    with pytest.raises(EngineError):
+        refuse_in_engine()
