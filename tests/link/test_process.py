@@ -12,10 +12,9 @@ import pytest
 
 from framewire.errors import EngineError
 from framewire.link import process
-from framewire.link.control import Configure, Shutdown
+from framewire.link.control import Shutdown, ViewerText
 from framewire.link.handles import Handles
 from framewire.link.process import EngineProcess
-from framewire.options import EngineOptions
 
 
 def test_on_other_systems_the_error_names_the_inline_engine(monkeypatch):
@@ -56,8 +55,7 @@ sys.stdout.write("rted\\n\\n  and stopped"); sys.stdout.flush()
 def test_an_engine_that_does_not_read_is_killed(monkeypatch):
     monkeypatch.setattr(process, "_SEND_TIMEOUT_S", 1)
     engine = EngineProcess([sys.executable, "-c", "import time; time.sleep(600)"], [])
-    big = Configure(options=EngineOptions(allow_hosts=tuple(f"{n}.example" for n in range(300_000))))
-    engine.send(big, None)
+    engine.send(ViewerText(id=0, text="y" * 4_000_000), None)
     assert engine.wait() == "signal 9, SIGKILL"
     engine.send(Shutdown(), None)
 
