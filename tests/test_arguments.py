@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
+from decimal import Decimal
+from fractions import Fraction
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
 import framewire as fw
+from framewire import wire
+from framewire.link.control import AddStream, Configure, encode, engine_decoder
+from framewire.options import EngineOptions, IceServer, StreamOptions
 from tests.viewer import connected, flat
 
 IPV6 = Path("/proc/net/if_inet6")
@@ -147,3 +156,156 @@ def test_a_call_that_does_not_fit_is_one_line_that_says_how(function, arguments,
     with pytest.raises(TypeError) as caught:
         function(*arguments, **keywords)
     assert str(caught.value) == line
+
+
+# Whatever comes
+
+
+class Odd:
+    """Its members raise what they like."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr\nat all")
+
+    def __float__(self) -> float:
+        raise OSError("no number")
+
+    def __eq__(self, other: object) -> bool:
+        raise LookupError("not comparable")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Text(str):
+    """A string of another type."""
+
+    __slots__ = ()
+
+
+TEXTS = st.one_of(
+    st.text(max_size=40),
+    st.text(min_size=22, max_size=300),
+    st.from_regex(r"\A(https?|wss?|stuns?|turns?|null|)(://|:)?[a-zA-Z0-9.*\[\]:-]{0,20}[/.]?(:[0-9]{1,6})?/?\Z"),
+    st.sampled_from(
+        ["h264", "VP8", "444", "smooth", "low", "localhost", "::", "*", "lab.example", "https://lab.example", "stun:s"]
+    ),
+)
+NUMBERS = st.one_of(st.integers(), st.floats(), st.integers(0, 70_000), st.decimals(), st.fractions(), st.booleans())
+SCALARS = st.one_of(
+    TEXTS,
+    NUMBERS,
+    st.none(),
+    st.binary(max_size=30),
+    TEXTS.map(Text),
+    TEXTS.map(np.str_),
+    st.complex_numbers(),
+    st.integers(-9, 70_000).map(np.int64),
+    st.floats().map(np.float64),
+    st.booleans().map(np.bool_),
+    st.sampled_from(
+        [np.zeros(3), np.array(7), np.array("low"), np.array([None]), np.datetime64("2026-01-01"), np.ma.masked]
+    ),
+    st.sampled_from([Odd(), Odd, print, object(), ..., float, range(3), itertools.count(), Text, socket.AF_INET]),
+)
+SERVERS = st.dictionaries(
+    st.sampled_from(["urls", "url", "username", "credential", "credentialType", "urll"]), SCALARS, max_size=4
+)
+VALUES = st.one_of(
+    SCALARS,
+    SERVERS,
+    st.lists(SCALARS, max_size=4),
+    st.lists(SERVERS, max_size=3),
+    st.lists(TEXTS, max_size=9).map(tuple),
+    st.sets(TEXTS, max_size=3),
+    st.dictionaries(TEXTS, SCALARS, max_size=2),
+    st.lists(TEXTS, max_size=3).map(np.array),
+)
+ENGINE_OPTIONS = ("token", "host", "port", "allow_origins", "allow_hosts", "ice_servers")
+STREAM_OPTIONS = ("name", "width", "height", "fps", "max_bitrate", "event_queue_size", "codecs", "chroma", "latency")
+
+
+def through_the_link(message: Configure | AddStream) -> object:
+    return engine_decoder().feed(encode(message))[0]
+
+
+@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(ENGINE_OPTIONS + STREAM_OPTIONS), VALUES)
+def test_any_value_is_refused_in_one_line_or_travels_unchanged(name, value):
+    asked = {name: value}
+    try:
+        if name in ENGINE_OPTIONS:
+            message: Configure | AddStream = Configure(options=EngineOptions(**asked))
+        else:
+            message = AddStream(options=StreamOptions(**{"id": 1, "name": "cam", "width": 4, "height": 4, **asked}))
+    except (ValueError, TypeError) as fault:
+        line = str(fault)
+        assert "\n" not in line and len(line) < 300, line
+        assert name in line or name in ("width", "height"), line
+    else:
+        assert through_the_link(message) == message
+
+
+async def shows_a_picture(display: fw.Display) -> bool:
+    """Whether a viewer gets a picture, and is told of the same servers for WebRTC."""
+    display.publish(flat(display.width, display.height))
+    async with connected(display.ws_url) as viewer:
+        welcome = await viewer.hello(display.server.token)
+        assert len(welcome.ice_servers) <= 8
+        await viewer.subscribe(display.name)
+        return (await viewer.unit()).width == display.width
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.sampled_from([each for each in ENGINE_OPTIONS + STREAM_OPTIONS if each not in ("host", "port")]), VALUES)
+def test_whatever_is_taken_is_served(name, value):
+    asked = {"width": 4, "height": 4, "port": 0, "engine": "inline", name: value}
+
+    async def serve() -> None:
+        try:
+            display = fw.serve(**asked)
+        except (ValueError, TypeError):
+            assume(False)
+        async with display:
+            assert display.width * display.height > 10**6 or await shows_a_picture(display)
+
+    asyncio.run(serve())
+
+
+TAKEN: dict[str, list[Any]] = {
+    "token": ["#&=?/%+;%41" * 3, np.str_("t" * 22), Text("é" * 256)],
+    "host": ["::", "LocalHost.", "[::ffff:127.0.0.1]"],
+    "port": [np.int64(0), 0.0],
+    "allow_origins": ["https://Lab.Example:443/", np.array(["http://a.example"]), {"chrome-extension://a"}],
+    "allow_hosts": ["https://Lab.Example/", ("[::1]:80", "bücher.example")],
+    "ice_servers": [
+        "stun:s.invalid",
+        {"url": "STUN:s.invalid"},
+        [IceServer(cast(Any, "stun:s.invalid"))],
+        [{"urls": ("turns:t.invalid",), "username": "é", "credential": Text("c")}] * 8,
+    ],
+    "name": ["#?&%/é\n", " ", "x" * 128, np.str_("cam")],
+    "fps": [np.float32(30), Fraction(30, 7), Decimal("0.5"), 1000],
+    "max_bitrate": [8e6, np.int32(10_000), 1e9],
+    "event_queue_size": [0, 1_000_000.0],
+    "codecs": ["vp8", np.array(["vp8", "h264", "vp8"]), ["h264"] * 64, {"vp8"}, ()],
+    "chroma": [np.str_("444"), Text("420")],
+    "latency": [np.array(["smooth"])[0]],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in TAKEN.items() for value in values])
+async def test_an_unusual_value_is_served_and_offered_over_webrtc(name, value):
+    async with fw.serve(64, 48, **{"port": 0, "engine": "inline", "name": "cam", name: value}) as display:
+        assert await shows_a_picture(display)
+        async with connected(display.ws_url, display.server.token) as viewer:
+            for codec in display._options.codecs[:1]:
+                await viewer.subscribe(display.name, "webrtc", codec)
+                await viewer.message(wire.Offer)
+
+
+async def test_a_stream_without_video_codecs_is_lossless_alone():
+    async with fw.serve(64, 48, port=0, engine="inline", codecs=()) as display:
+        assert await shows_a_picture(display)
+        async with connected(display.ws_url, display.server.token) as viewer:
+            await viewer.subscribe(display.name, "webrtc", "vp8")
+            assert (await viewer.message(wire.Ended)).reason == "no_codec"

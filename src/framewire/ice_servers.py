@@ -5,14 +5,14 @@ Must not know options or peers. No message quotes a credential.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any, Final
 
 from msgspec import UNSET
 
 from framewire.addresses import ice_url
-from framewire.keywords import is_unicode, shown, unknown
+from framewire.keywords import is_unicode, iterated, shown, unknown
 from framewire.wire import IceServer
 
 MAX_SERVERS: Final = 8
@@ -29,9 +29,10 @@ def ice_servers(given: Any) -> tuple[IceServer, ...]:
     """As ``RTCConfiguration.iceServers`` has them, or as addresses alone; one needs no list."""
     if isinstance(given, str | Mapping) or hasattr(given, "urls"):
         given = (given,)
-    if isinstance(given, bytes) or not isinstance(given, Iterable):
+    values = iterated(given)
+    if values is None:
         raise ValueError(f"ice_servers is a list of servers, not of type {type(given).__name__}")
-    servers = tuple(_server(each) for each in islice(given, MAX_SERVERS + 1))
+    servers = tuple(_server(each) for each in islice(values, MAX_SERVERS + 1))
     if len(servers) > MAX_SERVERS:
         raise ValueError(f"ice_servers has more than {MAX_SERVERS} servers")
     return servers

@@ -10,7 +10,7 @@ import inspect
 import math
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, wraps
 from itertools import islice
 from typing import Any, SupportsFloat, TypeVar, cast, get_args, get_type_hints
@@ -176,12 +176,23 @@ def _list(name: str, value: Any, kind: mi.VarTupleType) -> tuple[Any, ...]:
     """A string is one value, not its letters."""
     if isinstance(value, str):
         value = (value,)
-    if isinstance(value, bytes | Mapping) or not isinstance(value, Iterable):
+    values = iterated(value)
+    if values is None:
         raise ValueError(f"{name} is a list of values, not {shown(value)}")
-    kept = tuple(_kept(f"a value of {name}", each, kind.item_type) for each in islice(value, MAX_VALUES + 1))
+    kept = tuple(_kept(f"a value of {name}", each, kind.item_type) for each in islice(values, MAX_VALUES + 1))
     if len(kept) > MAX_VALUES:
         raise ValueError(f"{name} has more than {MAX_VALUES} values")
     return kept
+
+
+def iterated(value: Any) -> Iterator[Any] | None:
+    """The values of a list of any type; None for what is no list, such as bytes, whose parts are not meant."""
+    if isinstance(value, bytes | Mapping) or not isinstance(value, Iterable):
+        return None
+    try:
+        return iter(value)
+    except TypeError:  # NumPy's arrays without a dimension, and classes
+        return None
 
 
 def _flag(name: str, value: Any, kind: mi.BoolType) -> bool:
