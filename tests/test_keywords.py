@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import itertools
+import pickle
 from decimal import Decimal
-from typing import Annotated, Literal, TypedDict, Unpack
+from typing import Annotated, Literal, TypedDict, Unpack, get_type_hints
 
 import msgspec.inspect
 import numpy as np
@@ -213,6 +215,63 @@ def test_a_signature_has_every_option_with_its_default_and_the_types_it_takes():
     coats = signature.parameters["coats"]
     assert (coats.kind, coats.default, coats.annotation) == (coats.KEYWORD_ONLY, 1, float)
     assert signature.return_annotation is int and hang(3) == 3
+
+
+def test_a_signature_is_made_when_it_is_looked_at(monkeypatch):
+    made = []
+
+    def hints(kind):
+        made.append(kind)
+        return get_type_hints(kind)
+
+    monkeypatch.setattr("framewire.keywords.get_type_hints", hints)
+
+    @documented(Paint)
+    def brush(wall: int, **options: Unpack[PaintKeywords]) -> int:
+        return wall
+
+    assert (brush(3), made) == (3, []), "an import would pay for it"
+    assert "coats: float = 1" in str(inspect.signature(brush)) and "share" in inspect.signature(brush).parameters
+    assert made == [PaintKeywords]
+
+
+def test_a_signature_can_be_used_as_any_other():
+    signature = inspect.signature(hang)
+    assert signature.bind(3, coats=2).arguments == {"wall": 3, "coats": 2}
+    assert pickle.loads(pickle.dumps(signature)) == copy.copy(signature) == signature == signature.replace()
+    assert list(signature.replace(parameters=[]).parameters) == []
+    assert not hasattr(signature, "no_such_name")
+    with pytest.raises(TypeError, match="unexpected keyword argument 'x'"):
+        signature.bind(3, x=2)
+
+
+class Wall:
+    @documented(Paint)
+    def hang(self, wall: int, **options: Unpack[PaintKeywords]) -> int:
+        return wall
+
+
+def test_a_method_has_its_signature_without_self():
+    assert next(iter(inspect.signature(Wall().hang).parameters)) == "wall"
+    assert Wall().hang(3) == 3
+    with pytest.raises(TypeError) as caught:
+        Wall().hang()  # type: ignore[call-arg]
+    assert str(caught.value) == "hang() needs 'wall': hang(wall)"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named", "line"),
+    [
+        ((), {}, "hang() needs 'wall': hang(wall)"),
+        ((1, 2), {}, "hang() takes 1 arguments without a name, not 2: hang(wall)"),
+        ((), {"wal": 3}, "hang() has no option 'wal': do you mean 'wall'?"),
+        ((), {"coats": 3}, "hang() needs 'wall': hang(wall)"),
+    ],
+)
+def test_a_call_that_does_not_fit_is_one_line(arguments, named, line):
+    with pytest.raises(TypeError) as caught:
+        hang(*arguments, **named)
+    assert str(caught.value) == line
 
 
 def test_every_option_is_documented_within_a_line_that_can_be_read():

@@ -16,8 +16,8 @@ from itertools import islice
 from typing import Any, SupportsFloat, TypeVar, cast, get_args, get_type_hints
 
 import msgspec.inspect as mi
-from msgspec import Struct
-from msgspec.structs import force_setattr
+from msgspec import Meta, Struct
+from msgspec.structs import FieldInfo, fields, force_setattr
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -54,7 +54,7 @@ def divide(
     Those of the ancestor are taken as ours, with a warning. Raises ``TypeError`` for one that none of them has, naming
     the nearest of those that ``function`` takes; ``beside`` are its arguments that are in no struct.
     """
-    known = [name for each in structs for name in _optional(each)]
+    known = [name for each in structs for name in _names(each)]
     if not all(name in known for name in keywords):
         from framewire.ancestor import translated  # for its users alone, and for misspelt names
 
@@ -62,7 +62,7 @@ def divide(
     for name in keywords:
         if name not in known:
             raise TypeError(unknown(f"{function}()", "option", name, known, beside))
-    return [{name: keywords[name] for name in _optional(each) if name in keywords} for each in structs]
+    return [{name: keywords[name] for name in _names(each) if name in keywords} for each in structs]
 
 
 def unknown(owner: str, kind: str, name: str, known: Sequence[str], beside: Iterable[str] = ()) -> str:
@@ -89,30 +89,60 @@ def documented(*structs: type[Struct], usage: Callable[[tuple[Any, ...]], str] |
     """
 
     def decorate(function: F) -> F:
-        signature = inspect.signature(function, eval_str=True)
-        *named, options = signature.parameters.values()
-        annotations = get_type_hints(get_args(options.annotation)[0])
-        fields = [each for struct in structs for each in _fields(struct) if each.name in _optional(struct)]
-        keywords = [
-            inspect.Parameter(
-                each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=annotations[each.name]
-            )
-            for each in fields
-        ]
-        made = _checked(function, named, usage)
-        made.__signature__ = signature.replace(parameters=[*named, *keywords])  # type: ignore[attr-defined]
-        text = inspect.getdoc(function) or ""
-        made.__doc__ = "\n\n".join([text, "Options:", *map(_documentation, fields)])
+        made = _checked(function, usage)
+        made.__signature__ = _SignatureWhenAsked(function, structs)  # type: ignore[attr-defined]
+        parts = [inspect.getdoc(function) or "", "Options:", *map(_documentation, structs)]
+        made.__doc__ = "\n\n".join(parts)
         return made
 
     return decorate
 
 
-def _checked(function: F, named: Sequence[inspect.Parameter], usage: Callable[[tuple[Any, ...]], str] | None) -> F:
+class _SignatureWhenAsked(inspect.Signature):
+    """The signature of a function, made at the first look: evaluating annotations takes long, and few look."""
+
+    __slots__ = ("_made_of",)
+
+    def __new__(cls, *_: object) -> _SignatureWhenAsked:
+        return super().__new__(cls)
+
+    def __init__(self, function: Callable[..., Any], structs: tuple[type[Struct], ...]) -> None:
+        self._made_of = function, structs
+
+    def __getattr__(self, name: str) -> Any:
+        # The slots of the class are empty until then.
+        if name.startswith("__") or not hasattr(inspect.Signature, name):
+            raise AttributeError(name)
+        function, structs = self._made_of
+        signature = inspect.signature(function, eval_str=True)
+        *named, options = signature.parameters.values()
+        annotations = get_type_hints(get_args(options.annotation)[0])
+        keywords = [
+            inspect.Parameter(
+                each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=annotations[each.name]
+            )
+            for struct in structs
+            for each in _optional(struct)
+        ]
+        super().__init__([*named, *keywords], return_annotation=signature.return_annotation)
+        return getattr(self, name)
+
+    def __reduce__(self) -> Any:
+        return self.replace().__reduce__()
+
+    def replace(self, **changes: Any) -> inspect.Signature:  # type: ignore[override]
+        """A plain signature: this one's class makes its own parameters."""
+        return inspect.Signature(list(self.parameters.values()), return_annotation=self.return_annotation).replace(
+            **changes
+        )
+
+
+def _checked(function: F, usage: Callable[[tuple[Any, ...]], str] | None) -> F:
     """The function, with one line in the caller's words where Python's own would speak of its parameters."""
-    places = [each.name for each in named if each.kind is each.POSITIONAL_OR_KEYWORD]
-    required = [each.name for each in named if each.default is each.empty]
-    own = int(places[:1] == ["self"])
+    code, defaults = function.__code__, function.__defaults__ or ()
+    places = code.co_varnames[: code.co_argcount]
+    required = places[: len(places) - len(defaults)]
+    own = int(places[:1] == ("self",))
 
     @wraps(function)
     def call(*arguments: Any, **keywords: Any) -> Any:
@@ -139,19 +169,32 @@ def _fields(struct: type[Struct]) -> tuple[mi.Field, ...]:
 
 
 @cache
-def _optional(struct: type[Struct]) -> tuple[str, ...]:
-    return tuple(field.name for field in _fields(struct) if not field.required)
+def _optional(struct: type[Struct]) -> tuple[FieldInfo, ...]:
+    return tuple(field for field in fields(struct) if not field.required)
 
 
-def _documentation(field: mi.Field) -> str:
-    described = field.type.extra_json_schema if isinstance(field.type, mi.Metadata) else None
-    return textwrap.fill(
-        f"``{field.name}={field.default!r}``: {(described or {}).get('description', '')}",
-        DOC_WIDTH_CHARACTERS,
-        subsequent_indent="    ",
-        break_long_words=False,
-        break_on_hyphens=False,
+@cache
+def _names(struct: type[Struct]) -> tuple[str, ...]:
+    return tuple(field.name for field in _optional(struct))
+
+
+@cache
+def _documentation(struct: type[Struct]) -> str:
+    return "\n\n".join(
+        textwrap.fill(
+            f"``{field.name}={field.default!r}``: {_description(field.type)}",
+            DOC_WIDTH_CHARACTERS,
+            subsequent_indent="    ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for field in _optional(struct)
     )
+
+
+def _description(annotation: Any) -> str:
+    notes = (note.description for note in getattr(annotation, "__metadata__", ()) if isinstance(note, Meta))
+    return next((each for each in notes if each), "")
 
 
 def _kept(name: str, value: Any, kind: mi.Type) -> Any:
