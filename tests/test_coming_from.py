@@ -62,7 +62,7 @@ async def run(example: str) -> tuple[dict[str, Any], list[str]]:
 
 def feed(display: fw.Display, event: dict[str, Any]) -> None:
     """A viewer's event."""
-    display._feedback.events.put(fw.InputEvent("a viewer", None, event, 0))
+    display._publisher.feedback.events.put(fw.InputEvent("a viewer", None, event, 0))
 
 
 def eventually(holds: Callable[[], bool]) -> bool:

@@ -164,7 +164,7 @@ async def test_events_end_with_the_display_and_lose_none_that_came_before(displa
 
     following = asyncio.create_task(follow())
     await asyncio.sleep(0)
-    display._feedback.events.put(InputEvent("x", None, {"key": "last"}, 0))
+    display._publisher.feedback.events.put(InputEvent("x", None, {"key": "last"}, 0))
     await asyncio.to_thread(display.close)
     await asyncio.wait_for(following, TEST_TIMEOUT_S)
     assert seen == ["last"]
@@ -188,7 +188,7 @@ async def test_a_callback_that_raises_stops_nothing(display: fw.Display, caplog:
 async def test_a_display_keeps_as_many_events_as_asked_for(display: fw.Display) -> None:
     small = display.server.add_stream("small", 4, 4, event_queue_size=3)
     for number in range(10):
-        small._feedback.events.put(InputEvent("x", None, {"type": "char", "n": number}, 0))
+        small._publisher.feedback.events.put(InputEvent("x", None, {"type": "char", "n": number}, 0))
     assert [item.event["n"] for item in small.poll_events()] == [7, 8, 9]
 
 

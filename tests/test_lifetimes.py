@@ -20,7 +20,7 @@ import pytest
 import xxhash
 
 import framewire as fw
-from framewire import serving, wire
+from framewire import running, wire
 from framewire.authentication import AuthContext, Authenticate, ConnectionRequest
 from framewire.frame import AccessUnit
 from framewire.options import EngineHome, EngineOptions
@@ -91,7 +91,11 @@ async def test_input_comes_back_to_a_loop_and_to_callbacks(display: fw.Display) 
 
 def test_a_forked_child_owns_nothing_and_ends_nothing(display: fw.Display) -> None:
     engine = display.server.engine_pid
-    with display._lock, serving._shared_lock, display.server._lock:  # as if other threads were at work
+    with (
+        display._publisher._section.lock,
+        running.serving.lock,
+        display.server._section.lock,
+    ):  # as if other threads were at work
         child = os.fork()
         if child == 0:
             with contextlib.suppress(BaseException):
@@ -102,7 +106,7 @@ def test_a_forked_child_owns_nothing_and_ends_nothing(display: fw.Display) -> No
                     assert "parent of this forked process" in str(error)
                     display.close()
                     display.server.close()
-                    assert not serving._shared and display.server.engine_pid is None
+                    assert not running.shared and display.server.engine_pid is None
                     os._exit(7)
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7

@@ -8,74 +8,23 @@ import logging
 import socket
 import threading
 import warnings
-from collections.abc import Iterator
-from typing import Any, ClassVar, get_type_hints
+from typing import Any, get_type_hints
 
 import numpy as np
 import psutil
 import pytest
 
 import framewire as fw
-from framewire import serving
 from framewire.link import listen
-from framewire.options import EngineOptions, StreamKeywords, StreamOptions
+from framewire.options import StreamKeywords
+from tests.fake_host import FakeHost, faked
 from tests.viewer import connected, flat
 
 
-class FakeOutlet:
-    """Accepts frames and drops them."""
-
-    def __init__(self) -> None:
-        self.closed = False
-
-    def write(self, pixels: np.ndarray, number: int, time_us: int) -> None:
-        assert not self.closed
-
-    def newest(self, known: int | None = None) -> None: ...
-
-    def close(self) -> None:
-        self.closed = True
-
-
-class FakeHost:
-    """A host without an engine."""
-
-    running: ClassVar[list[FakeHost]]
-    pid = None
-
-    def __init__(self, options: EngineOptions, listener: Any, authenticate: Any = None) -> None:
-        self.port = options.port or 10_000 + len(FakeHost.running)
-        self.listener = listener
-        self.streams: list[StreamOptions] = []
-        self.waits: list[float | None] = []
-        self.over = False
-        self.usable_here = True
-        FakeHost.running.append(self)
-
-    def open(self, options: StreamOptions) -> FakeOutlet:
-        self.streams.append(options)
-        return FakeOutlet()
-
-    def close(self) -> None:
-        FakeHost.running.remove(self)
-
-    async def aclose(self) -> None:
-        self.close()
-
-    def wait_ready(self, timeout: float) -> None:
-        self.waits.append(timeout)
-
-    async def ready(self) -> None:
-        self.waits.append(None)
-
-
 @pytest.fixture
-def hosts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[FakeHost]]:
-    """The hosts that run: fakes, and none of another test's among them."""
-    FakeHost.running = []
-    monkeypatch.setattr(serving, "ProcessHost", FakeHost)
-    monkeypatch.setattr(serving, "_shared", [])
-    yield FakeHost.running
+def hosts(monkeypatch: pytest.MonkeyPatch) -> list[FakeHost]:
+    """The hosts that run: fakes."""
+    return faked(monkeypatch)
 
 
 # Which engine
@@ -105,15 +54,18 @@ def test_serving_a_name_again_replaces_it_and_the_old_display_says_so(hosts: lis
     assert not hosts
 
 
-@pytest.mark.filterwarnings("ignore::framewire.FramewireWarning")
-@pytest.mark.parametrize(
+DIFFERENT = pytest.mark.parametrize(
     "different",
     [{"token": "x" * 22}, {"port": 9}, {"host": "localhost"}, {"allow_origins": ["https://a.example"]},
      {"allow_hosts": ["a.example"]}, {"ice_servers": [{"urls": "stun:a.example"}]}],
     ids=str,
 )  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::framewire.FramewireWarning")
+@DIFFERENT
 def test_different_options_get_one_engine_of_their_own(hosts: list[FakeHost], different: dict[str, Any]) -> None:
-    plain = fw.serve(4, 4)
+    plain = fw.serve(4, 4, name="plain")
     other = fw.serve(4, 4, **different)
     again = fw.serve(4, 4, **different)
     assert other.server is not plain.server and again.server is other.server
@@ -121,6 +73,35 @@ def test_different_options_get_one_engine_of_their_own(hosts: list[FakeHost], di
     again.close()
     plain.close()
     assert not hosts
+
+
+@pytest.mark.filterwarnings("error")
+@DIFFERENT
+def test_serving_a_name_again_replaces_it_whatever_changed(hosts: list[FakeHost], different: dict[str, Any]) -> None:
+    old = fw.serve(4, 4)
+    for _ in range(2):
+        new = fw.serve(4, 4, **different)
+        assert len(hosts) == 1 and old.server.closed, "the old engine ends with its last stream"
+    with pytest.raises(fw.ClosedError, match="replaced by a newer one of the same name, 'default'"):
+        old.publish(flat(4, 4))
+    new.publish(flat(4, 4))
+    assert len(hosts) == 1
+
+
+@pytest.mark.filterwarnings("ignore::framewire.FramewireWarning")
+def test_a_replaced_stream_leaves_the_others_of_its_engine(hosts: list[FakeHost]) -> None:
+    one, two = fw.serve(4, 4, name="one"), fw.serve(4, 4, name="two")
+    other = fw.serve(4, 4, name="one", token="x" * 22)
+    assert one.closed and not two.closed and len(hosts) == 2
+    assert two.server.streams == ["two"] and other.server.streams == ["one"]
+
+
+def test_arguments_that_are_refused_end_no_stream(hosts: list[FakeHost]) -> None:
+    old = fw.serve(4, 4)
+    for wrong in ({"engine": "cloud"}, {"token": "short"}, {"fps": 0}):
+        with pytest.raises(ValueError, match=str(next(iter(wrong)))):
+            fw.serve(4, 4, **wrong)
+    assert not old.closed
 
 
 @pytest.mark.parametrize(
@@ -201,22 +182,6 @@ def test_threads_may_serve_and_close_at_once(hosts: list[FakeHost]) -> None:
     assert most <= len(threads)
 
 
-def test_a_server_of_many_streams(hosts: list[FakeHost]) -> None:
-    streams = [{"name": "a", "width": 4, "height": 4}, {"name": "b", "width": 8, "height": 6, "fps": 5}]
-    with fw.serve_server(streams=streams) as server:
-        assert server.streams == ["a", "b"] and server.stream("b").fps == 5.0
-        a, b = server.stream("a"), server.stream("b")
-        server.remove_stream("a")
-        assert a.closed and server.streams == ["b"] and hosts
-        with pytest.raises(KeyError):
-            server.stream("a")
-        assert server.add_stream("b", 4, 4) is server.stream("b") and b.closed
-    assert not hosts and server.closed
-    with pytest.raises(fw.ClosedError, match="the server is closed"):
-        server.add_stream("c", 4, 4)
-    server.close()
-
-
 def test_what_a_server_is_asked_for_holds_for_streams_that_are_not_asked_for_anything_else(
     hosts: list[FakeHost],
 ) -> None:
@@ -248,25 +213,6 @@ def test_a_server_whose_streams_are_refused_leaves_nothing(hosts: list[FakeHost]
     assert not hosts
 
 
-def test_closing_a_server_runs_the_callbacks(hosts: list[FakeHost], caplog: pytest.LogCaptureFixture) -> None:
-    called: list[int] = []
-    server = fw.serve_server()
-    server.on_close(lambda: 1 / 0)  # type: ignore[arg-type]
-    server.on_close(lambda: called.append(1))
-    server.close()
-    server.on_close(lambda: called.append(2))
-    assert called == [1, 2] and "a callback failed" in caplog.text
-
-
-def test_an_engine_that_was_started_again_has_no_viewers(hosts: list[FakeHost]) -> None:
-    display = fw.serve(4, 4)
-    hosts[0].listener.on_viewers(0, 3)
-    hosts[0].listener.on_viewers(99, 5)
-    assert display.client_count == 3
-    hosts[0].listener.on_ready()
-    assert display.client_count == 0
-
-
 def test_an_inline_engine_of_another_event_loop_is_not_shared(hosts: list[FakeHost]) -> None:
     one = fw.serve(4, 4, name="one")
     hosts[0].usable_here = False
@@ -280,78 +226,19 @@ def test_an_engine_whose_event_loop_ended_is_closed_by_the_next_serve_of_anythin
     old = fw.serve(4, 4)
     hosts[0].over = True
     new = fw.serve(4, 4, token="x" * 22)
-    assert old.server.over and old.closed and old.server.closed and not new.server.over
+    assert old.server._over and old.closed and old.server.closed and not new.server._over
     assert len(hosts) == 1
 
 
 @pytest.mark.filterwarnings("ignore::framewire.FramewireWarning")
 def test_where_an_engine_runs_is_a_difference_too(hosts: list[FakeHost]) -> None:
     async def main() -> None:
-        display = fw.serve(4, 4, engine="inline", port=0)
+        display = fw.serve(4, 4, engine="inline", port=0, name="inline")
         assert display.server is not process.server and fw.serve(4, 4).server is process.server
         await display.aclose()
 
     process = fw.serve(4, 4)
     asyncio.run(main())
-
-
-def test_a_stream_that_was_added_to_a_shared_server_keeps_the_engine_and_ends_it(hosts: list[FakeHost]) -> None:
-    display = fw.serve(4, 4)
-    other = display.server.add_stream("other", 4, 4)
-    display.close()
-    assert hosts and not other.closed
-    other.close()
-    assert not hosts
-
-
-def test_a_server_of_its_own_outlives_its_streams_and_is_not_shared(hosts: list[FakeHost]) -> None:
-    with fw.serve_server() as server:
-        assert fw.serve(4, 4).server is not server
-        server.add_stream("a", 4, 4).close()
-        assert not server.closed and server.get("a") is None
-        display = server.add_stream("a", 4, 4)
-        assert server.get("a") is server.stream("a") is display
-
-
-def test_a_display_that_was_replaced_leaves_the_new_one_in_place(hosts: list[FakeHost]) -> None:
-    old = fw.serve(4, 4)
-    new = fw.serve(4, 4)
-    old.close()
-    assert new.server.get("default") is new
-    hosts[0].listener.on_viewers(0, 5)
-    hosts[0].listener.on_viewers(1, 3)
-    hosts[0].listener.on_stats(1, {"viewers": 3})
-    hosts[0].listener.on_input(1, "v", "me", {"type": "close"})
-    assert (old.client_count, new.client_count, new.stats) == (0, 3, {"viewers": 3})
-    assert [(each.client_id, each.principal, each.event) for each in new.poll_events()] == [
-        ("v", "me", {"type": "close"})
-    ]
-    assert old.poll_events() == []
-
-
-async def test_waiting_for_a_server_waits_for_its_host(hosts: list[FakeHost]) -> None:
-    server = fw.serve_server()
-    assert await server is server
-    await server.ready()
-    server.wait_ready()
-    display = await server.add_stream("a", 4, 4)
-    assert display.wait_ready(2.5) is display
-    assert hosts[0].waits == [None, None, 30.0, None, 2.5]
-    await server.aclose()
-    assert not hosts
-
-
-@pytest.mark.parametrize(
-    ("host", "name", "address"),
-    [("127.0.0.1", "127.0.0.1", "127.0.0.1:9"), ("0.0.0.0", "127.0.0.1", "127.0.0.1:9"),
-     ("*", "127.0.0.1", "127.0.0.1:9"), ("", "127.0.0.1", "127.0.0.1:9"), ("::", "127.0.0.1", "127.0.0.1:9"),
-     ("::1", "::1", "[::1]:9"), ("lab.example", "lab.example", "lab.example:9")],
-)  # fmt: skip
-def test_a_server_has_a_name_for_browsers_on_this_machine(
-    hosts: list[FakeHost], host: str, name: str, address: str
-) -> None:
-    with fw.serve_server(host=host, port=9) as server:
-        assert server.host_name == name and server.address == address
 
 
 # What is asked for

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import framewire as fw
-from framewire import notebook, serving
+from framewire import notebook, running
+from framewire import server as server_module
 from framewire import show as show_function
 from tests.viewer import flat, noise
 
@@ -43,15 +44,17 @@ class FakeHost:
 
     def close(self) -> None: ...
 
+    def stop(self) -> None: ...
+
 
 @pytest.fixture(autouse=True)
 def frames(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[np.ndarray]]:
     """What was published, whoever did."""
     FakeOutlet.kept = []
-    monkeypatch.setattr(serving, "ProcessHost", FakeHost)
-    monkeypatch.setattr(serving, "_shared", [])
+    monkeypatch.setattr(server_module, "ProcessHost", FakeHost)
+    monkeypatch.setattr(running, "shared", [])
     yield FakeOutlet.kept
-    for server in list(serving._shared):
+    for server in list(running.shared):
         server.close()
 
 
@@ -140,7 +143,7 @@ def test_showing_again_replaces_and_ends_what_moved(frames: list[np.ndarray], mo
     fw.show(flat(4, 4, 9))
     assert task.join(TEST_TIMEOUT_S), "it published into what was replaced"
     assert values(frames)[-1] == 9
-    assert len(serving._shared) == 1 and serving._shared[0].streams == ["default"]
+    assert len(running.shared) == 1 and running.shared[0].streams == ["default"]
 
 
 @pytest.mark.parametrize(
@@ -152,7 +155,7 @@ def test_showing_again_replaces_and_ends_what_moved(frames: list[np.ndarray], mo
 def test_what_cannot_be_shown_starts_nothing(wrong: Any, words: str) -> None:
     with pytest.raises(fw.PublishError, match=words):
         fw.show(wrong)
-    assert not serving._shared
+    assert not running.shared
 
 
 def test_a_coroutine_function_is_sent_on() -> None:

@@ -1,25 +1,22 @@
 """`Display`: one stream, to publish frames into and to receive input events from.
 
-Must not know encoders, sockets or rings, nor how it is started: it numbers frames and writes them to an outlet.
+Must not know encoders, sockets or rings, nor how it is started. It is a handle: a server gives another one for the
+same stream where a program has let go of the last.
 """
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import AsyncGenerator, Callable, Generator
-from copy import deepcopy
-from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, Unpack
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, Unpack
 from urllib.parse import quote
 
 from framewire.advice import advise
 from framewire.arrays import FrameLike, Layout, as_pixels
-from framewire.errors import ClosedError
-from framewire.events import EventQueue, InputEvent
-from framewire.host.protocols import Outlet
-from framewire.options import StreamOptions
+from framewire.errors import EngineError
+from framewire.events import InputEvent
+from framewire.publisher import Publisher
+from framewire.reentry import when_outside
 
 if TYPE_CHECKING:
     from framewire.ancestor import FrameKeywords
@@ -28,54 +25,30 @@ if TYPE_CHECKING:
     from framewire.serving import Server
 
 DEFAULT_STREAM: Final = "default"
-_NO_STATS: Final[dict[str, Any]] = {
-    "viewers": 0, "published_fps": 0.0, "encodings": [], "encodes": {}, "encode_ms": {},
-}  # fmt: skip
-"""`Display.stats` until the engine's first numbers come, about a second after the stream's start."""
-
-
-@dataclass
-class Feedback:
-    """What the engine reports of one stream: the server writes it, the `Display` reads it."""
-
-    events: EventQueue
-    viewers: int = 0
-    stats: dict[str, Any] = field(default_factory=lambda: deepcopy(_NO_STATS))
 
 
 class Display:
     """One stream. Publish frames into it; show `url` in a browser or `widget()` in a notebook.
 
     Usable at once: `publish` needs no event loop and works from any thread. ``await display`` waits until the
-    engine serves the port. Ends with `close`, ``await aclose()``, ``with`` or ``async with``.
+    engine serves the port. Ends with `close`, ``await aclose()``, ``with`` or ``async with``. A signal handler may
+    call any of it.
+
+    It holds its server. A display of `serve` goes on until it is closed, even if nothing holds it. One of
+    `Server.add_stream` goes on as long as something holds its server or any display of that; a widget does not.
     """
 
     def __new__(cls, *parts: Any, **_: Any) -> Self:
         """Raises ``TypeError`` for a size alone, with which pdum.rfb makes one."""
-        if len(parts) < 2 or not isinstance(parts[1], StreamOptions):
+        if len(parts) < 2 or not isinstance(parts[1], Publisher):
             from framewire.ancestor import UNSERVED
 
             raise TypeError(UNSERVED)
         return super().__new__(cls)
 
-    def __init__(
-        self,
-        server: Server,
-        options: StreamOptions,
-        outlet: Outlet,
-        feedback: Feedback,
-        on_end: Callable[[Display], None],
-    ) -> None:
+    def __init__(self, server: Server, publisher: Publisher) -> None:
         self._server = server
-        self._options = options
-        self._outlet = outlet
-        self._feedback = feedback
-        self._on_end = on_end
-        self._size = (options.width, options.height)
-        self._number = 0
-        self._lock = threading.Lock()
-        self._ended: str | None = None
-        self._advise: Callable[[str], None] | None = self._advise_once
+        self._publisher = publisher
 
     # Publishing
 
@@ -99,19 +72,13 @@ class Display:
             from framewire.ancestor import check_frame_keywords
 
             check_frame_keywords(theirs)
+        publisher = self._publisher
         # Whether a frame looks odd is asked for the first, second, fourth, eighth, ...: then it costs nothing.
-        is_looked_at = self._number & (self._number + 1) == 0
-        pixels = as_pixels(frame, format, self._advise if is_looked_at else None)
-        time_us = time.time_ns() // 1000
-        with self._lock:
-            if self._ended:
-                raise ClosedError(self._ended)
-            self._number = (self._number + 1) & 0xFFFFFFFF
-            self._outlet.write(pixels, self._number, time_us)
-            self._size = (pixels.shape[1], pixels.shape[0])
+        is_looked_at = publisher.number & (publisher.number + 1) == 0 and not publisher.advised
+        publisher.publish(as_pixels(frame, format, self._advise if is_looked_at else None))
 
-    def _advise_once(self, text: str) -> None:
-        self._advise = None
+    def _advise(self, text: str) -> None:
+        self._publisher.advised = True
         advise(text)
 
     def track(self, *, fps: float | None = None) -> FrameTrack:
@@ -124,8 +91,10 @@ class Display:
         from framewire.codec.colour import to_video_frame
         from framewire.rtc.track import FrameTrack
 
+        publisher = self._publisher
+
         def newest(known: int | None) -> tuple[int, int, Any] | None:
-            frame = self._outlet.newest(known)
+            frame = publisher.newest(known)
             if frame is None:
                 return None
             return frame.number, frame.time_us, to_video_frame(frame.pixels, "420")
@@ -136,48 +105,48 @@ class Display:
 
     def poll_events(self) -> list[InputEvent]:
         """All input events since the last call, oldest first; does not wait."""
-        return self._feedback.events.poll()
+        return self._publisher.feedback.events.poll()
 
     def events(self) -> AsyncGenerator[InputEvent, None]:
         """Input events as they arrive, until the display is closed."""
-        return self._feedback.events.feed()
+        return self._publisher.feedback.events.feed()
 
     def on_event(self, callback: Callable[[InputEvent], None]) -> Callable[[], None]:
         """Call ``callback`` for every input event, on a thread of framewire's; returns what removes it again.
 
         It must return quickly. What it raises is logged and goes no further.
         """
-        return self._feedback.events.on_event(callback)
+        return self._publisher.feedback.events.on_event(callback)
 
     @property
     def client_count(self) -> int:
         """Viewers that watch now."""
-        return self._feedback.viewers
+        return self._publisher.feedback.viewers
 
     @property
     def stats(self) -> dict[str, Any]:
         """Numbers of about the last second: viewers, published_fps, encodings in use, encodes, encode_ms."""
-        return dict(self._feedback.stats)
+        return dict(self._publisher.feedback.stats)
 
     # Where it is
 
     @property
     def name(self) -> str:
-        return self._options.name
+        return self._publisher.options.name
 
     @property
     def width(self) -> int:
         """Pixels of the newest frame."""
-        return self._size[0]
+        return self._publisher.size[0]
 
     @property
     def height(self) -> int:
-        return self._size[1]
+        return self._publisher.size[1]
 
     @property
     def fps(self) -> float:
         """Frames a second that the publisher aims at."""
-        return self._options.fps
+        return self._publisher.options.fps
 
     @property
     def server(self) -> Server:
@@ -202,7 +171,7 @@ class Display:
 
     @property
     def closed(self) -> bool:
-        return self._ended is not None
+        return self._publisher.ended is not None
 
     def widget(self, *, batteries: bool = True, **traits: Any) -> Viewer | Canvas:
         """A notebook widget: `Viewer` with status, toolbar and HUD, or the bare `Canvas`.
@@ -219,8 +188,15 @@ class Display:
         return self.widget()._repr_mimebundle_(**kwargs)
 
     def __repr__(self) -> str:
-        state = "closed" if self._ended else f"{self.width}x{self.height} at {self.ws_url}"
+        state = "closed" if self.closed else f"{self.width}x{self.height} at {self.ws_url}"
         return f"<framewire.Display {self.name!r} {state}>"
+
+    def __reduce__(self) -> NoReturn:
+        """It cannot be pickled or copied."""
+        raise TypeError(
+            "a Display belongs to its process and cannot be pickled or copied: send frames to the process that has it "
+            "(a multiprocessing queue for instance), or call framewire.serve in the other one"
+        )
 
     # Start and end
 
@@ -236,15 +212,33 @@ class Display:
         self._server.wait_ready(timeout)
         return self
 
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the display is closed; False if that does not happen in ``timeout`` seconds. For scripts.
+
+        Ctrl-C closes it and ends the waiting: no ``KeyboardInterrupt`` comes out. Raises `EngineError` where there is
+        no engine any more, and none can be started.
+        """
+        try:
+            self._publisher.changed.wait_for(lambda: self.closed or self._server.failure, timeout)
+        except KeyboardInterrupt:
+            self.close()
+        if self._server.failure and not self.closed:
+            raise EngineError(self._server.failure)
+        return self.closed
+
     def close(self) -> None:
-        """End the stream, and the engine with its last one. Idempotent."""
-        if self.end("the display is closed"):
-            self._server.release()
+        """End the stream, and the engine with its last one. Idempotent.
+
+        Called by a signal handler that interrupted a call of this package, it returns at once: no frame is taken any
+        more, and the interrupted call does the rest when it ends.
+        """
+        self._publisher.end("the display is closed")
+        when_outside(self._server._release)
 
     async def aclose(self) -> None:
         """`close`, from a coroutine."""
-        if self.end("the display is closed"):
-            await self._server.arelease()
+        self._publisher.end("the display is closed")
+        await self._server._arelease()
 
     def __enter__(self) -> Display:
         return self
@@ -259,22 +253,6 @@ class Display:
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         await self.aclose()
-
-    def end(self, why: str) -> bool:
-        """End the stream and leave the engine; `publish` raises ``why`` from now on. False if it had ended before."""
-        with self._lock:
-            if self._ended:
-                return False
-            self._ended = why
-        self._outlet.close()
-        self._on_end(self)
-        self._feedback.events.close()
-        return True
-
-    def after_fork_in_child(self) -> None:
-        """The stream is the parent's. Threads that do not exist here may hold the lock."""
-        self._lock = threading.Lock()
-        self._ended = self._ended or "the display belongs to the parent of this forked process; serve one here"
 
     if not TYPE_CHECKING:
 

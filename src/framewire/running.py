@@ -1,15 +1,21 @@
-"""The servers of this process, as long as something else holds them. Must not know what a server is made of."""
+"""The servers of this process, and which of them displays share. Must not know what a server is made of."""
 
 from __future__ import annotations
 
 import weakref
 from typing import TYPE_CHECKING, Final
 
+from framewire.reentry import Section
+
 if TYPE_CHECKING:
     from framewire.serving import Server
 
 servers: Final[weakref.WeakSet[Server]] = weakref.WeakSet()
-"""Every server that was started, the closed ones included."""
+"""Every server that was started, the closed ones included, as long as something else holds it."""
+shared: Final[list[Server]] = []
+"""The servers that `serve` shares among displays, held here: one, unless they ask for different ones."""
+serving = Section()
+"""While a server is found or started for `serve`, and while a shared one ends since it has no stream left."""
 
 
 def on_port(port: int) -> Server | None:
@@ -18,3 +24,10 @@ def on_port(port: int) -> Server | None:
         if not server.closed and getattr(server, "port", None) == port:  # one that failed to start has none
             return server
     return None
+
+
+def after_fork_in_child() -> None:
+    """The servers are the parent's; and a thread that does not exist here may be in the section."""
+    global serving  # noqa: PLW0603  # of the process
+    serving = Section()
+    shared.clear()

@@ -1,337 +1,28 @@
-"""`Server`, many streams on one port, and `serve`, one of them: which displays there are, and which engine they share.
+"""`serve` and `serve_server`: which engine displays share, and what a newer one replaces.
 
-Must not know encoders, sockets or rings: it checks what is asked for, and finds or starts a host for it.
+Must not know encoders, sockets, rings or hosts: it checks what is asked for, and finds or starts a server for it.
 """
 
 from __future__ import annotations
 
-import logging
+import errno
 import os
-import secrets
-import threading
-import time
-import weakref
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Unpack, cast, get_args
-
-from msgspec.structs import replace
+from typing import Any, Final, Unpack, cast
 
 from framewire import running
-from framewire.addresses import EVERY_INTERFACE
 from framewire.advice import advise
-from framewire.authentication import Authenticate, Authenticator, ConnectionRequest, of_two_arguments
-from framewire.display import DEFAULT_STREAM, Display, Feedback
-from framewire.errors import ClosedError
-from framewire.events import EventQueue, InputEvent, run_callback
-from framewire.host.inline import InlineHost
-from framewire.host.process import ProcessHost
-from framewire.host.protocols import EngineHost, Listener, ViewerChannel
-from framewire.host.thread import ThreadHost
+from framewire.authentication import Authenticate, Authenticator
+from framewire.display import DEFAULT_STREAM, Display
+from framewire.errors import ClosedError, EngineError
 from framewire.keywords import divide, documented
-from framewire.options import (
-    EngineHome,
-    EngineKeywords,
-    EngineOptions,
-    ServeKeywords,
-    StreamKeywords,
-    StreamOptions,
-    size_usage,
-)
+from framewire.options import EngineHome, EngineOptions, ServeKeywords, StreamKeywords, StreamOptions, size_usage
+from framewire.reentry import leave
+from framewire.server import Server, check_home
 
-log = logging.getLogger("framewire")
+__all__ = ["Server", "serve", "serve_server"]
 
-
-class Server:
-    """Many streams on one port, in one engine. Made by `serve_server`; `serve` makes one that its displays share."""
-
-    def __init__(
-        self,
-        options: EngineOptions | None = None,
-        engine: EngineHome = "process",
-        *,
-        shared: bool = False,
-        authenticate: Authenticate | Authenticator | None = None,
-        stream_defaults: StreamKeywords | None = None,
-        **keywords: Unpack[EngineKeywords],
-    ) -> None:
-        """``keywords`` are `EngineOptions` of which ``options`` are made. ``authenticate`` is as for `serve`.
-        ``stream_defaults``: options of every stream that `add_stream` is not given."""
-        if options is None:
-            (given,) = divide("Server", keywords, EngineOptions, beside=("options", "engine", "authenticate"))
-            options = EngineOptions(**given)
-        self.token = options.token or secrets.token_urlsafe(16)
-        """What viewers must present."""
-        self.failure: str | None = None
-        """Why there is no engine any more; None while all is well."""
-        self._options = options = replace(options, token=self.token)
-        self._engine = engine
-        self._authenticate = authenticate
-        self._shared = shared
-        self._stream_defaults: StreamKeywords = stream_defaults or {}
-        self._displays: dict[str, Display] = {}
-        self._feedback: dict[int, Feedback] = {}
-        self._next_id = 0
-        self._lock = threading.RLock()
-        self._closed = False
-        self._on_close: list[Callable[[], None]] = []
-        if options.exposed:
-            log.info("framewire: listening on %s, other machines can reach it; the token guards it", options.host)
-        running.servers.add(self)
-        authorise = of_two_arguments(authenticate) if authenticate else None
-        self._host = _start_host(options, engine, _ServerListener(self, self._feedback), authorise)
-
-    @documented(StreamOptions)
-    def add_stream(self, name: str, width: int, height: int, **options: Unpack[StreamKeywords]) -> Display:
-        """Start a stream; one of the same name is replaced and its `Display` closed.
-
-        An option that is not given is as `serve_server` was asked, or else as said here.
-        """
-        (given,) = divide("add_stream", options, StreamOptions, beside=("name", "width", "height"))
-        keywords = {**self._stream_defaults, **given}
-        with self._lock:
-            if self._closed:
-                raise ClosedError("the server is closed")
-            stream = StreamOptions(id=self._next_id, name=name, width=width, height=height, **keywords)
-            if old := self._displays.get(name):
-                old.end(f"the display was replaced by a newer one of the same name, {name!r} (name= gives several)")
-            self._next_id += 1
-            outlet, feedback = self._host.open(stream), Feedback(EventQueue(stream.event_queue_size))
-            display = Display(self, stream, outlet, feedback, on_end=partial(self._drop, stream.id))
-            self._displays[name], self._feedback[stream.id] = display, feedback
-            return display
-
-    def stream(self, name: str = DEFAULT_STREAM) -> Display:
-        """The display of this name. Raises ``KeyError``."""
-        return self._displays[name]
-
-    def get(self, name: str) -> Display | None:
-        """The display of this name, or None."""
-        return self._displays.get(name)
-
-    def remove_stream(self, name: str) -> None:
-        """End a stream; its viewers wait for one of the same name. Raises ``KeyError``."""
-        self._displays[name].close()
-
-    @property
-    def streams(self) -> list[str]:
-        """Names of the streams there are."""
-        return list(self._displays)
-
-    def open_viewer(
-        self,
-        on_text: Callable[[str], None],
-        on_binary: Callable[[bytes], None],
-        on_close: Callable[[int, str], None],
-        request: ConnectionRequest | None = None,
-    ) -> ViewerChannel:
-        """Connect a viewer whose messages this program carries: the seam for other transports than a WebSocket.
-
-        The channel speaks `signaling/README.md`, from `hello` on. ``on_text`` and ``on_binary`` get the messages to
-        the viewer, in order, on a thread of the channel's own. They may block: then the viewer is sent less, and is
-        closed with 4429 if that takes long; other viewers are not affected. ``on_close`` gets the close code and the
-        reason, at the end of the engine's process as well (1001); not after `ViewerChannel.close`.
-        ``request`` is what an ``authenticate`` function gets. Raises `ClosedError`.
-        """
-        if self._closed:
-            raise ClosedError("the server is closed")
-        return self._host.open_viewer(on_text, on_binary, on_close, request or ConnectionRequest())
-
-    @property
-    def port(self) -> int:
-        return self._host.port
-
-    @property
-    def host_name(self) -> str:
-        """The name or address by which a browser on this machine reaches the server."""
-        host = self._options.host
-        return "127.0.0.1" if host in EVERY_INTERFACE else host
-
-    @property
-    def address(self) -> str:
-        """``host:port`` as a browser on this machine reaches it."""
-        host = self.host_name
-        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
-
-    @property
-    def engine_pid(self) -> int | None:
-        """Process id of the engine; None if it has no process of its own, or while it is being started again."""
-        return self._host.pid
-
-    @property
-    def closed(self) -> bool:
-        return self._closed
-
-    def __await__(self) -> Generator[Any, None, Server]:
-        yield from self.ready().__await__()
-        return self
-
-    async def start(self) -> Server:
-        """Wait until the engine serves the port: it starts by itself. Raises `EngineError`."""
-        return await self
-
-    async def ready(self) -> None:
-        """Wait until the engine serves the port. Raises `EngineError`."""
-        await self._host.ready()
-
-    def wait_ready(self, timeout: float = 30.0) -> None:
-        """As `ready`, without an event loop."""
-        self._host.wait_ready(timeout)
-
-    def on_close(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` when the server is closed; at once if it is."""
-        with self._lock:
-            if not self._closed:
-                self._on_close.append(callback)
-                return
-        run_callback(callback)
-
-    def close(self) -> None:
-        """End every stream and the engine. Idempotent."""
-        if self._end():
-            self._host.close()
-
-    async def aclose(self) -> None:
-        """`close`, from a coroutine."""
-        if self._end():
-            await self._host.aclose()
-
-    def release(self) -> None:
-        """End the engine if `serve` started it and no stream is left. For displays that are closed."""
-        if self._end_if_unused():
-            self._host.close()
-
-    async def arelease(self) -> None:
-        """`release`, from a coroutine."""
-        if self._end_if_unused():
-            await self._host.aclose()
-
-    @property
-    def over(self) -> bool:
-        """Whether it can never serve again, since the event loop of its inline engine is closed."""
-        return self._host.over
-
-    def is_for(
-        self,
-        options: EngineOptions,
-        engine: EngineHome,
-        authenticate: Authenticate | Authenticator | None,
-    ) -> bool:
-        """Whether a `serve` with these options, from here, may use this server."""
-        return not self.differences(options, engine, authenticate) and self._host.usable_here
-
-    def differences(
-        self, options: EngineOptions, engine: EngineHome, authenticate: Authenticate | Authenticator | None
-    ) -> list[str]:
-        """The options of a `serve` that this server was not started with."""
-        same = {"token": options.token in (None, self.token), "port": options.port in (None, 0, self.port)}
-        names = options.__struct_fields__
-        differ = [n for n in names if not same.get(n, getattr(options, n) == getattr(self._options, n))]
-        beside = {"engine": engine == self._engine, "authenticate": authenticate == self._authenticate}
-        return [*differ, *(name for name, is_same in beside.items() if not is_same)]
-
-    def __enter__(self) -> Server:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Server:
-        return await self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
-
-    def _drop(self, id_: int, display: Display) -> None:
-        with self._lock:
-            self._feedback.pop(id_, None)
-            if self._displays.get(display.name) is display:
-                del self._displays[display.name]
-
-    def _end(self) -> bool:
-        """End every stream and take no more; whether the host is to be closed now."""
-        why = f"the engine failed: {self.failure}" if self.failure else "the server is closed"
-        with self._lock:
-            if self._closed:
-                return False
-            self._closed = True
-            for display in list(self._displays.values()):
-                display.end(why)
-        for callback in self._on_close:
-            run_callback(callback)
-        with _shared_lock:
-            if self in _shared:
-                _shared.remove(self)
-        return True
-
-    def _end_if_unused(self) -> bool:
-        # Under the lock of `serve`, so that it never takes a server that is about to close.
-        with _shared_lock:
-            return self._shared and not self._displays and self._end()
-
-    def after_fork_in_child(self) -> None:
-        """Everything belongs to the parent. Threads that do not exist here may hold the lock."""
-        self._lock = threading.RLock()
-        self._closed = True
-        for display in self._displays.values():
-            display.after_fork_in_child()
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            """Names of pdum.rfb, where there is no other."""
-            from framewire.ancestor import found
-
-            error = AttributeError(f"'Server' object has no attribute {name!r}", name=name, obj=self)
-            return found("Server", name, error)
-
-
-class _ServerListener:
-    """Passes reports on to the streams. Holds the server weakly, so that an unused one can be collected."""
-
-    def __init__(self, server: Server, feedback: Mapping[int, Feedback]) -> None:
-        self._server = weakref.ref(server)
-        self._feedback = feedback
-
-    def on_input(self, stream: int, client_id: str, principal: str | None, event: dict[str, Any]) -> None:
-        if feedback := self._feedback.get(stream):
-            feedback.events.put(InputEvent(client_id, principal, event, time.time_ns() // 1000))
-
-    def on_viewers(self, stream: int, count: int) -> None:
-        if feedback := self._feedback.get(stream):
-            feedback.viewers = count
-
-    def on_stats(self, stream: int, stats: dict[str, Any]) -> None:
-        if feedback := self._feedback.get(stream):
-            feedback.stats = stats
-
-    def on_ready(self) -> None:
-        for feedback in list(self._feedback.values()):
-            feedback.viewers = 0
-
-    def on_failed(self, text: str) -> None:
-        if server := self._server():
-            server.failure = text
-
-
-def _start_host(
-    options: EngineOptions, engine: EngineHome, listener: Listener, authenticate: Authenticate | None
-) -> EngineHost:
-    """Raises ``ValueError`` for an unknown engine, `EngineError` where it cannot be started."""
-    if engine not in get_args(EngineHome):
-        raise ValueError(f"engine={engine!r:.40} is unknown: {', '.join(map(repr, get_args(EngineHome)))}")
-    match engine:
-        case "process":
-            return ProcessHost(options, listener, authenticate)
-        case "thread":
-            return ThreadHost(options, listener, authenticate)
-        case "inline":
-            return InlineHost(options, listener, authenticate)
-
-
-_shared: list[Server] = []
-"""The servers that `serve` shares among displays: one, unless they ask for different ones."""
-_shared_lock = threading.RLock()
 _SERVE_ARGUMENTS: Final = ("width", "height", "name", "engine", "authenticate")
 
 
@@ -352,6 +43,9 @@ def serve(
     engine. ``engine="thread"`` runs the engine on a thread of this process, for where no other process may be started:
     streams then stall while Python code computes. ``engine="inline"`` runs it on the event loop that runs now.
 
+    A ``name`` that is served with other options of the engine is replaced too: the old stream ends first, and its
+    engine with its last one, so that a port that you name passes on to the new one.
+
     ``authenticate`` decides which viewers are admitted; without it, those that have the token are. It gets the token
     and the `ConnectionRequest`, or one `AuthContext` as pdum.rfb's. It returns the principal, or None to refuse.
 
@@ -361,12 +55,36 @@ def serve(
     for_engine, for_stream = divide("serve", options, EngineOptions, StreamOptions, beside=_SERVE_ARGUMENTS)
     asked = EngineOptions(**for_engine)
     StreamOptions(id=0, name=name, width=width, height=height, **for_stream)  # refused before an engine is started
-    with _shared_lock:
-        server = _shared_server(asked, engine, authenticate)
+    check_home(engine)  # and before another one is ended
+    try:
+        with running.serving.lock:
+            return _serve(asked, engine, authenticate, name, partial(_add, name, width, height, for_stream))
+    finally:
+        leave()
+
+
+def _add(name: str, width: int, height: int, options: Mapping[str, Any], server: Server) -> Display:
+    return server.add_stream(name, width, height, **cast(StreamKeywords, options))
+
+
+def _serve(
+    options: EngineOptions,
+    engine: EngineHome,
+    authenticate: Authenticate | Authenticator | None,
+    name: str,
+    add: Callable[[Server], Display],
+) -> Display:
+    _replace_elsewhere(options, engine, authenticate, name)
+    while True:
+        server = _shared_server(options, engine, authenticate)
         try:
-            return server.add_stream(name, width, height, **cast(StreamKeywords, for_stream))
+            return add(server)
+        except ClosedError:
+            if not server.closed:
+                raise
+            # By a signal handler since: then another one.
         except BaseException:
-            server.release()
+            server._release()
             raise
 
 
@@ -382,13 +100,19 @@ def serve_server(
 
     ``streams`` are started at once: dicts with ``name``, ``width``, ``height`` and what `Server.add_stream` takes.
     The options of a stream, ``fps`` for instance, hold for every stream that is not given another value.
+
+    Asked for a port that an older server of this function holds, in this process, it takes that one's place: the old
+    server is closed first. So running a cell again leaves one engine.
     """
     for_engine, for_streams = divide(
         "serve_server", options, EngineOptions, StreamOptions, beside=("engine", "streams", "authenticate")
     )
     asked = EngineOptions(**for_engine)
     StreamOptions(id=0, name=DEFAULT_STREAM, width=1, height=1, **for_streams)  # refused before an engine is started
-    server = Server(asked, engine, authenticate=authenticate, stream_defaults=cast(StreamKeywords, for_streams))
+    server = _on_its_port(
+        asked,
+        lambda: Server(asked, engine, authenticate=authenticate, stream_defaults=cast(StreamKeywords, for_streams)),
+    )
     try:
         for stream in streams or ():
             server.add_stream(**stream)
@@ -402,17 +126,49 @@ def _shared_server(
     options: EngineOptions, engine: EngineHome, authenticate: Authenticate | Authenticator | None
 ) -> Server:
     """The shared server that is what these options ask for, or a new one."""
-    for server in list(_shared):
-        if server.over:
+    for server in list(running.shared):
+        if server._over:
             server.close()
-        elif server.is_for(options, engine, authenticate):
+        elif server._is_for(options, engine, authenticate):
             if not server.failure:
                 return server
             server.close()  # and leaves the port to its successor
     _advise_to_share(options, engine, authenticate)
-    server = Server(options, engine, shared=True, authenticate=authenticate)
-    _shared.append(server)
+    server = _on_its_port(options, lambda: Server(options, engine, shared=True, authenticate=authenticate))
+    running.shared.append(server)
     return server
+
+
+def _replace_elsewhere(
+    options: EngineOptions, engine: EngineHome, authenticate: Authenticate | Authenticator | None, name: str
+) -> None:
+    """End the stream of this name on shared servers that are not what is asked for, and those servers if unused."""
+    for server in list(running.shared):
+        if server._host.usable_here and not server._is_for(options, engine, authenticate):
+            if server._replace(name):
+                server._release()
+
+
+def _on_its_port(options: EngineOptions, start: Callable[[], Server]) -> Server:
+    """Start a server; where another one of this process has its port, in the place of that one, or say which it is."""
+    try:
+        return start()
+    except EngineError as error:
+        holder = running.on_port(options.port) if options.port and _is_taken(error) else None
+        if holder is None:
+            raise
+        if holder._shared:
+            raise EngineError(
+                f"port {options.port} is taken by this program itself, for {', '.join(map(repr, holder.streams))}: "
+                "close that first, or serve with the same options to share the port"
+            ) from None
+        holder._end(f"the server was replaced by a newer one on its port, {options.port}")
+        holder.close()
+    return start()
+
+
+def _is_taken(error: EngineError) -> bool:
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE
 
 
 def _advise_to_share(
@@ -420,7 +176,7 @@ def _advise_to_share(
 ) -> None:
     """Say which options keep a display from an engine that runs. Who asks for a port expects another one."""
     all_differences = [
-        (server.differences(options, engine, authenticate), server) for server in _shared if not server.failure
+        (server._differences(options, engine, authenticate), server) for server in running.shared if not server.failure
     ]
     differ, server = min(all_differences, key=lambda each: len(each[0]), default=([], None))
     if server and differ not in ([], ["port"]):
@@ -432,11 +188,9 @@ def _advise_to_share(
 
 
 def _after_fork_in_child() -> None:
-    global _shared_lock  # noqa: PLW0603  # a thread that does not exist here may hold the old one
-    _shared_lock = threading.RLock()
-    _shared.clear()
+    running.after_fork_in_child()
     for server in list(running.servers):
-        server.after_fork_in_child()
+        server._after_fork_in_child()
 
 
 if hasattr(os, "register_at_fork"):

@@ -12,7 +12,7 @@ import pytest
 
 from framewire.errors import EngineError
 from framewire.link import process
-from framewire.link.control import Shutdown, ViewerText
+from framewire.link.control import Shutdown, ViewerText, encode
 from framewire.link.handles import Handles
 from framewire.link.process import EngineProcess
 
@@ -55,9 +55,9 @@ sys.stdout.write("rted\\n\\n  and stopped"); sys.stdout.flush()
 def test_an_engine_that_does_not_read_is_killed(monkeypatch):
     monkeypatch.setattr(process, "_SEND_TIMEOUT_S", 1)
     engine = EngineProcess([sys.executable, "-c", "import time; time.sleep(600)"], [])
-    engine.send(ViewerText(id=0, text="y" * 4_000_000), None)
+    engine.send(encode(ViewerText(id=0, text="y" * 4_000_000)))
     assert engine.wait() == "signal 9, SIGKILL"
-    engine.send(Shutdown(), None)
+    engine.send(encode(Shutdown()))
 
 
 def test_an_engine_that_closes_its_socket_and_does_not_exit_is_killed(monkeypatch):

@@ -28,6 +28,7 @@ from framewire.link.ring import RingWriter
 from framewire.link.spawn import environment
 from framewire.link.supervisor import EngineSupervisor
 from framewire.options import EngineOptions, StreamOptions
+from framewire.reentry import Notice
 
 HERE = Path(__file__).parent
 ECHO = [sys.executable, str(HERE / "echo_engine.py")]
@@ -307,6 +308,45 @@ def test_closing_leaves_no_process_no_descriptor_no_thread_and_no_name(engines):
     engine.ring_bell(1)
 
 
+def test_an_engine_that_is_not_up_yet_is_not_waited_for(engines):
+    listeners = bind("127.0.0.1", 0)
+    port = listeners[0].getsockname()[1]
+    engine = engines.start("mute", listeners=listeners)
+    pid, start = engine.pid, time.monotonic()
+    engine.close()
+    assert time.monotonic() - start < process.EXIT_GRACE_S / 2, "it never comes up, so its start would be waited for"
+    assert not psutil.pid_exists(pid), "and no zombie is left"
+    bind("127.0.0.1", port)[0].close()
+
+
+def test_it_is_stopped_without_waiting_and_leaves_nothing(engines):
+    listeners = bind("127.0.0.1", 0)
+    engine = engines.start(listeners=listeners)
+    pid = engine.wait_ready(TEST_TIMEOUT_S).pid
+    engine.stop()
+    with pytest.raises(ClosedError):
+        engine.send(AddStream(options=stream_options(1, 1)))
+    eventually(lambda: not psutil.pid_exists(pid) and listeners[0].fileno() == -1)
+
+
+def test_an_interrupt_while_it_starts_leaves_nothing(engines, monkeypatch):
+    listeners = bind("127.0.0.1", 0)
+    started: list[psutil.Process] = []
+    others = psutil.Process().children()
+
+    class Interrupted(Notice):
+        def wait_for(self, predicate, timeout=None):
+            if threading.current_thread() is threading.main_thread() and not started:
+                started.extend(eventually(lambda: [c for c in psutil.Process().children() if c not in others]))
+                raise KeyboardInterrupt
+            return super().wait_for(predicate, timeout)
+
+    monkeypatch.setattr(supervisor, "Notice", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        engines.start("mute", listeners=listeners)
+    eventually(lambda: not psutil.pid_exists(started[0].pid) and listeners[0].fileno() == -1)
+
+
 def test_an_engine_that_ignores_shutdown_is_killed(engines, monkeypatch):
     for module in (process, supervisor):
         monkeypatch.setattr(module, "EXIT_GRACE_S", 0.3)
@@ -364,7 +404,7 @@ def test_without_a_thread_there_is_no_engine_and_nothing_is_left(engines, monkey
     before = len(children())
     with pytest.raises(EngineError, match="cannot be started: can't start new thread"):
         engines.start(listeners=listeners)
-    assert fds == [before + 1] and len(children()) == before
+    assert fds == [before] and len(children()) == before
     assert listeners[0].fileno() == -1 and not _left(listeners)
 
 

@@ -78,6 +78,9 @@ class InlineHost:
         except ClosedError:  # the loop's end left these sockets open
             self._close_sockets()
 
+    def stop(self) -> None:
+        self.close()
+
     async def aclose(self) -> None:
         await asyncio.shield(self._start_closing())
 

@@ -85,6 +85,9 @@ class ProcessHost:
     def close(self) -> None:
         self._engine.close()
 
+    def stop(self) -> None:
+        self._engine.stop()
+
     async def aclose(self) -> None:
         await off_loop(self._engine.close)
 
@@ -172,12 +175,11 @@ class _RingOutlet:
 
     def close(self) -> None:
         with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-            with contextlib.suppress(ClosedError):
-                self._engine.send(RemoveStream(id=self._id))
-            self._ring.close()
+            if not self._closed:
+                self._closed = True
+                with contextlib.suppress(ClosedError):
+                    self._engine.send(RemoveStream(id=self._id))
+            self._ring.close()  # again, in case that an interrupt came between the two
 
     def _send_ring(self, capacity: int, first: tuple[Pixels, int, int] | None = None) -> RingWriter:
         ring = RingWriter(capacity)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import os
 import selectors
 import threading
@@ -20,6 +21,7 @@ from framewire.host.inline import InlineHost
 from framewire.host.protocols import Listener, Outlet, ViewerChannel
 from framewire.host.waiting import off_loop
 from framewire.options import EngineOptions, StreamOptions
+from framewire.reentry import when_outside
 
 CLOSE_TIMEOUT_S: Final = 5.0
 """Time for viewers and connections to close. Then the thread is left behind: it ends with the program.
@@ -80,12 +82,13 @@ class ThreadHost:
         await off_loop(self._call(self._inline.ready()).result)
 
     def close(self) -> None:
-        try:
-            self._loop.call_soon_threadsafe(self._start_closing)
-        except RuntimeError:  # the loop is closed
-            return
+        self.stop()
         if threading.current_thread() is not self._thread:
-            self._thread.join(CLOSE_TIMEOUT_S)
+            when_outside(lambda: self._thread.join(CLOSE_TIMEOUT_S))
+
+    def stop(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._start_closing)
 
     async def aclose(self) -> None:
         await off_loop(self.close)

@@ -35,7 +35,7 @@ class Doorbell:
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         self._sock = sock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may ring in the middle of a ring
         self._open = True
 
     def ring(self, stream: int) -> None:
@@ -56,7 +56,7 @@ class Doorbell:
 
     def after_fork_in_child(self) -> None:
         """Close this copy without the lock, which a thread that does not exist here may hold."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.close()
 
 

@@ -20,7 +20,7 @@ from typing import Final
 
 from framewire.errors import ClosedError, EngineError
 from framewire.link.bell import Doorbell
-from framewire.link.control import FromEngine, ToEngine, encode, parent_decoder
+from framewire.link.control import FromEngine, parent_decoder
 from framewire.link.descriptors import socket_above_stdio
 from framewire.link.guard import refuse_in_engine
 from framewire.link.handles import Handles
@@ -91,9 +91,9 @@ class EngineProcess:
         """Send the process a signal; nothing happens where it has exited."""
         self._process.send_signal(number)
 
-    def send(self, message: ToEngine, ring: RingWriter | None) -> None:
-        """Send a message, with the memory that goes with a Ring. A dead engine raises nothing: reading finds it."""
-        data = encode(message)
+    def send(self, data: bytes, ring: RingWriter | None = None) -> None:
+        """Send an encoded message, with the memory that goes with a Ring. A dead engine raises nothing: reading
+        finds it."""
         try:
             if ring:
                 # Not socket.send_fds: it drops its flags, and a parent with SIGPIPE at its default would die.

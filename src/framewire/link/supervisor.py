@@ -15,14 +15,16 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Final
 
 from framewire.errors import ClosedError, EngineError, LocalProtocolError
-from framewire.link.control import Configure, Failed, FromEngine, Log, Ready, Shutdown, ToEngine
+from framewire.link.control import Configure, Failed, FromEngine, Log, Ready, Shutdown, ToEngine, encode
 from framewire.link.process import EXIT_GRACE_S, EngineProcess
 from framewire.link.restart import Replay, RestartPolicy
 from framewire.link.ring import RingWriter
 from framewire.link.spawn import cannot_start
+from framewire.reentry import Combiner, Notice, when_outside
 
 logger: Final = logging.getLogger("framewire")
 
@@ -54,25 +56,19 @@ class EngineSupervisor:
         self._on_message, self._on_exit = on_message, on_exit
         self._policy = policy or RestartPolicy()
         self._replay: Replay[RingWriter] = Replay(configure)
-        self._lock = threading.Lock()
-        self._changed = threading.Condition()
-        self._wake = threading.Event()
-        self._closing = False
+        self._outbox: Combiner[Callable[[], None]] = Combiner(lambda work: work())
+        """What is done with the messages so far and with the process that gets them, in order."""
+        self._changed = Notice()
+        self._closing = self._started = self._over = False
         self._ready: Ready | None = None
         self._process: EngineProcess | None = None
+        self._linked: EngineProcess | None = None
+        self._start_error: BaseException | None = None
         self.failure: str | None = None
         """Why the engine is not started again any more, for people; None while all is well."""
         self._thread = threading.Thread(target=self._supervise, name="framewire-engine", daemon=True)
         _supervisors.add(self)
-        try:
-            self._start()
-            self._thread.start()
-        except RuntimeError as error:  # an EngineError, or no thread can be had
-            self._abandon()
-            raise error if isinstance(error, EngineError) else EngineError(cannot_start(error)) from error
-        except BaseException:
-            self._abandon()
-            raise
+        self._start_thread()
 
     @property
     def pid(self) -> int | None:
@@ -86,21 +82,34 @@ class EngineSupervisor:
 
         Raises ClosedError.
         """
-        with self._lock:
-            if self._closing:
-                raise ClosedError("the engine is closed (or belongs to the parent of this forked process)")
-            self._replay.record(message, ring)
-            if self._process:
-                self._process.send(message, ring)
+        self._put(partial(self._send, message, ring))
 
     def send_once(self, message: ToEngine) -> bool:
         """Send to the engine that runs, and to none that follows it; False where none runs. Raises ClosedError."""
-        with self._lock:
-            if self._closing:
-                raise ClosedError("the engine is closed (or belongs to the parent of this forked process)")
-            if self._process:
-                self._process.send(message, None)
-            return self._process is not None
+        process = self._process
+        self._put(partial(self._send_once, encode(message)))  # here: what cannot be encoded is its sender's error
+        return process is not None
+
+    def _put(self, work: Callable[[], None]) -> None:
+        if self._closing:
+            raise ClosedError("the engine is closed (or belongs to the parent of this forked process)")
+        self._outbox.put(work)
+
+    def _send(self, message: ToEngine, ring: RingWriter | None) -> None:
+        self._replay.record(message, ring)
+        if self._linked:
+            self._linked.send(encode(message), ring)
+
+    def _send_once(self, message: bytes) -> None:
+        if self._linked:
+            self._linked.send(message)
+
+    def _link(self, process: EngineProcess | None) -> None:
+        """From now on messages go to this process, which first gets all that holds."""
+        self._linked = process
+        if process:
+            for message, ring in self._replay.messages():
+                process.send(encode(message), ring)
 
     def ring_bell(self, stream: int) -> None:
         """Notify the engine that the stream's ring has a newer frame. Never waits; nothing happens where none runs."""
@@ -111,9 +120,8 @@ class EngineSupervisor:
     def wait_ready(self, timeout: float = 30.0) -> Ready:
         """Wait until the port is served. Raises EngineError, with the engine's last output, if that does not happen
         in time; ClosedError if closed meanwhile."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._ready or self.failure or self._closing, timeout)
-            ready, failure = self._ready, self.failure
+        self._changed.wait_for(lambda: self._ready or self.failure or self._closing, timeout)
+        ready, failure = self._ready, self.failure
         if ready:
             return ready
         if failure:
@@ -124,28 +132,39 @@ class EngineSupervisor:
         raise EngineError(f"the engine is not up after {timeout:g} s{process.last_output() if process else ''}")
 
     def close(self) -> None:
-        """Stop the engine (Shutdown, then SIGTERM, then SIGKILL) and return when it has exited. Idempotent."""
-        with self._lock:
-            process = None if self._closing else self._process
-            self._closing = True
-            if process:
-                process.send(Shutdown(), None)
-        self._wake.set()
-        with self._changed:
-            self._changed.notify_all()
+        """Stop the engine (Shutdown, then SIGTERM, then SIGKILL) and return when it has exited. Idempotent.
+
+        One that does not serve its port yet has no viewers, and is killed at once. Called by a signal handler that
+        interrupted a call of this package, it returns at once: the interrupted call then does it, when it ends.
+        """
+        self.stop()
+        if threading.current_thread() is self._thread:  # closed from `on_message`: this thread waits for the process
+            self._signal(signal.SIGKILL)
+            self._close_listeners()
+            return
+        when_outside(self._close)
+
+    def stop(self) -> None:
+        """As `close`, but never waits: the supervisor's thread does the rest."""
+        self._closing = True
+        self._changed.notify()
+        process = self._process
+        if process and not self._ready:
+            process.signal(signal.SIGKILL)
+        elif process:
+            self._outbox.put(lambda: process.send(encode(Shutdown())))
+
+    def _close(self) -> None:
         self._wait_for_exit()
         self._close_listeners()
 
     def _wait_for_exit(self) -> None:
-        if threading.current_thread() is self._thread:  # closed from `on_message`: this thread waits for the process
-            self._signal(signal.SIGKILL)
-            return
         for last_resort in (signal.SIGTERM, signal.SIGKILL):
-            self._thread.join(EXIT_GRACE_S)
-            if not self._thread.is_alive():
-                return
+            if self._changed.wait_for(lambda: self._over, EXIT_GRACE_S):
+                break
             self._signal(last_resort)
-        self._thread.join(EXIT_GRACE_S)
+        if self._changed.wait_for(lambda: self._over, EXIT_GRACE_S) and self._thread.ident:
+            self._thread.join(EXIT_GRACE_S)
 
     def _signal(self, number: int) -> None:
         process = self._process
@@ -156,33 +175,62 @@ class EngineSupervisor:
         for sock in self._listeners:
             sock.close()
 
+    def _start_thread(self) -> None:
+        """Start the thread and wait until it has started an engine. An interrupt ends only the waiting: what this
+        thread does itself could be left half done."""
+        try:
+            self._thread.start()
+            self._changed.wait_for(lambda: self._started or self._over)
+        except RuntimeError as error:  # no more threads, or the interpreter is shutting down
+            self._abandon()
+            raise EngineError(cannot_start(error)) from error
+        except BaseException:
+            self.stop()
+            raise
+        if failed := self._start_error:
+            self._start_error = None  # it holds this frame, which holds this object
+            self._abandon()
+            raise failed
+
     def _abandon(self) -> None:
-        """Undo a start that failed, at whatever point: nothing is left to close."""
+        """Undo a start that failed: nothing is left to close."""
         _supervisors.discard(self)
-        self._closing = True
-        process, self._process = self._process, None
-        if process:
-            process.signal(signal.SIGKILL)
-            process.wait()
+        self._closing = self._over = True
         self._close_listeners()
 
     def _start(self) -> bool:
         """Start an engine and send it all that holds; False if none is wanted any more."""
-        with self._lock:
-            if self._closing:
-                return False
-            with _starting():
-                process = self._process = EngineProcess(self._command, self._listeners)
-            for message, ring in self._replay.messages():
-                process.send(message, ring)
+        if self._closing:
+            return False
+        with _starting():
+            process = self._process = EngineProcess(self._command, self._listeners)
+        self._outbox.put(partial(self._link, process))
+        if self._closing:  # since the last look; whoever closed it may have missed this one
+            process.signal(signal.SIGKILL)
         return True
 
     def _supervise(self) -> None:
         """The supervisor's thread, over all runs of the engine."""
-        while True:
-            reason = self._run()
-            if self._closing or not self._restart(reason):
-                break
+        try:
+            running = self._start_first()
+            while running:
+                reason = self._run()
+                running = not self._closing and self._restart(reason)
+        finally:
+            if self._closing or self._start_error:
+                self._close_listeners()
+            self._over = True
+            self._changed.notify()
+
+    def _start_first(self) -> bool:
+        try:
+            return self._start()
+        except BaseException as error:
+            self._start_error = error  # raised by the thread that waits for this one
+            return False
+        finally:
+            self._started = True
+            self._changed.notify()
 
     def _restart(self, reason: str) -> bool:
         while self.failure is None:
@@ -192,7 +240,7 @@ class EngineSupervisor:
                 self._fail(f"the engine exited again and again, and is not started any more: {reason}")
                 break
             logger.warning("framewire: the engine exited (%s); starting it again", reason)
-            if self._wake.wait(delay):
+            if self._changed.wait_for(lambda: self._closing, delay):
                 break
             try:
                 return self._start()
@@ -212,8 +260,8 @@ class EngineSupervisor:
             process.signal(signal.SIGKILL)
         finally:
             cause = process.wait()
-            with self._lock:
-                self._process = None
+            self._process = None
+            self._outbox.put(partial(self._link, None))
             self._on_exit()
         return f"{cause}{process.last_output()}"
 
@@ -223,18 +271,16 @@ class EngineSupervisor:
                 logger.log(message.level, "framewire engine: %s", message.text)
                 return
             case Ready():
-                with self._changed:
-                    self._ready = message
-                    self._changed.notify_all()
+                self._ready = message
+                self._changed.notify()
             case Failed():
                 self._fail(message.text)
                 return
         self._hand_on(message)
 
     def _fail(self, text: str) -> None:
-        with self._changed:
-            self.failure = text
-            self._changed.notify_all()
+        self.failure = text
+        self._changed.notify()
         logger.error("framewire: %s", text)
         self._hand_on(Failed(text=text))
 
@@ -246,9 +292,9 @@ class EngineSupervisor:
 
     def after_fork_in_child(self) -> None:
         """Close this copy. Its locks may be held by threads that do not exist here."""
-        self._lock, self._changed, self._wake = threading.Lock(), threading.Condition(), threading.Event()
-        self._closing, self._ready = True, None
-        process, self._process = self._process, None
+        self._outbox, self._changed = Combiner(lambda work: work()), Notice()
+        self._closing, self._over, self._ready = True, True, None
+        process, self._process, self._linked = self._process, None, None
         self._close_listeners()
         if process:
             process.after_fork_in_child()
@@ -283,6 +329,8 @@ def _after_fork_in_child() -> None:
 
 
 def _close_all() -> None:
+    for supervisor in list(_supervisors):
+        supervisor.stop()  # all at once
     for supervisor in list(_supervisors):
         supervisor.close()
 

@@ -1,0 +1,138 @@
+"""`Publisher`: the sending end of one stream. It numbers frames, writes them to an outlet, and ends.
+
+Must not know servers, nor what a frame was before it was pixels. A signal handler may call it in the middle of its own
+work: no call waits for one that the same thread has begun (`reentry`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+from framewire.errors import ClosedError
+from framewire.events import EventQueue
+from framewire.frame import Frame, Pixels
+from framewire.host.protocols import Outlet
+from framewire.options import StreamOptions
+from framewire.reentry import Notice, Section, leave, when_outside
+
+_NO_STATS: Final[dict[str, Any]] = {
+    "viewers": 0, "published_fps": 0.0, "encodings": [], "encodes": {}, "encode_ms": {},
+}  # fmt: skip
+"""`Display.stats` until the engine's first numbers come, about a second after the stream's start."""
+
+
+@dataclass
+class Feedback:
+    """What the engine reports of one stream: the server writes it, the `Display` reads it."""
+
+    events: EventQueue
+    viewers: int = 0
+    stats: dict[str, Any] = field(default_factory=lambda: deepcopy(_NO_STATS))
+
+
+class Publisher:
+    """Any thread may call. ``on_end`` is called once, when it ends."""
+
+    def __init__(self, options: StreamOptions, outlet: Outlet, on_end: Callable[[Publisher], None]) -> None:
+        self.options = options
+        self.feedback = Feedback(EventQueue(options.event_queue_size))
+        self.size = (options.width, options.height)
+        """Width and height of the newest frame."""
+        self.ended: str | None = None
+        """Why it has ended; None while it has not."""
+        self.changed = Notice()
+        """Of the end, and of an engine that failed."""
+        self._outlet = outlet
+        self._on_end = on_end
+        self.number = 0
+        """Of the newest frame."""
+        self.advised = False
+        """Whether the publisher was told of a frame that looks odd: once is enough."""
+        self._section = Section()
+        self._open = True
+        self._busy = False
+        """This thread is in the outlet: whatever comes now comes from a signal handler."""
+
+    def publish(self, pixels: Pixels) -> None:
+        """Make these pixels the newest frame. Raises ClosedError.
+
+        From a signal handler that interrupted another frame: as soon as that one is written.
+        """
+        try:
+            with self._section.lock:
+                if self.ended:
+                    raise ClosedError(self.ended)
+                if self._busy:
+                    when_outside(partial(self._publish_late, pixels.copy()))
+                    return
+                self._busy = True
+                try:
+                    self._write(pixels)
+                finally:
+                    self._busy = False
+        finally:
+            self._leave()
+
+    def newest(self, known: int | None = None) -> Frame | None:
+        """A copy of the newest frame; None before the first one, or if its number is ``known``. Raises ClosedError."""
+        try:
+            with self._section.lock:
+                if self.ended:
+                    raise ClosedError(self.ended)
+                if self._busy:
+                    return None
+                self._busy = True
+                try:
+                    return self._outlet.newest(known)
+                finally:
+                    self._busy = False
+        finally:
+            self._leave()
+
+    def end(self, why: str) -> None:
+        """End the stream; `publish` raises ``why`` from now on. Never waits. Idempotent."""
+        if not self.ended:
+            self.ended = why
+        self._on_end(self)
+        self.feedback.events.close()
+        self.changed.notify()
+        self._close_outlet()
+
+    def after_fork_in_child(self) -> None:
+        """The stream is the parent's. Threads that do not exist here may hold the lock."""
+        self._section, self._busy, self._open = Section(), False, False
+        self.ended = self.ended or "the display belongs to the parent of this forked process; serve one here"
+
+    def _write(self, pixels: Pixels) -> None:
+        self.number = (self.number + 1) & 0xFFFFFFFF
+        self._outlet.write(pixels, self.number, time.time_ns() // 1000)
+        self.size = (pixels.shape[1], pixels.shape[0])
+
+    def _publish_late(self, pixels: Pixels) -> None:
+        if not self.ended:
+            self.publish(pixels)
+
+    def _leave(self) -> None:
+        if self.ended:
+            self._close_outlet()
+        leave()
+
+    def _close_outlet(self) -> None:
+        """Unless a thread is in it, this one or another: that one then does it when it leaves."""
+        try:
+            if self._section.lock.acquire(blocking=False) and self._open and not self._busy:
+                self._busy = True
+                try:
+                    self._outlet.close()
+                    self._open = False
+                finally:
+                    self._busy = False
+        finally:
+            # In any case: an interrupt may come between taking the lock and the next line.
+            if self._section.entered:
+                self._section.lock.release()
