@@ -298,7 +298,7 @@ async def test_an_unusual_value_is_served_and_offered_over_webrtc(name, value):
     async with fw.serve(64, 48, **{"port": 0, "engine": "inline", "name": "cam", name: value}) as display:
         assert await shows_a_picture(display)
         async with connected(display.ws_url, display.server.token) as viewer:
-            for codec in display._options.codecs[:1]:
+            for codec in display._publisher.options.codecs[:1]:
                 await viewer.subscribe(display.name, "webrtc", codec)
                 await viewer.message(wire.Offer)
 
