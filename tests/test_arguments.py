@@ -158,6 +158,50 @@ def test_a_call_that_does_not_fit_is_one_line_that_says_how(function, arguments,
     assert str(caught.value) == line
 
 
+@pytest.mark.parametrize(
+    ("asked", "line"),
+    [
+        ({"engine": "fork"}, "engine='fork' is unknown: 'process', 'thread', 'inline'"),
+        (
+            {"engine": np.array(["inline"])},
+            "engine=array(['inline'], dtype='<U6') is unknown: 'process', 'thread', 'inline'",
+        ),
+        ({"streams": 3}, "streams is a list of dicts with name, width and height, not 3"),
+        ({"streams": "cam"}, "a value of streams is a dict with name, width and height, not 'c'"),
+        ({"streams": [("cam", 4, 4)]}, "a value of streams is a dict with name, width and height, not ('cam', 4, 4)"),
+        ({"streams": {"name": "cam"}}, "a value of streams is a dict with name, width and height, not {'name': 'cam'}"),
+        (
+            {"streams": itertools.repeat({"name": "a", "width": 1, "height": 1})},
+            "streams has more than 64 values; add_stream adds more",
+        ),
+        (
+            {"authenticate": "secret"},
+            "authenticate is a function of the token and the ConnectionRequest, not of type str",
+        ),
+    ],
+)
+def test_what_a_server_cannot_be_is_one_line(asked, line):
+    with pytest.raises((ValueError, TypeError)) as caught:
+        fw.serve_server(**{"port": 0, **asked})
+    assert str(caught.value) == line
+
+
+async def test_a_single_stream_needs_no_list():
+    streams = {"name": "cam", "width": 4, "height": 4}
+    async with fw.serve_server(port=0, engine="inline", streams=streams) as server:
+        assert server.streams == ["cam"]
+
+
+async def test_a_proxy_and_a_page_are_admitted_as_they_were_written():
+    asked: dict[str, Any] = {"allow_hosts": "https://Proxy.Example/", "allow_origins": "HTTPS://Lab.Example:443/"}
+    async with fw.serve(4, 4, port=0, engine="inline", **asked) as display:
+        headers = {"Host": "proxy.example", "Origin": "https://lab.example"}
+        async with connected(display.ws_url, display.server.token, headers=headers):
+            pass
+        async with connected(display.ws_url, headers={**headers, "Origin": "https://other.example"}) as viewer:
+            assert await viewer.closed() == 4403
+
+
 # Whatever comes
 
 

@@ -7,7 +7,9 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import numpy as np
 import pytest
+import traitlets
 
 import framewire as fw
 from framewire import notebook
@@ -204,3 +206,18 @@ async def test_a_trait_that_is_like_none_lists_them(display: fw.Display) -> None
     with pytest.raises(TypeError, match=r"no option 'zzz'; there are background, base_path, .*height, .*show_toolbar"):
         display.widget(zzz=3)
     assert display.widget(height=300, layout={"width": "50%"}).height == 300
+
+
+@pytest.mark.parametrize("height", [300, 300.0, np.int64(300), np.float32(300)])
+async def test_a_size_may_be_a_number_of_any_type(display: fw.Display, height: Any) -> None:
+    assert display.widget(height=height).height == 300
+
+
+@pytest.mark.parametrize(("name", "value"), [("height", "tall"), ("height", 0.5), ("mode", "rtc"), ("port", None)])
+async def test_a_value_that_no_widget_takes_is_one_line_that_names_it(
+    display: fw.Display, name: str, value: Any
+) -> None:
+    traits: dict[str, Any] = {name: value}
+    with pytest.raises(traitlets.TraitError, match=name) as caught:
+        display.widget(**traits)
+    assert "\n" not in str(caught.value)

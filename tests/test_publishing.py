@@ -237,13 +237,13 @@ async def frame_of_a_coroutine() -> int:
 @pytest.mark.parametrize(
     ("render", "line"),
     [
-        (7, "it got a int"),
+        (7, "it got a value of type int$"),
         (
             np.zeros((4, 6, 3)),
             r"without \(\); it got an array of shape \(4, 6, 3\)",
         ),
-        (None, "it got a NoneType"),
-        (frame_of_a_coroutine, "it got a coroutine"),
+        (None, "it got a value of type NoneType"),
+        (frame_of_a_coroutine, "it got a value of type coroutine"),
         (iter([1]), r"of an iterator, write \(display, frames.__next__\)"),
     ],
 )
@@ -253,7 +253,9 @@ def test_a_function_that_was_called_instead_of_passed_is_said_so(display: FakeDi
 
 
 def test_a_display_comes_first(display: FakeDisplay) -> None:
-    with pytest.raises(TypeError, match="takes a display and a function, in this order; a function came first"):
+    with pytest.raises(
+        TypeError, match="takes a display and a function, in this order; a value of type function came first"
+    ):
         publish_loop(cast(Any, lambda: 1), cast(Any, display))
 
 

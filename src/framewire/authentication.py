@@ -74,6 +74,9 @@ Authenticator: TypeAlias = Callable[[AuthContext], Awaitable[Principal | None]]
 
 def of_two_arguments(authenticate: Authenticate | Authenticator) -> Authenticate:
     """The function as it is called: with the token and the request. A function of one argument gets `AuthContext`."""
+    if not callable(authenticate):
+        kind = type(authenticate).__name__
+        raise TypeError(f"authenticate is a function of the token and the ConnectionRequest, not of type {kind}")
     if not _takes_one(authenticate):
         return cast(Authenticate, authenticate)
     of_one = cast(Authenticator, authenticate)

@@ -266,8 +266,9 @@ def _number(name: str, value: Any, kind: mi.IntType | mi.FloatType) -> int | flo
 
 def as_number(value: Any) -> float | None:
     """A number of any type, NumPy's for instance; None for what is none, and for truth values."""
-    is_scalar = getattr(value, "ndim", 0) == 0 and _kind_of_numpy(value) not in _NO_NUMBERS
-    if isinstance(value, SupportsFloat) and is_scalar and not _is_flag(value):
+    is_scalar = getattr(value, "ndim", 0) == 0 and not hasattr(value, "mask")
+    is_real = is_scalar and _kind_of_numpy(value) not in _NO_NUMBERS and not _is_flag(value)
+    if isinstance(value, SupportsFloat) and is_real:
         with contextlib.suppress(Exception):  # types of other packages raise what they like
             return float(value)
     return None

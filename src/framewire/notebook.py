@@ -16,7 +16,7 @@ import anywidget
 import traitlets
 
 from framewire import ancestor, running
-from framewire.keywords import unknown
+from framewire.keywords import as_number, unknown
 from framewire.publishing import PublishLoop, publish_loop
 
 if TYPE_CHECKING:
@@ -129,7 +129,13 @@ def _known(traits: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
         if name not in names:
             others = [each for each in names if not each.startswith("_")]
             raise TypeError(unknown("a widget", "option", name, sorted(_Widget.class_own_traits()), others))
-    return dict(traits)
+    return {name: _whole(value) for name, value in traits.items()}
+
+
+def _whole(value: Any) -> Any:
+    """Sizes are often computed, and come as 640.0 or from NumPy; traitlets takes Python's integers alone."""
+    number = None if isinstance(value, int) else as_number(value)
+    return int(number) if number is not None and number.is_integer() else value
 
 
 def _weakly(method: Callable[[], None]) -> Callable[[], None]:

@@ -8,7 +8,8 @@ that reads it. The signatures, checks and documentation of `serve`, `show` and `
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, Final, Literal, TypedDict
+from itertools import islice
+from typing import Annotated, Any, Final, Literal, TypedDict, get_args
 
 from msgspec import Meta, Struct
 from msgspec.structs import force_setattr
@@ -24,7 +25,7 @@ from framewire.addresses import (
 from framewire.arrays import MAX_SIDE_PX
 from framewire.codecs import Chroma, CodecName, full_chroma_codecs, selectable_codecs
 from framewire.ice_servers import ice_servers
-from framewire.keywords import as_number, is_unicode, normalise, shown, unknown
+from framewire.keywords import MAX_VALUES, as_number, is_unicode, iterated, normalise, shown, unknown
 from framewire.wire import IceServer
 
 __all__ = [
@@ -197,6 +198,27 @@ class StreamKeywords(TypedDict, total=False):
 
 class ServeKeywords(EngineKeywords, StreamKeywords):
     """What `serve` and `serve_server` take: an engine's options and a stream's."""
+
+
+def check_home(engine: object) -> None:
+    """Raises ``ValueError`` for what is no place for an engine."""
+    if not isinstance(engine, str) or engine not in get_args(EngineHome):
+        raise ValueError(f"engine={shown(engine)} is unknown: {', '.join(map(repr, get_args(EngineHome)))}")
+
+
+def checked_streams(streams: Any) -> list[dict[str, Any]]:
+    """The streams that a server has from its start; one needs no list. Raises ``ValueError``."""
+    given = [streams] if isinstance(streams, Mapping) else () if streams is None else iterated(streams)
+    if given is None:
+        raise ValueError(f"streams is a list of dicts with name, width and height, not {shown(streams)}")
+    kept = []
+    for each in islice(given, MAX_VALUES + 1):
+        if not isinstance(each, Mapping) or not {"name", "width", "height"} <= each.keys():
+            raise ValueError(f"a value of streams is a dict with name, width and height, not {shown(each)}")
+        kept.append(dict(each))
+    if len(kept) > MAX_VALUES:
+        raise ValueError(f"streams has more than {MAX_VALUES} values; add_stream adds more")
+    return kept
 
 
 def size_usage(arguments: tuple[Any, ...]) -> str:

@@ -232,4 +232,4 @@ def _uncalled(render: Any) -> str:
 
 def _kind(value: Any) -> str:
     shape = getattr(value, "shape", None)
-    return f"an array of shape {shown(shape)}" if shape is not None else f"a {type(value).__name__}"
+    return f"an array of shape {shown(shape)}" if shape is not None else f"a value of type {type(value).__name__}"

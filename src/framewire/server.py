@@ -13,7 +13,7 @@ import time
 import weakref
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, Unpack, get_args
+from typing import TYPE_CHECKING, Any, NoReturn, Unpack
 
 from msgspec.structs import replace
 
@@ -34,6 +34,7 @@ from framewire.options import (
     EngineOptions,
     StreamKeywords,
     StreamOptions,
+    check_home,
 )
 from framewire.publisher import Publisher
 from framewire.reentry import Section, leave
@@ -391,9 +392,3 @@ def _start_host(
             return ThreadHost(options, listener, authenticate)
         case "inline":
             return InlineHost(options, listener, authenticate)
-
-
-def check_home(engine: EngineHome) -> None:
-    """Raises ``ValueError``."""
-    if engine not in get_args(EngineHome):
-        raise ValueError(f"engine={engine!r:.40} is unknown: {', '.join(map(repr, get_args(EngineHome)))}")

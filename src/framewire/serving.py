@@ -17,9 +17,18 @@ from framewire.authentication import Authenticate, Authenticator
 from framewire.display import DEFAULT_STREAM, Display
 from framewire.errors import ClosedError, EngineError
 from framewire.keywords import divide, documented
-from framewire.options import EngineHome, EngineOptions, ServeKeywords, StreamKeywords, StreamOptions, size_usage
+from framewire.options import (
+    EngineHome,
+    EngineOptions,
+    ServeKeywords,
+    StreamKeywords,
+    StreamOptions,
+    check_home,
+    checked_streams,
+    size_usage,
+)
 from framewire.reentry import leave
-from framewire.server import Server, check_home
+from framewire.server import Server
 
 __all__ = ["Server", "serve", "serve_server"]
 
@@ -92,7 +101,7 @@ def _serve(
 def serve_server(
     *,
     engine: EngineHome = "process",
-    streams: Iterable[Mapping[str, Any]] | None = (),
+    streams: Mapping[str, Any] | Iterable[Mapping[str, Any]] | None = (),
     authenticate: Authenticate | Authenticator | None = None,
     **options: Unpack[ServeKeywords],
 ) -> Server:
@@ -109,12 +118,13 @@ def serve_server(
     )
     asked = EngineOptions(**for_engine)
     StreamOptions(id=0, name=DEFAULT_STREAM, width=1, height=1, **for_streams)  # refused before an engine is started
+    wanted = checked_streams(streams)
     server = _on_its_port(
         asked,
         lambda: Server(asked, engine, authenticate=authenticate, stream_defaults=cast(StreamKeywords, for_streams)),
     )
     try:
-        for stream in streams or ():
+        for stream in wanted:
             server.add_stream(**stream)
     except BaseException:
         server.close()

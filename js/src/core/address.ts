@@ -24,7 +24,8 @@ export function serverUrl({ url, base_path, host, port }: ServerAddress, page: P
   const scheme = page.protocol === "https:" ? "wss:" : "ws:";
   const path = base_path.replace(/\/+$/, "");
   if (path !== "") return `${scheme}//${page.host}${path.startsWith("/") ? "" : "/"}${path}/ws`;
-  return `${scheme}//${host === "auto" ? page.hostname || "127.0.0.1" : host}:${port}/ws`;
+  const name = host === "auto" ? page.hostname || "127.0.0.1" : host;
+  return `${scheme}//${/^[^[]*:/.test(name) ? `[${name}]` : name}:${port}/ws`; // IPv6 is in brackets
 }
 
 /** The scheme of a URL, in lower case and with its colon; empty for a relative one. */
