@@ -46,7 +46,7 @@ class Tensor:
         return self
 
     def numpy(self) -> np.ndarray:
-        if "bfloat" in self.dtype:
+        if "bfloat" in self.dtype or "float8" in self.dtype:
             raise TypeError("Got unsupported ScalarType BFloat16")
         return self.array
 
@@ -149,3 +149,21 @@ class Sparse:
 
     def toarray(self) -> np.ndarray:
         return np.zeros((2, 2))
+
+
+class SparseTensor(Tensor):
+    """A tensor without an array."""
+
+    is_sparse = True
+
+
+class Dask(ArrayLike):
+    """An array that is yet to be computed."""
+
+    dask: ClassVar[dict[str, object]] = {}
+
+    def compute(self) -> np.ndarray:
+        return self._array
+
+    def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+        return np.asarray(self._array)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from framewire.arraylikes import TAKES
-from tests.fake_arrays import ArrayInterface, ArrayLike, CuPy, Dlpack, Jax, Quantity, Sparse, Tensor
+from tests.fake_arrays import ArrayInterface, ArrayLike, CuPy, Dask, Dlpack, Jax, Quantity, Sparse, SparseTensor, Tensor
 
 
 @dataclass(frozen=True)
@@ -154,8 +154,15 @@ TAKEN: dict[str, list[Taken]] = {
         Taken("torch tensors", lambda: Tensor(full(0.5, "f4"), "cpu"), [128], "as the array"),
         Taken("torch tensors on a GPU", lambda: Tensor(full(0.5, "f4")), [128], "bytes already there, then copied"),
         Taken("torch's `bfloat16`", lambda: Tensor(full(0.5, "f4"), "cpu", "torch.bfloat16"), [128], "as `float32`"),
+        Taken("torch's `float8`", lambda: Tensor(full(0.5, "f4"), "cpu", "torch.float8_e5m2"), [128], "as `float32`"),
         Taken("JAX arrays", lambda: Jax(full(7, "u1")), [7], "as the array, copied from the GPU where it is there"),
         Taken("CuPy arrays", lambda: CuPy(full(7, "u1")), [7], "as the array, copied from the GPU"),
+        Taken(
+            "masked arrays of dask",
+            lambda: Dask(np.ma.array(full(7, "u1"), mask=True)),
+            [0],
+            "computed, then as the masked array",
+        ),
         Taken("lists of lists of floats", lambda: [[0.5, 1.0], [0.0, 1.0]], [128], "as the array"),
         Taken("`memoryview` with a shape", lambda: memoryview(bytes(12)).cast("B", (2, 2, 3)), [0] * 3, "as the array"),
         Taken("`ctypes` arrays with a shape", ctypes_array, [0] * 3, "as the array"),
@@ -203,31 +210,31 @@ ODD: list[Odd] = [
         "floats from 0 to 255",
         lambda: np.linspace(0, 255, 6).reshape(2, 3),
         "floats are shown from 0 to 1 and clipped beyond, and those of this frame go from 0 to 255: write frame / 255 "
-        "(or np.clip(frame, 0, 1), if it is meant)",
+        "(or frame.clip(0, 1), if it is meant)",
     ),
     Odd(
         "floats from -1 to 1",
         lambda: np.linspace(-1, 1, 6).reshape(2, 3),
         "floats are shown from 0 to 1 and clipped beyond, and those of this frame go from -1 to 1: write "
-        "(frame + 1) / 2 (or np.clip(frame, 0, 1), if it is meant)",
+        "(frame + 1) / 2 (or frame.clip(0, 1), if it is meant)",
     ),
     Odd(
         "measured values, such as kelvins",
         lambda: np.linspace(270, 300, 6).reshape(2, 3),
         "floats are shown from 0 to 1 and clipped beyond, and those of this frame go from 270 to 300: write "
-        "frame / frame.max() (or np.clip(frame, 0, 1), if it is meant)",
+        "frame / frame.max() (or frame.clip(0, 1), if it is meant)",
     ),
     Odd(
         "decibels",
         lambda: np.linspace(-80, 0, 6).reshape(2, 3),
         "floats are shown from 0 to 1 and clipped beyond, and those of this frame go from -80 to 0: write "
-        "(frame - frame.min()) / np.ptp(frame) (or np.clip(frame, 0, 1), if it is meant)",
+        "(frame - frame.min()) / (frame.max() - frame.min()) (or frame.clip(0, 1), if it is meant)",
     ),
     Odd(
         "floats from 0 to 255 on a GPU",
         lambda: Tensor(np.linspace(0, 255, 6, dtype=np.float32).reshape(2, 3)),
         "floats are shown from 0 to 1 and clipped beyond, and those of this frame go from 0 to 255: write frame / 255 "
-        "(or np.clip(frame, 0, 1), if it is meant)",
+        "(or frame.clip(0, 1), if it is meant)",
     ),
     Odd(
         "`uint16` of a camera with 12 bits",
@@ -276,7 +283,7 @@ REFUSED: list[Refused] = [
     Refused(
         "integer tensors",
         lambda: Tensor(full(7, "i4"), "cpu", "torch.int32"),
-        "a Tensor of shape (2, 3) and dtype int32: tensor.to(torch.uint8) if its values are 0 to 255, np.uint16 if "
+        "a Tensor of shape (2, 3) and dtype int32: tensor.to(torch.uint8) if its values are 0 to 255, torch.uint16 if "
         "they are 0 to 65535",
     ),
     Refused(
@@ -382,6 +389,12 @@ REFUSED: list[Refused] = [
         lambda: (True, full(7, "u1")),
         "tuple: OpenCV's read() returns whether it succeeded, and the frame: publish the second",
     ),
+    Refused(
+        "(3, H, W), an array of CuPy",
+        lambda: CuPy(full(7, "u1", 3, 48, 64)),
+        "a CuPy of shape (3, 48, 64) and dtype uint8: channels come last: frame.transpose(1, 2, 0)",
+    ),
+    Refused("sparse tensors", lambda: SparseTensor(full(7, "u1")), "a sparse Tensor: tensor.to_dense()"),
     Refused("sparse matrices", Sparse, "Sparse: not an array, but it has one: frame.toarray()"),
     Refused("ragged lists", lambda: [[1, 2], [3]], f"list: its rows differ in shape; {TAKES}"),
     Refused("other objects", dict, f"dict: not an array; {TAKES}"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 import warnings
 from typing import Any
 
@@ -127,6 +129,17 @@ def test_memory_on_a_device_without_a_copy_to_the_host_is_named() -> None:
 
     with pytest.raises(PublishError, match="Device: its memory is on a device"):
         as_pixels(Device(full(7, "u1")))
+
+
+def test_nothing_depends_on_assertions() -> None:
+    """Without them, as under ``python -O``, an odd array would reach the engine and end it."""
+    program = (
+        "import numpy as np, framewire.arrays as a; assert False; "
+        "frame = np.ma.array(np.ones((2, 2)), mask=True).view(np.ma.MaskedArray); "
+        "print(type(a.as_pixels(frame)).__name__, a.as_pixels(frame).dtype, a.as_pixels(frame).shape)"
+    )
+    run = subprocess.run([sys.executable, "-O", "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout == "ndarray uint8 (2, 2, 1)\n"
 
 
 def test_a_class_is_no_object_of_it() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -180,3 +184,15 @@ def test_a_refusal_is_one_line_that_names_the_array_and_what_would_work(bad: obj
 def test_unknown_formats_are_refused() -> None:
     with pytest.raises(PublishError, match="bgr"):
         as_pixels(np.zeros((2, 2, 3), np.uint8), "argb")  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_a_type_checker_takes_frames_and_refuses_text() -> None:
+    root = Path(__file__).resolve().parent.parent
+    pytest.importorskip("mypy")
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", "tests/publish_types.py"], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout
+    lines = (root / "tests" / "publish_types.py").read_text().splitlines()
+    assert sum("type: ignore[arg-type]" in line for line in lines) == 8

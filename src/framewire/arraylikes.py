@@ -29,6 +29,9 @@ _DLPACK_CPU: Final = 1
 _MAX_ERROR_CHARS: Final = 120
 """How much of another library's error is repeated."""
 
+_FLOATS_OF_NUMPY: Final = ("torch.float16", "torch.float32", "torch.float64")
+"""The floats of torch that NumPy has too."""
+
 _SAMPLES_A_SIDE: Final = 64
 """Rows, and columns, that `sample_of` takes."""
 
@@ -61,6 +64,11 @@ def to_array(frame: Any, why_not: WhyNot) -> Array:
 def is_tensor(frame: object) -> bool:
     """Whether it is torch's, with autograd and devices."""
     return not isinstance(frame, np.ndarray) and has(frame, "detach", "cpu")
+
+
+def is_cupy(frame: object) -> bool:
+    """Whether it is CuPy's."""
+    return not isinstance(frame, np.ndarray) and has(frame, "__cuda_array_interface__", "get")
 
 
 def is_image(frame: object) -> bool:
@@ -120,8 +128,10 @@ def _read(frame: Any, why_not: WhyNot) -> Array:
         return np.asarray(_of_image(frame))
     if is_tensor(frame):
         return np.asarray(_bytes_of(frame, why_not).cpu().numpy())
-    if has(frame, "__cuda_array_interface__", "get"):  # CuPy
+    if is_cupy(frame):
         return np.asarray(frame.get())
+    if has(frame, "compute", "dask"):  # its own `__array__` forgets masks
+        return np.asanyarray(frame.compute())
     if has(frame, "__dlpack__", "__dlpack_device__") and frame.__dlpack_device__()[0] == _DLPACK_CPU:
         try:
             return np.from_dlpack(frame)
@@ -134,9 +144,11 @@ def _read(frame: Any, why_not: WhyNot) -> Array:
 def _bytes_of(given: Any, why_not: WhyNot) -> Any:
     """A torch tensor. Floats that NumPy cannot use in place become bytes where they are: a quarter is copied."""
     tensor = given.detach()
+    if getattr(tensor, "is_sparse", False):
+        raise PublishError("cannot publish a sparse Tensor: tensor.to_dense()")
     if not (hasattr(tensor, "is_floating_point") and tensor.is_floating_point()):
         return tensor
-    if tensor.device.type == "cpu" and "bfloat" not in str(tensor.dtype):
+    if tensor.device.type == "cpu" and str(tensor.dtype) in _FLOATS_OF_NUMPY:
         return tensor
     # Check the shape first, so that an error names the tensor's own shape and nothing is computed in vain.
     shape = tuple(tensor.shape)

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from framewire.arraylikes import TAKES, exif_orientation, is_image, is_tensor, sample_of, to_array
+from framewire.arraylikes import TAKES, exif_orientation, is_cupy, is_image, is_tensor, sample_of, to_array
 from framewire.errors import PublishError
 from framewire.frame import Pixels
 
@@ -31,6 +31,7 @@ _IN_TENSORS: Final = {
     "array.transpose(1, 2, 0)": "tensor.permute(1, 2, 0)",
     "array.astype(np.uint8)": "tensor.to(torch.uint8)",
     "np.abs(array)": "tensor.abs()",
+    "np.uint16 if": "torch.uint16 if",
 }
 """What torch calls it."""
 
@@ -194,7 +195,7 @@ def _in_words_of(frame: object, remedy: str) -> str:
     if is_tensor(frame):
         for ours, theirs in _IN_TENSORS.items():
             remedy = remedy.replace(ours, theirs)
-    name = "tensor" if is_tensor(frame) else "np.asarray(frame)"
+    name = "tensor" if is_tensor(frame) else "frame" if is_cupy(frame) else "np.asarray(frame)"
     return re.sub(r"\barray(?=[.\[)])", name, remedy)
 
 
@@ -249,10 +250,14 @@ def _advice_on_floats(values: npt.NDArray[np.float64]) -> str:
     if least >= 0:
         remedy = "frame / 255" if most <= 256 else "frame / frame.max()"
     else:
-        remedy = "(frame + 1) / 2" if -1.1 <= least and most <= 1.1 else "(frame - frame.min()) / np.ptp(frame)"
+        remedy = (
+            "(frame + 1) / 2"
+            if -1.1 <= least and most <= 1.1
+            else "(frame - frame.min()) / (frame.max() - frame.min())"
+        )
     return (
         f"floats are shown from 0 to 1 and clipped beyond, and those of this frame go from {least:.4g} to {most:.4g}: "
-        f"write {remedy} (or np.clip(frame, 0, 1), if it is meant)"
+        f"write {remedy} (or frame.clip(0, 1), if it is meant)"
     )
 
 
