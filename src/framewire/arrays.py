@@ -25,6 +25,8 @@ MAX_SIDE_PX: Final = 16_384
 _MIN_WIDTH_PX: Final = 8
 """The least width and height of an array for which "channels come last" is said. A smaller one may be anything."""
 
+_UINT8: Final = np.dtype(np.uint8)
+
 _LAST_AXIS: Final = "the last axis must be 1 (gray), 3 (RGB) or 4 (RGBA)"
 
 _IN_TENSORS: Final = {
@@ -124,7 +126,7 @@ def why_not(shape: tuple[int, ...], dtype: np.dtype[Any], format: str = "rgb") -
     """What to write instead of such an array; None where it can be shown."""
     if not shape:
         return TAKES
-    if not _is_pixel(dtype):
+    if dtype is not _UINT8 and not _is_pixel(dtype):
         return _remedy_of_dtype(dtype)
     if 0 in shape:
         return "an empty array shows nothing"
@@ -132,7 +134,7 @@ def why_not(shape: tuple[int, ...], dtype: np.dtype[Any], format: str = "rgb") -
         return _remedy_of_dimensions(shape)
     if len(shape) == 3 and shape[2] not in (1, 3, 4):
         return _remedy_of_channels(*shape)
-    if max(shape[:2]) > MAX_SIDE_PX:
+    if shape[0] > MAX_SIDE_PX or shape[1] > MAX_SIDE_PX:
         return f"at most {MAX_SIDE_PX} pixels a side"
     if format == "bgr":
         return None if len(shape) == 3 and shape[2] >= 3 else 'format="bgr" needs 3 or 4 channels'
@@ -212,7 +214,7 @@ def _advice(frame: object, data: npt.NDArray[Any]) -> str | None:
         )
     if data.dtype.kind == "u" and data.dtype.itemsize == 2:
         return _advice_on_uint16(data)
-    is_converted = data.dtype == np.uint8 and is_tensor(frame)  # a tensor's floats may be bytes by now
+    is_converted = data.dtype == _UINT8 and is_tensor(frame)  # a tensor's floats may be bytes by now
     sample = sample_of(frame if is_converted else data)
     if sample.dtype.kind in "ub" or not _is_outside(sample.astype(np.float64)):
         return None
@@ -265,8 +267,10 @@ def _advice_on_floats(values: npt.NDArray[np.float64]) -> str:
 
 
 def _to_uint8(data: npt.NDArray[Any]) -> Pixels:
-    if data.dtype == np.uint8:
-        return data if data.dtype.names is None else data.view(np.uint8)
+    if data.dtype is _UINT8:
+        return data
+    if data.dtype == _UINT8:  # another object of that type, which may even name its parts
+        return data.view(_UINT8)
     if data.dtype.kind == "b":
         return data.astype(np.uint8) * np.uint8(255)
     if data.dtype.kind == "u":
