@@ -22,10 +22,10 @@ from framewire.addresses import (
     listening_host,
     web_origin,
 )
-from framewire.arrays import MAX_SIDE_PX
 from framewire.codecs import Chroma, CodecName, full_chroma_codecs, selectable_codecs
 from framewire.ice_servers import ice_servers
 from framewire.keywords import MAX_VALUES, as_number, is_unicode, iterated, normalise, shown, unknown
+from framewire.remedies import MAX_SIDE_PX
 from framewire.wire import IceServer
 
 __all__ = [

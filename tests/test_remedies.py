@@ -1,0 +1,165 @@
+"""What is said instead of a frame that cannot be shown, and of one that looks like a mistake.
+
+The sentences themselves are cases of docs/publish.md, which `test_arraylikes.py` runs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from framewire.arrays import as_pixels
+from framewire.errors import PublishError
+from framewire.remedies import MAX_SIDE_PX, why_not
+from tests.fake_arrays import Tensor
+from tests.publish_cases import full
+
+U8 = np.dtype(np.uint8)
+
+
+def advice(frame: Any) -> list[str]:
+    said: list[str] = []
+    as_pixels(frame, "rgb", said.append)
+    return said
+
+
+def test_a_picture_of_highlights_is_as_it_should_be() -> None:
+    said: list[str] = []
+    lit = np.full((64, 64), 0.3, np.float32)
+    lit[:10] = 50.0
+    as_pixels(lit, "rgb", said.append)
+    as_pixels(np.zeros((64, 64), np.uint16), "rgb", said.append)
+    as_pixels(Tensor(lit), "rgb", said.append)
+    assert said == []
+
+
+def test_thin_lines_of_255_on_black_are_noticed() -> None:
+    said: list[str] = []
+    plot = np.zeros((64, 64), np.float32)
+    plot[:, ::16] = 255.0
+    as_pixels(plot, "rgb", said.append)
+    assert "frame / 255" in said[0]
+
+
+@pytest.mark.parametrize(
+    "shape, transposed",
+    [
+        ((3, 8, 8), True),
+        ((1, 8, 8), True),
+        ((4, 8, 8), True),
+        ((3, 7, 8), False),
+        ((3, 8, 7), False),
+        ((2, 8, 8), False),
+        ((5, 8, 8), False),
+        ((3, 640, 2), False),
+        ((3, 640, 5), False),
+    ],
+)
+def test_only_a_picture_with_channels_first_is_to_be_transposed(shape: tuple[int, ...], transposed: bool) -> None:
+    assert ("transpose" in (why_not(shape, U8) or "")) == transposed
+
+
+def test_a_stack_of_gray_pictures_is_told_from_many_channels() -> None:
+    assert "one by one" in (why_not((8, 8, 8), U8) or "")
+    for shape in ((7, 8, 8), (8, 8, 7), (8, 7, 8)):
+        assert f"its {shape[2]}" in (why_not(shape, U8) or "")
+
+
+def test_a_height_that_looks_like_channels_is_a_height() -> None:
+    for shape in ((3, 640, 4), (1, 640, 3), (4, 4, 4), (3, 640), (1, 3)):
+        assert why_not(shape, U8) is None
+
+
+@pytest.mark.parametrize("shape", [(MAX_SIDE_PX + 1, 1), (1, MAX_SIDE_PX + 1), (MAX_SIDE_PX + 1, 1, 3)])
+def test_a_side_has_an_end(shape: tuple[int, ...]) -> None:
+    assert f"at most {MAX_SIDE_PX} pixels a side" in (why_not(shape, U8) or "")
+    assert why_not((MAX_SIDE_PX, MAX_SIDE_PX), U8) is None
+
+
+@pytest.mark.parametrize(
+    "form, shape, taken",
+    [
+        ("rgb", (2, 2), True),
+        ("bgr", (2, 2, 3), True),
+        ("bgr", (2, 2, 4), True),
+        ("bgr", (2, 2), False),
+        ("bgr", (2, 2, 1), False),
+        ("BGR", (2, 2, 3), False),
+    ],
+)
+def test_the_order_of_channels_is_of_colours(form: str, shape: tuple[int, ...], taken: bool) -> None:
+    assert (why_not(shape, U8, form) is None) == taken
+
+
+def test_an_unknown_order_is_no_fault_of_the_frame() -> None:
+    with pytest.raises(PublishError, match=r"format='gbr' is unknown: use \"rgb\""):
+        as_pixels(full(7, "u1"), "gbr")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "most, written", [(255, "astype(np.uint8) "), (256, "<< 7"), (1023, "<< 6"), (1024, "<< 5"), (4095, "<< 4")]
+)
+def test_a_dark_uint16_is_shifted_to_its_full_range(most: int, written: str) -> None:
+    (said,) = advice(full(most, "u2"))
+    assert f"up to {most} of" in said and f"write frame{'.' if most == 255 else ' '}{written}" in said
+
+
+@pytest.mark.parametrize("values", [[0], [4096], [65_535], [1, 65_535]])
+def test_a_black_and_a_bright_uint16_are_as_they_should_be(values: list[int]) -> None:
+    assert advice(np.array([values], np.uint16)) == []
+
+
+def test_a_bright_pixel_between_the_samples_is_seen() -> None:
+    frame = full(9, "u2", 640, 640)
+    frame[1, 1] = 60_000
+    assert advice(frame) == []
+
+
+@pytest.mark.parametrize(
+    "low, high, written",
+    [
+        (0, 256, "frame / 255"),
+        (0, 257, "frame / frame.max()"),
+        (-1.1, 1.1, "(frame + 1) / 2"),
+        (-1.2, 1.1, "(frame - frame.min())"),
+        (-1.1, 1.2, "(frame - frame.min())"),
+    ],
+)
+def test_floats_are_scaled_by_what_they_look_like(low: float, high: float, written: str) -> None:
+    (said,) = advice(np.linspace(low, high, 64).reshape(8, 8))
+    assert f"go from {low:g} to {high:g}: write {written}" in said
+
+
+@pytest.mark.parametrize("share, odd", [(15, False), (16, True), (64, True)])
+@pytest.mark.parametrize("value", [1.02, -0.02])
+def test_a_quarter_outside_is_odd(share: int, odd: bool, value: float) -> None:
+    frame = np.full(64, 0.5)
+    frame[:share] = value
+    assert bool(advice(frame.reshape(8, 8))) == odd
+
+
+@pytest.mark.parametrize("value", [1.01, -0.01, np.nan, np.inf, -np.inf, 0.0])
+def test_rounding_and_what_is_no_number_are_not_odd(value: float) -> None:
+    assert advice(np.full((8, 8), value)) == []
+
+
+def test_black_pixels_are_not_counted() -> None:
+    frame = np.zeros((10, 10))
+    frame[0, 0] = 255.0
+    assert advice(frame) != []
+    frame = np.zeros((11, 11))
+    frame[0, 0] = 255.0
+    assert advice(frame) == [], "one pixel of a hundred, at least"
+
+
+def test_numbers_that_are_no_numbers_are_not_measured() -> None:
+    frame = np.linspace(0, 255, 64).reshape(8, 8)
+    frame[0] = np.nan, np.inf, -np.inf, 0, 0, 0, 0, 0
+    assert "from 0 to 255:" in advice(frame)[0]
+
+
+def test_a_tensor_of_bytes_is_as_it_should_be() -> None:
+    assert advice(Tensor(full(7, "u1"))) == []
+    assert advice(Tensor(full(True, "?"), dtype="torch.bool")) == []
