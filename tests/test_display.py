@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import logging
+import pickle
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import numpy as np
@@ -231,6 +233,34 @@ async def test_closing_happens_once_and_publishing_says_so(display: fw.Display) 
     with pytest.raises(fw.ClosedError, match="the display is closed"):
         display.publish(flat(64, 48))
     assert display.server.closed, "the engine ends with its last display"
+
+
+async def test_waiting_ends_when_it_is_closed(display: fw.Display) -> None:
+    assert not display.wait(0.01)
+    threading.Timer(0.02, display.close).start()
+    assert await asyncio.to_thread(display.wait, TEST_TIMEOUT_S) and display.wait()
+
+
+async def test_ctrl_c_ends_the_waiting_and_the_display(display: fw.Display, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(display._publisher.changed, "wait_for", interrupted)
+    assert display.wait() and display.closed
+
+
+async def test_waiting_says_that_the_engine_failed(display: fw.Display) -> None:
+    display.server.failure = "it exited again and again"
+    with pytest.raises(fw.EngineError, match="again and again"):
+        display.wait()
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps], ids=["copy", "deepcopy", "pickle"])
+async def test_it_cannot_be_copied_and_says_what_to_do(display: fw.Display, copied: Callable[[object], object]) -> None:
+    with pytest.raises(TypeError, match=r"^a Display belongs to its process and cannot be pickled or copied: send"):
+        copied(display)
+    with pytest.raises(TypeError, match=r"^a Server belongs to its process and cannot be pickled or copied: call"):
+        copied(display.server)
 
 
 async def test_viewers_of_a_closed_stream_get_its_end(display: fw.Display) -> None:

@@ -114,15 +114,27 @@ def test_a_server_has_a_name_for_browsers_on_this_machine(
         assert server.host_name == name and server.address == address
 
 
+def test_it_shows_its_streams_and_address_and_no_secret(hosts: list[FakeHost]) -> None:
+    server = fw.serve_server(port=9)
+    assert repr(server) == "<framewire.Server of no stream at http://127.0.0.1:9/>"
+    server.add_stream("a", 4, 4), server.add_stream("b", 4, 4)
+    assert repr(server) == "<framewire.Server of 'a', 'b' at http://127.0.0.1:9/>"
+    server.close()
+    assert repr(server) == "<framewire.Server closed>"
+
+
 # What holds what
 
 
 def test_a_server_that_nothing_holds_ends_at_once(hosts: list[FakeHost]) -> None:
     server = fw.serve_server()
+    called: list[int] = []
+    server.on_close(lambda: called.append(1))
     server.add_stream("a", 4, 4).publish(flat(4, 4))
     (outlet,) = hosts[0].outlets
     del server
     assert not hosts and outlet.closed, "without the garbage collector, which comes when it likes"
+    assert called == [1]
 
 
 def test_a_display_holds_its_server_and_a_widget_does_not(hosts: list[FakeHost]) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import signal
+import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +19,7 @@ import framewire as fw
 from framewire import notebook, running
 from framewire import server as server_module
 from framewire import show as show_function
+from framewire.link.spawn import environment
 from tests.viewer import flat, noise
 
 TEST_TIMEOUT_S = 30.0
@@ -53,6 +57,7 @@ def frames(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[np.ndarray]]:
     FakeOutlet.kept = []
     monkeypatch.setattr(server_module, "ProcessHost", FakeHost)
     monkeypatch.setattr(running, "shared", [])
+    monkeypatch.setattr(show_module(), "is_script", lambda: False)
     yield FakeOutlet.kept
     for server in list(running.shared):
         server.close()
@@ -163,7 +168,71 @@ def test_a_coroutine_function_is_sent_on() -> None:
         return flat(4, 4)
 
     with pytest.raises(TypeError, match="publish_loop"):
-        fw.show(render)
+        fw.show(render)  # type: ignore[arg-type]
+
+
+# Scripts
+
+
+SCRIPT = """
+import sys, threading
+import numpy as np
+import framewire as fw
+{before}
+{show}
+print("went on", end="")
+"""
+
+
+def script(
+    *flags: str, before: str = "", show: str = "fw.show(np.zeros((4, 4, 3), np.uint8))"
+) -> subprocess.Popen[str]:
+    """A program that shows something in its last line but one."""
+    text = SCRIPT.format(before=before, show=show)
+    pipe = subprocess.PIPE
+    command = [sys.executable, *flags, "-c", text]
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, env=environment(), text=True)
+
+
+def test_a_script_waits_at_its_picture_until_ctrl_c_and_goes_on_without_a_traceback() -> None:
+    with script(show="display = fw.show(np.zeros((4, 4, 3), np.uint8)); assert display.closed") as program:
+        assert program.stdout and program.stderr
+        address = program.stderr.readline().removeprefix("framewire: ").strip()
+        assert program.stderr.readline() == "framewire: Ctrl-C ends it\n"
+        with urllib.request.urlopen(address.partition("#")[0], timeout=TEST_TIMEOUT_S) as page:
+            assert page.status == 200, "the address that it printed is alive"
+        program.send_signal(signal.SIGINT)
+        assert program.communicate(timeout=TEST_TIMEOUT_S) == ("went on", "") and program.returncode == 0
+
+
+def test_a_script_of_moving_pictures_ends_by_ctrl_c_too() -> None:
+    with script(show="fw.show(lambda: np.zeros((4, 4, 3), np.uint8), fps=500)") as program:
+        assert program.stderr
+        program.stderr.readline(), program.stderr.readline()
+        program.send_signal(signal.SIGINT)
+        assert program.communicate(timeout=TEST_TIMEOUT_S) == ("went on", "") and program.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "before", "show"),
+    [
+        ((), "", "fw.show(np.zeros((4, 4, 3), np.uint8), block=False)"),
+        (("-i",), "", "fw.show(np.zeros((4, 4, 3), np.uint8))"),
+        ((), "sys.ps1 = '>>> '", "fw.show(np.zeros((4, 4, 3), np.uint8))"),
+        ((), "thread = threading.Thread(target=fw.show, args=(np.zeros((4, 4, 3), np.uint8),))",
+         "thread.start(); thread.join()"),
+        ((), "import asyncio\nasync def main(): fw.show(np.zeros((4, 4, 3), np.uint8))", "asyncio.run(main())"),
+        ((), "import IPython; IPython.get_ipython = lambda: object()", "fw.show(np.zeros((4, 4, 3), np.uint8))"),
+        ((), "import threading", "fw.show(np.zeros((4, 4, 3), np.uint8), block=True)"),
+    ],
+    ids=["not asked to", "python -i", "prompt", "thread", "event loop", "IPython", "asked to, and closed"],
+)  # fmt: skip
+def test_where_something_goes_on_anyway_nothing_waits(flags: tuple[str, ...], before: str, show: str) -> None:
+    if "block=True" in show:
+        before = "threading.Timer(1, lambda: fw.serving.running.shared[0].close()).start()"
+    with script(*flags, before=before, show=show) as program:
+        out, _ = program.communicate(timeout=TEST_TIMEOUT_S)
+        assert out == "went on" and program.returncode == 0
 
 
 def test_options_go_to_serve() -> None:

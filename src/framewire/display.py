@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, Unpack
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Self, Unpack, overload
 from urllib.parse import quote
 
 from framewire.advice import advise
@@ -173,6 +173,12 @@ class Display:
     def closed(self) -> bool:
         return self._publisher.ended is not None
 
+    @overload
+    def widget(self, *, batteries: Literal[True] = True, **traits: Any) -> Viewer: ...
+    @overload
+    def widget(self, *, batteries: Literal[False], **traits: Any) -> Canvas: ...
+    @overload
+    def widget(self, *, batteries: bool, **traits: Any) -> Viewer | Canvas: ...
     def widget(self, *, batteries: bool = True, **traits: Any) -> Viewer | Canvas:
         """A notebook widget: `Viewer` with status, toolbar and HUD, or the bare `Canvas`.
 

@@ -28,6 +28,12 @@ log = logging.getLogger("framewire")
 _T = TypeVar("_T")
 
 
+_LONGEST_WAIT_S: Final = 0.2 if os.name == "nt" else None
+"""On Windows nothing interrupts a wait for a lock, Ctrl-C neither: it comes after it.
+
+Source: chosen by hand, a moment for who presses Ctrl-C."""
+
+
 class Section:
     """What one thread at a time may be in: ``with section.lock``, and `leave` at the end.
 
@@ -74,6 +80,8 @@ class Notice:
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     return False
+                if _LONGEST_WAIT_S is not None:
+                    left = min(left or _LONGEST_WAIT_S, _LONGEST_WAIT_S)
                 with contextlib.suppress(Empty):
                     mine.get(timeout=left)
             finally:

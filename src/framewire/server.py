@@ -37,7 +37,7 @@ from framewire.options import (
     check_home,
 )
 from framewire.publisher import Publisher
-from framewire.reentry import Section, leave
+from framewire.reentry import Section, leave, when_outside
 
 log = logging.getLogger("framewire")
 
@@ -88,7 +88,7 @@ class Server:
         running.servers.add(self)
         authorise = of_two_arguments(authenticate) if authenticate else None
         self._host = _start_host(options, engine, _ServerListener(self), authorise)
-        weakref.finalize(self, _abandon, self._host, self._living).atexit = False
+        weakref.finalize(self, _abandon, self._host, self._living, self._on_close).atexit = False
 
     @documented(StreamOptions)
     def add_stream(self, name: str, width: int, height: int, **options: Unpack[StreamKeywords]) -> Display:
@@ -205,7 +205,7 @@ class Server:
         """Call ``callback`` when the server is closed; at once if it is."""
         self._on_close.append(callback)
         if self._closed:
-            self._run_callbacks()
+            _run_callbacks(self._on_close)
 
     def close(self) -> None:
         """End every stream and the engine. Idempotent."""
@@ -278,7 +278,7 @@ class Server:
         self._closed = True
         for publisher in list(self._publishers.values()):
             publisher.end(self._why)
-        self._run_callbacks()
+        _run_callbacks(self._on_close)
         with contextlib.suppress(ValueError):  # it is not
             running.shared.remove(self)
 
@@ -299,11 +299,6 @@ class Server:
     def _check_open(self) -> None:
         if self._closed:
             raise ClosedError(self._why)
-
-    def _run_callbacks(self) -> None:
-        with contextlib.suppress(IndexError):  # none is left; asked for first, another thread might take it meanwhile
-            while True:
-                run_callback(self._on_close.pop(0))
 
     def _after_fork_in_child(self) -> None:
         """Everything belongs to the parent. Threads that do not exist here may hold the lock."""
@@ -373,11 +368,18 @@ def _drop(server: weakref.ref[Server], publisher: Publisher) -> None:
         found._publishers.pop(publisher.options.id, None)
 
 
-def _abandon(host: EngineHost, publishers: Mapping[int, Publisher]) -> None:
+def _abandon(host: EngineHost, publishers: Mapping[int, Publisher], on_close: list[Callable[[], None]]) -> None:
     """End what a server had that nothing holds any more. The garbage collector calls it, in the middle of anything."""
     host.stop()
     for publisher in list(publishers.values()):
         publisher.end("the server of this display was let go: keep the server, or any display of it")
+    when_outside(partial(_run_callbacks, on_close))
+
+
+def _run_callbacks(callbacks: list[Callable[[], None]]) -> None:
+    with contextlib.suppress(IndexError):  # none is left; asked for first, another thread might take it meanwhile
+        while True:
+            run_callback(callbacks.pop(0))
 
 
 def _start_host(

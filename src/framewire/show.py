@@ -1,4 +1,4 @@
-"""`show`: serve and publish in one line. Must not know engines."""
+"""`show`: serve and publish in one line, and wait where the program would end otherwise. Must not know engines."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import asyncio
 import inspect
 import itertools
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack, overload
 
 import numpy as np
 
-from framewire.arrays import as_pixels
+from framewire.arrays import FrameLike, as_pixels
 from framewire.display import DEFAULT_STREAM, Display
 from framewire.errors import PublishError
 from framewire.figures import fps_of, frames_of, is_animation
@@ -20,16 +21,43 @@ from framewire.options import EngineHome, EngineOptions, ServeKeywords, StreamOp
 from framewire.publishing import PublishLoop, publish_loop
 from framewire.serving import serve
 
+if TYPE_CHECKING:
+    from framewire.notebook import Viewer
 
+Shown: TypeAlias = FrameLike | Iterable[FrameLike] | Callable[[], FrameLike | None]
+"""For type checkers: what `show` may take."""
+
+
+@overload
+def show(
+    what: Shown,
+    *,
+    name: str = ...,
+    loop: bool = ...,
+    block: Literal[True],
+    engine: EngineHome = ...,
+    **options: Unpack[ServeKeywords],
+) -> Display: ...
+@overload
+def show(
+    what: Shown,
+    *,
+    name: str = ...,
+    loop: bool = ...,
+    block: bool | None = ...,
+    engine: EngineHome = ...,
+    **options: Unpack[ServeKeywords],
+) -> Viewer | Display: ...
 @documented(EngineOptions, StreamOptions)
 def show(
-    what: Any,
+    what: Shown,
     *,
     name: str = DEFAULT_STREAM,
     loop: bool = True,
+    block: bool | None = None,
     engine: EngineHome = "process",
     **options: Unpack[ServeKeywords],
-) -> Any:
+) -> Viewer | Display:
     """Show a frame, a sequence of frames, or what a function returns frame after frame.
 
     ``what`` is an array-like (see `Display.publish`), an iterable of them (``loop`` starts a finite one
@@ -38,10 +66,15 @@ def show(
     An animation of Matplotlib's runs, at its own rate unless ``fps`` is given. It is drawn on the event loop that runs
     here, as in a notebook, on the thread of the other cells; where none runs, on a thread of its own.
 
-    In a notebook it returns the widget; its ``display`` is the `Display`, its ``task`` the `PublishLoop`. In a script
+    In a notebook it returns the widget; its ``display`` is the `Display`, its ``task`` the `PublishLoop`. Elsewhere
     it prints the URL and returns the `Display`. Showing the same ``name`` again replaces the picture.
+
+    ``block=True`` waits until the display is closed, as `Display.wait`: Ctrl-C closes it and lets the program go on.
+    By default it waits in a script, which would end with its last line and the picture with it. It does not where
+    something goes on anyway: in a notebook, in IPython, in Python's prompt (also after ``python -i``), under a running
+    event loop, and on a thread other than the main one. Frames that come to their end leave the last one there.
     """
-    parts = divide("show", options, EngineOptions, StreamOptions, beside=("what", "name", "loop", "engine"))
+    parts = divide("show", options, EngineOptions, StreamOptions, beside=("what", "name", "loop", "block", "engine"))
     if is_animation(what):
         parts[1].setdefault("fps", fps_of(what))
     first, rest = _frames(what, loop)
@@ -49,7 +82,7 @@ def show(
     display = serve(pixels.shape[1], pixels.shape[0], name=name, engine=engine, **parts[0], **parts[1])
     display.publish(first)  # not its pixels: publish also says what looks odd
     task = publish_loop(display, rest, fps=display.fps) if rest else None
-    return _present(display, task)
+    return _present(display, task, is_script() if block is None else block)
 
 
 def _frames(what: Any, loop: bool) -> tuple[Any, Any]:
@@ -114,17 +147,39 @@ def _is_row(what: Any) -> bool:
     return isinstance(what, (list, tuple)) and bool(what) and np.isscalar(what[0])
 
 
-def _present(display: Display, task: PublishLoop | None) -> Any:
+def _present(display: Display, task: PublishLoop | None, wait: bool) -> Viewer | Display:
     if in_notebook():
         widget = display.widget()
         widget.task = task
-        return widget
-    print(f"framewire: {display.url}", file=sys.stderr)  # noqa: T201
+        if not wait:
+            return widget
+        sys.modules["IPython"].display.display(widget)
+    else:
+        end = "\nframewire: Ctrl-C ends it" if wait else ""
+        print(f"framewire: {display.url}{end}", file=sys.stderr, flush=True)  # noqa: T201
+    if wait:
+        display.wait()
     return display
+
+
+def is_script() -> bool:
+    """Whether the program ends after its last line, and that line may be this one: nothing goes on without it."""
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    if sys.flags.interactive or sys.flags.inspect or hasattr(sys, "ps1") or _ipython_shell() is not None:
+        return False
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return True
+    return False
 
 
 def in_notebook() -> bool:
     """Whether widgets can be shown here: an IPython kernel, not a terminal."""
+    return hasattr(_ipython_shell(), "kernel")
+
+
+def _ipython_shell() -> Any:
     ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    return shell is not None and hasattr(shell, "kernel")
+    return ipython.get_ipython() if ipython else None
