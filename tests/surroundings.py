@@ -219,6 +219,13 @@ def limits() -> Iterator[Case]:
     yield Case(name="20 open files", shell='ulimit -n 20; exec "$@"')
     yield Case(name="10 open files", shell='ulimit -n 10; exec "$@"', refused=files)
     yield Case(name="no memory", shell='ulimit -v 260000; exec "$@"', refused=NO_MEMORY, printed="framewire.*|  .*")
+    yield Case(
+        name="no memory, engine on a thread",
+        shell='ulimit -v 260000; exec "$@"',
+        main="run(engine='thread')",
+        refused="^the engine cannot be imported: ",
+        printed="  .*|.*(Warning|Error).*",
+    )
     yield Case(name="no large files", shell='ulimit -f 0; exec "$@"', refused="ulimit -f")
     yield Case(
         name="no processes of another user",
@@ -282,9 +289,9 @@ def signals_and_clocks() -> Iterator[Case]:
     blocked = "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())\nrun()"
     yield Case(name="signals blocked", main=blocked)
     yield Case(name="signals ignored", shell="trap '' TERM HUP INT QUIT PIPE USR1 ALRM; exec \"$@\"")
-    yield Case(
-        name="SIGPIPE at its default", main="import signal\nsignal.signal(signal.SIGPIPE, signal.SIG_DFL)\nrun()"
-    )
+    default = "import signal\nsignal.signal(signal.SIGPIPE, signal.SIG_DFL)\nrun({})"
+    yield Case(name="SIGPIPE at its default", main=default.format(""))
+    yield Case(name="SIGPIPE at its default, engine on a thread", main=default.format("engine='thread'"))
     yield Case(name="interrupted all the time", main=INTERRUPTED)
     yield Case(name="a stopped clock", before="import time; time.time = lambda: 0.0; time.time_ns = lambda: 0")
     yield Case(name="a clock that goes back", before="import time; now = time.time; time.time = lambda: 2e9 - now()")
@@ -298,6 +305,9 @@ def programs_that_are_no_python() -> Iterator[Case]:
     yield Case(name="frozen, engine on a thread", before=frozen, main="run(engine='thread')")
     named = frozen + "os.environ['FRAMEWIRE_PYTHON'] = os.path.abspath('other')"
     yield Case(name="frozen, with a Python named", before=named, make=another_python)
+    versions = "^the engine cannot be started: .* has framewire .*, and the program has 0.0.1; let FRAMEWIRE_PYTHON .*$"
+    other = "import framewire.link.spawn as spawn; spawn.__version__ = '0.0.1'"
+    yield Case(name="a Python with another version", before=other, refused=versions, printed="framewire.*")
     yield Case(
         name="frozen, unsaid",
         before=ITSELF,

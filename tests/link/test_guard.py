@@ -7,9 +7,10 @@ import sys
 
 import pytest
 
+import framewire
 from framewire.errors import EngineError
 from framewire.link.control import Failed, parent_decoder
-from framewire.link.guard import refuse_in_engine
+from framewire.link.guard import refuse_in_engine, refuse_other_versions
 from framewire.link.handles import Handles
 
 
@@ -26,6 +27,20 @@ def test_who_started_it_is_told_and_its_socket_ends(monkeypatch):
     with pytest.raises(EngineError, match=r"this program itself.*FRAMEWIRE_PYTHON.*thread") as error:
         refuse_in_engine()
     assert "\n" not in str(error.value)
+    with os.fdopen(read, "rb") as pipe:
+        assert parent_decoder().feed(pipe.read()) == [Failed(text=str(error.value))]
+
+
+def test_an_engine_of_another_version_refuses(monkeypatch):
+    refuse_other_versions()
+    monkeypatch.setenv("FRAMEWIRE_ENGINE", framewire.__version__)
+    refuse_other_versions()
+    monkeypatch.setenv("FRAMEWIRE_ENGINE", "0.0.1")
+    read, write = os.pipe()
+    monkeypatch.setattr(sys, "argv", ["engine", *Handles(control=write, bell=0, parent=1).arguments()])
+    words = f"has framewire {framewire.__version__}, and the program has 0.0.1; let FRAMEWIRE_PYTHON"
+    with pytest.raises(EngineError, match=words) as error:
+        refuse_other_versions()
     with os.fdopen(read, "rb") as pipe:
         assert parent_decoder().feed(pipe.read()) == [Failed(text=str(error.value))]
 

@@ -42,6 +42,7 @@ from framewire.link.control import (
     Viewers,
     ViewerText,
 )
+from framewire.link.guard import refuse_other_versions
 from framewire.link.handles import Handles
 from framewire.link.ring import RingReader
 from framewire.options import StreamOptions
@@ -242,6 +243,7 @@ def _listening_socket(fd: int) -> socket.socket:
 
 def main(arguments: list[str]) -> int:
     """Run the engine until its parent shuts it down or is gone; returns the exit code of a failure."""
+    refuse_other_versions()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # A notebook kernel's interrupt is meant for the user's code.
     logging.basicConfig(level=logging.WARNING, handlers=[logging.NullHandler()])
     # Imported modules are never freed. Without them, a garbage collection is too short to delay a frame.

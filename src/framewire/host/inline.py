@@ -172,11 +172,13 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 def _start_engine(
     options: EngineOptions, listener: Listener, authenticate: Authenticate | None, channels: ViewerChannels
 ) -> tuple[Engine, WebServer, ViewerRelay]:
-    # Here, so that `import framewire` does not load the engine.
-    from framewire.engine.engine import Engine
-    from framewire.engine.http.server import WebServer
-    from framewire.engine.relay import ViewerRelay
-    from framewire.engine.viewer.admission import program_authorizer
+    try:  # Here, so that `import framewire` does not load the engine.
+        from framewire.engine.engine import Engine
+        from framewire.engine.http.server import WebServer
+        from framewire.engine.relay import ViewerRelay
+        from framewire.engine.viewer.admission import program_authorizer
+    except (ImportError, OSError, MemoryError) as error:  # a low limit of memory or of open files, a broken install
+        raise EngineError(f"the engine cannot be imported: {str(error) or type(error).__name__}") from error
 
     authorize = program_authorizer(authenticate) if authenticate else None
     engine = Engine(options, listener, authorize)

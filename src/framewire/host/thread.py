@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import os
 import selectors
+import signal
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
@@ -108,6 +109,9 @@ class ThreadHost:
             raise EngineError(f"the engine gets no thread: {error}") from error
 
     def _run(self) -> None:
+        if hasattr(signal, "pthread_sigmask"):
+            # Where the program has SIGPIPE at its default, a viewer that leaves would end it. A write fails instead.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPIPE})
         with asyncio.Runner(debug=False, loop_factory=lambda: self._loop) as runner:
             runner.run(self._ended.wait())
 

@@ -1,4 +1,4 @@
-"""Keeps a program that was started in the place of an engine from starting engines of its own, again and again.
+"""Ends a program that was started as an engine and cannot be one, in one line on both sides, and for good.
 
 Must not know how programs are started.
 """
@@ -10,6 +10,7 @@ import os
 import sys
 from typing import Final
 
+from framewire._version import __version__
 from framewire.errors import EngineError, LocalProtocolError
 from framewire.link.control import Failed, encode
 from framewire.link.handles import Handles
@@ -29,8 +30,25 @@ def refuse_in_engine() -> None:
         f"the engine cannot be started: {sys.executable or sys.argv[:1]} is this program itself; let {PYTHON_VARIABLE} "
         'in the environment name a Python that has framewire, or use engine="thread"'
     )
+    _tell_parent(text)
+    raise EngineError(text)
+
+
+def refuse_other_versions() -> None:
+    """Raises EngineError in an engine of another version than the program's, which it would not understand."""
+    version = os.environ.get(ENGINE_VARIABLE, __version__)
+    if version == __version__:
+        return
+    text = (
+        f"the engine cannot be started: {sys.executable} has framewire {__version__}, and the program has {version}; "
+        f"let {PYTHON_VARIABLE} in the environment name a Python that has the same"
+    )
+    _tell_parent(text)
+    raise EngineError(text)
+
+
+def _tell_parent(text: str) -> None:
     with contextlib.suppress(OSError, LocalProtocolError):
         control = Handles.parse(sys.argv).control
         os.write(control, encode(Failed(text=text)))
         os.close(control)
-    raise EngineError(text)

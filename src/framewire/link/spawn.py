@@ -91,6 +91,7 @@ def environment(path: ModulePath | None = None) -> dict[str, str]:
         **({"PYTHONDONTWRITEBYTECODE": "1"} if sys.dont_write_bytecode else {}),
         "PYTHONPATH": path.variable,
         "PYTHONSAFEPATH": "1",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # a debugger that follows into the engine warns of what this Python is
         **_launcher(),
     }
 
