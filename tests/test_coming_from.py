@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 import framewire as fw
-from framewire import running
+from framewire import cli, running
+from framewire.patterns import PATTERNS
 
 if not (Path(__file__).resolve().parent.parent / "docs" / "coming-from.md").is_file():
     pytest.skip("docs/ and scripts/ are not here", allow_module_level=True)
@@ -38,6 +39,21 @@ def test_the_names_that_the_page_says_to_write_exist() -> None:
     said = re.findall(r"\b(fw|rfb|display|server)\.([a-z_]+)\b", "\n".join(ours))
     assert len(said) > 20
     assert [f"{of}.{name}" for of, name in said if not hasattr(there[of], name)] == []
+
+
+def test_the_commands_that_the_page_says_to_write_are_taken() -> None:
+    rows = [line.split(" | ") for line in TEXT.partition("### Commands")[2].partition("###")[0].splitlines()]
+    ours = {found for row in rows for found in re.findall(r"`([^`]+)`", row[-1])}
+    flags = [flag for each in sorted(ours) if each.startswith("--") for flag in each.split()]
+    assert flags == ["--mode", "lossless", "--seconds", "10", "--size", "640x480"]
+    same = ["--host=127.0.0.1", "--port=0", "--fps=30", "--no-open"]
+    names = ", ".join(f"`{each.partition('=')[0]}`" for each in same)
+    assert next(row for row in rows if row[-1] == "the same |")[0] == f"| {names}"
+    commands = [each.removeprefix("framewire ") for each in ours if each.startswith("framewire ")]
+    for command in commands:
+        cli._parser().parse_args(command.split())
+    cli._parser().parse_args(["demo", *flags, *same])
+    assert len(commands) == 4 and {"plasma", "plot", "bouncing_box", "test_card"} == set(PATTERNS)
 
 
 @pytest.fixture

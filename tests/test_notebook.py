@@ -157,6 +157,12 @@ async def test_a_widget_finds_its_server_by_the_port(
     assert sent[-1][1]["type"] == "gone"
 
 
+async def test_a_widget_finds_its_server_by_its_address(display: fw.Display) -> None:
+    assert notebook.RfbViewer(url=display.ws_url).display is display
+    for url in ("ws://127.0.0.1/ws", "ws://127.0.0.1:port/ws", f"ws://127.0.0.1:{display.port % 65535 + 1}/ws"):
+        assert notebook.RfbViewer(url=url).display is None
+
+
 def test_a_widget_of_no_server_says_so(sent: list[tuple[Any, dict[str, Any]]]) -> None:
     widget = notebook.Viewer(port=1, stream="a")
     assert sent == []

@@ -11,6 +11,7 @@ import uuid
 import weakref
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import anywidget
 import traitlets
@@ -74,7 +75,7 @@ class _Widget(anywidget.AnyWidget):
         """``token`` is what the view presents, if it is not the server's. Without a ``display``, the ``port`` of a
         server of this process does, or the address of another one's with its ``token``."""
         traits = _known(ancestor.traits(traits, self.trait_names()), self.trait_names())
-        server = display.server if display else running.on_port(traits.get("port", 0))
+        server = display.server if display else running.on_port(traits.get("port") or _port_of(traits.get("url")))
         # Weakly: a widget stays as long as its kernel, a server must not.
         self._server = weakref.ref(server) if server else None
         self._token = token
@@ -121,6 +122,14 @@ class _Widget(anywidget.AnyWidget):
             self.send({"type": "gone", "reason": "display_closed"})
             return
         self.send({"type": "ticket", "token": token, "port": port, "stream": self.stream})
+
+
+def _port_of(url: str | None) -> int:
+    """The port in an address; 0 where there is none."""
+    try:
+        return urlsplit(url or "").port or 0
+    except ValueError:
+        return 0
 
 
 def _known(traits: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
