@@ -11,9 +11,9 @@ import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-log = logging.getLogger("framewire")
+log: Final = logging.getLogger("framewire")
 
 
 @dataclass(frozen=True, slots=True)

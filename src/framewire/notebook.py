@@ -23,6 +23,9 @@ from framewire.publishing import PublishLoop, publish_loop
 if TYPE_CHECKING:
     from framewire.display import Display
 
+    _Text = traitlets.Unicode[str, str | bytes]
+    _Flag = traitlets.Bool[bool, bool | int]
+
 __all__ = ["Canvas", "PublishLoop", "RfbCanvas", "RfbViewer", "Viewer", "publish_loop"]
 
 MIN_HEIGHT_PX: Final = 120
@@ -48,24 +51,24 @@ class _Widget(anywidget.AnyWidget):
     _esm = (_STATIC / "widget.js") if (_STATIC / "widget.js").exists() else _MISSING
     _css = (_STATIC / "widget.css") if (_STATIC / "widget.css").exists() else ""
 
-    url = traitlets.Unicode("", help="WebSocket address; empty: made of the traits below").tag(sync=True)
-    host = traitlets.Unicode("auto", help='"auto" is the page\'s own host name').tag(sync=True)
-    base_path = traitlets.Unicode("", help="Path on the page's own origin that leads to the port").tag(sync=True)
-    port = traitlets.Int(0).tag(sync=True)
-    stream = traitlets.Unicode("default").tag(sync=True)
-    mode = traitlets.Enum(("auto", "webrtc", "webcodecs", "lossless"), "auto").tag(sync=True)
-    fit = traitlets.Enum(("contain", "cover", "fill"), "contain").tag(sync=True)
-    background = traitlets.Unicode("#0b0d10").tag(sync=True)
-    height = traitlets.Int(480, help="CSS pixels").tag(sync=True)
-    batteries = traitlets.Bool(True).tag(sync=True)
-    show_toolbar = traitlets.Bool(True).tag(sync=True)
-    show_stats = traitlets.Bool(False).tag(sync=True)
+    url: _Text = traitlets.Unicode("", help="WebSocket address; empty: made of the traits below").tag(sync=True)
+    host: _Text = traitlets.Unicode("auto", help='"auto" is the page\'s own host name').tag(sync=True)
+    base_path: _Text = traitlets.Unicode("", help="Path on the page's own origin that leads to the port").tag(sync=True)
+    port: traitlets.Int[int, int] = traitlets.Int(0).tag(sync=True)
+    stream: _Text = traitlets.Unicode("default").tag(sync=True)
+    mode: traitlets.Enum[str] = traitlets.Enum(("auto", "webrtc", "webcodecs", "lossless"), "auto").tag(sync=True)
+    fit: traitlets.Enum[str] = traitlets.Enum(("contain", "cover", "fill"), "contain").tag(sync=True)
+    background: _Text = traitlets.Unicode("#0b0d10").tag(sync=True)
+    height: traitlets.Int[int, int] = traitlets.Int(480, help="CSS pixels").tag(sync=True)
+    batteries: _Flag = traitlets.Bool(True).tag(sync=True)
+    show_toolbar: _Flag = traitlets.Bool(True).tag(sync=True)
+    show_stats: _Flag = traitlets.Bool(False).tag(sync=True)
 
-    state = traitlets.Unicode("connecting", help="Read back: the state of the newest view").tag(sync=True)
-    stats = traitlets.Dict(help="Read back, about once a second").tag(sync=True)
-    last_error = traitlets.Unicode("", help="Read back").tag(sync=True)
+    state: _Text = traitlets.Unicode("connecting", help="Read back: the state of the newest view").tag(sync=True)
+    stats: traitlets.Dict[str, Any] = traitlets.Dict(help="Read back, about once a second").tag(sync=True)
+    last_error: _Text = traitlets.Unicode("", help="Read back").tag(sync=True)
 
-    mailbox = traitlets.Unicode(
+    mailbox: _Text = traitlets.Unicode(
         help="Names this widget's kernel messages where several widgets share one page's code"
     ).tag(sync=True)
 
@@ -165,8 +168,8 @@ class Viewer(_Widget):
 class Canvas(_Widget):
     """The picture alone."""
 
-    batteries = traitlets.Bool(False).tag(sync=True)
-    show_toolbar = traitlets.Bool(False).tag(sync=True)
+    batteries: _Flag = traitlets.Bool(False).tag(sync=True)
+    show_toolbar: _Flag = traitlets.Bool(False).tag(sync=True)
 
 
 RfbCanvas = Canvas

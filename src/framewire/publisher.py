@@ -40,16 +40,16 @@ class Publisher:
 
     def __init__(self, options: StreamOptions, outlet: Outlet, on_end: Callable[[Publisher], None]) -> None:
         self.options = options
-        self.feedback = Feedback(EventQueue(options.event_queue_size))
-        self.size = (options.width, options.height)
+        self.feedback: Feedback = Feedback(EventQueue(options.event_queue_size))
+        self.size: tuple[int, int] = (options.width, options.height)
         """Width and height of the newest frame."""
         self.ended: str | None = None
         """Why it has ended; None while it has not."""
-        self.changed = Notice()
+        self.changed: Notice = Notice()
         """Of the end, and of an engine that failed."""
         self._outlet = outlet
         self._on_end = on_end
-        self.number = 0
+        self.number: int = 0
         """Of the newest frame."""
         self.advised = False
         """Whether the publisher was told of a frame that looks odd: once is enough."""

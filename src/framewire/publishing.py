@@ -21,7 +21,7 @@ from framewire.keywords import as_number, shown
 if TYPE_CHECKING:
     from framewire.display import Display
 
-log = logging.getLogger("framewire")
+log: Final = logging.getLogger("framewire")
 
 TRACEBACK_INTERVAL_S: Final = 10.0
 """Time between two tracebacks of a failing render function.
@@ -63,9 +63,9 @@ class PublishLoop:
         self._interrupt: Callable[[], None] = lambda: None
         self._callbacks: list[Callable[[PublishLoop], object]] = []
         self._logged_at = float("-inf")
-        self.frames = 0
+        self.frames: int = 0
         """Frames published so far."""
-        self.errors = 0
+        self.errors: int = 0
         """Calls of the render function that failed."""
         if inspect.iscoroutinefunction(render):
             self._start_async()

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Final, Generic, TypeVar
 
-log = logging.getLogger("framewire")
+log: Final = logging.getLogger("framewire")
 _T = TypeVar("_T")
 
 
@@ -42,7 +42,7 @@ class Section:
     """
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
+        self.lock: threading.RLock = threading.RLock()
         self._owner = threading.Condition(self.lock)
         _sections[id(self)] = weakref.ref(self)
         weakref.finalize(self, _sections.pop, id(self), None).atexit = False

@@ -14,7 +14,7 @@ servers: Final[weakref.WeakSet[Server]] = weakref.WeakSet()
 """Every server that was started, the closed ones included, as long as something else holds it."""
 shared: Final[list[Server]] = []
 """The servers that `serve` shares among displays, held here: one, unless they ask for different ones."""
-serving = Section()
+serving: Section = Section()
 """While a server is found or started for `serve`, and while a shared one ends since it has no stream left."""
 
 

@@ -13,7 +13,7 @@ import time
 import weakref
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, Unpack
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Unpack
 
 from msgspec.structs import replace
 
@@ -39,7 +39,7 @@ from framewire.options import (
 from framewire.publisher import Publisher
 from framewire.reentry import Section, leave, when_outside
 
-log = logging.getLogger("framewire")
+log: Final = logging.getLogger("framewire")
 
 
 class Server:
@@ -63,7 +63,7 @@ class Server:
         if options is None:
             (given,) = divide("Server", keywords, EngineOptions, beside=("options", "engine", "authenticate"))
             options = EngineOptions(**given)
-        self.token = options.token or secrets.token_urlsafe(16)
+        self.token: str = options.token or secrets.token_urlsafe(16)
         """What viewers must present."""
         self.failure: str | None = None
         """Why there is no engine any more; None while all is well."""

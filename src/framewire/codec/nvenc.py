@@ -16,7 +16,7 @@ from framewire.codec.colour import LIMITED
 from framewire.codec.ffmpeg import ENDLESS_GOP_FRAMES, new_context, open_context
 from framewire.errors import EncoderError
 
-log = logging.getLogger(__name__)
+log: Final = logging.getLogger(__name__)
 
 LIBRARY: Final = "h264_nvenc"
 MIN_SIDE_PX: Final = 256

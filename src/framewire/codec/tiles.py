@@ -34,9 +34,9 @@ class Tiles:
     """
 
     def __init__(self) -> None:
-        self.turn = 0
+        self.turn: int = 0
         """Counts the pictures."""
-        self.since = 1
+        self.since: int = 1
         """The first turn with pictures of the present shape. No delta can build on earlier ones."""
         self._shape: tuple[int, ...] = ()
         # Set with the first picture's shape.

@@ -74,7 +74,7 @@ class Engine:
     """
 
     def __init__(self, options: EngineOptions, listener: EngineListener, authorize: Authorizer | None = None) -> None:
-        self.epoch = secrets.token_hex(8)
+        self.epoch: str = secrets.token_hex(8)
         if authorize is None:
             assert options.token, "the host of an engine makes up a token where none is given"
             authorize = token_authorizer(options.token)

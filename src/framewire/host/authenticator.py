@@ -14,7 +14,7 @@ from typing import Final
 
 from framewire.authentication import Authenticate, ConnectionRequest, checked_principal
 
-log = logging.getLogger("framewire")
+log: Final = logging.getLogger("framewire")
 
 MAX_OPEN_QUESTIONS: Final = 32
 """Viewers that are authenticated at a time; further ones fail at once. It bounds the threads of a function that hangs.

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable
+from typing import Final
 
 from framewire.authentication import Authenticate, ConnectionRequest
 from framewire.errors import CloseCode, ClosedError, LocalProtocolError
@@ -41,7 +42,7 @@ from framewire.link.ring import RingWriter
 from framewire.link.supervisor import EngineSupervisor
 from framewire.options import EngineOptions, StreamOptions
 
-log = logging.getLogger("framewire")
+log: Final = logging.getLogger("framewire")
 
 
 class ProcessHost:

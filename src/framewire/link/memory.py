@@ -51,7 +51,8 @@ class Memory:
     """
 
     def __init__(self, mapping: mmap.mmap, fd: int | None = None, name: str | None = None) -> None:
-        self.map, self.name = mapping, name
+        self.map: mmap.mmap = mapping
+        self.name: str | None = name
         self._fd = fd
         self._remove = weakref.finalize(self, _remove_file, name) if name and fd is not None else None
 

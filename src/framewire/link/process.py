@@ -79,7 +79,7 @@ class EngineProcess:
                 )
                 given = (handles.control, handles.bell, *handles.listeners)
                 self._process, self._output = spawn(command, handles.arguments(), given)
-        self.bell = Doorbell(ours_bell)
+        self.bell: Doorbell = Doorbell(ours_bell)
         timeout = struct.pack("@ll", _SEND_TIMEOUT_S, 0)  # struct timeval; only sends have a limit, not reads
         self._control.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
 

@@ -69,7 +69,7 @@ class Lease:
     __slots__ = ("_reader", "_slot", "frame")
 
     def __init__(self, frame: Frame, reader: RingReader, slot: int) -> None:
-        self.frame = frame
+        self.frame: Frame = frame
         self._reader: RingReader | None = reader
         self._slot = slot
 

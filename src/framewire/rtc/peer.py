@@ -43,7 +43,7 @@ __all__ = [
     "PeerTrack",
 ]
 
-logger = logging.getLogger(__name__)
+logger: Final = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S: Final = 10.0
 """A peer has failed if it is not connected this long after the answer. aiortc itself gives up after a minute.

@@ -20,7 +20,7 @@ from aiortc.mediastreams import MediaStreamError
 from framewire.errors import ClosedError
 from framewire.keywords import as_number, shown
 
-logger = logging.getLogger(__name__)
+logger: Final = logging.getLogger(__name__)
 
 TIME_BASE: Final = Fraction(1, 90_000)
 """Seconds of one tick of a frame's presentation time.

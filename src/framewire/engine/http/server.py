@@ -28,7 +28,7 @@ from framewire.errors import CloseCode
 from framewire.options import EngineOptions
 from framewire.wire import MAX_TEXT_MESSAGE_BYTES
 
-log = logging.getLogger(__name__)
+log: Final = logging.getLogger(__name__)
 
 PING_INTERVAL_S: Final = 20.0
 """Time between WebSocket pings. A viewer that answers none within half of it is gone.
@@ -123,7 +123,7 @@ class WebServer:
     def __init__(self, engine: Engine, options: EngineOptions) -> None:
         self._engine = engine
         self._gate = Gate(options.answers_to | _own_names(options), frozenset(options.allow_origins), options.exposed)
-        self.app = web.Application(middlewares=[self._guard], client_max_size=1024)
+        self.app: web.Application = web.Application(middlewares=[self._guard], client_max_size=1024)
         for path in PAGES:
             self.app.router.add_get(path, self._page)
         self.app.router.add_get("/health", self._health)

@@ -49,7 +49,7 @@ class StillRefresh:
     """Which refreshes of a still scene are due."""
 
     def __init__(self) -> None:
-        self.due = False
+        self.due: bool = False
         """Whether a refresh became due at the last `advance`."""
         self._published_at = float("inf")
         self._refreshes = len(REFRESH_STILL_AFTER_S)

@@ -21,7 +21,7 @@ from framewire.engine.stream.rtp_clock import CLOCK_SET_US
 from framewire.errors import EncoderError
 from framewire.frame import AccessUnit, Frame, rtp_timestamp
 
-log = logging.getLogger(__name__)
+log: Final = logging.getLogger(__name__)
 
 RETRY_FAILED_AFTER_S: Final = 0.5
 """A frame that could not be encoded is tried again after this long; a newer frame is tried at once.

@@ -97,7 +97,7 @@ class FrameMeter:
     """
 
     def __init__(self) -> None:
-        self.interval_s = MAX_INTERVAL_S
+        self.interval_s: float = MAX_INTERVAL_S
         """Seconds from one published frame to the next, smoothed."""
         self._frames = Meter()
         self._newest: tuple[int, int] | None = None

@@ -25,7 +25,7 @@ from framewire.engine.stream.vsync import VsyncPhase
 from framewire.frame import AccessUnit, Frame
 from framewire.rtc.rtp.packets import pack
 
-log = logging.getLogger(__name__)
+log: Final = logging.getLogger(__name__)
 
 MAX_FRAME_TIME_FRACTION: Final = 0.9
 """Encoding and waiting may take this fraction of the frame interval: a wait that delays the next frame is left out.

@@ -45,7 +45,7 @@ class ViewerBandwidth:
     """
 
     def __init__(self, max_bps: int) -> None:
-        self.limit_bps = float(max_bps)
+        self.limit_bps: float = float(max_bps)
         """Bits a second; the maximum as long as nothing is known."""
         self._max_bps = max_bps
 

@@ -51,7 +51,7 @@ from framewire.errors import CloseCode, RemoteProtocolError
 from framewire.options import EngineOptions
 from framewire.rtc.peer import BitrateEstimate, KeyframeWanted, Peer, PeerEvent, PeerState
 
-log = logging.getLogger(__name__)
+log: Final = logging.getLogger(__name__)
 
 MAX_CLOSING_PEERS: Final = 8
 """Peer connections of one viewer that may be closing at a time. A viewer that opens more is closed with 4429.
@@ -81,7 +81,7 @@ class Viewer:
     """One viewer, from the opening of its transport to its end. Made on a running loop and used from it alone."""
 
     def __init__(self, transport: Transport, context: ViewerContext, request: ConnectionRequest) -> None:
-        self.client_id = secrets.token_hex(6)
+        self.client_id: str = secrets.token_hex(6)
         self.transport = transport
         self._context = context
         self._session = Session(context.server_info, request, context.listed_streams, time.monotonic())

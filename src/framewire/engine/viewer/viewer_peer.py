@@ -13,7 +13,7 @@ from framewire.engine.viewer.effects import AddCandidate, Attach, MakeOffer, Pee
 from framewire.errors import CodecRefusedError, PeerError
 from framewire.rtc.peer import BitrateEstimate, Peer, PeerTrack
 
-log = logging.getLogger(__name__)
+log: Final = logging.getLogger(__name__)
 
 VIDEO_FIRST_S: Final = 1.0
 """For this long after connecting, credits of WebSocket units are withheld, so that the video has the link.
@@ -35,7 +35,7 @@ class ViewerPeer:
     def __init__(self, number: int, connection: Peer, on_result: Callable[[PeerOffered | PeerFailed], None]) -> None:
         self.number = number
         self.connection = connection
-        self.connected = False
+        self.connected: bool = False
         self.estimate: BitrateEstimate | None = None
         """The newest one; a subscription that is attached later starts with it."""
         self.pending: list[Attach] = []

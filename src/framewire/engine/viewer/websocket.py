@@ -13,7 +13,7 @@ from framewire import wire
 from framewire.engine.stream.encoding import PackedUnit
 from framewire.errors import CloseCode
 
-log = logging.getLogger(__name__)
+log: Final = logging.getLogger(__name__)
 
 MAX_QUEUED_MESSAGES: Final = 512
 """Text messages queued for one viewer. A viewer that leaves more unread is closed with 4429.

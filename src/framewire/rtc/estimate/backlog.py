@@ -22,7 +22,7 @@ class Backlog:
     """What is known of the link's queue, and what is assumed to wait in it."""
 
     def __init__(self) -> None:
-        self.newest_acked_sent_at = 0.0
+        self.newest_acked_sent_at: float = 0.0
         """When the newest packet left that is known to have arrived."""
         self._newest_waited_s = 0.0
         self._last_sent_at = 0.0

@@ -92,11 +92,11 @@ class QueueingDelay:
     """
 
     def __init__(self) -> None:
-        self.seconds = 0.0
+        self.seconds: float = 0.0
         """The shortest wait in the newest feedback message."""
-        self.standing_s = 0.0
+        self.standing_s: float = 0.0
         """The shortest wait in the two newest feedback messages: a queue that did not empty in between."""
-        self.base_fell_s = 0.0
+        self.base_fell_s: float = 0.0
         """By how much the newest feedback message lowered the shortest delay."""
         self._base = self._previous_base = float("inf")
         self._window_began_at = 0.0
@@ -122,19 +122,19 @@ class DelayDetector:
     def __init__(self) -> None:
         self._inter_arrival, self._trendline = InterArrivalDelta(), TrendlineEstimator()
         self._detector = OveruseDetector()
-        self.queue = QueueingDelay()
-        self.noise_s = INITIAL_NOISE_S
+        self.queue: QueueingDelay = QueueingDelay()
+        self.noise_s: float = INITIAL_NOISE_S
         """The average difference between the shortest delays of two consecutive feedback messages. A queue must exceed
         it. Packets of one message differ by more, as they wait for each other."""
         self._shortest: float | None = None
-        self.hidden_queue_revealed = False
+        self.hidden_queue_revealed: bool = False
         """Whether the newest feedback message shows that what was taken for an empty queue was none: the packets
         before it had met a queue."""
-        self.queue_filling = False
+        self.queue_filling: bool = False
         """Whether a queue begins to fill: all packets of the newest feedback message waited over `FILLING_QUEUE_S`, and
         the last third over `FILLING_QUEUE_GROWTH_S` longer than the first. A frame that is large for its link looks
         the same."""
-        self.suddenly_congested = False
+        self.suddenly_congested: bool = False
         """Whether the link has shrunk: all packets of the newest feedback message waited over `FULL_QUEUE_S`, and the
         last third over `FULL_QUEUE_GROWTH_S` longer than the first. The trend shows it later, after many groups."""
 

@@ -137,7 +137,7 @@ class BandwidthEstimator:
         self._link = ShrunkLink()
         self._backlog = Backlog()
         self._newest_probe: int | None = None
-        self.collapsed = False
+        self.collapsed: bool = False
         """Whether the newest feedback says that the link has shrunk far below what is sent."""
 
     @property

@@ -25,7 +25,7 @@ class FeedbackTimeout:
     """Counts what leaves, and says when feedback on it is overdue."""
 
     def __init__(self) -> None:
-        self.any_feedback = False
+        self.any_feedback: bool = False
         """Whether any feedback has come yet. A viewer that never sent any may not be able to."""
         self._packets = 0
         """Sent since the last feedback."""

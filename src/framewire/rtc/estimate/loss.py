@@ -105,9 +105,9 @@ class RecentLoss:
     """The fraction of packets lost over about the last second."""
 
     def __init__(self) -> None:
-        self.fraction = 0.0
+        self.fraction: float = 0.0
         """Of the last `RECENT_WINDOW_PACKETS` or so, 0 to 1."""
-        self.newest_fraction = 0.0
+        self.newest_fraction: float = 0.0
         """Of the newest interval alone."""
         self._arrived = self._lost = 0
         self._updated_at: float | None = None
@@ -135,7 +135,7 @@ class LossModel:
     """Which fraction of packets the path loses by itself, and in bursts of which length (Gilbert's model)."""
 
     def __init__(self) -> None:
-        self.fraction = 0.0
+        self.fraction: float = 0.0
         self._lost = self._bursts = 0.0
         """Averages of packets lost and of bursts begun. Both have one weight, so that their ratio is right from the
         first burst on."""

@@ -60,7 +60,7 @@ class LossControl:
     """An upper bound on the bitrate; infinite until much is lost."""
 
     def __init__(self, min_bps: float) -> None:
-        self.bits_per_second = float("inf")
+        self.bits_per_second: float = float("inf")
         self._min_bps = min_bps
         self._loss = RecentLoss()
         self._decreased_at = float("-inf")

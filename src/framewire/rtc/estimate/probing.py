@@ -124,11 +124,11 @@ class ProbeController:
     def __init__(self) -> None:
         self._last_id = 0
         self._measurement: ProbeMeasurement | None = None
-        self.due_at = float("-inf")
+        self.due_at: float = float("-inf")
         """When the next probe may be sent."""
         self._next_bps: float | None = None
         self._interval_s = MIN_PROBE_INTERVAL_S
-        self.has_result = False
+        self.has_result: bool = False
         """Whether any probe has shown anything yet."""
         self._trials = 0
 

@@ -125,12 +125,12 @@ class AimdRateControl:
     """The delay-based estimate."""
 
     def __init__(self, start_bps: float, min_bps: float) -> None:
-        self.bits_per_second = start_bps
+        self.bits_per_second: float = start_bps
         self._min_bps = min_bps
         self._capacity = LinkCapacityEstimator()
         self._state: Literal["hold", "increase"] = "hold"
         self._updated_at: float | None = None
-        self.decreased_at = float("-inf")
+        self.decreased_at: float = float("-inf")
         """When the queue last made the estimate fall."""
 
     def set(self, bits_per_second: float, *, link_full: bool) -> None:

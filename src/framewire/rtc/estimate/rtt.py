@@ -45,7 +45,7 @@ class ResponseTime:
     """Seconds from the departure of a packet until feedback covers it, on average."""
 
     def __init__(self) -> None:
-        self.seconds = INITIAL_RESPONSE_S
+        self.seconds: float = INITIAL_RESPONSE_S
 
     def add(self, newest_sent_at: float, now: float) -> None:
         """Feedback came in now; the newest packet that it covers left at ``newest_sent_at``."""

@@ -29,7 +29,7 @@ class ShrunkLink:
     """What the newest feedback message says about a link that has shrunk."""
 
     def __init__(self) -> None:
-        self.suddenly_congested = False
+        self.suddenly_congested: bool = False
         """Whether the link has become too narrow."""
         self.capacity_bps: float | None = None
         """What it lets through; None if it has not shrunk, or if that cannot be measured."""

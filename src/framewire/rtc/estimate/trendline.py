@@ -110,7 +110,7 @@ class OveruseDetector:
 
     def __init__(self) -> None:
         self.usage: Usage = "normal"
-        self.threshold = INITIAL_THRESHOLD
+        self.threshold: float = INITIAL_THRESHOLD
         self._over_s: float | None = None
         self._over_count = 0
         self._trend = 0.0

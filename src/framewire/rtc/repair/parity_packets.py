@@ -15,9 +15,9 @@ class ParityPackets:
 
     def __init__(self, origin: RtpOrigin, payload_type: int | None) -> None:
         """``payload_type`` is None if the viewer does not understand parity."""
-        self.ssrc = origin.ssrc
+        self.ssrc: int = origin.ssrc
         self.payload_type = payload_type
-        self.extensions = HeaderExtensions({}, "")
+        self.extensions: HeaderExtensions = HeaderExtensions({}, "")
         self._next = origin.sequence
         self._delayed: list[bytes] = []
 

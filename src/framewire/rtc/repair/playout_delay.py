@@ -107,7 +107,8 @@ class PlayoutDelay:
     """
 
     def __init__(self, minimum_s: float = 0.0) -> None:
-        self.seconds = self._minimum_s = self._target_s = minimum_s
+        self.seconds: float = minimum_s
+        self._minimum_s = self._target_s = minimum_s
         self._late = self._jitter_s = 0.0
         self._rtt_s: float | None = None
         """An average: one long round trip does not make a long path."""

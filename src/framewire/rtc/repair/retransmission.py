@@ -30,9 +30,9 @@ class Retransmitter:
 
     def __init__(self, origin: RtpOrigin, payload_type: int | None) -> None:
         """``payload_type`` is None if the viewer does not understand retransmissions: then there are none."""
-        self.ssrc = origin.ssrc
+        self.ssrc: int = origin.ssrc
         self.payload_type = payload_type
-        self.extensions = HeaderExtensions({}, "")
+        self.extensions: HeaderExtensions = HeaderExtensions({}, "")
         self._next = origin.sequence
         self._history = PacketHistory()
         self._second_copies: list[StoredPacket] = []

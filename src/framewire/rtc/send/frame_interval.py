@@ -26,8 +26,8 @@ class FrameInterval:
     """Measures the interval between frames, in seconds."""
 
     def __init__(self) -> None:
-        self.seconds = INITIAL_FRAME_INTERVAL_S
-        self.newest_at = float("-inf")
+        self.seconds: float = INITIAL_FRAME_INTERVAL_S
+        self.newest_at: float = float("-inf")
         """When the newest frame was sent."""
 
     def frame_sent(self, now: float) -> float:

@@ -22,10 +22,10 @@ class MediaPackets:
     """Makes the packets of each unit, one sequence number after the other."""
 
     def __init__(self, origin: RtpOrigin) -> None:
-        self.ssrc = origin.ssrc
-        self.first = origin.sequence
+        self.ssrc: int = origin.ssrc
+        self.first: int = origin.sequence
         """The sequence number of the newest unit's first packet."""
-        self.timestamp = 0
+        self.timestamp: int = 0
         """The RTP timestamp of the newest unit."""
         self._next = self._keyframe_first = origin.sequence
         self._time_us = -1

@@ -98,8 +98,8 @@ class UnitSender:
     ) -> None:
         """``rtt``: the round trip, one for all senders of the peer. ``min_playout_delay_s``: how long the viewer holds
         frames back at least."""
-        self.ssrc = origins.media.ssrc
-        self.deadline = NEVER
+        self.ssrc: int = origins.media.ssrc
+        self.deadline: float = NEVER
         """When to call `tick`."""
         self._parameters = parameters
         self._packets = packets

@@ -17,7 +17,7 @@ class SenderReports:
     """Makes a subscription's sender reports, from its first unit on."""
 
     def __init__(self, ssrc: int) -> None:
-        self.deadline = NEVER
+        self.deadline: float = NEVER
         """When a report is due."""
         self._ssrc = ssrc
 

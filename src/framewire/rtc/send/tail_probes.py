@@ -21,7 +21,7 @@ class TailProbes:
     """The schedule of probes after each unit."""
 
     def __init__(self) -> None:
-        self.deadline = NEVER
+        self.deadline: float = NEVER
         """When a probe is due."""
         self._left: tuple[float, ...] = ()
 

@@ -17,7 +17,7 @@ class UncontrolledSend:
     """
 
     deadline = NEVER
-    queueing_delay_s = 0.0
+    queueing_delay_s: float = 0.0
     loses_repairs = False
 
     def __init__(self, outlet: PacketOutlet) -> None:

@@ -41,8 +41,8 @@ class UnitAdmission:
     """Refuses units that the viewer could not decode, or is too slow for, and requests keyframes."""
 
     def __init__(self, on_keyframe_wanted: Callable[[], None]) -> None:
-        self.needs_keyframe = True
-        self.deadline = NEVER
+        self.needs_keyframe: bool = True
+        self.deadline: float = NEVER
         """When to call `tick`."""
         self._on_keyframe_wanted = on_keyframe_wanted
         self._requested_at = self._viewer_requested_at = -NEVER

@@ -19,7 +19,7 @@ from aioice.stun import Message
 
 from framewire.rtc.stack.udp_gso import UdpGso
 
-logger = logging.getLogger(__name__)
+logger: Final = logging.getLogger(__name__)
 
 MAX_QUEUED_DATAGRAMS: Final = 256
 """At most this many datagrams wait between the socket and DTLS; aioice's own queue is unbounded.
@@ -157,7 +157,7 @@ class IceConnection(ice.Connection):
     """Set by every datagram of the viewer; whoever watches it clears it."""
     rtt_s: float | None = None
     """The shortest round trip of a check; None until one was answered."""
-    last_sent = b""
+    last_sent: bytes = b""
     """What `send` was called with last."""
 
     def __init__(

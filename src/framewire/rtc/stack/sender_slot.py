@@ -34,16 +34,17 @@ class SenderSlot:
     """Called when the subscription may send."""
 
     def __init__(self, track_or_kind: object, transport: DtlsTransport) -> None:
-        self.transport = transport
+        self.transport: DtlsTransport = transport
         self.sub: int | None = None
         """The subscription; None while the slot is free."""
         self.sender: UnitSender | None = None
         """The subscription's sender, once it may send."""
-        self.negotiated = False
+        self.negotiated: bool = False
         """Whether the viewer has answered an offer with this subscription."""
         # aiortc reads these.
         self._enabled = True
-        self._ssrc = self._rtx_ssrc = self.fec_ssrc = 0
+        self._ssrc = self._rtx_ssrc = 0
+        self.fec_ssrc: int = 0
         self._stream_id = self._track_id = "-"
         self._renew()
 
