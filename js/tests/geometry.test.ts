@@ -1,6 +1,6 @@
 // Where the picture lies, and what pixel is under a point. Must not know the DOM.
 import { describe, expect, test } from "vitest";
-import { codedSize, isHalved, isInside, place, toFrame, visiblePart } from "../src/core/geometry";
+import { type Corners, codedSize, isHalved, isInside, type Point, place, type Rect, toFrame, toUnit, visiblePart } from "../src/core/geometry";
 
 const box = { width: 400, height: 300 };
 
@@ -23,8 +23,17 @@ describe("a frame in a box", () => {
   });
 });
 
-describe("a point of the view", () => {
+/** The corners of a rectangle on the page, moved by `map`. */
+function cornersOf({ x, y, width, height }: Rect, map: (point: Point) => Point = (point) => point): Corners {
+  return [map({ x, y }), map({ x: x + width, y }), map({ x: x + width, y: y + height }), map({ x, y: y + height })];
+}
+
+describe("a point of the page", () => {
   const frame = { width: 200, height: 100 };
+  const pixel = (point: Point, corners: Corners): Point | undefined => {
+    const unit = toUnit(point, corners);
+    return unit && toFrame(unit, frame);
+  };
   const picture = place(box, frame, "contain");
   test.each([
     [{ x: 0, y: 50 }, { x: 0, y: 0 }, true],
@@ -35,17 +44,30 @@ describe("a point of the view", () => {
     [{ x: 200, y: 250 }, { x: 100, y: 100 }, false],
     [{ x: -2, y: 150 }, { x: -1, y: 50 }, false],
     [{ x: 10, y: 10 }, { x: 5, y: -20 }, false],
-  ])("%o is frame pixel %o", (point, pixel, inside) => {
-    const found = toFrame(point, picture, frame);
-    expect(found).toEqual(pixel);
-    expect(isInside(found, frame)).toBe(inside);
+  ])("%o is frame pixel %o", (point, expected, inside) => {
+    const found = pixel(point, cornersOf(picture)) as Point;
+    expect(found.x).toBeCloseTo(expected.x);
+    expect(found.y).toBeCloseTo(expected.y);
+    expect(isInside(expected, frame)).toBe(inside);
   });
   test("in a cropped picture the hidden part counts", () => {
-    expect(toFrame({ x: 0, y: 0 }, place(box, frame, "cover"), frame).x).toBeCloseTo(100 / 3);
+    expect(pixel({ x: 0, y: 0 }, cornersOf(place(box, frame, "cover")))?.x).toBeCloseTo(100 / 3);
+  });
+  const turn = ({ x, y }: Point): Point => ({ x: 300 + 0.6 * x - 0.8 * y, y: -20 + 0.8 * x + 0.6 * y });
+  const skew = ({ x, y }: Point): Point => ({ x: 2 * x + 0.5 * y - 7, y: 0.25 * x - 1.5 * y + 90 });
+  const tilt = ({ x, y }: Point): Point => ({ x: (3 * x + y + 40) / (0.001 * x + 0.002 * y + 1), y: (0.5 * x + 2 * y - 10) / (0.001 * x + 0.002 * y + 1) });
+  test.each([["turned", turn], ["skewed and mirrored", skew], ["tilted", tilt]])("is found in a picture that is %s", (_, map) => {
+    for (const point of [{ x: 0, y: 50 }, { x: 123, y: 77 }, { x: 399, y: 249 }, { x: 450, y: 20 }]) {
+      const found = pixel(map(point), cornersOf(picture, map)) as Point;
+      expect(found.x).toBeCloseTo(point.x / 2, 6);
+      expect(found.y).toBeCloseTo((point.y - 50) / 2, 6);
+    }
   });
   test("in a view of one pixel is found, and in one of no size nothing divides by zero", () => {
-    expect(toFrame({ x: 0.5, y: 0.5 }, { x: 0, y: 0, width: 1, height: 1 }, frame)).toEqual({ x: 100, y: 50 });
-    expect(toFrame({ x: 3, y: 3 }, { x: 0, y: 0, width: 0, height: 0 }, frame)).toEqual({ x: 0, y: 0 });
+    expect(pixel({ x: 0.5, y: 0.5 }, cornersOf({ x: 0, y: 0, width: 1, height: 1 }))).toEqual({ x: 100, y: 50 });
+    for (const flat of [{ width: 0, height: 0 }, { width: 3, height: 0 }, { width: 0, height: 3 }]) {
+      expect(pixel({ x: 3, y: 3 }, cornersOf({ x: 0, y: 0, ...flat }))).toBeUndefined();
+    }
   });
 });
 

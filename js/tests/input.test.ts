@@ -1,10 +1,10 @@
 // DOM-shaped events to renderview events, and what is merged. Must not know listeners.
 import { describe, expect, test } from "vitest";
-import { button, buttons, canWait, keyEvent, merge, pointerEvent, resizeEvent, wheelEvent } from "../src/core/input";
+import { button, buttons, canWait, charEvents, keyEvent, merge, pixelAt, pointerEvent, resizeEvent, stateKind, typedBy, wheelEvent } from "../src/core/input";
 import type { RenderviewEvent } from "../src/core/wire";
 
 const keys = { shiftKey: false, ctrlKey: false, altKey: false, metaKey: false };
-const at = { x: 3, y: 4, inside: true };
+const at = { x: 3, y: 4, inside: true, width: 640, height: 480, pixel_ratio: 2 };
 const mouse = { ...keys, button: 0, buttons: 0, pointerId: 1, pressure: 0 };
 
 test.each([[0, 1], [1, 3], [2, 2], [3, 4], [4, 5], [-1, 0]])("DOM button %i is renderview button %i", (dom, ours) => {
@@ -14,12 +14,13 @@ test.each([[0, 1], [1, 3], [2, 2], [3, 4], [4, 5], [-1, 0]])("DOM button %i is r
 test("held buttons are listed by renderview's numbers", () => {
   expect(buttons(0b101)).toEqual([1, 3]);
   expect(buttons(0b11010)).toEqual([2, 4, 5]);
+  expect(buttons(0b1100000)).toEqual([6]);
 });
 
 test("a press says where, which, what is held and how many fingers", () => {
   const touches = { 7: { x: 3, y: 4, pressure: 0.5 } };
   expect(pointerEvent("pointer_down", { ...mouse, button: 2, buttons: 2, shiftKey: true, metaKey: true }, at, touches, 12.5)).toEqual({
-    type: "pointer_down", timestamp: 12.5, x: 3, y: 4, inside: true, button: 2, buttons: [2],
+    type: "pointer_down", timestamp: 12.5, x: 3, y: 4, inside: true, width: 640, height: 480, pixel_ratio: 2, button: 2, buttons: [2],
     modifiers: ["Shift", "Meta"], ntouches: 1, touches,
   });
 });
@@ -33,6 +34,68 @@ test("wheels that count lines or pages are turned into pixels", () => {
   expect(wheelEvent({ ...wheel, deltaMode: 0 }, at, 0).dy).toBe(3);
   expect(wheelEvent({ ...wheel, deltaMode: 1 }, at, 0).dy).toBe(48);
   expect(wheelEvent({ ...wheel, deltaMode: 2 }, at, 0).dy).toBe(1200);
+});
+
+test("a wheel says where it turned", () => {
+  expect(wheelEvent({ ...keys, buttons: 1, deltaX: 1, deltaY: 2, deltaMode: 0 }, at, 3)).toEqual({ type: "wheel", timestamp: 3, ...at, dx: 1, dy: 2, buttons: [1], modifiers: [] });
+});
+
+describe("a point of the picture", () => {
+  const frame = { width: 640, height: 480 };
+  test("is a pixel of the frame, whose size and scale it names", () => {
+    expect(pixelAt({ x: 0.25, y: 0.5 }, frame, 320)).toEqual({ x: 160, y: 240, inside: true, width: 640, height: 480, pixel_ratio: 2 });
+    expect(pixelAt({ x: 1, y: 0.5 }, frame, 512)).toMatchObject({ x: 640, inside: false, pixel_ratio: 1.25 });
+  });
+  test("is outside where the picture has no area", () => {
+    expect(pixelAt(undefined, frame, 0)).toEqual({ x: 0, y: 0, inside: false, width: 640, height: 480, pixel_ratio: 1 });
+  });
+});
+
+describe("a key types", () => {
+  const press = { ...keys, code: "", isComposing: false, altGraph: false };
+  test.each([
+    ["its character", { key: "a" }, "a"],
+    ["a space", { key: " " }, " "],
+    ["a character of two code units", { key: "😀" }, "😀"],
+    ["with Shift", { key: "A", shiftKey: true }, "A"],
+    ["with AltGr, which is Control and Alt on Windows", { key: "@", ctrlKey: true, altKey: true, altGraph: true }, "@"],
+    ["with AltGr a letter", { key: "q", ctrlKey: true, altKey: true, altGraph: true }, "q"],
+    ["with Option on macOS", { key: "ƒ", altKey: true }, "ƒ"],
+    ["nothing with Alt, for menus", { key: "f", altKey: true }, undefined],
+    ["nothing with Alt and Shift", { key: "F", altKey: true, shiftKey: true }, undefined],
+    ["nothing with Control", { key: "c", ctrlKey: true }, undefined],
+    ["nothing with Meta", { key: "c", metaKey: true }, undefined],
+    ["nothing where it has a name", { key: "Enter" }, undefined],
+    ["nothing where it names nothing", { key: "" }, undefined],
+    ["nothing while an input method composes", { key: "k", isComposing: true }, undefined],
+  ])("%s", (_, how, typed) => {
+    expect(typedBy({ ...press, ...how })).toBe(typed);
+  });
+});
+
+describe("typed text", () => {
+  test("is an event in renderview's words", () => {
+    expect(charEvents("ä", { repeat: true }, 2)).toEqual([{ type: "char", timestamp: 2, data: "ä", input_type: "insertText", is_composing: false, repeat: true }]);
+  });
+  test("that is being composed is temporary, and may be empty", () => {
+    expect(charEvents("に", { composing: true }, 2)).toEqual([{ type: "char", timestamp: 2, data: "に", input_type: "insertCompositionText", is_composing: true, repeat: false }]);
+    expect(charEvents("", { composing: true }, 2)).toMatchObject([{ data: "" }]);
+    expect(charEvents("", {}, 2)).toEqual([]);
+  });
+  test("that is long is several events, and is cut while it is composed", () => {
+    const long = "😀".repeat(300);
+    expect(charEvents(long, {}, 0).map(({ data }) => data)).toEqual(["😀".repeat(256), "😀".repeat(44)]);
+    expect(charEvents(long, { composing: true }, 0).map(({ data }) => data)).toEqual(["😀".repeat(256)]);
+  });
+  test("has no half of a character, which no message may hold", () => {
+    expect(charEvents("a\ud83d", {}, 0)).toMatchObject([{ data: "a\ufffd" }]);
+    expect(keyEvent("key_down", { ...keys, key: "\ude00", code: "" }, 0).key).toBe("\ufffd");
+  });
+});
+
+test("size, visibility and focus are how a view is; the rest only happens", () => {
+  const types = ["resize", "show", "hide", "focus_in", "focus_out", "close", "pointer_move", "char"] as const;
+  expect(types.map((type) => stateKind({ type, timestamp: 0 }))).toEqual(["size", "visible", "visible", "focus", "focus", undefined, undefined, undefined]);
 });
 
 test("keys keep name and place", () => {

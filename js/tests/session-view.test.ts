@@ -26,17 +26,70 @@ describe("input", () => {
     view.queue(move(1), 100);
     view.queue(move(2), 110);
     expect(view.deadline).toBe(116);
-    expect(view.flush(115)).toEqual([]);
-    expect(view.flush(116)).toEqual([move(2)]);
+    expect(view.flush(true, 115)).toEqual([]);
+    expect(view.flush(true, 116)).toEqual([move(2)]);
     expect(view.deadline).toBe(Infinity);
-    expect(view.flush(200)).toEqual([]);
+    expect(view.flush(true, 200)).toEqual([]);
   });
   test("that cannot wait takes what waits along, in order", () => {
     const view = open();
     view.queue(move(1), 100);
     view.queue(down, 101);
     view.queue(move(2), 101);
-    expect(view.flush(101)).toEqual([move(1), down, move(2)]);
+    expect(view.flush(true, 101)).toEqual([move(1), down, move(2)]);
+  });
+});
+
+describe("how a view is", () => {
+  const event = (type: "show" | "hide" | "focus_in" | "focus_out" | "close", timestamp: number) => ({ type, timestamp }) as const;
+  const resize = (width: number) => ({ type: "resize", timestamp: 0, width, height: 2, pwidth: 3, pheight: 4, ratio: 1 }) as const;
+
+  test("is told with its first subscription, whenever that comes", () => {
+    const view = open();
+    view.queue(resize(1), 0);
+    view.queue(event("show", 1), 1);
+    view.queue(event("focus_in", 2), 2);
+    view.queue(resize(9), 3);
+    expect(view.flush(false, 100)).toEqual([]);
+    expect(view.flush(true, 200)).toEqual([resize(9), event("show", 1), event("focus_in", 2)]);
+    expect(view.flush(true, 300)).toEqual([]);
+  });
+  test("is told once, before what waits", () => {
+    const view = open();
+    view.queue(move(1), 100);
+    view.queue(event("hide", 1), 100);
+    expect(view.flush(true, 100)).toEqual([event("hide", 1), move(1)]);
+    const other = open();
+    other.queue(resize(1), 100);
+    other.queue(move(1), 100);
+    expect(other.flush(true, 101)).toEqual([resize(1)]);
+    expect(other.flush(true, 116)).toEqual([move(1)]);
+  });
+  test("does not include a focus that it has lost", () => {
+    const view = open();
+    view.queue(event("focus_in", 1), 1);
+    view.queue(event("focus_out", 2), 2);
+    expect(view.flush(true, 3)).toEqual([]);
+  });
+  test("is told again on another socket, and to another stream", () => {
+    const view = open();
+    view.queue(event("show", 1), 1);
+    expect(view.flush(true, 1)).toEqual([event("show", 1)]);
+    view.disconnected();
+    expect(view.flush(false, 2)).toEqual([]);
+    expect(view.flush(true, 3)).toEqual([event("show", 1)]);
+    view.setStream("camera");
+    expect(view.flush(true, 4)).toEqual([]);
+    view.setStream("depth");
+    expect(view.flush(true, 5)).toEqual([event("show", 1)]);
+  });
+  test("is sent at once when it changes", () => {
+    const view = open();
+    expect(view.flush(true, 0)).toEqual([]);
+    view.queue(event("hide", 1), 1);
+    expect(view.flush(true, 1)).toEqual([event("hide", 1)]);
+    view.queue(event("close", 2), 2);
+    expect(view.flush(true, 2)).toEqual([event("close", 2)]);
   });
 });
 

@@ -326,6 +326,17 @@ describe("input", () => {
     stage.connected().video(1).feed(down);
     expect(stage.sent("input").map(({ sub }) => sub)).toEqual([1, 2]);
   });
+  test("says how the view is when it is subscribed, and again after the socket was lost", () => {
+    const show = { type: "view_input", view: 1, event: { type: "show", timestamp: 1 } } as const;
+    const stage = new Stage().open(1, "lossless");
+    stage.feed(show);
+    stage.ready();
+    expect(stage.sent("input")).toEqual([{ type: "input", sub: 1, event: show.event }]);
+    stage.clear().feed({ type: "socket_closed", code: 1006, reason: "", jitter: 0 });
+    stage.pass(9000);
+    stage.ready();
+    expect(stage.sent("input")).toEqual([{ type: "input", sub: 1, event: show.event }]);
+  });
   test("of a view without a subscription is dropped", () => {
     const stage = new Stage().open(1).ready([]);
     stage.feed(down);

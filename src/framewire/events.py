@@ -21,7 +21,9 @@ class InputEvent:
     """One input event of one viewer.
 
     ``event`` is a renderview event: a dict with ``type`` (``"pointer_down"``, ``"key_down"``, …) and its
-    fields; ``x``, ``y`` are pixels of the published frame.
+    fields, which ``signaling/README.md`` lists. ``x``, ``y`` of pointers and wheels are pixels of a frame of
+    ``width`` x ``height``; of that frame, ``pixel_ratio`` pixels are one logical pixel on the viewer's screen.
+    Whatever goes down comes up, also when the focus is lost. Views of one page share a ``client_id``.
     """
 
     client_id: str

@@ -40,7 +40,7 @@ EndReason = Literal["no_such_stream", "stream_closed", "no_codec", "peer_failed"
 Modifier = Literal["Shift", "Control", "Alt", "Meta"]
 EventType = Literal[
     "pointer_down", "pointer_up", "pointer_move", "pointer_enter", "pointer_leave", "double_click", "wheel",
-    "key_down", "key_up", "char", "resize", "close", "show", "hide",
+    "key_down", "key_up", "char", "resize", "close", "show", "hide", "focus_in", "focus_out",
 ]  # fmt: skip
 
 
@@ -59,7 +59,7 @@ class Touch(_Value, frozen=True):
 
 
 class RenderviewEvent(_Value, frozen=True):
-    """An input event in renderview's words. ``x`` and ``y`` are frame pixels."""
+    """An input event in renderview's words. ``signaling/README.md`` says which type has which fields."""
 
     type: EventType
     timestamp: float
@@ -75,9 +75,13 @@ class RenderviewEvent(_Value, frozen=True):
     dy: float | UnsetType = UNSET
     key: Str64 | UnsetType = UNSET
     code: Str64 | UnsetType = UNSET
-    char_str: Str64 | UnsetType = UNSET
+    data: Str256 | UnsetType = UNSET
+    input_type: Str64 | UnsetType = UNSET
+    is_composing: bool | UnsetType = UNSET
+    repeat: bool | UnsetType = UNSET
     width: float | UnsetType = UNSET
     height: float | UnsetType = UNSET
+    pixel_ratio: float | UnsetType = UNSET
     pwidth: U16 | UnsetType = UNSET
     pheight: U16 | UnsetType = UNSET
     ratio: float | UnsetType = UNSET

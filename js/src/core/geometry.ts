@@ -51,12 +51,32 @@ export function place(box: Size, frame: Size, fit: Fit): Rect {
   return { x: (box.width - width) / 2, y: (box.height - height) / 2, width, height };
 }
 
-/** A point of the box in frame pixels. (0, 0) is the top left corner of the first pixel, and (0.5, 0.5) its middle. */
-export function toFrame(point: Point, picture: Rect, frame: Size): Point {
-  return {
-    x: picture.width > 0 ? ((point.x - picture.x) * frame.width) / picture.width : 0,
-    y: picture.height > 0 ? ((point.y - picture.y) * frame.height) / picture.height : 0,
-  };
+/** Where the four corners of a picture are on the page: top left, top right, bottom right, bottom left. */
+export type Corners = readonly [Point, Point, Point, Point];
+
+/**
+ * Where a point of the page is in a picture: (0, 0) is its top left corner and (1, 1) its bottom right one, whatever scales, turns,
+ * skews or tilts it on the page. Undefined for a picture that is seen from its edge or has no area.
+ *
+ * Four corners fix the map of a plane: Heckbert, Fundamentals of Texture Mapping and Image Warping (1989), §2.2.3.
+ */
+export function toUnit({ x, y }: Point, [p0, p1, p2, p3]: Corners): Point | undefined {
+  const [ax, ay] = [p1.x - p2.x, p1.y - p2.y];
+  const [bx, by] = [p3.x - p2.x, p3.y - p2.y];
+  const [sx, sy] = [p0.x - p1.x + p2.x - p3.x, p0.y - p1.y + p2.y - p3.y];
+  const area = ax * by - bx * ay;
+  const g = (sx * by - bx * sy) / area;
+  const h = (ax * sy - sx * ay) / area;
+  const right: Point = { x: p1.x - p0.x + g * (p1.x - x), y: p1.y - p0.y + g * (p1.y - y) };
+  const down: Point = { x: p3.x - p0.x + h * (p3.x - x), y: p3.y - p0.y + h * (p3.y - y) };
+  const scale = right.x * down.y - down.x * right.y;
+  const unit = { x: ((x - p0.x) * down.y - down.x * (y - p0.y)) / scale, y: (right.x * (y - p0.y) - (x - p0.x) * right.y) / scale };
+  return Number.isFinite(unit.x) && Number.isFinite(unit.y) ? unit : undefined;
+}
+
+/** A point of the unit square in frame pixels. (0, 0) is the top left corner of the first pixel, and (0.5, 0.5) its middle. */
+export function toFrame(unit: Point, frame: Size): Point {
+  return { x: unit.x * frame.width, y: unit.y * frame.height };
 }
 
 export function isInside(point: Point, frame: Size): boolean {

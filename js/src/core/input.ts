@@ -1,6 +1,7 @@
 // DOM-shaped events to renderview events, and which of them may be merged.
 // Must not know DOM types: what it needs of an event is written here as plain fields.
 
+import { isInside, type Point, type Size, toFrame } from "./geometry";
 import type { RenderviewEvent } from "./wire";
 
 export interface KeyState {
@@ -29,21 +30,40 @@ export interface KeyLike extends KeyState {
   readonly code: string;
 }
 
-/** A point in frame pixels. */
+/** A point in pixels of a frame of `width` x `height`. */
 export interface At {
   readonly x: number;
   readonly y: number;
   readonly inside: boolean;
+  readonly width: number;
+  readonly height: number;
+  /** Frame pixels per CSS pixel of the view, across. */
+  readonly pixel_ratio: number;
 }
 
+/** The fingers, pens and mice that are down, by pointer id. */
+export type Touches = Readonly<Record<string, { readonly x: number; readonly y: number; readonly pressure: number }>>;
+
+type Modifier = "Shift" | "Control" | "Alt" | "Meta";
 type PointerType = "pointer_down" | "pointer_up" | "pointer_move" | "pointer_enter" | "pointer_leave" | "double_click";
 
 /** UI Events counts 0 left, 1 middle, 2 right; renderview 1 left, 2 right, 3 middle and 0 for none. */
 const BUTTONS: readonly number[] = [1, 3, 2, 4, 5];
-/** UI Events' `buttons` bits, in their order: left, right, middle, back, forward. */
-const BUTTON_BITS: readonly number[] = [1, 2, 3, 4, 5];
+/** UI Events' `buttons` bits, in their order: left, right, middle, back, forward, a pen's eraser. */
+export const BUTTON_BITS: readonly number[] = [1, 2, 3, 4, 5, 6];
+export const MODIFIERS: readonly Modifier[] = ["Shift", "Control", "Alt", "Meta"];
+/** The contract's limits, in characters. */
+const MAX_NAME_LENGTH = 64;
+const MAX_DATA_LENGTH = 256;
 /** One line and one page in pixels, for wheels that count so (Firefox). */
 const WHEEL_UNITS: readonly number[] = [1, 16, 400];
+
+/** `unit`: a point of the picture; undefined where it has no area. `across`: how wide the picture is in CSS pixels of the view. */
+export function pixelAt(unit: Point | undefined, frame: Size, across: number): At {
+  const point = toFrame(unit ?? { x: 0, y: 0 }, frame);
+  const { width, height } = frame;
+  return { ...point, inside: unit !== undefined && isInside(point, frame), width, height, pixel_ratio: across > 0 ? width / across : 1 };
+}
 
 export function button(dom: number): number {
   return BUTTONS[dom] ?? (dom < 0 ? 0 : Math.min(32, dom + 1));
@@ -53,21 +73,17 @@ export function buttons(bits: number): number[] {
   return BUTTON_BITS.filter((_, bit) => (bits & (1 << bit)) !== 0);
 }
 
-export function modifiers(keys: KeyState): ("Shift" | "Control" | "Alt" | "Meta")[] {
-  const held: ("Shift" | "Control" | "Alt" | "Meta")[] = [];
-  if (keys.shiftKey) held.push("Shift");
-  if (keys.ctrlKey) held.push("Control");
-  if (keys.altKey) held.push("Alt");
-  if (keys.metaKey) held.push("Meta");
-  return held;
+export function modifiers({ shiftKey, ctrlKey, altKey, metaKey }: KeyState): Modifier[] {
+  const held = [shiftKey, ctrlKey, altKey, metaKey];
+  return MODIFIERS.filter((_, index) => held[index]);
 }
 
-/** `touches`: the fingers and pens that are down, by pointer id. `timestamp`: seconds. */
+/** `timestamp`: seconds. */
 export function pointerEvent(
   type: PointerType,
   dom: PointerLike,
   at: At,
-  touches: Readonly<Record<string, { readonly x: number; readonly y: number; readonly pressure: number }>>,
+  touches: Touches,
   timestamp: number,
 ): RenderviewEvent {
   return {
@@ -96,7 +112,39 @@ export function wheelEvent(dom: WheelLike, at: At, timestamp: number): Rendervie
 }
 
 export function keyEvent(type: "key_down" | "key_up", dom: KeyLike, timestamp: number): RenderviewEvent {
-  return { type, timestamp, key: dom.key.slice(0, 64), code: dom.code.slice(0, 64), modifiers: modifiers(dom) };
+  return { type, timestamp, key: cut(dom.key, MAX_NAME_LENGTH), code: cut(dom.code, MAX_NAME_LENGTH), modifiers: modifiers(dom) };
+}
+
+/** The character that a key types on its way down, if it does. Input methods type by themselves. */
+export function typedBy(dom: KeyLike & { readonly isComposing: boolean; readonly altGraph: boolean }): string | undefined {
+  if (dom.isComposing || [...dom.key].length !== 1) return undefined;
+  // AltGr is reported as Control and Alt on Windows.
+  if ((dom.ctrlKey || dom.metaKey) && !dom.altGraph) return undefined;
+  // Option types other characters on macOS. Where Alt changes nothing, it is for menus.
+  if (dom.altKey && !dom.altGraph && /^[a-z0-9]$/i.test(dom.key)) return undefined;
+  return dom.key;
+}
+
+/** Typed text as events of at most 256 characters. Text that is being composed is temporary, and cut. */
+export function charEvents(text: string, how: { readonly composing?: boolean; readonly repeat?: boolean }, timestamp: number): RenderviewEvent[] {
+  const { composing = false, repeat = false } = how;
+  const event = (data: string): RenderviewEvent => ({
+    type: "char",
+    timestamp,
+    data,
+    input_type: composing ? "insertCompositionText" : "insertText",
+    is_composing: composing,
+    repeat,
+  });
+  if (composing) return [event(cut(text, MAX_DATA_LENGTH))];
+  const whole = [...text];
+  const starts = Array.from({ length: Math.ceil(whole.length / MAX_DATA_LENGTH) }, (_, index) => index * MAX_DATA_LENGTH);
+  return starts.map((start) => event(cut(whole.slice(start, start + MAX_DATA_LENGTH).join(""), MAX_DATA_LENGTH)));
+}
+
+/** The first characters. Half of a surrogate pair is no character, and no message may hold one. */
+function cut(text: string, length: number): string {
+  return [...text].slice(0, length).join("").replace(/\p{Surrogate}/gu, "\ufffd");
 }
 
 /** `box` in CSS pixels. */
@@ -111,6 +159,13 @@ export function resizeEvent(box: { readonly width: number; readonly height: numb
     pheight: physical(box.height),
     ratio,
   };
+}
+
+/** How a view is: the newest event of each kind is sent again to a publisher that gets the view later. Undefined for what only happens. */
+export function stateKind({ type }: RenderviewEvent): "size" | "visible" | "focus" | undefined {
+  if (type === "resize") return "size";
+  if (type === "show" || type === "hide") return "visible";
+  return type === "focus_in" || type === "focus_out" ? "focus" : undefined;
 }
 
 /** One event in place of two, where the later one is enough; undefined where both are needed. */

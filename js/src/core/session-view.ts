@@ -2,7 +2,7 @@
 // Must not know the DOM or the socket's messages.
 
 import type { Capabilities } from "./capabilities";
-import { canWait, merge } from "./input";
+import { canWait, merge, stateKind } from "./input";
 import { Plan } from "./plan";
 import type { ViewState, ViewStats, ViewStatus } from "./ports";
 import type { Reason } from "./reasons";
@@ -26,6 +26,10 @@ export class SessionView {
   private stream_id: number | undefined;
   private waiting: RenderviewEvent[] = [];
   private flush_at = Infinity;
+  /** How the view is: the newest event of its size, visibility and focus. */
+  private readonly known = new Map<string, RenderviewEvent>();
+  /** The server knows how the view is. */
+  private introduced = false;
   private refusal: { readonly until: number; readonly reason: Reason } | undefined;
   private last_status = "";
 
@@ -62,6 +66,7 @@ export class SessionView {
   setStream(stream: string): void {
     if (stream === this.stream) return;
     this.stream = stream;
+    this.introduced = false;
     this.plan.pause({ code: "stream_missing", detail: stream });
     this.plan.showing = "none";
   }
@@ -76,7 +81,14 @@ export class SessionView {
     return sub.views.has(this.id) && sub.mode === this.plan.showing;
   }
 
+  /** Another socket follows, to which this is another viewer. */
+  disconnected(): void {
+    this.introduced = false;
+  }
+
   queue(event: RenderviewEvent, now: number): void {
+    const kind = stateKind(event);
+    if (kind !== undefined) this.known.set(kind, event);
     const last = this.waiting.at(-1);
     const merged = last === undefined ? undefined : merge(last, event);
     if (merged === undefined) this.waiting.push(event);
@@ -84,13 +96,20 @@ export class SessionView {
     this.flush_at = Math.min(this.flush_at, canWait(event) ? now + FLUSH_MS : now);
   }
 
-  /** The events to send now, in order. */
-  flush(now: number): readonly RenderviewEvent[] {
-    if (now < this.flush_at) return [];
+  /** The events to send now, in order. `subscribed`: there is a subscription to send them to; without one they are dropped. */
+  flush(subscribed: boolean, now: number): readonly RenderviewEvent[] {
+    const state = subscribed && !this.introduced ? this.introduce() : [];
+    if (now < this.flush_at) return state;
     const events = this.waiting;
     this.waiting = [];
     this.flush_at = Infinity;
-    return events;
+    return subscribed ? [...state, ...events] : [];
+  }
+
+  private introduce(): readonly RenderviewEvent[] {
+    this.introduced = true;
+    this.waiting = this.waiting.filter((event) => stateKind(event) === undefined);
+    return [...this.known.values()].filter(({ type }) => type !== "focus_out");
   }
 
   get deadline(): number {

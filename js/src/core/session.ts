@@ -105,6 +105,7 @@ export class Session {
   /** Subscriptions, peer and streams belong to one socket: the next socket begins without them. */
   private clearSocket(): void {
     this.context.subs.clear();
+    for (const view of this.context.views.values()) view.disconnected();
     this.context.streams.replace([]);
     this.peer.close();
   }
@@ -224,7 +225,8 @@ export class Session {
   private flushView(view: SessionView, now: number): void {
     const { subs, socket, streams } = this.context;
     const sub = subs.ofView(view.id, view.plan.showing);
-    for (const event of view.flush(now)) if (sub !== undefined) this.context.send({ type: "input", sub: sub.sub, event });
+    const events = view.flush(sub !== undefined, now);
+    if (sub !== undefined) for (const event of events) this.context.send({ type: "input", sub: sub.sub, event });
     const status = view.statusIfNew(socket, sub, streams.get(view.stream));
     if (status !== undefined) this.context.emit({ type: "view_status", view: view.id, status });
   }

@@ -159,9 +159,9 @@ export interface Stats {
   readonly frames: readonly FrameMark[];
 }
 
-/** A renderview event. `x`, `y` are frame pixels. */
+/** A renderview event. `x`, `y` are pixels of a frame of `width` x `height`; of a resize these are the view's size. README.md says which type has which fields. */
 export interface RenderviewEvent {
-  readonly type: "pointer_down" | "pointer_up" | "pointer_move" | "pointer_enter" | "pointer_leave" | "double_click" | "wheel" | "key_down" | "key_up" | "char" | "resize" | "close" | "show" | "hide";
+  readonly type: "pointer_down" | "pointer_up" | "pointer_move" | "pointer_enter" | "pointer_leave" | "double_click" | "wheel" | "key_down" | "key_up" | "char" | "resize" | "close" | "show" | "hide" | "focus_in" | "focus_out";
   /** Seconds, the viewer's clock. */
   readonly timestamp: number;
   readonly x?: number;
@@ -177,9 +177,15 @@ export interface RenderviewEvent {
   readonly dy?: number;
   readonly key?: string;
   readonly code?: string;
-  readonly char_str?: string;
+  /** What was typed. */
+  readonly data?: string;
+  readonly input_type?: string;
+  readonly is_composing?: boolean;
+  readonly repeat?: boolean;
   readonly width?: number;
   readonly height?: number;
+  /** Frame pixels per CSS pixel of the view. */
+  readonly pixel_ratio?: number;
   readonly pwidth?: number;
   readonly pheight?: number;
   readonly ratio?: number;
@@ -243,7 +249,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   Offer: {"type":"object","additionalProperties":false,"required":["type","peer","offer","sdp","tracks"],"properties":{"type":{"const":"offer"},"peer":{"type":"integer","minimum":1,"maximum":4294967295},"offer":{"type":"integer","minimum":1,"maximum":4294967295},"sdp":{"type":"string","maxLength":262144},"tracks":{"type":"array","items":{"$ref":"#/$defs/Track"}}}},
   Ended: {"type":"object","additionalProperties":false,"required":["type","sub","reason"],"properties":{"type":{"const":"ended"},"sub":{"type":"integer","minimum":1,"maximum":4294967295},"reason":{"enum":["no_such_stream","stream_closed","no_codec","peer_failed","limits","internal"]},"detail":{"type":"string","maxLength":512}}},
   Stats: {"type":"object","additionalProperties":false,"required":["type","sub","time","echo","published_fps","sent_fps","encode_ms","bitrate","target_bitrate","viewers","frames"],"properties":{"type":{"const":"stats"},"sub":{"type":"integer","minimum":1,"maximum":4294967295},"time":{"type":"number"},"echo":{"type":"number"},"published_fps":{"type":"number"},"sent_fps":{"type":"number"},"encode_ms":{"type":"number"},"bitrate":{"type":"number"},"target_bitrate":{"type":"number"},"viewers":{"type":"integer","minimum":0,"maximum":4294967295},"codec":{"type":"string","minLength":1,"maxLength":16,"pattern":"^[a-z0-9_]+(?!\\n)$"},"rested_ms":{"type":"number"},"frames":{"type":"array","maxItems":256,"items":{"$ref":"#/$defs/FrameMark"}}}},
-  RenderviewEvent: {"type":"object","additionalProperties":false,"required":["type","timestamp"],"properties":{"type":{"enum":["pointer_down","pointer_up","pointer_move","pointer_enter","pointer_leave","double_click","wheel","key_down","key_up","char","resize","close","show","hide"]},"timestamp":{"type":"number"},"x":{"type":"number"},"y":{"type":"number"},"button":{"type":"integer","minimum":0,"maximum":32},"buttons":{"type":"array","maxItems":32,"items":{"type":"integer","minimum":0,"maximum":32}},"modifiers":{"type":"array","maxItems":8,"items":{"enum":["Shift","Control","Alt","Meta"]}},"ntouches":{"type":"integer","minimum":0,"maximum":32},"touches":{"type":"object","additionalProperties":{"$ref":"#/$defs/Touch"}},"inside":{"type":"boolean"},"dx":{"type":"number"},"dy":{"type":"number"},"key":{"type":"string","maxLength":64},"code":{"type":"string","maxLength":64},"char_str":{"type":"string","maxLength":64},"width":{"type":"number"},"height":{"type":"number"},"pwidth":{"type":"integer","minimum":0,"maximum":65535},"pheight":{"type":"integer","minimum":0,"maximum":65535},"ratio":{"type":"number"}}},
+  RenderviewEvent: {"type":"object","additionalProperties":false,"required":["type","timestamp"],"properties":{"type":{"enum":["pointer_down","pointer_up","pointer_move","pointer_enter","pointer_leave","double_click","wheel","key_down","key_up","char","resize","close","show","hide","focus_in","focus_out"]},"timestamp":{"type":"number"},"x":{"type":"number"},"y":{"type":"number"},"button":{"type":"integer","minimum":0,"maximum":32},"buttons":{"type":"array","maxItems":32,"items":{"type":"integer","minimum":0,"maximum":32}},"modifiers":{"type":"array","maxItems":8,"items":{"enum":["Shift","Control","Alt","Meta"]}},"ntouches":{"type":"integer","minimum":0,"maximum":32},"touches":{"type":"object","additionalProperties":{"$ref":"#/$defs/Touch"}},"inside":{"type":"boolean"},"dx":{"type":"number"},"dy":{"type":"number"},"key":{"type":"string","maxLength":64},"code":{"type":"string","maxLength":64},"data":{"type":"string","maxLength":256},"input_type":{"type":"string","maxLength":64},"is_composing":{"type":"boolean"},"repeat":{"type":"boolean"},"width":{"type":"number"},"height":{"type":"number"},"pixel_ratio":{"type":"number"},"pwidth":{"type":"integer","minimum":0,"maximum":65535},"pheight":{"type":"integer","minimum":0,"maximum":65535},"ratio":{"type":"number"}}},
   Touch: {"type":"object","additionalProperties":false,"required":["x","y","pressure"],"properties":{"x":{"type":"number"},"y":{"type":"number"},"pressure":{"type":"number"}}},
   IceServer: {"type":"object","additionalProperties":false,"required":["urls"],"properties":{"urls":{"type":"array","maxItems":8,"items":{"type":"string","maxLength":512}},"username":{"type":"string","maxLength":512},"credential":{"type":"string","maxLength":512}}},
   StreamInfo: {"type":"object","additionalProperties":false,"required":["id","name","width","height","fps"],"properties":{"id":{"type":"integer","minimum":0,"maximum":4294967295},"name":{"type":"string","minLength":1,"maxLength":128},"width":{"type":"integer","minimum":1,"maximum":65535},"height":{"type":"integer","minimum":1,"maximum":65535},"fps":{"type":"number"}}},

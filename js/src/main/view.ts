@@ -1,12 +1,13 @@
 // One view on a page: mounts video and canvas on top of each other, and connects them to the page's connection.
 // Must not know how the choice between them is made, nor how the toolbar looks.
 
-import { type Fit, isHalved, place, type Rect, type Size, visiblePart } from "../core/geometry";
+import { type Corners, type Fit, isHalved, type Point, place, type Rect, type Size, toUnit, visiblePart } from "../core/geometry";
 import type { FrameProof, ViewStats, ViewStatus } from "../core/ports";
 import type { Reason } from "../core/reasons";
 import type { RenderviewEvent, ViewMode } from "../core/wire";
 import { Chrome } from "./chrome";
-import { listen } from "./listen";
+import { make } from "./dom";
+import { Listener } from "./listen";
 import { type Connection, connect, registry } from "./page-connection";
 
 export interface ViewOptions {
@@ -47,7 +48,10 @@ export class View {
   private readonly picture = document.createElement("div");
   private readonly video = document.createElement("video");
   private readonly canvas = document.createElement("canvas");
+  /** Points at the four corners of the picture: where they are on the page says what turns and scales it there. */
+  private readonly corners = ([["0", "0"], ["100%", "0"], ["100%", "100%"], ["0", "100%"]] as const).map(makeCorner);
   private readonly chrome: Chrome | undefined;
+  private listener: Listener | undefined;
   private fit: Fit;
   private last_status: ViewStatus | undefined;
   private last_stats: ViewStats | undefined;
@@ -87,6 +91,8 @@ export class View {
   }
 
   setStream(stream: string): void {
+    this.listener?.close();
+    this.listener?.reopen();
     this.connection.post({ type: "view_stream", view: this.id, stream });
   }
 
@@ -121,6 +127,7 @@ export class View {
   /** Ends the view. The last view of a page ends the connection. */
   dispose(): void {
     if (this.abort.signal.aborted) return;
+    this.listener?.close();
     this.abort.abort();
     registry().views.delete(this);
     this.connection.closeView(this.id);
@@ -150,7 +157,7 @@ export class View {
     this.picture.className = "framewire-picture";
     this.canvas.className = "framewire-canvas";
     this.buildVideo();
-    this.picture.append(this.video, this.canvas);
+    this.picture.append(this.video, this.canvas, ...this.corners);
     this.stage.append(this.picture);
     root.append(this.stage);
     return root;
@@ -181,7 +188,9 @@ export class View {
     const { signal } = this.abort;
     const send = (event: RenderviewEvent): void => this.connection.post({ type: "view_input", view: this.id, event });
     const wheel_always = this.options.wheel_always ?? false;
-    listen(this.stage, { layout: () => ({ picture: this.rect, frame: this.frame }), send, wheel_always }, signal);
+    const layout = (): { frame: Size; width: number } => ({ frame: this.frame, width: this.rect.width });
+    const listener = new Listener(this.stage, { locate: (point) => this.locate(point), layout, send, wheel_always }, signal);
+    this.listener = listener;
     const sizes = new ResizeObserver(() => this.layout());
     sizes.observe(this.stage);
     const seen = new IntersectionObserver(([entry]) => this.reportVisible(entry?.isIntersecting ?? true));
@@ -189,7 +198,9 @@ export class View {
     let on_screen = true;
     this.reportVisible = (now_on_screen = on_screen) => {
       on_screen = now_on_screen;
-      this.connection.post({ type: "view_visible", view: this.id, visible: this.isVisible(on_screen) });
+      const visible = this.isVisible(on_screen);
+      listener.setShown(visible);
+      this.connection.post({ type: "view_visible", view: this.id, visible });
     };
     document.addEventListener("visibilitychange", () => this.reportVisible(), { signal });
     signal.addEventListener("abort", () => {
@@ -202,6 +213,10 @@ export class View {
 
   private isVisible(on_screen: boolean): boolean {
     return on_screen && document.visibilityState === "visible";
+  }
+
+  private locate(point: Point): Point | undefined {
+    return toUnit(point, this.corners.map((corner) => corner.getBoundingClientRect()) as unknown as Corners);
   }
 
   private get frame(): Size {
@@ -249,8 +264,10 @@ export class View {
     this.rect = place(box, frame, this.fit);
     const { x, y, width, height } = this.rect;
     Object.assign(picture.style, { left: `${x}px`, top: `${y}px`, width: `${width}px`, height: `${height}px` });
-    picture.classList.toggle("framewire-magnified", frame.width > 0 && width / frame.width >= 2);
     const coded = { width: video.videoWidth, height: video.videoHeight };
+    picture.classList.toggle("framewire-magnified", frame.width > 0 && width / frame.width >= 2);
+    // Pixels of half the resolution are not the publisher's: they are better smoothed.
+    picture.classList.toggle("framewire-halved", isHalved(coded, frame));
     if (coded.width === 0 || frame.width === 0) return;
     const part = visiblePart(coded, frame);
     Object.assign(video.style, { width: `${(100 * coded.width) / part.width}%`, height: `${(100 * coded.height) / part.height}%` });
@@ -274,6 +291,12 @@ export class View {
       // An iframe without the permission: the button has no effect there.
     }
   }
+}
+
+function makeCorner([left, top]: readonly [string, string]): HTMLElement {
+  const corner = make("i", "framewire-corner");
+  Object.assign(corner.style, { left, top });
+  return corner;
 }
 
 function sameReason(one: Reason, other: Reason): boolean {
