@@ -36,12 +36,13 @@ async def warm(playwright: Playwright) -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def new_page(warm: Browser) -> AsyncIterator[NewPage]:
-    """``await new_page(url, browser=None, width=…, height=…)``. An error on the page fails the test."""
+    """``await new_page(url, browser=None, width=…, height=…)``, and options of a browser context. An error on the page
+    fails the test."""
     contexts = []
     wrong: list[str] = []
 
-    async def make(url: str, browser: Any = None, width: int = 800, height: int = 600) -> Page:
-        context = await (browser or warm).new_context(viewport={"width": width, "height": height})
+    async def make(url: str, browser: Any = None, width: int = 800, height: int = 600, **options: Any) -> Page:
+        context = await (browser or warm).new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)
         page = await context.new_page()
         page.on("pageerror", lambda error: wrong.append(str(error)))

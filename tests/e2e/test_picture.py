@@ -177,3 +177,22 @@ async def settled(page: Any, wanted: np.ndarray, zoom: int) -> np.ndarray:
             f"painted wrong: mean {wrong.mean():.1f}, corners {wrong[np.ix_([0, -1], [0, -1])].tolist()}"
         ) from None
     return difference[0]
+
+
+@pytest.mark.parametrize("mode", ["webrtc", "lossless"])
+async def test_magnified_pixels_have_edges_in_video_as_on_the_canvas(new_page: NewPage, mode: str):
+    squares = np.kron(np.indices((6, 10)).sum(axis=0) % 2, np.ones((8, 8), int))
+    frame = [np.repeat(255 * squares[..., None], 3, axis=2).astype(np.uint8)]
+    async with fw.serve(80, 48, port=0) as display, on_show(display, frame):
+        page = await new_page(address(display.url, mode=mode, chrome="0"), width=640, height=384)
+        await showing(page, mode)
+
+        async def sharp() -> bool:
+            """Smoothed, one pixel in five would be neither black nor white."""
+            grey = (await painted(page))[..., 1].astype(int)
+            mixed[:] = [float(((grey > 60) & (grey < 195)).mean())]
+            return mixed[0] < 0.01 and bool(grey.std() > 100)
+
+        mixed: list[float] = []
+        await until(sharp)
+        say(f"{mode}: {mixed[0]:.4f} of the screen is neither black nor white")
