@@ -58,6 +58,13 @@ class Tab:
             raise BidiError(found["exceptionDetails"]["text"])
         return json.loads(found["result"]["value"])
 
+    async def click(self, x: int, y: int) -> None:
+        """Press and release the left button at a point of the page."""
+        at = {"type": "pointerMove", "x": x, "y": y}
+        press, release = {"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0}
+        mouse = {"type": "pointer", "id": "mouse", "actions": [at, press, release]}
+        await self.send("input.performActions", context=self._context, actions=[mouse])
+
     async def send(self, method: str, **params: Any) -> dict[str, Any]:
         number = next(self._ids)
         await self._socket.send_json({"id": number, "method": method, "params": params})

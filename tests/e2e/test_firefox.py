@@ -61,3 +61,31 @@ async def test_lossless_frames_arrive_exact_in_firefox(tab: Tab):
             numbers = [number for number, _ in checked]
             assert numbers == sorted(set(numbers))
             assert (await debug(tab))["stats"]["mismatched"] == 0
+
+
+@pytest.mark.parametrize("zoom", [1, 1.25])
+async def test_a_click_in_firefox_names_the_pixel_of_a_turned_view(tab: Tab, zoom: float):
+    async with fw.serve(220, 150, port=0) as display:
+        with Publisher(display):
+            await tab.goto(address(display.url, mode="lossless", chrome="0"))
+            await showing(tab, "lossless")
+            place = "position: fixed; left: 300px; top: 50px; width: 440px; height: 300px"
+            turn = "transform: rotate(90deg) scale(0.5); transform-origin: 0 0"
+            await tab.evaluate(f"(document.querySelector('#framewire').style.cssText = '{place}; {turn}')")
+            await tab.evaluate(f"(document.documentElement.style.zoom = '{zoom}')")
+            await until(lambda: tab.evaluate("document.querySelector('.framewire-picture').clientWidth === 440"))
+            display.poll_events()
+            # Half the size, turned by 90 degrees: (200, 100) of the view is (-50, 100) from its corner.
+            await tab.click(round(zoom * 250), round(zoom * 150))
+            seen: list[dict[str, Any]] = []
+
+            def downs() -> list[dict[str, Any]]:
+                seen.extend(one.event for one in display.poll_events())
+                return [event for event in seen if event["type"] == "pointer_down"]
+
+            try:
+                (down,) = await until(downs, 5)
+            except AssertionError:
+                raise AssertionError(f"no pointer_down in {seen}") from None
+            assert (down["x"], down["y"]) == pytest.approx((100, 50), abs=1.5)
+            assert (down["width"], down["height"], down["pixel_ratio"]) == (220, 150, 0.5)
