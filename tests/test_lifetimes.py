@@ -23,17 +23,25 @@ import framewire as fw
 from framewire import running, wire
 from framewire.authentication import AuthContext, Authenticate, ConnectionRequest
 from framewire.frame import AccessUnit
+from framewire.link.kind import LINK_VARIABLE
 from framewire.options import EngineHome, EngineOptions
 from tests.engine.fakes import units
 from tests.viewer import TEST_TIMEOUT_S, connected, eventually, flat, noise, same
 
 
-@pytest.fixture(scope="module")
-def display() -> Iterator[fw.Display]:
-    """One display with an engine process, for all tests that can share it."""
-    with fw.serve(64, 48, port=0) as display:
-        display.wait_ready(TEST_TIMEOUT_S * 2)
-        yield display
+@pytest.fixture(scope="module", params=["descriptors", "names"])
+def display(request: pytest.FixtureRequest) -> Iterator[fw.Display]:
+    """One display with an engine process, for all tests that can share it; and one of the other kind of link."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(LINK_VARIABLE, request.param)
+        with fw.serve(64, 48, port=0) as display:
+            display.wait_ready(TEST_TIMEOUT_S * 2)
+            yield display
+
+
+@pytest.fixture(params=["descriptors", "names"])
+def link_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(LINK_VARIABLE, request.param)
 
 
 def watch(display: fw.Display, value: int) -> None:
@@ -135,7 +143,7 @@ def shared_memory() -> set[str]:
     return {path.name for path in Path("/dev/shm").iterdir() if "framewire" in path.name or "psm" in path.name}
 
 
-def test_the_end_leaves_no_process_no_descriptor_and_no_memory() -> None:
+def test_the_end_leaves_no_process_no_descriptor_and_no_memory(link_kind: None) -> None:
     descriptors, memory = len(os.listdir("/proc/self/fd")), shared_memory()
     threads, children = threading.active_count(), {child.pid for child in psutil.Process().children(recursive=True)}
     display = fw.serve(64, 48, port=0, token="a token of this test alone")
@@ -165,7 +173,8 @@ PROGRAM = """
 """
 
 
-def test_the_engine_of_a_program_that_is_killed_ends() -> None:
+def test_the_engine_of_a_program_that_is_killed_ends(link_kind: None) -> None:
+    memory = shared_memory()
     command = [sys.executable, "-c", textwrap.dedent(PROGRAM)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
         assert program.stdout
@@ -176,6 +185,7 @@ def test_the_engine_of_a_program_that_is_killed_ends() -> None:
             while psutil.pid_exists(engine) and psutil.Process(engine).status() != psutil.STATUS_ZOMBIE:
                 assert time.monotonic() < deadline, "the engine outlives its program"
                 time.sleep(0.05)
+    assert shared_memory() <= memory
 
 
 # Viewers whose messages the program carries

@@ -121,6 +121,21 @@ async def test_the_engine_serves_from_its_first_message_to_its_shutdown(parent: 
     assert not psutil.pid_exists(pid)
 
 
+@pytest.mark.parametrize(("hard", "expected"), [(900, 900), (2000, 1000)])
+def test_an_engine_opens_as_many_files_as_the_system_allows(hard: int, expected: int) -> None:
+    assert main_module.MAX_OPEN_FILES == 8192
+    program = f"""
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (200, {hard}))
+from framewire.engine import __main__ as main
+main.MAX_OPEN_FILES = 1000
+main.raise_file_limit()
+print(*resource.getrlimit(resource.RLIMIT_NOFILE))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(expected), str(hard)]
+
+
 async def test_a_long_log_record_is_cut() -> None:
     sent: list[Any] = []
 
@@ -149,7 +164,7 @@ async def test_an_engine_that_does_not_close_is_left_behind(monkeypatch: pytest.
 
 
 def test_a_failure_is_reported_with_its_traceback() -> None:
-    arguments = ["--control=0", "--bell=0", "--listen=", f"--parent={os.getpid()}"]
+    arguments = ["--control=0", "--bell=0", "--listen=", f"--parent={os.getpid()}", "--by-name=0"]
     done = subprocess.run(
         [sys.executable, "-m", "framewire.engine", *arguments],
         stdin=subprocess.DEVNULL,

@@ -1,7 +1,8 @@
 """An engine that reports what it receives: the smallest program at the other end of a link.
 
 Must not know encoders or viewers. The first words of the command line choose what it does: ``mute`` never gets ready,
-``stubborn`` ignores Shutdown and SIGTERM, ``rubbish`` sends what is no message, ``refuse`` sends Failed.
+``stubborn`` ignores Shutdown and SIGTERM, ``rubbish`` sends what is no message, ``refuse`` sends Failed, ``forgetful``
+loses the first ring.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import signal
 import sys
 import zlib
 
-from framewire.link.attach import EngineLink
+from framewire.link.attach import EngineLink, Memory
 from framewire.link.control import (
     AddStream,
     Configure,
@@ -52,7 +53,7 @@ class Echo:
                     }
                 link.send(EngineStats(stream=stream, stats=stats))
 
-    def take(self, link: EngineLink, message: ToEngine, fd: int | None) -> None:
+    def take(self, link: EngineLink, message: ToEngine, memory: Memory | None) -> None:
         match message:
             case Configure():
                 self.start(link, message)
@@ -60,9 +61,14 @@ class Echo:
                 self.names[message.options.id] = message.options.name
             case RemoveStream():
                 self.rings.pop(message.id).close()
+            case Ring() if "forgetful" in self.words:
+                self.words.discard("forgetful")
+                if isinstance(memory, int):
+                    os.close(memory)
+                link.ring_lost(message)
             case Ring():
-                assert fd is not None
-                self.rings[message.stream] = RingReader(fd)
+                assert memory is not None
+                self.rings[message.stream] = RingReader(memory)
                 self.report(link, {message.stream})
             case ViewerText():
                 link.send_to_viewer(message)
@@ -84,7 +90,7 @@ async def main(words: set[str], handles: Handles) -> None:
     # Bells that rang before this line wait in the pair.
     link = EngineLink(handles, on_bell=lambda s: echo.report(link, s))
     if "rubbish" in words:
-        os.write(handles.control, b"\xff" * 64)
+        link._control.send(b"\xff" * 64)
 
     async def listen() -> None:
         while item := await link.receive():

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-import socket
+import resource
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from framewire.link import attach
 from framewire.link.attach import EngineLink
-from framewire.link.bell import Doorbell
-from framewire.link.control import AddStream, Log, RemoveStream, Ring, Shutdown, ViewerBinary, encode, parent_decoder
-from framewire.link.handles import Handles
+from framewire.link.control import (
+    AddStream,
+    Log,
+    RemoveStream,
+    Ring,
+    RingLost,
+    Shutdown,
+    ViewerBinary,
+    encode,
+    parent_decoder,
+)
+from framewire.link.kind import LINK_VARIABLE
 from framewire.link.ring import RingReader, RingWriter
 from framewire.link.spawn import environment
 from framewire.options import StreamOptions
+from tests.link.ends import engines_handles, parent_end
 
 
 async def until(what):
@@ -37,31 +49,31 @@ class Parent:
     """The parent's ends of the sockets."""
 
     def __init__(self, **handles) -> None:
-        self.control, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        bell, engine_bell = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.bell = Doorbell(bell)
+        self.end = parent_end()
+        self.bell = self.end.bell
         self.rings: asyncio.Queue[set[int]] = asyncio.Queue()
         self.exits: list[int] = []
-        self.link = EngineLink(
-            Handles(**{"control": control.detach(), "bell": engine_bell.detach(), "parent": os.getppid(), **handles}),
-            on_bell=self.rings.put_nowait,
-            exit_process=self.exits.append,
-        )
+        with engines_handles(self.end) as given:
+            self.link = EngineLink(
+                replace(given, **{"parent": os.getppid(), **handles}),
+                on_bell=self.rings.put_nowait,
+                exit_process=self.exits.append,
+            )
+        assert self.end._control
+        self.control = self.end._control
 
     def send(self, message, ring=None):
-        if ring:
-            socket.send_fds(self.control, [encode(message)], [ring.fileno()])
-        else:
-            self.control.sendall(encode(message))
+        if ring and ring.name:
+            message = replace(message, memory=ring.name, size=len(ring.memory))
+        self.end.send(encode(message), ring)
 
     def close(self):
         self.link.close()
-        self.control.close()
-        self.bell.close()
+        self.end.close()
 
 
 @pytest.fixture
-async def parent():
+async def parent(link_kind):
     parent = Parent()
     yield parent
     parent.close()
@@ -76,12 +88,57 @@ async def test_messages_arrive_in_order_each_ring_with_its_own_memory(parent):
     parent.send(Shutdown())
     for stream in range(2):
         assert await parent.link.receive() == (add_stream(stream), None)
-        message, fd = await parent.link.receive()
-        assert message == Ring(stream=stream)
-        assert not os.get_inheritable(fd)
-        lease = RingReader(fd).latest()
+        message, memory = await parent.link.receive()
+        assert isinstance(message, Ring) and message.stream == stream and message.memory == rings[stream].name
+        assert not isinstance(memory, int) or not os.get_inheritable(memory)
+        lease = RingReader(memory).latest()
         assert lease and lease.frame.number == stream
     assert await parent.link.receive() == (Shutdown(), None)
+
+
+async def test_a_ring_whose_descriptor_was_cut_off_is_asked_for_again(monkeypatch, caplog):
+    """The engine has too many files open for another one; it goes on, and takes the ring when it can."""
+    monkeypatch.setenv(LINK_VARIABLE, "descriptors")
+    assert attach.RING_RETRY_S == 1.0
+    monkeypatch.setattr(attach, "RING_RETRY_S", 0.01)
+    parent, rings = Parent(), [RingWriter(4), RingWriter(4)]
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))), limits[1]))
+    full = []
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                full.append(os.dup(0))
+        for number in (1, 2):
+            rings[number - 1].write(np.full((1, 1, 1), number, np.uint8), number, 0)
+            parent.send(Ring(stream=7, number=number), rings[number - 1])
+        parent.send(Shutdown())
+        assert await asyncio.wait_for(parent.link.receive(), 30) == (Shutdown(), None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        for fd in full:
+            os.close(fd)
+    asked = await asyncio.to_thread(parent.control.recv, 1000)
+    assert parent_decoder().feed(asked)[0] == RingLost(stream=7, number=2), "the one that is there no more is not asked"
+    parent.send(Ring(stream=7, number=2), rings[1])
+    item = await asyncio.wait_for(parent.link.receive(), 30)
+    assert item and item[1]
+    lease = RingReader(item[1]).latest()
+    assert lease and lease.frame.number == 2
+    assert len([r for r in caplog.records if "ulimit -n" in r.getMessage()]) == 2
+    parent.close()
+
+
+async def test_memory_that_is_gone_is_passed_over(monkeypatch):
+    monkeypatch.setenv(LINK_VARIABLE, "names")
+    parent, ring = Parent(), RingWriter(4)
+    parent.send(add_stream(1))
+    parent.send(Ring(stream=1), ring)
+    assert ring.name
+    os.unlink(ring.name)
+    parent.send(Shutdown())
+    assert [await parent.link.receive() for _ in range(2)] == [(add_stream(1), None), (Shutdown(), None)]
+    parent.close()
 
 
 async def test_a_ring_of_the_bell_arrives(parent):
@@ -143,7 +200,7 @@ async def test_messages_to_viewers_are_never_lost_and_never_in_the_way_of_report
     [
         pytest.param(lambda parent: parent.control.close(), id="its end is closed"),
         pytest.param(lambda parent: parent.control.sendall(b"\xff" * 64), id="it sends what is no message"),
-        pytest.param(lambda parent: parent.send(Ring(stream=1)), id="a ring without memory"),
+        pytest.param(lambda parent: parent.send(Ring(stream=1), None), id="a ring without memory"),
     ],
 )
 async def test_the_end_of_the_parent_ends_receiving(parent, end):
@@ -174,7 +231,7 @@ async def test_closing_closes_descriptors_that_were_not_received(parent):
     [(os.getppid(), True), (os.getppid() + 1, False)],
     ids=["the socket is closed", "another parent"],
 )
-async def test_an_engine_without_a_parent_is_ended_by_force(monkeypatch, parent, closed):
+async def test_an_engine_without_a_parent_is_ended_by_force(link_kind, monkeypatch, parent, closed):
     monkeypatch.setattr(attach, "ORPHAN_EXIT_GRACE_S", 0.05)
     ends = Parent(parent=parent)
     if closed:
@@ -185,7 +242,7 @@ async def test_an_engine_without_a_parent_is_ended_by_force(monkeypatch, parent,
     assert ends.exits == [1]
 
 
-async def test_an_engine_that_closed_the_link_is_not_ended_by_force(monkeypatch):
+async def test_an_engine_that_closed_the_link_is_not_ended_by_force(link_kind, monkeypatch):
     monkeypatch.setattr(attach, "ORPHAN_EXIT_GRACE_S", 0)
     monkeypatch.setattr(attach, "PARENT_POLL_INTERVAL_S", 0.01)
     ends = Parent()
@@ -198,7 +255,8 @@ def test_an_engine_whose_loop_is_stuck_is_ended_by_force():
     program = """
 import asyncio, os, socket, time
 from framewire.link import attach
-from framewire.link.handles import Handles
+from framewire.link.kind import by_name
+from framewire.link.parent_end import DescriptorEnd, NameEnd
 attach.ORPHAN_EXIT_GRACE_S = 0.05
 async def main():
     ends = [*socket.socketpair(), *socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import pytest
@@ -12,6 +11,7 @@ from framewire.errors import EngineError
 from framewire.link.control import Failed, parent_decoder
 from framewire.link.guard import refuse_in_engine, refuse_other_versions
 from framewire.link.handles import Handles
+from tests.link.ends import engines_handles, parent_end
 
 
 def test_a_program_of_the_user_is_let_through(monkeypatch):
@@ -19,16 +19,17 @@ def test_a_program_of_the_user_is_let_through(monkeypatch):
     refuse_in_engine()
 
 
-def test_who_started_it_is_told_and_its_socket_ends(monkeypatch):
+def test_who_started_it_is_told_and_its_socket_ends(link_kind, monkeypatch):
     monkeypatch.setenv("FRAMEWIRE_ENGINE", "1")
-    read, write = os.pipe()
-    handles = Handles(control=write, bell=0, parent=1)
-    monkeypatch.setattr(sys, "argv", ["app", "-m", "framewire.engine", *handles.arguments()])
-    with pytest.raises(EngineError, match=r"this program itself.*FRAMEWIRE_PYTHON.*thread") as error:
-        refuse_in_engine()
+    end = parent_end()
+    with engines_handles(end) as handles:
+        monkeypatch.setattr(sys, "argv", ["app", "-m", "framewire.engine", *handles.arguments()])
+        with pytest.raises(EngineError, match=r"this program itself.*FRAMEWIRE_PYTHON.*thread") as error:
+            refuse_in_engine()
     assert "\n" not in str(error.value)
-    with os.fdopen(read, "rb") as pipe:
-        assert parent_decoder().feed(pipe.read()) == [Failed(text=str(error.value))]
+    assert parent_decoder().feed(end.receive()) == [Failed(text=str(error.value))]
+    assert end.receive() == b""
+    end.close()
 
 
 def test_an_engine_of_another_version_refuses(monkeypatch):
@@ -36,13 +37,14 @@ def test_an_engine_of_another_version_refuses(monkeypatch):
     monkeypatch.setenv("FRAMEWIRE_ENGINE", framewire.__version__)
     refuse_other_versions()
     monkeypatch.setenv("FRAMEWIRE_ENGINE", "0.0.1")
-    read, write = os.pipe()
-    monkeypatch.setattr(sys, "argv", ["engine", *Handles(control=write, bell=0, parent=1).arguments()])
+    end = parent_end()
     words = f"has framewire {framewire.__version__}, and the program has 0.0.1; let FRAMEWIRE_PYTHON"
-    with pytest.raises(EngineError, match=words) as error:
-        refuse_other_versions()
-    with os.fdopen(read, "rb") as pipe:
-        assert parent_decoder().feed(pipe.read()) == [Failed(text=str(error.value))]
+    with engines_handles(end) as handles:
+        monkeypatch.setattr(sys, "argv", ["engine", *handles.arguments()])
+        with pytest.raises(EngineError, match=words) as error:
+            refuse_other_versions()
+    assert parent_decoder().feed(end.receive()) == [Failed(text=str(error.value))]
+    end.close()
 
 
 @pytest.mark.parametrize("argv", [[], ["app"], ["app", *Handles(control=9999, bell=0, parent=1).arguments()]])

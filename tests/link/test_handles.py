@@ -9,17 +9,19 @@ from framewire.link.handles import Handles
 
 
 def test_handles_travel_on_the_command_line():
-    handles = Handles(control=3, bell=9, listeners=(4, 5), parent=77)
+    handles = Handles(control=3, bell=9, listeners=(4, 5), parent=77, by_name=True)
     assert Handles.parse(["echo", *handles.arguments()]) == handles
-    assert Handles.parse(Handles(control=3, bell=9, parent=77).arguments()).listeners == ()
+    handles = Handles.parse(Handles(control=3, bell=9, parent=77).arguments())
+    assert handles.listeners == () and not handles.by_name
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
         [],
-        ["--control=x", "--bell=1", "--listen=", "--parent=1"],
-        ["--control=1=2", "--bell=1", "--listen=", "--parent=1"],
+        ["--control=x", "--bell=1", "--listen=", "--parent=1", "--by-name=0"],
+        ["--control=1=2", "--bell=1", "--listen=", "--parent=1", "--by-name=0"],
+        ["--control=1", "--bell=1", "--listen=", "--parent=1"],
     ],
 )
 def test_a_command_line_that_is_not_ours_is_refused(arguments):

@@ -10,27 +10,21 @@ import time
 
 import pytest
 
-from framewire.errors import EngineError
-from framewire.link import process
+from framewire.errors import EngineError, LocalProtocolError
+from framewire.link import parent_end, process
 from framewire.link.control import Shutdown, ViewerText, encode
 from framewire.link.handles import Handles
 from framewire.link.process import EngineProcess
 
 
-def test_on_other_systems_the_error_names_the_inline_engine(monkeypatch):
-    monkeypatch.setattr(os, "name", "nt")
-    with pytest.raises(EngineError, match="inline"):
-        EngineProcess(["true"], [])
-
-
-def test_a_command_that_cannot_be_started_is_an_error_and_leaves_nothing_open():
+def test_a_command_that_cannot_be_started_is_an_error_and_leaves_nothing_open(link_kind):
     before = os.listdir("/proc/self/fd")
     with pytest.raises(EngineError, match="no/such/program"):
         EngineProcess(["no/such/program"], [])
     assert len(os.listdir("/proc/self/fd")) == len(before)
 
 
-def test_it_has_a_session_of_its_own_and_no_descriptors_but_those_it_was_given(tmp_path):
+def test_it_has_a_session_of_its_own_and_no_descriptors_but_those_it_was_given(link_kind, tmp_path):
     out = tmp_path / "started"
     program = f"""
 import json, os, sys
@@ -48,14 +42,26 @@ sys.stdout.write("rted\\n\\n  and stopped"); sys.stdout.flush()
     arguments, fds, session, pid = json.loads(out.read_text())
     handles = Handles.parse(arguments)
     assert handles.parent == os.getpid() and session == pid
-    assert set(fds) <= {0, 1, 2, handles.control, handles.bell}
+    assert handles.by_name == (link_kind == "names")
+    assert set(fds) <= {0, 1, 2, *(() if handles.by_name else (handles.control, handles.bell))}
     assert engine.last_output() == ": and stopped"
 
 
-def test_an_engine_that_does_not_read_is_killed(monkeypatch):
-    monkeypatch.setattr(process, "_SEND_TIMEOUT_S", 1)
-    engine = EngineProcess([sys.executable, "-c", "import time; time.sleep(600)"], [])
-    engine.send(encode(ViewerText(id=0, text="y" * 4_000_000)))
+def test_an_engine_that_does_not_read_is_killed(link_kind, monkeypatch):
+    monkeypatch.setattr(parent_end, "SEND_TIMEOUT_S", 1)
+    program = """
+import sys, time
+from framewire.link.engine_end import EngineEnd
+from framewire.link.handles import Handles
+end = EngineEnd(Handles.parse(sys.argv[1:]))
+end.control.send(b"\\xff" * 64)
+time.sleep(600)
+"""
+    engine = EngineProcess([sys.executable, "-c", program], [])
+    with pytest.raises(LocalProtocolError):  # it is connected
+        next(engine.messages())
+    for _ in range(4):
+        engine.send(encode(ViewerText(id=0, text="y" * 4_000_000)))
     assert engine.wait() == "signal 9, SIGKILL"
     engine.send(encode(Shutdown()))
 
@@ -70,7 +76,7 @@ def test_an_engine_that_closes_its_socket_and_does_not_exit_is_killed(monkeypatc
     assert time.monotonic() - begun < 300
 
 
-def test_the_last_line_of_the_output_is_kept_and_the_log_has_all(caplog):
+def test_the_last_line_of_the_output_is_kept_and_the_log_has_all(link_kind, caplog):
     engine = EngineProcess([sys.executable, "-c", "for n in range(100): print('line', n)"], [])
     assert list(engine.messages()) == []
     engine.wait()

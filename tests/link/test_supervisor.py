@@ -13,99 +13,34 @@ import sys
 import threading
 import time
 import zlib
-from pathlib import Path
 
-import numpy as np
 import psutil
 import pytest
 
 from framewire.errors import ClosedError, EngineError
 from framewire.link import process, supervisor
-from framewire.link.control import AddStream, Configure, EngineStats, Failed, Ready, RemoveStream, Ring, ViewerText
+from framewire.link.control import (
+    AddStream,
+    Failed,
+    Ready,
+    RemoveStream,
+    Ring,
+    RingLost,
+    ViewerText,
+)
 from framewire.link.listen import bind
 from framewire.link.restart import RestartPolicy
 from framewire.link.ring import RingWriter
 from framewire.link.spawn import environment
-from framewire.link.supervisor import EngineSupervisor
-from framewire.options import EngineOptions, StreamOptions
 from framewire.reentry import Notice
-
-HERE = Path(__file__).parent
-ECHO = [sys.executable, str(HERE / "echo_engine.py")]
-TEST_TIMEOUT_S = 60.0
-
-
-def eventually(what, because=""):
-    deadline = time.monotonic() + TEST_TIMEOUT_S
-    while not (value := what()):
-        assert time.monotonic() < deadline, because or "it did not happen"
-        time.sleep(0.01)
-    return value
-
-
-def stream_options(id_, size):
-    return StreamOptions(id=id_, name=f"stream {id_}", width=size, height=size)
-
-
-def gone(pid):
-    """No such process; or a zombie, which its new parent has not waited for."""
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
-class Engines:
-    """Supervised engines and their messages; closed in the end."""
-
-    def __init__(self) -> None:
-        self.stack = contextlib.ExitStack()
-        self.received: list[object] = []
-
-    def start(self, *words, command=None, listeners=None, on_message=None, **options):
-        def receive(message):
-            self.received.append(message)
-            if on_message:
-                on_message(message)
-
-        engine = EngineSupervisor(
-            bind("127.0.0.1", 0) if listeners is None else listeners,
-            Configure(options=EngineOptions(token="s3cret-token-of-enough-characters")),
-            on_message=receive,
-            command=command or [*ECHO, *words],
-            **options,
-        )
-        self.stack.callback(engine.close)
-        return engine
-
-    def stream(self, engine, id_=1, size=64):
-        ring = RingWriter(size * size * 3)
-        self.stack.callback(ring.close)
-        engine.send(AddStream(options=stream_options(id_, size)))
-        engine.send(Ring(stream=id_), ring)
-        return ring
-
-    def echo(self, number, stream=1, by=None):
-        """What the engine (of process id ``by``) reports of the frame."""
-        for message in list(self.received):
-            if (
-                isinstance(message, EngineStats)
-                and (message.stream, message.stats["number"]) == (stream, number)
-                and by in (None, message.stats["pid"])
-            ):
-                return message.stats
-        return None
+from tests.link.engines import HERE, TEST_TIMEOUT_S, Engines, eventually, gone, random_frame, stream_options
 
 
 @pytest.fixture
-def engines():
+def engines(link_kind):
     engines = Engines()
     yield engines
     engines.stack.close()
-
-
-def random_frame(seed, size=64):
-    return np.random.default_rng(seed).integers(0, 255, (size, size, 3), np.uint8)
 
 
 def test_frames_arrive_as_they_were_published(engines):
@@ -135,6 +70,22 @@ def test_a_larger_ring_replaces_the_old_one_and_a_removed_stream_ends(engines):
     engines.stream(engine, 2).write(random_frame(3), 3, 3)
     engine.ring_bell(2)
     eventually(lambda: engines.echo(3, stream=2))
+
+
+def test_a_ring_that_was_lost_is_sent_again_unless_another_one_followed(engines):
+    engine = engines.start("forgetful")
+    engine.wait_ready(TEST_TIMEOUT_S)
+    engines.stream(engine).write(random_frame(1), 1, 1)
+    assert eventually(lambda: engines.echo(1))["shape"] == [64, 64, 3]
+    sent: list[bytes] = []
+    engine._process.send = lambda data, ring: sent.append(data)
+    newer = RingWriter(64)
+    engine.send(Ring(stream=1, number=1), newer)
+    for stream, number in ((1, 0), (2, 0), (1, 1)):
+        engine._take(RingLost(stream=stream, number=number))
+    assert len(sent) == 2 and sent[0] == sent[1]
+    del engine._process.send
+    newer.close()
 
 
 def test_publishing_never_waits_for_a_stopped_engine(engines):
@@ -444,7 +395,7 @@ def test_a_forked_child_has_nothing_to_do_with_the_engine(engines):
     port = engine._listeners[0].getsockname()[1]
     before = {os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd") if int(n) > 2 and
               os.path.exists(f"/proc/self/fd/{n}")}  # fmt: skip
-    mine = {f"socket:[{os.fstat(s.fileno()).st_ino}]" for s in (*engine._listeners, engine._process._control)}
+    mine = {f"socket:[{os.fstat(s.fileno()).st_ino}]" for s in (*engine._listeners, engine._process._end)}
     assert mine <= before
     child = os.fork()
     if child == 0:
@@ -472,7 +423,8 @@ def test_a_forked_child_has_nothing_to_do_with_the_engine(engines):
 
 
 @pytest.mark.parametrize("end", ["return", "exception", "os._exit", "killed", "killed, and a child lives"])
-def test_the_engine_exits_with_its_parent(end):
+def test_the_engine_exits_with_its_parent(link_kind, end):
+    names = set(os.listdir("/dev/shm"))
     parent = subprocess.Popen(
         [sys.executable, HERE / "user_program.py", end],
         env=environment(),
@@ -493,4 +445,5 @@ def test_the_engine_exits_with_its_parent(end):
             for child in children:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     child.kill()
+    assert set(os.listdir("/dev/shm")) <= names, "and leaves no memory"
     assert len(children) == {"killed": 1, "killed, and a child lives": 2}.get(end, 0)

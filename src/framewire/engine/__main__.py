@@ -6,12 +6,12 @@ It is the only place where link and engine meet. Must not decide anything.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
 import secrets
 import signal
-import socket
 import sys
 import traceback
 from typing import Any, Final
@@ -22,7 +22,7 @@ from framewire.engine.http.server import WebServer
 from framewire.engine.relay import ViewerRelay
 from framewire.engine.viewer.admission import Admission, admission
 from framewire.errors import EngineError
-from framewire.link.attach import EngineLink
+from framewire.link.attach import EngineLink, Memory
 from framewire.link.control import (
     AddStream,
     AdmissionAnswered,
@@ -52,6 +52,12 @@ SHUTDOWN_TIMEOUT_S: Final = 2.5
 
 Source: chosen by hand, below the time that the parent waits; pinned by
 `tests/engine/test_main.py::test_an_engine_that_does_not_close_is_left_behind`"""
+
+MAX_OPEN_FILES: Final = 8192
+"""Files and sockets of an engine, where the system allows so many.
+
+Source: chosen by hand: 256 viewers with a socket and some UDP ports each; pinned by
+`tests/engine/test_main.py::test_an_engine_opens_as_many_files_as_the_system_allows`."""
 
 MAX_LOG_CHARACTERS: Final = 4000
 """Length of a log record that is sent to the parent; the rest is cut off.
@@ -164,7 +170,7 @@ class EngineProgram:
             logging.getLogger().removeHandler(handler)
             self._link.close()
 
-    async def _handle(self, message: object, memory: int | None) -> None:
+    async def _handle(self, message: object, memory: Memory | None) -> None:
         match message:
             case Configure():
                 await self._configure(message)
@@ -172,7 +178,10 @@ class EngineProgram:
                 self._streams[message.options.id] = message.options
             case Ring():
                 assert memory is not None, "the link refuses a Ring without its memory"
-                self._use_ring(message.stream, RingReader(memory))
+                try:
+                    self._use_ring(message.stream, RingReader(memory))
+                except OSError:  # memory has run out
+                    self._link.ring_lost(message)
             case RemoveStream():
                 self._streams.pop(message.id, None)
                 if self._engine:
@@ -192,7 +201,7 @@ class EngineProgram:
         self._engine = Engine(message.options, _LinkListener(self._link), authorize)
         self._relay = ViewerRelay(self._engine, _LinkOutlet(self._link))
         self._server = WebServer(self._engine, message.options)
-        await self._server.start(_listening_socket(fd) for fd in self._handles.listeners)
+        await self._server.start(self._link.listeners)
         self._reporter = asyncio.create_task(self._engine.report_stats())
         self._link.send(Ready(pid=os.getpid(), epoch=self._engine.epoch))
 
@@ -235,23 +244,34 @@ def _relay_viewer(relay: ViewerRelay, message: object) -> None:
             relay.close(message.id)
 
 
-def _listening_socket(fd: int) -> socket.socket:
-    sock = socket.socket(fileno=fd)
-    sock.setblocking(False)
-    return sock
+def raise_file_limit() -> None:
+    """Let this process open as many files as the system allows: every viewer has some, and the usual limit is that of
+    a program with few."""
+    if sys.platform == "win32":
+        return
+    import resource  # POSIX alone has it
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(MAX_OPEN_FILES, hard)
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def main(arguments: list[str]) -> int:
     """Run the engine until its parent shuts it down or is gone; returns the exit code of a failure."""
     refuse_other_versions()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # A notebook kernel's interrupt is meant for the user's code.
+    raise_file_limit()
     logging.basicConfig(level=logging.WARNING, handlers=[logging.NullHandler()])
     # Imported modules are never freed. Without them, a garbage collection is too short to delay a frame.
     gc.collect()
     gc.freeze()
     program = EngineProgram(Handles.parse(arguments))
     try:
-        asyncio.run(program.run())
+        # Neither the debug mode nor the loop policy of the user's program; and with `add_reader`, on Windows too.
+        with asyncio.Runner(debug=False, loop_factory=asyncio.SelectorEventLoop) as runner:
+            runner.run(program.run())
     except Exception:
         traceback.print_exc()  # The parent reports the end of stderr as the reason.
         return 1

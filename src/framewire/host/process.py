@@ -151,6 +151,7 @@ class _RingOutlet:
         self._id = options.id
         self._lock = threading.Lock()
         self._closed = False
+        self._ring_count = 0
         engine.send(AddStream(options=options))
         # Room for RGBA of the announced size: pages that are never written cost nothing.
         self._ring = self._send_ring(options.width * options.height * 4)
@@ -187,7 +188,8 @@ class _RingOutlet:
         try:
             if first:
                 ring.write(*first)
-            self._engine.send(Ring(stream=self._id), ring)
+            self._ring_count += 1
+            self._engine.send(Ring(stream=self._id, number=self._ring_count), ring)
         except BaseException:
             ring.close()
             raise

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import mmap
 import os
 import socket
 import threading
@@ -17,21 +19,38 @@ from typing import Final
 
 from framewire.errors import LocalProtocolError
 from framewire.link.bell import drain
-from framewire.link.control import AddStream, FromEngine, RemoveStream, Ring, ToEngine, encode, engine_decoder
+from framewire.link.control import (
+    AddStream,
+    FromEngine,
+    Listeners,
+    RemoveStream,
+    Ring,
+    RingLost,
+    ToEngine,
+    encode,
+    engine_decoder,
+)
+from framewire.link.engine_end import EngineEnd, listening_socket, parent_watch
 from framewire.link.handles import Handles
+from framewire.link.memory import open_named, remove_if_abandoned
 
-_READ_BYTES: Final = 65_536
-_MAX_DESCRIPTORS: Final = 16
-"""Descriptors taken with one read: each Ring in it brings one.
+logger: Final = logging.getLogger("framewire")
 
-Source: chosen by hand; the smallest messages between two Rings make it enough for any read."""
+Memory = int | mmap.mmap
+"""A ring's: a descriptor, or mapped."""
+
 _MAX_OUTBOX_BYTES: Final = 8 << 20
 """Bytes kept for a parent that does not read, because it is stopped in a debugger for example. Later messages are lost.
 
 Source: chosen by hand; pinned by
 `tests/link/test_attach.py::test_what_waits_for_a_parent_that_does_not_read_is_bounded`."""
+RING_RETRY_S: Final = 1.0
+"""Time after which a ring whose memory could not be taken is asked for again.
+
+Source: chosen by hand; pinned by
+`tests/link/test_attach.py::test_a_ring_whose_descriptor_was_cut_off_is_asked_for_again`."""
 PARENT_POLL_INTERVAL_S: Final = 0.5
-"""Time between two looks at the parent's process id.
+"""Time between two looks at the parent.
 
 Source: chosen by hand."""
 ORPHAN_EXIT_GRACE_S: Final = 5.0
@@ -41,12 +60,18 @@ Source: chosen by hand, twice what an engine takes to close its viewers' sockets
 `tests/link/test_attach.py::test_an_engine_without_a_parent_is_ended_by_force`."""
 
 
+_REMOVE_TIMEOUT_S: Final = 1.0
+"""Time for the system to close what a parent that was killed had open.
+
+Source: chosen by hand."""
+
+
 class EngineLink:
     """Made on the running loop. ``on_bell`` gets the streams that may have a newer frame.
 
     When the parent is gone, `receive` returns None and the engine must exit. After `ORPHAN_EXIT_GRACE_S`,
     ``exit_process`` ends it by force. Two signs are watched. The end of the control socket comes at once, but not as
-    long as a process that the parent forked holds the other end. Another parent process id always comes, and costs
+    long as a process that the parent forked holds the other end. The end of its process always shows, and costs
     polling. A thread of its own does that, so that a loop which is stuck ends as well.
     """
 
@@ -59,13 +84,18 @@ class EngineLink:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._on_bell, self._exit_process = on_bell, exit_process
-        self._parent = handles.parent
-        self._control = socket.socket(fileno=handles.control)
-        self._bell = socket.socket(fileno=handles.bell)
+        self._is_parent_gone = parent_watch(handles.parent)
+        self._end = EngineEnd(handles)
+        self._control, self._bell = self._end.control, self._end.bell
         self._decoder = engine_decoder()
-        self._received: asyncio.Queue[tuple[ToEngine, int | None] | None] = asyncio.Queue()
-        self._fds: deque[int] = deque()
+        self._received: asyncio.Queue[tuple[ToEngine, Memory | None] | None] = asyncio.Queue()
+        self._fds: deque[int | None] = deque()
+        """Those of Rings to come; None for one that was cut off."""
         self._streams: set[int] = set()
+        self._lost: dict[int, int] = {}
+        """The number of the ring that is missing, by stream."""
+        self._names: dict[int, list[str]] = {}
+        """The names of the last two memories, by stream."""
         self._outbox = bytearray()
         self._viewer_outbox: deque[bytes] = deque()
         self._sending = memoryview(b"")
@@ -74,13 +104,17 @@ class EngineLink:
         self._parent_gone = False
         self._stop_watching = threading.Event()
         for sock, callback in ((self._control, self._read), (self._bell, self._drain)):
-            sock.setblocking(False)
             self._loop.add_reader(sock, callback)
         self._watcher = threading.Thread(target=self._watch_parent, name="framewire-parent", daemon=True)
         self._watcher.start()
 
-    async def receive(self) -> tuple[ToEngine, int | None] | None:
-        """The next message, with the descriptor that came beside a Ring (the caller's from now on).
+    @property
+    def listeners(self) -> list[socket.socket]:
+        """The listening sockets. All are there before the first message."""
+        return self._end.listeners
+
+    async def receive(self) -> tuple[ToEngine, Memory | None] | None:
+        """The next message, with the memory of a Ring (the caller's from now on).
 
         None: there will be no more, since the parent is gone or the link is closed.
         """
@@ -107,8 +141,23 @@ class EngineLink:
         if idle:
             self._start_sending()
 
+    def ring_lost(self, ring: Ring) -> None:
+        """Its memory cannot be had now: the last ring stays, and this one is asked for again. On the loop's thread."""
+        if self._lost.get(ring.stream) != ring.number:
+            self._lost[ring.stream] = ring.number
+            logger.warning(
+                "framewire: the engine cannot take a larger frame yet: too many files are open (ulimit -n), "
+                "or memory has run out"
+            )
+        self._loop.call_later(RING_RETRY_S, self._ask_again, ring.stream, ring.number)
+
+    def _ask_again(self, stream: int, number: int) -> None:
+        if self._lost.get(stream) == number:
+            self.send(RingLost(stream=stream, number=number))
+
     def close(self) -> None:
         """Close the sockets, and the descriptors that were not received. Idempotent."""
+        self._remove_abandoned()
         self._closed = True
         self._stop_watching.set()
         for sock in (self._control, self._bell):
@@ -118,21 +167,19 @@ class EngineLink:
                 sock.close()
         while not self._received.empty():
             item = self._received.get_nowait()
-            if item and item[1] is not None:
+            if item and isinstance(item[1], int):
                 os.close(item[1])
         while self._fds:
-            os.close(self._fds.popleft())
+            if (fd := self._fds.popleft()) is not None:
+                os.close(fd)
         self._received.put_nowait(None)
 
     def _read(self) -> None:
         try:
-            data, fds, _, _ = socket.recv_fds(self._control, _READ_BYTES, _MAX_DESCRIPTORS)
-            for fd in fds:
-                os.set_inheritable(fd, False)
+            data, fds = self._end.receive()
             self._fds.extend(fds)
-            messages = self._decoder.feed(data)
-            for message in messages:
-                self._received.put_nowait((message, self._beside(message)))
+            for message in self._decoder.feed(data):
+                self._take(message)
         except (BlockingIOError, InterruptedError):
             return
         except (OSError, LocalProtocolError):
@@ -140,18 +187,53 @@ class EngineLink:
         if not data:
             self._on_parent_gone()
 
-    def _beside(self, message: ToEngine) -> int | None:
+    def _take(self, message: ToEngine) -> None:
+        memory: Memory | None = None
         match message:
+            case Listeners():
+                self._end.listeners += map(listening_socket, message.shares)
+                return
             case AddStream():
                 self._streams.add(message.options.id)
             case RemoveStream():
                 self._streams.discard(message.id)
+                self._lost.pop(message.id, None)
+                self._names.pop(message.id, None)
             case Ring():
-                # Descriptors arrive no later than the first byte they were sent with, and in order.
-                if not self._fds:
-                    raise LocalProtocolError("a Ring came without its memory")
-                return self._fds.popleft()
-        return None
+                memory = self._named(message) if message.memory else self._beside(message)
+                if memory is None:
+                    return
+                self._lost.pop(message.stream, None)
+        self._received.put_nowait((message, memory))
+
+    def _beside(self, ring: Ring) -> int | None:
+        # Descriptors arrive no later than the first byte they were sent with, and in order.
+        if not self._fds:
+            raise LocalProtocolError("a Ring came without its memory")
+        fd = self._fds.popleft()
+        if fd is None:
+            self.ring_lost(ring)
+        return fd
+
+    def _named(self, ring: Ring) -> mmap.mmap | None:
+        assert ring.memory, "asked by the caller"
+        try:
+            memory = open_named(ring.memory, ring.size)
+        except FileNotFoundError:  # closed by now: the stream's next Ring, or its end, is on its way
+            return None
+        except OSError:
+            self.ring_lost(ring)
+            return None
+        self._names[ring.stream] = [*self._names.get(ring.stream, [])[-1:], ring.memory]
+        return memory
+
+    def _remove_abandoned(self) -> None:
+        """Remove the names of a parent that was killed. It may take a moment to be gone."""
+        deadline = time.monotonic() + (_REMOVE_TIMEOUT_S if self._parent_gone else 0)
+        for name in [name for names in self._names.values() for name in names]:
+            while not remove_if_abandoned(name) and time.monotonic() < deadline:
+                time.sleep(0.01)
+        self._names.clear()
 
     def _drain(self) -> None:
         streams, some_lost = drain(self._bell)
@@ -203,11 +285,12 @@ class EngineLink:
 
     def _watch_parent(self) -> None:
         while not self._stop_watching.wait(PARENT_POLL_INTERVAL_S):
-            if os.getppid() != self._parent:
+            if self._is_parent_gone():
                 self._parent_gone = True
                 with contextlib.suppress(RuntimeError):  # the loop is closed: the engine is about to exit
                     self._loop.call_soon_threadsafe(self._on_parent_gone)
                 break
         if self._parent_gone:  # whatever the engine does about it, and even if it has closed this link since
             time.sleep(ORPHAN_EXIT_GRACE_S)
+            self._remove_abandoned()
             self._exit_process(1)

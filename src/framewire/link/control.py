@@ -64,11 +64,23 @@ class RemoveStream(_Message, frozen=True):
     id: int
 
 
+class Listeners(_Message, frozen=True):
+    """Parent → engine, before all others on Windows: the listening sockets, as `socket.share` makes them."""
+
+    shares: tuple[bytes, ...]
+
+
 class Ring(_Message, frozen=True):
-    """Parent → engine: from now on the stream's frames are in the memory whose descriptor travels beside
-    this message, and in no ring before it. Read it at once: the bell for its first frame may have come earlier."""
+    """Parent → engine: from now on the stream's frames are in this memory, and in no ring before it. Read it at once:
+    the bell for its first frame may have come earlier."""
 
     stream: int
+    number: int = 0
+    """Tells the stream's rings apart."""
+    memory: str | None = None
+    """Its name; None where its descriptor travels beside this message."""
+    size: int = 0
+    """Bytes of a named memory."""
 
 
 class ViewerOpened(_Message, frozen=True):
@@ -141,6 +153,13 @@ class Ready(_Message, frozen=True):
     """Names this run of the engine; it changes at every restart."""
 
 
+class RingLost(_Message, frozen=True):
+    """Engine → parent: the memory of this ring could not be taken. Send it once more, unless another one followed."""
+
+    stream: int
+    number: int
+
+
 class InputArrived(_Message, frozen=True):
     """Engine → parent: a viewer sent an input event, a renderview event as a dict."""
 
@@ -178,12 +197,12 @@ class Failed(_Message, frozen=True):
 
 
 ToEngine: TypeAlias = (
-    Configure | AddStream | RemoveStream | Ring | ViewerOpened | ViewerText | ViewerRead | ViewerClosed
+    Listeners | Configure | AddStream | RemoveStream | Ring | ViewerOpened | ViewerText | ViewerRead | ViewerClosed
     | AdmissionAnswered | Shutdown
 )  # fmt: skip
 FromEngine: TypeAlias = (
-    Ready | InputArrived | Viewers | EngineStats | ViewerText | ViewerBinary | ViewerClosed | AdmissionAsked | Log
-    | Failed
+    Ready | RingLost | InputArrived | Viewers | EngineStats | ViewerText | ViewerBinary | ViewerClosed | AdmissionAsked
+    | Log | Failed
 )  # fmt: skip
 
 _M = TypeVar("_M")

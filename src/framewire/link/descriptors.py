@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from typing import Final
 
 _FIRST_FREE: Final = 3
@@ -17,7 +18,7 @@ _FIRST_FREE: Final = 3
 
 def above_stdio(fd: int) -> int:
     """``fd``, or a copy of it with a higher number in its place. Raises OSError, and ``fd`` is closed."""
-    if fd >= _FIRST_FREE or os.name != "posix":
+    if fd >= _FIRST_FREE or sys.platform == "win32":
         return fd
     import fcntl  # POSIX alone has it
 
@@ -29,6 +30,6 @@ def above_stdio(fd: int) -> int:
 
 def socket_above_stdio(sock: socket.socket) -> socket.socket:
     """``sock``, or one with a higher number in its place. Raises OSError, and ``sock`` is closed."""
-    if sock.fileno() >= _FIRST_FREE or os.name != "posix":
+    if sock.fileno() >= _FIRST_FREE or sys.platform == "win32":
         return sock
     return socket.socket(fileno=above_stdio(sock.detach()))

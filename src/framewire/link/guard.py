@@ -13,6 +13,7 @@ from typing import Final
 from framewire._version import __version__
 from framewire.errors import EngineError, LocalProtocolError
 from framewire.link.control import Failed, encode
+from framewire.link.engine_end import EngineEnd
 from framewire.link.handles import Handles
 
 PYTHON_VARIABLE: Final = "FRAMEWIRE_PYTHON"
@@ -49,6 +50,6 @@ def refuse_other_versions() -> None:
 
 def _tell_parent(text: str) -> None:
     with contextlib.suppress(OSError, LocalProtocolError):
-        control = Handles.parse(sys.argv).control
-        os.write(control, encode(Failed(text=text)))
-        os.close(control)
+        end = EngineEnd(Handles.parse(sys.argv))
+        end.control.send(encode(Failed(text=text)))
+        end.close()

@@ -140,10 +140,21 @@ def open_named(name: str, size: int) -> mmap.mmap:
         os.close(fd)
 
 
-def remove_name(name: str) -> None:
-    """For the engine of an owner that was killed."""
-    if sys.platform != "win32":
-        _remove_file(name)
+def remove_if_abandoned(path: str) -> bool:
+    """Remove the file of a named block if its owner does not live any more; whether it is gone."""
+    if sys.platform == "win32":  # names are no files
+        return True
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return True
+    try:
+        if not _lock(fd):
+            return False
+        _remove_file(path)
+        return True
+    finally:
+        os.close(fd)
 
 
 def remove_abandoned() -> None:
@@ -152,7 +163,7 @@ def remove_abandoned() -> None:
         with contextlib.suppress(OSError), os.scandir(directory) as entries:
             for entry in entries:
                 if entry.name.startswith(_PREFIX) and entry.is_file(follow_symlinks=False):
-                    _remove_if_abandoned(entry.path)
+                    remove_if_abandoned(entry.path)
 
 
 def refusal(nbytes: int, error: OSError) -> EngineError:
@@ -192,6 +203,8 @@ def _without_name(size: int, least: int) -> int:
 
 
 def _named_file(name: str, size: int, least: int) -> tuple[int, str]:
+    if sys.platform == "win32":
+        raise AssertionError("there a name is no file")
     directory = _roomy_directory(least)
     path, first_path = os.path.join(directory, name), os.path.join(directory, f".{name}")
     fd = above_stdio(os.open(first_path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
@@ -250,6 +263,8 @@ def _has_room(fd: int, nbytes: int) -> bool:
 
 
 def _reserve(fd: int, start: int, nbytes: int) -> None:
+    if sys.platform == "win32":
+        raise AssertionError("there memory has no descriptor")
     if sys.platform == "linux":
         try:
             os.posix_fallocate(fd, start, nbytes)
@@ -273,16 +288,6 @@ def _lock(fd: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _remove_if_abandoned(path: str) -> None:
-    with contextlib.suppress(OSError):
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-        try:
-            if _lock(fd):
-                os.unlink(path)
-        finally:
-            os.close(fd)
 
 
 def _remove_file(path: str) -> None:

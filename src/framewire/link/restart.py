@@ -44,6 +44,10 @@ class Replay(Generic[_H]):
             case _:  # viewers, answers and Shutdown are for the engine that runs
                 pass
 
+    def ring(self, stream: int) -> tuple[Ring | None, _H | None]:
+        """The stream's ring and its memory; None where it has none."""
+        return self._rings.get(stream, (None, None))
+
     def messages(self) -> list[tuple[ToEngine, _H | None]]:
         """Everything to send to a new engine, in order; each with the memory that travels beside it."""
         messages: list[tuple[ToEngine, _H | None]] = [(self._configure, None)]

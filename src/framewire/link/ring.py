@@ -36,7 +36,8 @@ import numpy as np
 
 from framewire.errors import ClosedError, LocalProtocolError
 from framewire.frame import Frame, Pixels
-from framewire.link.memory import PAGE_BYTES, Memory, descriptor_memory, private_memory
+from framewire.link.kind import by_name
+from framewire.link.memory import PAGE_BYTES, Memory, descriptor_memory, named_memory, private_memory
 
 SLOT_COUNT: Final = 8
 """Slots of a ring. Pages that were never written cost nothing, and the writer takes the first free slot. So three of
@@ -116,6 +117,13 @@ class RingWriter:
         if self._closed or self._memory.fd is None:
             raise ClosedError("this ring is closed, or has no descriptor")
         return self._memory.fd
+
+    @property
+    def name(self) -> str | None:
+        """The memory's name, where it has one. Raises ClosedError."""
+        if self._closed:
+            raise ClosedError("this ring is closed")
+        return self._memory.name
 
     @property
     def memory(self) -> mmap.mmap:
@@ -229,8 +237,8 @@ class RingWriter:
 class RingReader:
     """The engine's end; a `frame.FrameSource`. One reader per ring at a time; any thread may use it.
 
-    ``memory`` is the descriptor that came beside the Ring message (taken over, closed here), or the mapping
-    itself in the process that made it. Raises LocalProtocolError where that is no ring.
+    ``memory`` is the descriptor that came beside the Ring message (taken over, closed here), or a mapping. Raises
+    LocalProtocolError where that is no ring, OSError where it cannot be mapped.
     """
 
     def __init__(self, memory: int | mmap.mmap) -> None:
@@ -244,7 +252,7 @@ class RingReader:
         if self._words[:3].tolist() != [_MAGIC, SLOT_COUNT, self._slot_bytes] or (
             len(self._map) != _PAGE_BYTES + SLOT_COUNT * self._slot_bytes
         ):
-            raise LocalProtocolError("that descriptor is not a ring's memory")
+            raise LocalProtocolError("that is not a ring's memory")
         for slot in range(SLOT_COUNT):  # the leases of a reader that was killed
             self._words[_line(slot) + _LEASED] = 0
 
@@ -336,13 +344,14 @@ def _line(slot: int) -> int:
 
 
 def _shared_memory(size: int, slot_bytes: int) -> Memory:
-    return descriptor_memory(size, _PAGE_BYTES + _SLOTS_WRITTEN * slot_bytes)
+    make = named_memory if by_name() else descriptor_memory
+    return make(size, _PAGE_BYTES + _SLOTS_WRITTEN * slot_bytes)
 
 
 def _mapped(fd: int) -> mmap.mmap:
     try:
         if os.fstat(fd).st_size <= _PAGE_BYTES:
-            raise LocalProtocolError("that descriptor is not a ring's memory")
+            raise LocalProtocolError("that is not a ring's memory")
         return mmap.mmap(fd, 0)
     finally:
         os.close(fd)

@@ -46,16 +46,17 @@ _CURES: Final = {
 
 
 def spawn(
-    command: Sequence[str] | None, arguments: Sequence[str], descriptors: Sequence[int]
+    command: Sequence[str] | None, arguments: Sequence[str], descriptors: Sequence[int], stdin: bytes = b""
 ) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
     """Start ``command`` (None: the engine that comes with this package) with ``arguments`` after it.
 
-    It inherits ``descriptors`` under the same numbers, none of them below 3, and no others. Returns the process and
-    the pipe to which it prints. Raises EngineError in one line where it cannot be started; nothing is left open then.
+    It inherits ``descriptors`` under the same numbers, none of them below 3, and no others. It reads ``stdin``
+    (a few bytes) from its standard input. Returns the process and the pipe to which it prints. Raises EngineError in
+    one line where it cannot be started; nothing is left open then.
     """
     program, variables = (command, environment()) if command else default_program()
     try:
-        return _started([*program, *arguments], variables, descriptors)
+        return _started([*program, *arguments], variables, descriptors, stdin)
     except OSError as error:
         raise EngineError(cannot_start(error, program[0])) from error
 
@@ -152,18 +153,19 @@ def _launcher() -> dict[str, str]:
 
 
 def _started(
-    command: Sequence[str], variables: dict[str, str], descriptors: Sequence[int]
+    command: Sequence[str], variables: dict[str, str], descriptors: Sequence[int], stdin: bytes
 ) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
     with contextlib.ExitStack() as stack, contextlib.ExitStack() as childs:
         read, write = _pipe()
         childs.callback(os.close, write)
         output = stack.enter_context(os.fdopen(read, "rb", buffering=0))
-        nothing, end = _pipe()  # its end is closed, so reading it finds the end; /dev/null may not be there
-        childs.callback(os.close, nothing)
+        given, end = _pipe()  # not /dev/null, which may not be there
+        childs.callback(os.close, given)
+        os.write(end, stdin)  # a pipe holds so little, whether it is read or not
         os.close(end)
         process = subprocess.Popen(
             command,
-            stdin=nothing,
+            stdin=given,
             stdout=write,
             stderr=write,
             env=variables,

@@ -18,9 +18,11 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final
 
+from msgspec.structs import replace
+
 from framewire.errors import ClosedError, EngineError, LocalProtocolError
-from framewire.link.control import Configure, Failed, FromEngine, Log, Ready, Shutdown, ToEngine, encode
-from framewire.link.process import EXIT_GRACE_S, EngineProcess
+from framewire.link.control import Configure, Failed, FromEngine, Log, Ready, Ring, RingLost, Shutdown, ToEngine, encode
+from framewire.link.process import EXIT_GRACE_S, KILL, EngineProcess
 from framewire.link.restart import Replay, RestartPolicy
 from framewire.link.ring import RingWriter
 from framewire.link.spawn import cannot_start
@@ -82,6 +84,8 @@ class EngineSupervisor:
 
         Raises ClosedError.
         """
+        if isinstance(message, Ring) and ring and ring.name:
+            message = replace(message, memory=ring.name, size=len(ring.memory))
         self._put(partial(self._send, message, ring))
 
     def send_once(self, message: ToEngine) -> bool:
@@ -98,6 +102,11 @@ class EngineSupervisor:
     def _send(self, message: ToEngine, ring: RingWriter | None) -> None:
         self._replay.record(message, ring)
         if self._linked:
+            self._linked.send(encode(message), ring)
+
+    def _send_again(self, lost: RingLost) -> None:
+        message, ring = self._replay.ring(lost.stream)
+        if self._linked and message and message.number == lost.number:
             self._linked.send(encode(message), ring)
 
     def _send_once(self, message: bytes) -> None:
@@ -139,7 +148,7 @@ class EngineSupervisor:
         """
         self.stop()
         if threading.current_thread() is self._thread:  # closed from `on_message`: this thread waits for the process
-            self._signal(signal.SIGKILL)
+            self._signal(KILL)
             self._close_listeners()
             return
         when_outside(self._close)
@@ -150,7 +159,7 @@ class EngineSupervisor:
         self._changed.notify()
         process = self._process
         if process and not self._ready:
-            process.signal(signal.SIGKILL)
+            process.signal(KILL)
         elif process:
             self._outbox.put(lambda: process.send(encode(Shutdown())))
 
@@ -159,7 +168,7 @@ class EngineSupervisor:
         self._close_listeners()
 
     def _wait_for_exit(self) -> None:
-        for last_resort in (signal.SIGTERM, signal.SIGKILL):
+        for last_resort in (signal.SIGTERM, KILL):
             if self._changed.wait_for(lambda: self._over, EXIT_GRACE_S):
                 break
             self._signal(last_resort)
@@ -206,7 +215,7 @@ class EngineSupervisor:
             process = self._process = EngineProcess(self._command, self._listeners)
         self._outbox.put(partial(self._link, process))
         if self._closing:  # since the last look; whoever closed it may have missed this one
-            process.signal(signal.SIGKILL)
+            process.signal(KILL)
         return True
 
     def _supervise(self) -> None:
@@ -257,7 +266,7 @@ class EngineSupervisor:
                 self._take(message)
         except LocalProtocolError as error:
             logger.error("framewire: the engine sent what is no message: %s", error)
-            process.signal(signal.SIGKILL)
+            process.signal(KILL)
         finally:
             cause = process.wait()
             self._process = None
@@ -273,6 +282,9 @@ class EngineSupervisor:
             case Ready():
                 self._ready = message
                 self._changed.notify()
+            case RingLost():
+                self._outbox.put(partial(self._send_again, message))
+                return
             case Failed():
                 self._fail(message.text)
                 return

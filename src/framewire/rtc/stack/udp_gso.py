@@ -56,7 +56,7 @@ class UdpGso:
             return False
         length = len(run[0]).to_bytes(2, sys.byteorder)
         try:
-            self._socket.sendmsg(run, [(socket.IPPROTO_UDP, UDP_SEGMENT, length)], 0, address)
+            self._socket.sendmsg(run, [(socket.IPPROTO_UDP, UDP_SEGMENT, length)], 0, address)  # type: ignore[attr-defined,unused-ignore]
         except OSError as error:
             if error.errno in UNSUPPORTED:
                 self.close()
