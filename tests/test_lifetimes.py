@@ -155,7 +155,7 @@ def test_the_end_leaves_no_process_no_descriptor_and_no_memory(link_kind: None) 
     assert "a token of this test alone" not in arguments, "where other users of the machine could read it"
     display.close()  # before it was even up
     assert not psutil.pid_exists(pid)
-    assert {child.pid for child in psutil.Process().children(recursive=True)} == children
+    assert {child.pid for child in psutil.Process().children(recursive=True)} <= children
     assert len(os.listdir("/proc/self/fd")) == descriptors and shared_memory() == memory
     assert threading.active_count() == threads
     with pytest.raises(ConnectionRefusedError):
