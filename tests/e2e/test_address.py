@@ -1,0 +1,31 @@
+"""The address of a display, opened as it is in a browser: any host, any token, any name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import framewire as fw
+from tests.e2e.conftest import NewPage
+from tests.e2e.stage import field, showing, until
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+IPV6 = Path("/proc/net/if_inet6")
+TOKEN = "#&=?/%+;%41 zażółć 🖼\n\"'<>\\"
+
+
+@pytest.mark.parametrize("host", ["localhost", "::", "[::1]", "127.0.0.2"])
+async def test_the_address_shows_the_picture(new_page: NewPage, host: str):
+    if "::1" in host and not (IPV6.exists() and IPV6.read_text()):
+        pytest.skip("this machine has no IPv6")
+    with fw.serve(64, 48, host=host, port=0, token=TOKEN, name="a#b?c=d&é/%20") as display:
+        display.publish(field(64, 48))
+        page = await new_page(display.url)
+        await showing(page, "lossless")
+        assert await page.title() == display.name
+        await page.evaluate("history.replaceState(null, '', location.pathname + location.search)")
+        await page.reload()
+        await showing(page, "lossless")
+        await until(lambda: display.client_count == 1)
