@@ -58,6 +58,8 @@ def test_each_spelling_is_taken_and_aiortc_reads_it(given, kept):
             "an address of ice_servers, 'stun:', is no address of a STUN or TURN server: "
             "write 'stun:HOST:PORT' or 'turn:HOST:PORT?transport=udp'",
         ),
+        ({"urls": ["stun:s", "turn:t"]},
+         "'turn:t' of ice_servers needs 'username' and 'credential', as TURN servers do"),
         ("turn:t", "'turn:t' of ice_servers needs 'username' and 'credential', as TURN servers do"),
         ({"urls": "turns:t", "username": "u"},
          "'turns:t' of ice_servers needs 'username' and 'credential', as TURN servers do"),

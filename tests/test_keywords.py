@@ -117,6 +117,9 @@ def test_the_outermost_values_are_taken(edge):
         ({"colours": [["red"]]}, r"a value of colours=\['red'\] is unknown"),
         ({"coats": "2"}, "coats='2' is not a number: at least 1, below 9; write coats=2$"),
         ({"coats": " 3K "}, "; write coats=3000$"),
+        ({"coats": "8Mbps"}, "; write coats=8000000$"),
+        ({"coats": "1.5 gbit/s"}, "; write coats=1500000000$"),
+        ({"coats": np.ma.masked}, "coats=masked is not a number"),
         ({"coats": "two"}, "coats='two' is not a number: at least 1, below 9$"),
         ({"share": "0.5"}, "; write share=0.5$"),
         ({"coats": True}, "coats=True is not a number"),
@@ -281,6 +284,29 @@ def test_every_option_is_documented_within_a_line_that_can_be_read():
     assert paragraphs[4].startswith("``gloss=None``: How much; more is more.") and "\n    " in paragraphs[4]
     assert 100 < max(map(len, paragraphs[4].splitlines())) <= 112
     assert paragraphs[-3].splitlines()[1].startswith("    A-hyphenated-word-A-hy"), "words stay whole"
+
+
+def test_an_argument_with_a_default_may_be_left_out():
+    @documented(Paint)
+    def fill(wall: int, room: int = 7, **options: Unpack[PaintKeywords]) -> int:
+        """Fills."""
+        return wall + room
+
+    assert (fill(1), fill(1, 2), fill(wall=1, room=3)) == (8, 3, 4)
+    assert "coats=1" in (fill.__doc__ or "")
+    with pytest.raises(TypeError, match=r"^fill\(\) needs 'wall': fill\(wall\)$"):
+        fill(room=2)  # type: ignore[call-arg]
+
+
+def test_a_field_without_a_description_has_its_default_alone():
+    class Bare(Struct, frozen=True, kw_only=True):
+        plain: int = 1
+        other: Annotated[int, "a note", Meta(ge=0), Meta(description="With one.")] = 2
+
+    @documented(Bare)
+    def bare(**options: Unpack[PaintKeywords]) -> None: ...
+
+    assert (bare.__doc__ or "").split("\n\n")[-2:] == ["``plain=1``:", "``other=2``: With one."]
 
 
 def test_a_function_without_a_docstring_gets_one():

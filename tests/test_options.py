@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,9 @@ from framewire.options import (
     ServeKeywords,
     StreamKeywords,
     StreamOptions,
+    check_home,
+    checked_streams,
+    size_usage,
 )
 
 TOKEN = "t" * 22
@@ -312,3 +316,76 @@ def test_an_unknown_option_is_named_with_its_function_and_the_nearest(function, 
     with pytest.raises(TypeError) as caught:
         function(*arguments, **{name: 1})
     assert str(caught.value) == line
+
+
+# Arguments beside the options
+
+
+@pytest.mark.parametrize("home", ["process", "thread", "inline"])
+def test_an_engine_has_three_homes(home):
+    check_home(home)
+
+
+@pytest.mark.parametrize("home", ["fork", None, 3, ["inline"], np.array(["inline"])])
+def test_every_other_home_is_refused(home):
+    with pytest.raises(ValueError, match=r"^engine=.* is unknown: 'process', 'thread', 'inline'$"):
+        check_home(home)
+
+
+CAM = {"name": "cam", "width": 4, "height": 3}
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (None, []),
+        ((), []),
+        (CAM, [CAM]),
+        ([CAM, {**CAM, "fps": 9}], [CAM, {**CAM, "fps": 9}]),
+        ([CAM] * 64, [CAM] * 64),
+    ],
+)
+def test_streams_are_a_list_or_one(given, kept):
+    assert checked_streams(given) == kept
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        (3, "streams is a list of dicts with name, width and height, not 3"),
+        (b"cam", "streams is a list of dicts with name, width and height, not b'cam'"),
+        (["cam"], "a value of streams is a dict with name, width and height, not 'cam'"),
+        ([CAM, ("cam", 4, 3)], "a value of streams is a dict with name, width and height, not ('cam', 4, 3)"),
+        ({"name": "cam"}, "a value of streams is a dict with name, width and height, not {'name': 'cam'}"),
+        (itertools.repeat(CAM), "streams has more than 64 values; add_stream adds more"),
+    ],
+)
+def test_other_streams_are_refused_in_one_line(given, line):
+    with pytest.raises(ValueError) as caught:
+        checked_streams(given)
+    assert str(caught.value) == line
+
+
+ARRAY = ": those of an array are frame.shape[1], frame.shape[0], and show(frame) needs none"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        ((), ", in pixels: 1280, 720 say"),
+        ((640,), ", in pixels: 1280, 720 say"),
+        ((np.int64(640),), ", in pixels: 1280, 720 say"),
+        ((640, 480), ", in pixels: 1280, 720 say"),
+        (("640 by 480",), ": write 640, 480 instead of '640 by 480'"),
+        (("640",), ", in pixels: 1280, 720 say"),
+        ((480, "640x480"), ": write 640, 480 instead of '640x480'"),
+        (([640, 480],), ": write 640, 480 instead of [640, 480]"),
+        (((480, 640, 3),), ARRAY),
+        (((480,),), ARRAY),
+        ((480, 640, 3), ARRAY),
+        ((np.zeros((4, 6)),), ARRAY),
+        ((None,), ", in pixels: 1280, 720 say"),
+    ],
+)
+def test_a_size_that_is_not_two_sides_is_turned_into_them(arguments, hint):
+    assert size_usage(arguments) == hint

@@ -52,8 +52,9 @@ def _server(given: Any) -> IceServer:
     if fields.get("credentialType", "password") != "password":
         raise ValueError(f"{shown(kept[0])} of ice_servers: credentialType is 'password', or is left out")
     secrets = {name: _secret(name, fields[name], kept[0]) for name in ("username", "credential") if name in fields}
-    if any(url.startswith("turn") for url in kept) and not (secrets.get("username") and secrets.get("credential")):
-        raise ValueError(f"{shown(kept[0])} of ice_servers needs 'username' and 'credential', as TURN servers do")
+    turn = next((url for url in kept if url.startswith("turn")), None)
+    if turn and not (secrets.get("username") and secrets.get("credential")):
+        raise ValueError(f"{shown(turn)} of ice_servers needs 'username' and 'credential', as TURN servers do")
     return IceServer(kept, **secrets)
 
 

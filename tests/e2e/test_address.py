@@ -13,12 +13,13 @@ from tests.e2e.stage import field, showing, until
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 IPV6 = Path("/proc/net/if_inet6")
+HAS_IPV6 = IPV6.exists() and bool(IPV6.read_text())
 TOKEN = "#&=?/%+;%41 zażółć 🖼\n\"'<>\\"
 
 
 @pytest.mark.parametrize("host", ["localhost", "::", "[::1]", "127.0.0.2"])
 async def test_the_address_shows_the_picture(new_page: NewPage, host: str):
-    if "::1" in host and not (IPV6.exists() and IPV6.read_text()):
+    if "::1" in host and not HAS_IPV6:
         pytest.skip("this machine has no IPv6")
     with fw.serve(64, 48, host=host, port=0, token=TOKEN, name="a#b?c=d&é/%20") as display:
         display.publish(field(64, 48))
