@@ -339,3 +339,14 @@ async def test_a_view_says_how_it_is_before_the_first_frame_and_again_after_it_c
         await page.reload()
         await events.wait("resize")
         await events.wait("show")
+
+
+async def test_a_page_that_goes_away_closes_its_view(new_page: NewPage):
+    async with fw.serve(220, 150, port=0) as display:
+        page = await still_page(new_page, display)
+        events = Events(display)
+        await page.keyboard.down("x")
+        await events.wait("key_down", key="x")
+        await page.goto("about:blank")
+        await events.wait("key_up", key="x")
+        await events.wait("close")
