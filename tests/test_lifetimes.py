@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -12,8 +13,9 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -23,6 +25,7 @@ import framewire as fw
 from framewire import running, wire
 from framewire.authentication import AuthContext, Authenticate, ConnectionRequest
 from framewire.frame import AccessUnit
+from framewire.link import memory, parent_end
 from framewire.link.kind import LINK_VARIABLE
 from framewire.options import EngineHome, EngineOptions
 from tests.engine.fakes import units
@@ -186,6 +189,55 @@ def test_the_engine_of_a_program_that_is_killed_ends(link_kind: None) -> None:
                 assert time.monotonic() < deadline, "the engine outlives its program"
                 time.sleep(0.05)
     assert shared_memory() <= memory
+
+
+# Where no engine process can be had
+
+
+def refusing(number: int) -> Callable[..., Any]:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return refuse
+
+
+@pytest.mark.parametrize(
+    ("place", "refused", "words"),
+    [
+        (subprocess, "Popen", "Operation not permitted"),
+        (parent_end, "_pair", "Operation not permitted"),
+        (memory, "_roomy_directory", "of shared memory for frames cannot be had: Operation not permitted"),
+    ],
+    ids=["no process", "no socket", "no memory"],
+)
+def test_where_a_sandbox_allows_no_engine_process_a_thread_serves_and_one_line_says_what_is_lost(
+    monkeypatch: pytest.MonkeyPatch, place: Any, refused: str, words: str
+) -> None:
+    monkeypatch.setattr(place, refused, refusing(errno.EPERM))
+    if place is memory:
+        monkeypatch.setattr(os, "memfd_create", refusing(errno.EPERM))
+    with pytest.warns(fw.FramewireWarning, match="stalls while Python code computes") as warned:
+        display = fw.serve(64, 48, port=0, name="sandboxed", token="of-this-test-and-no-other")
+    monkeypatch.undo()
+    (warning,) = warned
+    assert words in str(warning.message) and "\n" not in str(warning.message) and warning.filename == __file__
+    with display:
+        assert display.server.engine_pid is None
+        display.publish(flat(64, 48, 9))
+        watch(display, 9)
+        same_engine = fw.serve(64, 48, port=0, name="another", token="of-this-test-and-no-other")
+        assert same_engine.server is display.server
+        same_engine.close()
+
+
+def test_a_limit_or_a_wrong_program_is_an_error_and_no_thread_takes_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "Popen", refusing(errno.EAGAIN))
+    with pytest.raises(fw.EngineError, match="ulimit -u"):
+        fw.serve(8, 8, port=0, token="of-this-test-and-no-other")
+    monkeypatch.undo()
+    monkeypatch.setenv("FRAMEWIRE_PYTHON", "/dev/null")
+    with pytest.raises(fw.EngineError, match="/dev/null"):
+        fw.serve(8, 8, port=0, token="of-this-test-and-no-other")
 
 
 # Viewers whose messages the program carries

@@ -6,6 +6,7 @@
     ├── PublishError          `publish` cannot take this array (also a ValueError)
     ├── ClosedError           the display, server or engine is closed (also a RuntimeError)
     ├── EngineError           the engine process cannot be started or kept running (also a RuntimeError)
+    │   └── NoProcessError        this system, or its sandbox, allows no engine process at all
     ├── EncoderError          an encoder cannot be opened, or refuses a frame
     ├── PeerError             a peer connection cannot be negotiated
     │   └── CodecRefusedError     the viewer's answer refuses a track: it cannot decode the codec after all
@@ -53,6 +54,10 @@ class ClosedError(FramewireError, RuntimeError):
 
 class EngineError(FramewireError, RuntimeError):
     """The engine process cannot be started, or keeps ending."""
+
+
+class NoProcessError(EngineError):
+    """This system, or its sandbox, allows no engine process: no program, no local socket or no memory to share."""
 
 
 class EncoderError(FramewireError):

@@ -19,9 +19,10 @@ from msgspec.structs import replace
 
 from framewire import running
 from framewire.addresses import EVERY_INTERFACE
+from framewire.advice import advise
 from framewire.authentication import Authenticate, Authenticator, ConnectionRequest, of_two_arguments
 from framewire.display import DEFAULT_STREAM, Display
-from framewire.errors import ClosedError
+from framewire.errors import ClosedError, NoProcessError
 from framewire.events import InputEvent, run_callback
 from framewire.host.inline import InlineHost
 from framewire.host.process import ProcessHost
@@ -389,7 +390,11 @@ def _start_host(
     check_home(engine)
     match engine:
         case "process":
-            return ProcessHost(options, listener, authenticate)
+            try:
+                return ProcessHost(options, listener, authenticate)
+            except NoProcessError as error:
+                advise(f'the picture stalls while Python code computes, as with engine="thread": {error}')
+                return ThreadHost(options, listener, authenticate)
         case "thread":
             return ThreadHost(options, listener, authenticate)
         case "inline":

@@ -38,7 +38,7 @@ from framewire.link.control import (
     ViewerText,
 )
 from framewire.link.listen import bind
-from framewire.link.ring import RingWriter
+from framewire.link.ring import RingWriter, check_memory
 from framewire.link.supervisor import EngineSupervisor
 from framewire.options import EngineOptions, StreamOptions
 
@@ -52,6 +52,7 @@ class ProcessHost:
     usable_here = True
 
     def __init__(self, options: EngineOptions, listener: Listener, authenticate: Authenticate | None = None) -> None:
+        check_memory()
         sockets = bind(options.host, options.port)
         self.port: int = sockets[0].getsockname()[1]
         self._listener = listener

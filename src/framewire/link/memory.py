@@ -23,7 +23,7 @@ import tempfile
 import weakref
 from typing import Final
 
-from framewire.errors import EngineError
+from framewire.errors import EngineError, NoProcessError
 from framewire.link.descriptors import above_stdio
 
 PAGE_BYTES: Final = max(mmap.PAGESIZE, 4096)
@@ -168,14 +168,15 @@ def remove_abandoned() -> None:
 
 def refusal(nbytes: int, error: OSError) -> EngineError:
     """One line for people: how much memory cannot be had, why, and what to change."""
-    cure = _LIMITS.get(error.errno or 0) or (
-        "TMPDIR in the environment may name a directory with more room"
-        if error.errno in _NO_ROOM
-        else 'engine="thread" needs none'
-    )
+    number, kind = error.errno or 0, EngineError
+    cure = _LIMITS.get(number)
+    if number in _NO_ROOM:
+        cure = cure or "TMPDIR in the environment may name a directory with more room"
+    elif not cure:
+        cure, kind = 'engine="thread" needs none', NoProcessError
     reason = error.strerror or str(error)
     where = f" in {error.filename}" if error.filename else ""
-    return EngineError(f"{_megabytes(nbytes)} of shared memory for frames cannot be had: {reason}{where}; {cure}")
+    return kind(f"{_megabytes(nbytes)} of shared memory for frames cannot be had: {reason}{where}; {cure}")
 
 
 def _megabytes(nbytes: int) -> str:

@@ -6,6 +6,7 @@ Must not know that another one may follow it, what the engine does, nor the kind
 from __future__ import annotations
 
 import contextlib
+import errno
 import selectors
 import signal
 import socket
@@ -14,7 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from framewire.errors import ClosedError, EngineError
+from framewire.errors import ClosedError, EngineError, NoProcessError
 from framewire.link.bell import Doorbell
 from framewire.link.control import FromEngine, parent_decoder
 from framewire.link.guard import refuse_in_engine
@@ -29,6 +30,10 @@ EXIT_GRACE_S: Final = 3.0
 
 Source: chosen by hand, above the 2.5 s in which an engine closes its viewers' sockets; pinned by
 `tests/link/test_supervisor.py::test_an_engine_that_ignores_shutdown_is_killed`."""
+_REFUSALS: Final = frozenset({
+    errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EAFNOSUPPORT,
+    errno.EPROTONOSUPPORT,
+})  # fmt: skip
 KILL: Final = getattr(signal, "SIGKILL", signal.SIGTERM)
 """The signal that no program survives. Windows has none: there SIGTERM is as final."""
 
@@ -52,7 +57,11 @@ class EngineProcess:
                 self._output = EngineOutput(output, has_thread=named)
                 ours.pop_all()
         except OSError as error:
-            raise EngineError(cannot_start(error)) from error
+            raise (NoProcessError if _is_refusal(error) else EngineError)(cannot_start(error)) from error
+        except EngineError as error:
+            if _is_refusal(error.__cause__):
+                raise NoProcessError(str(error)) from error.__cause__
+            raise
 
     @property
     def pid(self) -> int:
@@ -123,6 +132,12 @@ class EngineProcess:
 def _selector() -> selectors.BaseSelector:
     """One without a descriptor that a fork could inherit. Windows has no poll, and eventlet takes it away."""
     return getattr(selectors, "PollSelector", selectors.SelectSelector)()
+
+
+def _is_refusal(error: BaseException | None) -> bool:
+    """Whether the system, or its sandbox, never allows what was tried. (A program that is refused has a name: it may be
+    the wrong one.)"""
+    return isinstance(error, OSError) and error.errno in _REFUSALS and error.filename is None
 
 
 def _exit_cause(code: int) -> str:

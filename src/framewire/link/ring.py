@@ -234,6 +234,11 @@ class RingWriter:
         self._unmap()
 
 
+def check_memory() -> None:
+    """Raises NoProcessError where no memory can be shared with an engine."""
+    RingWriter(1).close()
+
+
 class RingReader:
     """The engine's end; a `frame.FrameSource`. One reader per ring at a time; any thread may use it.
 
