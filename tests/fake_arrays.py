@@ -167,3 +167,18 @@ class Dask(ArrayLike):
 
     def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
         return np.asarray(self._array)
+
+
+class Turned:
+    """An `av.VideoFrame` whose display matrix turns it."""
+
+    pict_type = 1
+    rotation = -90
+    format = SimpleNamespace(components=())
+
+    def __init__(self, array: np.ndarray) -> None:
+        self._array = array
+
+    def to_ndarray(self, format: str) -> np.ndarray:
+        assert format == "rgb24"
+        return self._array

@@ -15,7 +15,19 @@ import numpy as np
 import pytest
 
 from framewire.arraylikes import TAKES
-from tests.fake_arrays import ArrayInterface, ArrayLike, CuPy, Dask, Dlpack, Jax, Quantity, Sparse, SparseTensor, Tensor
+from tests.fake_arrays import (
+    ArrayInterface,
+    ArrayLike,
+    CuPy,
+    Dask,
+    Dlpack,
+    Jax,
+    Quantity,
+    Sparse,
+    SparseTensor,
+    Tensor,
+    Turned,
+)
 
 
 @dataclass(frozen=True)
@@ -81,6 +93,10 @@ def video(form: str, *pixel: int) -> Callable[[], Any]:
         return pytest.importorskip("av").VideoFrame.from_ndarray(pixels[:, :, 0] if len(pixel) == 1 else pixels, form)
 
     return make
+
+
+def turned_video() -> Any:
+    return Turned(full(7, "u1", 2, 3, 3))
 
 
 def figure() -> Any:
@@ -253,6 +269,12 @@ ODD: list[Odd] = [
         turned,
         "the EXIF data of this image turn it (orientation 6), and publish shows pixels as they are stored: write "
         "ImageOps.exif_transpose(image)",
+    ),
+    Odd(
+        "an `av.VideoFrame` that a phone held upright took",
+        turned_video,
+        "this video frame is to be turned by 270 degrees, and publish shows pixels as they are stored: write "
+        'np.rot90(frame.to_ndarray(format="rgb24"), 3)',
     ),
 ]
 

@@ -181,6 +181,21 @@ def test_a_refusal_is_one_line_that_names_the_array_and_what_would_work(bad: obj
         assert part in text
 
 
+def test_advice_is_given_where_it_is_asked_for_and_needed() -> None:
+    said: list[str] = []
+    as_pixels(np.full((2, 2), 0.5), "rgb", said.append)
+    assert said == []
+    assert as_pixels(np.full((2, 2), 200.0), "rgb", said.append)[0, 0, 0] == 255
+    assert len(said) == 1
+    as_pixels(np.full((2, 2), 200.0))
+
+
+def test_bytes_that_name_their_parts_are_plain_bytes() -> None:
+    frame = np.full((2, 2), 7, np.dtype((np.uint8, {"part": (np.uint8, 0)})))
+    pixels = as_pixels(frame)
+    assert pixels.dtype.names is None and pixels[0, 0, 0] == 7
+
+
 def test_unknown_formats_are_refused() -> None:
     with pytest.raises(PublishError, match="bgr"):
         as_pixels(np.zeros((2, 2, 3), np.uint8), "argb")  # type: ignore[arg-type]

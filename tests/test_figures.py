@@ -12,7 +12,7 @@ import pytest
 
 from framewire.arrays import as_pixels
 from framewire.errors import PublishError
-from framewire.figures import fps_of, frames_of
+from framewire.figures import fps_of, frames_of, is_drawing
 
 pytest.importorskip("matplotlib")
 
@@ -104,7 +104,7 @@ def test_a_window_is_left_alone() -> None:
 
 def animated(blit: bool = False, repeat: bool = True, frames: Any = 3) -> FuncAnimation:
     """Moves a bar of full height from left to right: in frame n it is n quarters from the left."""
-    figure = red()
+    figure = red(FigureCanvasAgg)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     axes.set_xlim(0, 4)
@@ -164,6 +164,71 @@ def test_an_animation_of_artists_shows_one_after_the_other() -> None:
     bars = [axes.fill([n, n + 1, n + 1, n], [0, 0, 1, 1], color="blue") for n in range(3)]
     render = frames_of(ArtistAnimation(figure, bars), loop=True)
     assert [position(as_pixels(render())) for _ in range(4)] == [0, 1, 2, 0]
+
+
+def noted(figure: Figure, calls: list[Any]) -> FuncAnimation:
+    """An animation that notes what it is asked to draw."""
+
+    def note(what: Any) -> list[Any]:
+        calls.append(what)
+        return []
+
+    return FuncAnimation(figure, note, frames=3, init_func=lambda: note("init"), cache_frame_data=False)
+
+
+@pytest.mark.parametrize("canvas", [FigureCanvasAgg, FigureCanvasSVG])
+def test_an_animation_is_initialised_once_and_its_timer_left_alone(canvas: Callable[[Figure], Any]) -> None:
+    calls: list[Any] = []
+    figure = red(canvas)
+    animation: Any = noted(figure, calls)
+    animation.event_source.start = lambda: calls.append("timer")
+    render = frames_of(animation, loop=True)
+    assert calls == ["init"]
+    as_pixels(render())
+    as_pixels(animation)
+    assert calls == ["init", 0] and not figure.canvas.is_saving()
+
+
+def test_publish_alone_initialises_an_animation() -> None:
+    calls: list[Any] = []
+    animation = noted(red(), calls)
+    as_pixels(animation)
+    as_pixels(animation)
+    assert calls == ["init"]
+
+
+def test_an_animation_that_does_not_say_repeats() -> None:
+    class Plain:
+        _draw_was_started = True
+
+        def new_frame_seq(self) -> Iterator[int]:
+            return iter((1, 2))
+
+        def _pre_draw(self, data: int, blit: bool) -> None: ...
+
+        def _draw_frame(self, data: int) -> None: ...
+
+    plain = Plain()
+    render = frames_of(plain, loop=True)
+    assert [render() for _ in range(5)] == [plain] * 5
+
+
+def test_nothing_stays_of_the_picture_before() -> None:
+    figure = red(FigureCanvasAgg)
+    figure.patch.set_alpha(0)
+    (line,) = figure.add_axes((0, 0, 1, 1), frame_on=False).plot([0, 1], [0, 0], linewidth=20)
+    assert as_pixels(figure)[:, :, 3].any()
+    line.set_visible(False)
+    figure.axes[0].set_axis_off()
+    assert not as_pixels(figure)[:, :, 3].any()
+
+
+def test_what_raises_when_it_is_asked_is_no_drawing() -> None:
+    class Raises:
+        def __getattr__(self, name: str) -> Any:
+            raise RuntimeError(name)
+
+    assert not is_drawing(Raises())
 
 
 def test_the_rate_is_the_animations() -> None:

@@ -13,7 +13,7 @@ import pytest
 from framewire.arrays import as_pixels
 from framewire.errors import PublishError
 from framewire.remedies import MAX_SIDE_PX, why_not
-from tests.fake_arrays import Tensor
+from tests.fake_arrays import Tensor, Turned
 from tests.publish_cases import full
 
 U8 = np.dtype(np.uint8)
@@ -158,6 +158,20 @@ def test_numbers_that_are_no_numbers_are_not_measured() -> None:
     frame = np.linspace(0, 255, 64).reshape(8, 8)
     frame[0] = np.nan, np.inf, -np.inf, 0, 0, 0, 0, 0
     assert "from 0 to 255:" in advice(frame)[0]
+
+
+@pytest.mark.parametrize("rotation, turns", [(0, 0), (None, 0), (90, 1), (180, 2), (-180, 2), (-90, 3), (-89.9, 3)])
+def test_a_video_frame_is_turned_by_quarters(
+    rotation: float | None, turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Turned, "rotation", rotation)
+    said = advice(Turned(full(7, "u1", 2, 3, 3)))
+    assert [f", {turns})" in text for text in said] == ([True] if turns else [])
+
+
+def test_numbers_beyond_float64_are_looked_at_where_errors_raise() -> None:
+    with np.errstate(all="raise"):
+        advice(np.full((8, 8), np.finfo(np.longdouble).max, np.longdouble))
 
 
 def test_a_tensor_of_bytes_is_as_it_should_be() -> None:

@@ -96,6 +96,18 @@ def exif_orientation(frame: Any) -> int:
         return 1
 
 
+def quarter_turns(frame: Any) -> int:
+    """By how many quarters an `av.VideoFrame` is to be turned counterclockwise, as by `np.rot90`: phones do not."""
+    if not is_video_frame(frame):
+        return 0
+    return round((getattr(frame, "rotation", 0) or 0) / 90) % 4
+
+
+def is_video_frame(frame: object) -> bool:
+    """Whether it is `av.VideoFrame`."""
+    return not isinstance(frame, np.ndarray) and has(frame, "to_ndarray", "pict_type")
+
+
 def _plain(array: Array) -> Array:
     """An ndarray, whatever a subclass makes of views, items and units."""
     if type(array) is np.ndarray:
@@ -122,7 +134,7 @@ def _read(frame: Any, why_not: WhyNot) -> Array:
         return frame
     if figures.is_drawing(frame):
         return figures.drawn(frame)
-    if has(frame, "to_ndarray", "pict_type"):  # av.VideoFrame
+    if is_video_frame(frame):
         return np.asarray(_of_video_frame(frame))
     if is_image(frame):
         return np.asarray(_of_image(frame))

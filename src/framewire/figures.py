@@ -15,6 +15,9 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
+_LEAST_FPS, _MOST_FPS = 1.0, 240.0
+"""Frames a second of an animation, at least and at most."""
+
 _INTERVAL_MS: Final = 200.0
 """Between two frames of an animation that does not say. Source: Matplotlib's own default."""
 
@@ -61,9 +64,9 @@ def frames_of(animation: Any, loop: bool) -> Callable[[], Any]:
 
 
 def fps_of(animation: Any) -> float:
-    """Frames a second that the animation is made for, one at least."""
-    interval_ms = float(getattr(animation, "_interval", _INTERVAL_MS))
-    return min(max(1000.0 / max(interval_ms, 1.0), 1.0), 240.0)
+    """Frames a second that the animation is made for, within what can be shown."""
+    interval_ms = getattr(animation, "_interval", _INTERVAL_MS)
+    return min(max(1000.0 / interval_ms, _LEAST_FPS), _MOST_FPS) if interval_ms > 0 else _MOST_FPS
 
 
 def _moved_on(animation: Any, again: bool) -> Iterator[Any]:
@@ -101,7 +104,7 @@ def _figure_of(thing: Any) -> Any:
         return None if isinstance(thing, ModuleType) else thing
     is_part = has(thing, "get_figure", "stale_callback", "figure")  # an artist
     parent = thing.figure if is_part or has(thing, "print_figure", "figure") else None
-    return None if parent is None or parent is thing else _figure_of(parent)
+    return None if parent is thing else _figure_of(parent)
 
 
 def _of_figure(figure: Any) -> Array:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from framewire.arraylikes import TAKES, exif_orientation, is_cupy, is_image, is_tensor, sample_of
+from framewire.arraylikes import TAKES, exif_orientation, is_cupy, is_image, is_tensor, quarter_turns, sample_of
 
 MAX_SIDE_PX: Final = 16_384
 """The longest side in pixels that `publish` takes. Video codecs have no more (H.264 level 6.2, VP8 14 bits)."""
@@ -119,6 +119,17 @@ def advice_on(frame: object, data: npt.NDArray[Any]) -> str | None:
             f"the EXIF data of this image turn it (orientation {orientation}), and publish shows pixels as they are "
             "stored: write ImageOps.exif_transpose(image)"
         )
+    turns = quarter_turns(frame)
+    if turns:
+        return (
+            f"this video frame is to be turned by {90 * turns} degrees, and publish shows pixels as they are stored: "
+            f'write np.rot90(frame.to_ndarray(format="rgb24"), {turns})'
+        )
+    with np.errstate(all="ignore"):
+        return _advice_on_values(frame, data)
+
+
+def _advice_on_values(frame: object, data: npt.NDArray[Any]) -> str | None:
     if data.dtype.kind == "u" and data.dtype.itemsize == 2:
         return _advice_on_uint16(data)
     is_converted = data.dtype == _UINT8 and is_tensor(frame)  # a tensor's floats may be bytes by now
