@@ -318,6 +318,7 @@ async def test_a_view_says_how_it_is_seen_and_when_it_ends(new_page: NewPage):
         await until(
             lambda: [one["type"] for one in events.seen if one["type"] in ("show", "hide")][-2:] == ["hide", "show"]
         )
+        await page.evaluate("[...__framewire.views][0].setStream('default')")
         await page.evaluate("[...__framewire.views][0].dispose()")
         await events.wait("close")
         sizes = [event["width"] for event in events.seen if event["type"] == "resize"]
@@ -350,3 +351,22 @@ async def test_a_page_that_goes_away_closes_its_view(new_page: NewPage):
         await page.goto("about:blank")
         await events.wait("key_up", key="x")
         await events.wait("close")
+
+
+async def test_a_view_that_goes_to_another_stream_ends_on_the_first(new_page: NewPage):
+    async with fw.serve_server(port=0) as server:
+        one, two = (server.add_stream(name, 220, 150) for name in ("one", "two"))
+        for display in (one, two):
+            display.publish(pixel_map(220, 150))
+        page = await new_page(address(one.url, mode="lossless", chrome="0"))
+        await showing(page, "lossless")
+        await page.mouse.click(400, 300)
+        left, entered = Events(one), Events(two)
+        await page.keyboard.down("x")
+        await left.wait("key_down", key="x")
+        assert entered.seen == []
+        await page.evaluate("[...__framewire.views][0].setStream('two')")
+        await left.wait("key_up", key="x")
+        await left.wait("close")
+        for kind in ("resize", "show", "focus_in"):
+            await entered.wait(kind)

@@ -53,6 +53,7 @@ export class View {
   private readonly chrome: Chrome | undefined;
   private listener: Listener | undefined;
   private fit: Fit;
+  private stream: string;
   private last_status: ViewStatus | undefined;
   private last_stats: ViewStats | undefined;
   private readonly transitions: Transition[] = [];
@@ -70,6 +71,7 @@ export class View {
     target.append(this.element);
     this.connection = connect(options.url, options.token);
     const { stream = "default", mode = "auto" } = options;
+    this.stream = stream;
     this.id = this.connection.openView(
       { stream, mode, visible: this.isVisible(true), canvas: this.canvas, video: this.video },
       { status: (status) => this.onStatus(status), stats: (stats) => this.onStats(stats), proofs: (proofs) => this.onProofs(proofs) },
@@ -91,6 +93,8 @@ export class View {
   }
 
   setStream(stream: string): void {
+    if (stream === this.stream) return;
+    this.stream = stream;
     this.listener?.close();
     this.listener?.reopen();
     this.connection.post({ type: "view_stream", view: this.id, stream });
