@@ -16,12 +16,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import queue
 import threading
 import time
 import weakref
 from collections import deque
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
 from typing import Final, Generic, TypeVar
 
 log: Final = logging.getLogger("framewire")
@@ -61,7 +61,7 @@ class Notice:
     """Tells waiting threads that something has changed. As a Condition, but it has no lock that anyone could hold."""
 
     def __init__(self) -> None:
-        self._waiting: list[SimpleQueue[None]] = []
+        self._waiting: list[queue.SimpleQueue[None]] = []
 
     def notify(self) -> None:
         """Let every thread that waits look again. Call it after the change."""
@@ -72,7 +72,7 @@ class Notice:
         """Wait until ``predicate()`` is true; whether it was within ``timeout`` seconds."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            mine: SimpleQueue[None] = SimpleQueue()
+            mine: queue.SimpleQueue[None] = queue.SimpleQueue()  # gevent may have put another in its place
             self._waiting.append(mine)  # before the look: a change after it is noticed
             try:
                 if predicate():
@@ -82,7 +82,7 @@ class Notice:
                     return False
                 if _LONGEST_WAIT_S is not None:
                     left = min(left or _LONGEST_WAIT_S, _LONGEST_WAIT_S)
-                with contextlib.suppress(Empty):
+                with contextlib.suppress(queue.Empty):
                     mine.get(timeout=left)
             finally:
                 self._waiting.remove(mine)

@@ -166,7 +166,9 @@ def test_what_the_system_refuses_is_said_in_one_line_with_the_cure(monkeypatch, 
 
 def test_other_reasons_are_said_as_they_are():
     assert cannot_start(OSError("why")) == "the engine cannot be started: why"
-    assert cannot_start(RuntimeError("can't start new thread")).endswith("started: can't start new thread")
+    assert cannot_start(RuntimeError("can't start new thread")).endswith(
+        "started: can't start new thread; raise the limits of processes and of memory (ulimit -u, ulimit -v)"
+    )
     assert cannot_start(OSError()) == "the engine cannot be started: OSError"
 
 

@@ -5,7 +5,6 @@ Must not know what the child is for.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -31,6 +30,8 @@ class ModulePath(NamedTuple):
         """Options of Python that run ``module``."""
         if not (self.first or self.last):
             return ["-m", module]
+        import json  # here, since nearly no program needs it for this, and an import takes its time
+
         return ["-c", _RUN_MODULE, json.dumps([self.first, self.last, module])]
 
 

@@ -65,7 +65,9 @@ def cannot_start(error: BaseException, program: str | None = None) -> str:
     """One line for people: why an engine is not started, and what to change."""
     number = error.errno if isinstance(error, OSError) else None
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-    cure = _CURES.get(number) if number else None
+    cure = _CURES.get(number or 0)
+    if isinstance(error, RuntimeError):  # "can't start new thread"
+        cure = "raise the limits of processes and of memory (ulimit -u, ulimit -v)"
     return "; ".join(filter(None, (f"the engine cannot be started: {f'{program}: ' * bool(program)}{reason}", cure)))
 
 
