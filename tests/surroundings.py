@@ -24,7 +24,7 @@ PIXELS = (np.arange(48 * 64 * 3) % 251).astype(np.uint8).reshape(48, 64, 3)
 
 PROGRAM = """
 {before}
-import json, os, sys
+import json, os, sys, time
 
 def say(**what):
     with open({report!r}, "wb", buffering=0) as file:
@@ -59,7 +59,11 @@ def run(**options):
         return
     if "framewire.engine" in sys.argv:  # this program was started in the place of an engine
         raise SystemExit(text)
-    after = counts()
+    for _ in range(100):  # a thread may be about to close what it had
+        after = counts()
+        if after == before:
+            break
+        time.sleep(0.02)
     say(refused=text, descriptors=after[0] - before[0], children=after[1] - before[1])
 
 async def run_async(**options):
