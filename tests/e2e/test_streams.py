@@ -64,7 +64,8 @@ async def test_one_page_shows_streams_of_different_codecs_and_latencies_over_one
         assert all(display.server is server for display in displays)
         for display in displays:
             stack.enter_context(Publisher(display))
-        page = await new_page("about:blank")
+        # Large enough for all four: a video that is out of sight is not sent.
+        page = await new_page("about:blank", width=1280, height=1000)
         await page.add_init_script(KEEP_PEERS)
         await page.goto(f"http://{server.address}/?mode=webrtc#token={server.token}")
 
