@@ -248,6 +248,15 @@ def test_a_signature_can_be_used_as_any_other():
         signature.bind(3, x=2)
 
 
+def test_a_type_that_is_imported_for_type_checkers_alone_stays_a_name_in_the_signature():
+    @documented(Paint)
+    def brush(wall: int, **options: Unpack[PaintKeywords]) -> Bristle:  # type: ignore[name-defined]  # noqa: F821
+        raise NotImplementedError
+
+    signature = inspect.signature(brush)
+    assert signature.return_annotation == "Bristle" and signature.parameters["wall"].annotation is int
+
+
 class Wall:
     @documented(Paint)
     def hang(self, wall: int, **options: Unpack[PaintKeywords]) -> int:

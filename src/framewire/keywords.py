@@ -11,7 +11,7 @@ import math
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from itertools import islice
 from typing import Any, SupportsFloat, TypeVar, cast, get_args, get_type_hints
 
@@ -114,8 +114,11 @@ class _SignatureWhenAsked(inspect.Signature):
         if name.startswith("__") or not hasattr(inspect.Signature, name):
             raise AttributeError(name)
         function, structs = self._made_of
-        signature = inspect.signature(function, eval_str=True)
-        *named, options = signature.parameters.values()
+        signature = inspect.signature(function)
+        evaluated = partial(_evaluated, namespace=inspect.unwrap(function).__globals__)
+        *named, options = (
+            each.replace(annotation=evaluated(each.annotation)) for each in signature.parameters.values()
+        )
         annotations = get_type_hints(get_args(options.annotation)[0])
         keywords = [
             inspect.Parameter(
@@ -124,7 +127,7 @@ class _SignatureWhenAsked(inspect.Signature):
             for struct in structs
             for each in _optional(struct)
         ]
-        super().__init__([*named, *keywords], return_annotation=signature.return_annotation)
+        super().__init__([*named, *keywords], return_annotation=evaluated(signature.return_annotation))
         return getattr(self, name)
 
     def __reduce__(self) -> Any:
@@ -135,6 +138,14 @@ class _SignatureWhenAsked(inspect.Signature):
         return inspect.Signature(list(self.parameters.values()), return_annotation=self.return_annotation).replace(
             **changes
         )
+
+
+def _evaluated(annotation: Any, namespace: dict[str, Any]) -> Any:
+    """The type that an annotation names; the annotation where it is imported for type checkers alone."""
+    try:
+        return eval(annotation, namespace) if isinstance(annotation, str) else annotation
+    except NameError:
+        return annotation
 
 
 def _checked(function: F, usage: Callable[[tuple[Any, ...]], str] | None) -> F:
