@@ -55,6 +55,7 @@ UNMIRRORED = {
     "test_arguments.py": "what `serve` is given, through the call, the link and a running engine",
     "test_lifetimes.py": "displays, hosts and the engine's process together, over kills and forks",
     "test_surroundings.py": "whole programs, in the surroundings of tests/surroundings.py",
+    "test_reruns.py": "serving.py, displays and the engine's process together, over signals and cells run again",
     "test_transcripts.py": "plays signaling/transcripts against engine/viewer/session.py",
     "test_contract.py": "plays signaling/ against wire.py and engine/viewer/session.py together",
     "test_hatch_build.py": "mirrors hatch_build.py, beside the package",

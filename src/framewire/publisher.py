@@ -6,6 +6,7 @@ work: no call waits for one that the same thread has begun (`reentry`).
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from copy import deepcopy
@@ -114,7 +115,7 @@ class Publisher:
         self.size = (pixels.shape[1], pixels.shape[0])
 
     def _publish_late(self, pixels: Pixels) -> None:
-        if not self.ended:
+        with contextlib.suppress(ClosedError):
             self.publish(pixels)
 
     def _leave(self) -> None:

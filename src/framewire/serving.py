@@ -65,9 +65,10 @@ def serve(
     asked = EngineOptions(**for_engine)
     StreamOptions(id=0, name=name, width=width, height=height, **for_stream)  # refused before an engine is started
     check_home(engine)  # and before another one is ended
+    _make_room(asked, engine, authenticate, name)
     try:
         with running.serving.lock:
-            return _serve(asked, engine, authenticate, name, partial(_add, name, width, height, for_stream))
+            return _serve(asked, engine, authenticate, partial(_add, name, width, height, for_stream))
     finally:
         leave()
 
@@ -80,10 +81,8 @@ def _serve(
     options: EngineOptions,
     engine: EngineHome,
     authenticate: Authenticate | Authenticator | None,
-    name: str,
     add: Callable[[Server], Display],
 ) -> Display:
-    _replace_elsewhere(options, engine, authenticate, name)
     while True:
         server = _shared_server(options, engine, authenticate)
         try:
@@ -137,26 +136,27 @@ def _shared_server(
 ) -> Server:
     """The shared server that is what these options ask for, or a new one."""
     for server in list(running.shared):
-        if server._over:
-            server.close()
-        elif server._is_for(options, engine, authenticate):
-            if not server.failure:
-                return server
-            server.close()  # and leaves the port to its successor
+        if server._is_for(options, engine, authenticate) and not server.failure:
+            return server
     _advise_to_share(options, engine, authenticate)
     server = _on_its_port(options, lambda: Server(options, engine, shared=True, authenticate=authenticate))
     running.shared.append(server)
     return server
 
 
-def _replace_elsewhere(
+def _make_room(
     options: EngineOptions, engine: EngineHome, authenticate: Authenticate | Authenticator | None, name: str
 ) -> None:
-    """End the stream of this name on shared servers that are not what is asked for, and those servers if unused."""
+    """End what is over or failed, and the stream of this name on servers that are not what is asked for.
+
+    Before the section of `serve`: a thread that is in one waits for no engine, and a port is free once it has exited.
+    """
     for server in list(running.shared):
-        if server._host.usable_here and not server._is_for(options, engine, authenticate):
-            if server._replace(name):
-                server._release()
+        is_other = not server._is_for(options, engine, authenticate)
+        if server._over or (server.failure and not is_other):
+            server.close()  # and leaves the port to its successor
+        elif is_other and server._host.usable_here and server._replace(name):
+            server._release()
 
 
 def _on_its_port(options: EngineOptions, start: Callable[[], Server]) -> Server:

@@ -57,7 +57,7 @@ def show(
     block: bool | None = None,
     engine: EngineHome = "process",
     **options: Unpack[ServeKeywords],
-) -> Viewer | Display:
+) -> Any:
     """Show a frame, a sequence of frames, or what a function returns frame after frame.
 
     ``what`` is an array-like (see `Display.publish`), an iterable of them (``loop`` starts a finite one

@@ -1,0 +1,142 @@
+"""Programs that are interrupted, and cells that are run again: nothing hangs, and one engine is left, or none.
+
+Signals come at random moments, in a program of their own (`signalled_program.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+import framewire as fw
+from framewire.link.spawn import environment
+from framewire.options import EngineHome
+from tests.viewer import TEST_TIMEOUT_S, connected, eventually, flat, same
+
+
+def watch(display: fw.Display, value: int) -> None:
+    """A viewer comes, and finds this picture."""
+
+    async def look() -> None:
+        async with connected(display.ws_url, display.server.token) as viewer:
+            await eventually(lambda: display.name in viewer.streams)
+            await viewer.subscribe(display.name)
+            await viewer.unit(lambda unit: same(unit, flat(unit.width, unit.height, value)))
+
+    asyncio.run(look())
+
+
+# Signal handlers
+
+
+SIGNALLED_S = 4.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "deeds",
+    [["close"], ["publish"], ["serve"], ["interrupt"],
+     ["close", "publish", "serve", "close the server", "look", "interrupt"]],
+    ids=["close", "publish", "serve", "interrupt", "all"],
+)  # fmt: skip
+def test_a_signal_handler_may_call_anything_at_any_moment(deeds: list[str]) -> None:
+    program = Path(__file__).parent / "signalled_program.py"
+    command = [sys.executable, str(program), str(SIGNALLED_S), "1", *deeds]
+    run = subprocess.run(command, capture_output=True, env=environment(), timeout=100, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    rounds, signals, engines, descriptors, longest = map(float, run.stdout.split())
+    assert rounds > 1 and signals > 20, "a signal came in the middle of many calls"
+    assert (engines, run.stderr) == (0, "")
+    assert descriptors <= 4, "what an interrupt left half done is at most a ring or two"
+    assert longest < 3, "no end waited for its time to be over"
+
+
+# Cells that are run again
+
+HOMES: tuple[EngineHome, ...] = ("process", "thread")
+
+
+def engines() -> set[int]:
+    return {child.pid for child in psutil.Process().children()}
+
+
+def test_a_cell_that_is_run_again_leaves_one_engine_on_its_port() -> None:
+    before, port = engines(), free_port()
+    out: list[object] = []
+    for number in range(20):
+        server = fw.serve_server(port=port, token=f"a token of the run of number {number:3}")
+        out.append(server)  # as IPython keeps what a cell shows
+        display = server.add_stream("a", 64, 48)
+        display.publish(flat(64, 48, number))
+        assert server.port == port and len(engines() - before) == 1
+    with pytest.raises(fw.ClosedError, match=f"replaced by a newer one on its port, {port}"):
+        out[0].add_stream("b", 4, 4)  # type: ignore[attr-defined]
+    watch(display, 19)
+    server.close()
+    assert engines() == before
+
+
+def test_a_cell_of_serve_keeps_its_port_whatever_changes() -> None:
+    before, port = engines(), free_port()
+    for token in ("x" * 22, "y" * 22):
+        for home in HOMES:
+            display = fw.serve(64, 48, name="cell", port=port, token=token, engine=home)
+            display.publish(flat(64, 48, 7))
+            assert display.port == port and len(engines() - before) == (home == "process")
+    watch(display, 7)
+    display.close()
+    assert engines() == before
+
+
+def test_a_server_that_is_bound_again_ends_with_its_engine() -> None:
+    before = engines()
+    for _ in range(5):
+        server = fw.serve_server(port=0)
+        server.add_stream("a", 64, 48).publish(flat(64, 48))
+    eventually_sync(lambda: len(engines() - before) == 1)
+    del server
+    eventually_sync(lambda: engines() == before)
+
+
+@pytest.mark.filterwarnings("ignore::framewire.FramewireWarning")
+def test_a_port_that_this_program_has_is_said_to_be_its_own() -> None:
+    with fw.serve(64, 48, name="one", port=0) as one:
+        for start in (
+            lambda: fw.serve_server(port=one.port),
+            lambda: fw.serve(4, 4, name="two", port=one.port, token="x" * 22),
+        ):
+            with pytest.raises(fw.EngineError, match=f"port {one.port} is taken by this program itself, for 'one'"):
+                start()
+        assert not one.closed
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def eventually_sync(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + TEST_TIMEOUT_S
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_an_end_right_after_the_start_is_quick_and_leaves_no_zombie() -> None:
+    before, took = engines(), []
+    for _ in range(3):
+        display = fw.serve(64, 48, name="short", port=0, token="z" * 30)
+        port, begun = display.port, time.monotonic()
+        display.close()
+        took.append(time.monotonic() - begun)
+        assert engines() == before
+        socket.create_server(("127.0.0.1", port)).close()
+    assert min(took) < 0.3, "an engine takes longer to come up"
