@@ -208,6 +208,29 @@ async def test_viewers_are_counted_and_statistics_come(display: fw.Display) -> N
     await eventually(lambda: display.client_count == 0)
 
 
+async def test_a_display_knows_who_watches_and_whether_they_see_it(display: fw.Display) -> None:
+    events: list[fw.ViewerEvent] = []
+    display.on_viewers(lambda event: 1 / 0)
+    remove = display.on_viewers(events.append)
+    assert not display.watched and not display.viewers
+    async with connected(display.ws_url, display.server.token) as viewer:
+        sub = await viewer.subscribe("default")
+        await eventually(lambda: display.watched)
+        await viewer.report(sub, visible=False)
+        await eventually(lambda: not display.watched)
+        (watching,) = display.viewers
+        assert not watching.visible
+        await viewer.report(sub, visible=True)
+        await eventually(lambda: display.watched)
+    await eventually(lambda: not display.viewers)
+    assert [event.type for event in events] == ["join", "hidden", "visible", "leave"]
+    assert {event.viewer.client_id for event in events} == {watching.client_id}
+    remove()
+    remove()
+    display._publisher.feedback.take_viewers((watching,))
+    assert len(events) == 4
+
+
 # Where it is
 
 

@@ -36,6 +36,7 @@ PUBLIC_NAMES = {
     "PublishError",
     "PublishLoop",
     "Server",
+    "ViewerEvent",
     "__version__",
     "publish_loop",
     "serve",

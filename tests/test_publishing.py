@@ -26,6 +26,7 @@ class FakeDisplay:
     def __init__(self) -> None:
         self.frames: list[Any] = []
         self.closed = False
+        self.watched = True
         self.enough = threading.Event()
         self.wanted = 3
 
@@ -118,6 +119,22 @@ def test_a_traceback_is_logged_again_after_an_interval(
         time.sleep(0.01)
     loop.cancel()
     assert loop.join(TEST_TIMEOUT_S) and len(caplog.records) >= 2
+
+
+@pytest.mark.parametrize("coroutine", [False, True])
+async def test_a_loop_renders_only_while_it_is_watched(display: FakeDisplay, coroutine: bool) -> None:
+    display.watched, display.wanted = False, 1
+    loop = publish_loop(display, frame_of_a_coroutine if coroutine else lambda: 1, fps=500.0, only_watched=True)  # type: ignore[arg-type]
+    await asyncio.to_thread(display.enough.wait, TEST_TIMEOUT_S)
+    await asyncio.sleep(0.05)
+    assert len(display.frames) == 1, "the first frame alone, for a viewer that joins"
+    display.wanted = 3
+    display.enough.clear()
+    display.watched = True
+    assert await asyncio.to_thread(display.enough.wait, TEST_TIMEOUT_S)
+    display.watched = False
+    display.closed = True
+    await asyncio.wait_for(loop, TEST_TIMEOUT_S)
 
 
 def test_the_loop_ends_with_the_display(display: FakeDisplay) -> None:

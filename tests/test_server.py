@@ -7,6 +7,7 @@ import gc
 import pytest
 
 import framewire as fw
+from framewire.viewers import WatchingViewer
 from tests.fake_host import FakeHost, faked
 from tests.viewer import flat
 
@@ -46,13 +47,20 @@ def test_closing_a_server_runs_the_callbacks(hosts: list[FakeHost], caplog: pyte
     assert called == [1, 2] and "a callback failed" in caplog.text
 
 
+def viewers(count: int) -> tuple[WatchingViewer, ...]:
+    return tuple(WatchingViewer(f"viewer-{number}") for number in range(count))
+
+
 def test_an_engine_that_was_started_again_has_no_viewers(hosts: list[FakeHost]) -> None:
     display = fw.serve(4, 4)
-    hosts[0].listener.on_viewers(0, 3)
-    hosts[0].listener.on_viewers(99, 5)
-    assert display.client_count == 3
+    events: list[fw.ViewerEvent] = []
+    display.on_viewers(events.append)
+    hosts[0].listener.on_viewers(0, viewers(3))
+    hosts[0].listener.on_viewers(99, viewers(5))
+    assert display.client_count == 3 and display.watched
     hosts[0].listener.on_ready()
-    assert display.client_count == 0
+    assert display.client_count == 0 and not display.watched
+    assert [event.type for event in events] == ["join"] * 3 + ["leave"] * 3
 
 
 def test_a_stream_that_was_added_to_a_shared_server_keeps_the_engine_and_ends_it(hosts: list[FakeHost]) -> None:
@@ -78,8 +86,8 @@ def test_a_display_that_was_replaced_leaves_the_new_one_in_place(hosts: list[Fak
     new = fw.serve(4, 4)
     old.close()
     assert new.server.get("default") is new
-    hosts[0].listener.on_viewers(0, 5)
-    hosts[0].listener.on_viewers(1, 3)
+    hosts[0].listener.on_viewers(0, viewers(5))
+    hosts[0].listener.on_viewers(1, viewers(3))
     hosts[0].listener.on_stats(1, {"viewers": 3})
     hosts[0].listener.on_input(1, "v", "me", {"type": "close"})
     assert (old.client_count, new.client_count, new.stats) == (0, 3, {"viewers": 3})

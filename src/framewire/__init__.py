@@ -20,6 +20,7 @@ from framewire.events import InputEvent
 from framewire.publishing import PublishLoop, publish_loop
 from framewire.serving import Server, serve, serve_server
 from framewire.show import show
+from framewire.viewers import ViewerEvent
 
 if TYPE_CHECKING:
     from framewire.rtc.track import FrameTrack
@@ -36,6 +37,7 @@ __all__ = [
     "PublishError",
     "PublishLoop",
     "Server",
+    "ViewerEvent",
     "__version__",
     "publish_loop",
     "serve",

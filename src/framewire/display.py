@@ -6,6 +6,7 @@ same stream where a program has let go of the last.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncGenerator, Callable, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Self, Unpack, overload
@@ -17,6 +18,7 @@ from framewire.errors import EngineError
 from framewire.events import InputEvent
 from framewire.publisher import Publisher
 from framewire.reentry import when_outside
+from framewire.viewers import ViewerEvent, WatchingViewer
 
 if TYPE_CHECKING:
     from framewire.ancestor import FrameKeywords
@@ -120,8 +122,32 @@ class Display:
 
     @property
     def client_count(self) -> int:
-        """Viewers that watch now."""
+        """Viewers that watch now, seen or not. The views of one page are one viewer."""
+        return len(self._publisher.feedback.viewers)
+
+    @property
+    def viewers(self) -> tuple[WatchingViewer, ...]:
+        """The viewers that watch now: who they are, and whether they can see the picture."""
         return self._publisher.feedback.viewers
+
+    @property
+    def watched(self) -> bool:
+        """Whether any viewer can see the picture now: its view is neither scrolled away nor in a tab at the back."""
+        return any(viewer.visible for viewer in self._publisher.feedback.viewers)
+
+    def on_viewers(self, callback: Callable[[ViewerEvent], object]) -> Callable[[], None]:
+        """Call ``callback`` when a viewer joins, leaves, is hidden or can be seen again; returns what removes it again.
+
+        It is called on a thread of framewire's and must return quickly. What it raises is logged and goes no further.
+        """
+        callbacks = self._publisher.feedback.viewer_callbacks
+        callbacks.append(callback)
+
+        def remove() -> None:
+            with contextlib.suppress(ValueError):  # removed before
+                callbacks.remove(callback)
+
+        return remove
 
     @property
     def stats(self) -> dict[str, Any]:

@@ -15,11 +15,12 @@ from functools import partial
 from typing import Any, Final
 
 from framewire.errors import ClosedError
-from framewire.events import EventQueue
+from framewire.events import EventQueue, run_callback
 from framewire.frame import Frame, Pixels
 from framewire.host.protocols import Outlet
 from framewire.options import StreamOptions
 from framewire.reentry import Notice, Section, leave, when_outside
+from framewire.viewers import ViewerEvent, WatchingViewer, changes
 
 _NO_STATS: Final[dict[str, Any]] = {
     "viewers": 0, "published_fps": 0.0, "encodings": [], "encodes": {}, "encode_ms": {},
@@ -32,8 +33,16 @@ class Feedback:
     """What the engine reports of one stream: the server writes it, the `Display` reads it."""
 
     events: EventQueue
-    viewers: int = 0
+    viewers: tuple[WatchingViewer, ...] = ()
     stats: dict[str, Any] = field(default_factory=lambda: deepcopy(_NO_STATS))
+    viewer_callbacks: list[Callable[[ViewerEvent], object]] = field(default_factory=list)
+
+    def take_viewers(self, viewers: tuple[WatchingViewer, ...]) -> None:
+        """These viewers watch the stream now. The callbacks run on the caller's thread."""
+        before, self.viewers = self.viewers, viewers
+        for event in changes(before, viewers):
+            for callback in list(self.viewer_callbacks):
+                run_callback(callback, event)
 
 
 class Publisher:

@@ -54,8 +54,9 @@ class PublishLoop:
     Made by `publish_loop`, and runs from then on. It may stand where an ``asyncio.Task`` is expected.
     """
 
-    def __init__(self, display: Display, render: Callable[[], Any], fps: float) -> None:
+    def __init__(self, display: Display, render: Callable[[], Any], fps: float, only_watched: bool = False) -> None:
         self._display = display
+        self._only_watched = only_watched
         self._render = render
         self._fps = fps
         self._stop = threading.Event()
@@ -139,6 +140,8 @@ class PublishLoop:
 
     def _publish_once(self) -> bool:
         """Render and publish once; whether to go on."""
+        if self._is_unwatched:
+            return self._goes_on
         try:
             return self._publish(self._render())
         except (ClosedError, StopIteration):
@@ -146,6 +149,15 @@ class PublishLoop:
         except Exception:
             self._log_failure()
             return True
+
+    @property
+    def _is_unwatched(self) -> bool:
+        """Whether nothing is to be rendered now. The first frame always is: a viewer that joins finds a picture."""
+        return self._only_watched and self.frames > 0 and not self._display.watched
+
+    @property
+    def _goes_on(self) -> bool:
+        return not (self._stop.is_set() or self._display.closed)
 
     def _publish(self, frame: Any) -> bool:
         if self._stop.is_set():
@@ -181,6 +193,8 @@ class PublishLoop:
             self._ended.set_result(None)
 
     async def _publish_once_async(self) -> bool:
+        if self._is_unwatched:
+            return self._goes_on
         try:
             return self._publish(await self._render())
         except (ClosedError, StopAsyncIteration):
@@ -203,14 +217,17 @@ class PublishLoop:
         threading.Thread(target=self._run_thread, name="framewire-publish", daemon=True).start()
 
 
-def publish_loop(display: Display, render: Callable[[], Any], *, fps: float = 30.0) -> PublishLoop:
+def publish_loop(
+    display: Display, render: Callable[[], Any], *, fps: float = 30.0, only_watched: bool = False
+) -> PublishLoop:
     """Call ``render()`` ``fps`` times a second and publish what it returns, until cancelled.
 
     Runs on a thread of its own: it goes on while a cell computes or sleeps, and needs no event loop. A
     coroutine function runs on the event loop that runs now instead. ``None`` from ``render`` publishes
     nothing. When ``render`` raises, the traceback is logged, the last frame stays and the loop goes on.
     It ends by itself when the display is closed, and when ``render`` raises ``StopIteration`` (a coroutine:
-    ``StopAsyncIteration``).
+    ``StopAsyncIteration``). With ``only_watched``, nothing is rendered while no viewer can see the picture, but
+    for the first frame (`Display.watched`).
     """
     if not hasattr(display, "publish"):
         raise TypeError(f"publish_loop takes a display and a function, in this order; {_kind(display)} came first")
@@ -221,7 +238,7 @@ def publish_loop(display: Display, render: Callable[[], Any], *, fps: float = 30
     rate = as_number(fps)
     if rate is None or not 0 < rate <= MAX_FPS:
         raise ValueError(f"fps={shown(fps)} is out of range: a number above 0, at most {MAX_FPS}")
-    return PublishLoop(display, render, rate)
+    return PublishLoop(display, render, rate, only_watched)
 
 
 def _uncalled(render: Any) -> str:

@@ -39,6 +39,7 @@ from framewire.options import (
 )
 from framewire.publisher import Publisher
 from framewire.reentry import Section, leave, when_outside
+from framewire.viewers import WatchingViewer
 
 log: Final = logging.getLogger("framewire")
 
@@ -345,9 +346,9 @@ class _ServerListener:
         if publisher := self._publishers.get(stream):
             publisher.feedback.events.put(InputEvent(client_id, principal, event, time.time_ns() // 1000))
 
-    def on_viewers(self, stream: int, count: int) -> None:
+    def on_viewers(self, stream: int, viewers: tuple[WatchingViewer, ...]) -> None:
         if publisher := self._publishers.get(stream):
-            publisher.feedback.viewers = count
+            publisher.feedback.take_viewers(viewers)
 
     def on_stats(self, stream: int, stats: dict[str, Any]) -> None:
         if publisher := self._publishers.get(stream):
@@ -355,7 +356,7 @@ class _ServerListener:
 
     def on_ready(self) -> None:
         for publisher in list(self._publishers.values()):
-            publisher.feedback.viewers = 0
+            publisher.feedback.take_viewers(())
 
     def on_failed(self, text: str) -> None:
         if server := self._server():

@@ -160,7 +160,9 @@ class FakeContext:
         self.sources: list[Source] = []
         self.streams: dict[int, Stream] = {}
         self.inputs: list[tuple[int, str, str | None, dict[str, Any]]] = []
-        self.counts: list[tuple[int, int]] = []
+        self.viewers: list[Viewer] = []
+        self.watching: list[tuple[int, list[bool]]] = []
+        """The stream, and which of its viewers are visible, whenever a viewer says that it has changed."""
         self.number = 0
 
     def add(self, name: str) -> None:
@@ -170,7 +172,8 @@ class FakeContext:
         self.streams[id_] = Stream(options, self.sources[-1], self.pool, lambda: None)
 
     def connect(self, transport: Transport, request: ConnectionRequest | None = None) -> Viewer:
-        return Viewer(transport, self, request or ConnectionRequest())
+        self.viewers.append(Viewer(transport, self, request or ConnectionRequest()))
+        return self.viewers[-1]
 
     def publish(self, pixels: np.ndarray | None = None, stream: int = 0) -> int:
         self.number += 1
@@ -199,7 +202,8 @@ class FakeContext:
         self.inputs.append((stream, client_id, principal, event))
 
     def viewers_changed(self, stream: int) -> None:
-        self.counts.append((stream, self.streams[stream].viewers))
+        found = [viewer.watching(stream) for viewer in self.viewers]
+        self.watching.append((stream, [viewer.visible for viewer in found if viewer]))
 
 
 class Bench(FakeContext):

@@ -22,6 +22,7 @@ from framewire.link.listen import bind
 from framewire.link.slot import LocalSlot
 from framewire.options import EngineOptions, StreamOptions
 from framewire.rtc.rtp.h264 import nal_units
+from framewire.viewers import WatchingViewer
 from tests.engine.stream.virtual import VirtualLoop
 from tests.rtc.viewers import Viewer as Browser
 from tests.viewer import connected, eventually, flat, noise, same
@@ -34,14 +35,14 @@ class Recorder:
 
     def __init__(self) -> None:
         self.inputs: list[tuple[int, str, str | None, dict[str, Any]]] = []
-        self.counts: list[tuple[int, int]] = []
+        self.viewers: list[tuple[int, tuple[WatchingViewer, ...]]] = []
         self.stats: list[tuple[int, dict[str, Any]]] = []
 
     def on_input(self, stream: int, client_id: str, principal: str | None, event: dict[str, Any]) -> None:
         self.inputs.append((stream, client_id, principal, event))
 
-    def on_viewers(self, stream: int, count: int) -> None:
-        self.counts.append((stream, count))
+    def on_viewers(self, stream: int, viewers: tuple[WatchingViewer, ...]) -> None:
+        self.viewers.append((stream, viewers))
 
     def on_stats(self, stream: int, stats: dict[str, Any]) -> None:
         self.stats.append((stream, stats))
@@ -353,8 +354,20 @@ async def test_input_and_viewer_counts_reach_the_listener(engine: ServedEngine) 
         await eventually(lambda: len(engine.listener.inputs) == 2)
         assert sorted((stream, event["key"]) for stream, _, _, event in engine.listener.inputs) == [(1, "a"), (1, "b")]
         assert len({client for _, client, _, _ in engine.listener.inputs}) == 2, "each viewer has its own id"
-    await eventually(lambda: engine.listener.counts[-1] == (1, 0))
-    assert max(count for _, count in engine.listener.counts) == 2
+        await eventually(lambda: [len(there) for _, there in engine.listener.viewers[-1:]] == [2])
+    await eventually(lambda: engine.listener.viewers[-1] == (1, ()))
+
+
+async def test_a_viewer_that_changes_its_mode_neither_leaves_nor_joins(engine: ServedEngine) -> None:
+    async with connected(engine.url, TOKEN) as viewer:
+        sub = await viewer.subscribe("default")
+        await eventually(lambda: engine.listener.viewers)
+        await viewer.send(wire.Unsubscribe(sub))
+        await viewer.subscribe("default", "webcodecs", "vp8")
+        await eventually(lambda: len(engine.listener.viewers) > 1)
+        (ours,) = engine.engine._viewers
+        assert [viewers for _, viewers in engine.listener.viewers] == [(ours.watching(0),)] * 2
+    await eventually(lambda: engine.listener.viewers[-1] == (0, ()))
 
 
 async def test_a_flood_of_subscriptions_leaves_memory_and_tasks_flat(engine: ServedEngine) -> None:

@@ -104,7 +104,9 @@ async def test_the_engine_serves_from_its_first_message_to_its_shutdown(parent: 
         await eventually(
             lambda: any(message.stats["encodes"] == {"lossless": 2} for message in parent.all(EngineStats))
         )
-        assert (parent.all(Viewers)[-1].stream, parent.all(Viewers)[-1].count) == (5, 1)
+        await eventually(lambda: parent.all(Viewers))
+        (watching,) = parent.all(Viewers)[-1].viewers
+        assert (parent.all(Viewers)[-1].stream, watching.visible) == (5, True)
 
         # What the configuration left out is not offered.
         await viewer.subscribe("cam", "webcodecs", "h264")

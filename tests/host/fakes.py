@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from framewire.options import EngineOptions, StreamOptions
+from framewire.viewers import WatchingViewer
 
 TOKEN = "only-those-who-know-it-come-in"
 OPTIONS = EngineOptions(token=TOKEN, port=0)
@@ -20,8 +21,8 @@ class Recorder:
     def on_input(self, stream: int, client_id: str, principal: str | None, event: dict[str, Any]) -> None:
         self.calls.append(("input", stream, client_id, principal, event))
 
-    def on_viewers(self, stream: int, count: int) -> None:
-        self.calls.append(("viewers", stream, count))
+    def on_viewers(self, stream: int, viewers: tuple[WatchingViewer, ...]) -> None:
+        self.calls.append(("viewers", stream, viewers))
 
     def on_stats(self, stream: int, stats: dict[str, Any]) -> None:
         self.calls.append(("stats", stream, stats))

@@ -31,6 +31,7 @@ from framewire.link.control import (
     encode,
 )
 from framewire.link.ring import RingReader, RingWriter
+from framewire.viewers import WatchingViewer
 from tests.host.fakes import OPTIONS, STREAM, Recorder
 from tests.viewer import eventually, flat
 
@@ -201,13 +202,13 @@ async def test_reports_of_the_engine_reach_the_listener(host: ProcessHost, liste
     report = engine_of(host).on_message
     report(Ready(pid=1))
     report(InputArrived(stream=3, client_id="v", event={"type": "close"}, principal="me"))
-    report(Viewers(stream=3, count=2))
+    report(Viewers(stream=3, viewers=(WatchingViewer("a"),)))
     report(EngineStats(stream=3, stats={"a": 1}))
     report(Failed(text="no more"))
     assert listener.calls == [
         ("ready",),
         ("input", 3, "v", "me", {"type": "close"}),
-        ("viewers", 3, 2),
+        ("viewers", 3, (WatchingViewer("a"),)),
         ("stats", 3, {"a": 1}),
         ("failed", "no more"),
     ]

@@ -40,6 +40,7 @@ from framewire.link.control import (
     parent_decoder,
 )
 from framewire.options import EngineOptions, IceServer, StreamOptions
+from framewire.viewers import WatchingViewer
 
 TOKEN = "s3cret-of-enough-characters"
 TO_ENGINE: list[ToEngine] = [
@@ -65,7 +66,7 @@ FROM_ENGINE: list[FromEngine] = [
     Ready(pid=1, epoch="e"),
     RingLost(stream=7, number=2),
     InputArrived(stream=7, client_id="c", principal=None, event={"type": "wheel", "dy": -1.5, "touches": {}}),
-    Viewers(stream=7, count=2),
+    Viewers(stream=7, viewers=(WatchingViewer("a", "ada"), WatchingViewer("b", visible=False))),
     ViewerText(id=1, text='{"type": "welcome"}'),
     ViewerBinary(id=1, data=b"\xff\x00"),
     ViewerClosed(id=1, code=4401, reason="wrong token"),

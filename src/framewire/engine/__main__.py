@@ -46,6 +46,7 @@ from framewire.link.guard import refuse_other_versions
 from framewire.link.handles import Handles
 from framewire.link.ring import RingReader
 from framewire.options import StreamOptions
+from framewire.viewers import WatchingViewer
 
 SHUTDOWN_TIMEOUT_S: Final = 2.5
 """Time for viewers and connections to close when the parent shuts the engine down. Then the process exits without them.
@@ -74,8 +75,8 @@ class _LinkListener:
     def on_input(self, stream: int, client_id: str, principal: str | None, event: dict[str, Any]) -> None:
         self._link.send(InputArrived(stream=stream, client_id=client_id, principal=principal, event=event))
 
-    def on_viewers(self, stream: int, count: int) -> None:
-        self._link.send(Viewers(stream=stream, count=count))
+    def on_viewers(self, stream: int, viewers: tuple[WatchingViewer, ...]) -> None:
+        self._link.send(Viewers(stream=stream, viewers=viewers))
 
     def on_stats(self, stream: int, stats: dict[str, Any]) -> None:
         self._link.send(EngineStats(stream=stream, stats=stats))

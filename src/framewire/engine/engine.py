@@ -21,6 +21,7 @@ from framewire.engine.viewer.viewer import Viewer
 from framewire.errors import CloseCode
 from framewire.frame import FrameSource
 from framewire.options import EngineOptions, StreamOptions
+from framewire.viewers import WatchingViewer
 
 ENCODER_THREAD_COUNT: Final = 4
 """Threads that encode and compress. Each encoding uses one at a time, and one viewer needs at most three encodings.
@@ -54,14 +55,21 @@ Source: chosen by hand; pinned by
 `tests/engine/test_engine.py::test_the_numbers_of_every_stream_are_reported_once_a_second`"""
 
 
+VIEWERS_DELAY_S: Final = 0.1
+"""Time between a change of a stream's viewers and its report: one subscription may end a moment before the next begins.
+
+Source: chosen by hand; pinned by
+`tests/engine/test_engine.py::test_a_viewer_that_changes_its_mode_neither_leaves_nor_joins`"""
+
+
 class EngineListener(Protocol):
     """What the engine reports to its host. Called on the event loop; must return at once."""
 
     def on_input(self, stream: int, client_id: str, principal: str | None, event: dict[str, Any]) -> None:
         """A viewer sent an input event. ``principal`` is what its admission named it."""
 
-    def on_viewers(self, stream: int, count: int) -> None:
-        """The number of viewers that watch the stream has changed."""
+    def on_viewers(self, stream: int, viewers: tuple[WatchingViewer, ...]) -> None:
+        """The viewers that watch the stream have changed: all that there are now."""
 
     def on_stats(self, stream: int, stats: dict[str, Any]) -> None:
         """Measurements of the stream (`Display.stats`)."""
@@ -87,6 +95,7 @@ class Engine:
         self._pool = EncoderPool(ENCODER_THREAD_COUNT)
         self._available = available_codecs()
         self._closed = False
+        self._reporting_viewers: dict[int, asyncio.TimerHandle] = {}
 
     # Streams
 
@@ -171,6 +180,8 @@ class Engine:
         await self._wait_until_left(SHUTDOWN_CLOSE_TIMEOUT_S)
         await asyncio.gather(*(stream.close() for stream in self._streams.values()), *self._tasks)
         self._streams.clear()
+        for timer in self._reporting_viewers.values():
+            timer.cancel()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _wait_until_left(self, timeout_s: float) -> None:
@@ -204,5 +215,13 @@ class Engine:
         self._listener.on_input(stream, client_id, principal, event)
 
     def viewers_changed(self, stream: int) -> None:
-        if known := self._streams.get(stream):
-            self._listener.on_viewers(stream, known.viewers)
+        """Report its viewers, a moment later: a subscription often takes the place of another one."""
+        if stream not in self._reporting_viewers:
+            loop = asyncio.get_running_loop()
+            self._reporting_viewers[stream] = loop.call_later(VIEWERS_DELAY_S, self._report_viewers, stream)
+
+    def _report_viewers(self, stream: int) -> None:
+        del self._reporting_viewers[stream]
+        if stream in self._streams:
+            found = (viewer.watching(stream) for viewer in self._viewers)
+            self._listener.on_viewers(stream, tuple(filter(None, found)))

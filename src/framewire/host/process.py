@@ -98,7 +98,7 @@ class ProcessHost:
             case InputArrived():
                 self._listener.on_input(message.stream, message.client_id, message.principal, message.event)
             case Viewers():
-                self._listener.on_viewers(message.stream, message.count)
+                self._listener.on_viewers(message.stream, message.viewers)
             case EngineStats():
                 self._listener.on_stats(message.stream, message.stats)
             case Ready():

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from framewire.authentication import ConnectionRequest
 from framewire.frame import Frame, Pixels
 from framewire.options import StreamOptions
+from framewire.viewers import WatchingViewer
 
 
 class Outlet(Protocol):
@@ -32,8 +33,8 @@ class Listener(Protocol):
     def on_input(self, stream: int, client_id: str, principal: str | None, event: dict[str, Any]) -> None:
         """A viewer sent an input event. ``principal`` is who it was admitted as."""
 
-    def on_viewers(self, stream: int, count: int) -> None:
-        """So many viewers watch the stream now."""
+    def on_viewers(self, stream: int, viewers: tuple[WatchingViewer, ...]) -> None:
+        """These viewers watch the stream now."""
 
     def on_stats(self, stream: int, stats: dict[str, Any]) -> None:
         """Measurements of a stream, about once a second."""

@@ -18,6 +18,7 @@ from msgspec import Struct
 from framewire.authentication import ConnectionRequest
 from framewire.errors import LocalProtocolError
 from framewire.options import EngineOptions, StreamOptions
+from framewire.viewers import WatchingViewer
 
 MAX_MESSAGE_BYTES: Final = 1 << 24
 """The longest message either end sends. A length above it means that the bytes are no messages.
@@ -170,10 +171,10 @@ class InputArrived(_Message, frozen=True):
 
 
 class Viewers(_Message, frozen=True):
-    """Engine → parent: how many viewers watch the stream now."""
+    """Engine → parent: all viewers that watch the stream now."""
 
     stream: int
-    count: int
+    viewers: tuple[WatchingViewer, ...]
 
 
 class EngineStats(_Message, frozen=True):

@@ -31,6 +31,7 @@ from framewire.errors import CloseCode
 from framewire.link.listen import bind
 from framewire.link.slot import LocalSlot
 from framewire.options import EngineOptions, StreamOptions
+from framewire.viewers import WatchingViewer
 from tests.viewer import TEST_TIMEOUT_S, connected, eventually, noise
 
 TOKEN = "only-those-who-know-it-come-in"
@@ -42,7 +43,7 @@ class NullListener:
 
     def on_input(self, stream: int, client_id: str, principal: str | None, event: dict[str, Any]) -> None: ...
     def on_stats(self, stream: int, stats: dict[str, Any]) -> None: ...
-    def on_viewers(self, stream: int, count: int) -> None: ...
+    def on_viewers(self, stream: int, viewers: tuple[WatchingViewer, ...]) -> None: ...
 
 
 @dataclass

@@ -171,7 +171,31 @@ async def test_units_wait_for_an_offer_that_is_being_made_but_not_for_long(
 async def test_viewers_are_counted_as_they_subscribe_and_leave(bench: Bench) -> None:
     bench.send(wire.Subscribe(1, "one", "lossless"), wire.Subscribe(2, "one", "webcodecs"), wire.Unsubscribe(1))
     bench.viewer.close(1001, "")
-    assert bench.counts == [(0, 1), (0, 1), (0, 1), (0, 0)]
+    assert bench.watching == [(0, [True]), (0, [True]), (0, [True]), (0, [])]
+
+
+async def test_a_viewer_is_visible_as_long_as_one_subscription_reports_it(bench: Bench) -> None:
+    bench.send(wire.Subscribe(1, "one", "lossless"))
+    steps = [(1, False), (1, False), (1, True), (1, False)]
+    bench.send(*(wire.Report(sub, 0.0, visible, 0, 0) for sub, visible in steps))
+    assert bench.watching == [(0, [True]), (0, [False]), (0, [True]), (0, [False])]
+    bench.send(wire.Subscribe(2, "one", "webcodecs"))
+    assert bench.watching[-1] == (0, [False]), "a subscription that has not reported does not make it visible"
+    bench.send(wire.Report(2, 0.0, True, 0, 0))
+    assert bench.watching[-1] == (0, [True])
+    bench.send(wire.Unsubscribe(2))
+    assert bench.watching[-1] == (0, [False])
+    bench.send(wire.Subscribe(3, "two", "lossless"), wire.Report(3, 0.0, False, 0, 0))
+    assert bench.watching[-2:] == [(1, [True]), (1, [False])]
+
+
+async def test_a_viewer_is_known_by_its_connection_and_its_principal(bench: Bench) -> None:
+    bench.send(wire.Subscribe(1, "one", "lossless"))
+    watching = bench.viewer.watching(0)
+    assert watching and (watching.client_id, watching.principal) == (bench.viewer.client_id, None)
+    bench.viewer._session.principal = "ada"
+    watching = bench.viewer.watching(0)
+    assert watching and watching.principal == "ada"
 
 
 async def test_a_report_is_answered_with_stats_and_its_echo(bench: Bench) -> None:
@@ -220,7 +244,7 @@ async def test_a_closed_viewer_is_sent_its_code_last_and_is_not_listened_to(benc
     await bench.viewer.wait_closed()
     assert bench.socket.closed_with and bench.socket.closed_with[0] == 4400
     assert len(bench.socket.messages(wire.Ended)) == 1, "messages that were queued before are still sent"
-    assert bench.counts == [(0, 1), (0, 0)]
+    assert bench.watching == [(0, [True]), (0, [])]
 
 
 async def test_a_lost_viewer_is_released(bench: Bench) -> None:

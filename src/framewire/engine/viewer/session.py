@@ -118,7 +118,8 @@ class Session:
         self._request = request
         self._streams = streams
         self._state = State.OPENING
-        self._principal: str | None = None
+        self.principal: str | None = None
+        """Who the viewer was admitted as, where authentication says so."""
         self._hello: wire.Hello | None = None
         self._hello_by = now + HELLO_TIMEOUT_S
         self._waiting: list[wire.ViewerMessage] = []
@@ -194,7 +195,7 @@ class Session:
         if isinstance(event, Refused):
             raise RemoteProtocolError(event.code, event.reason)
         self._state = State.READY
-        self._principal = event.principal
+        self.principal = event.principal
         server, unix_ms = self._server, (now + self._server.unix_offset_s) * 1000
         welcome = wire.Welcome(wire.VERSION, server.software, server.epoch, unix_ms, list(server.ice_servers))
         effects: list[Effect] = [Send(welcome), Send(self._stream_list())]
@@ -231,7 +232,7 @@ class Session:
             case wire.Unsubscribe():
                 return self._unsubscribe(event.sub, now)
             case wire.Input():
-                return [DeliverInput(sub.stream, self._principal, event.event)]
+                return [DeliverInput(sub.stream, self.principal, event.event)]
             case wire.Ack():
                 return [Acknowledge(event.sub, event.frame)]
             case wire.Report():

@@ -50,6 +50,7 @@ from framewire.engine.viewer.viewer_peer import ViewerPeer
 from framewire.errors import CloseCode, RemoteProtocolError
 from framewire.options import EngineOptions
 from framewire.rtc.peer import BitrateEstimate, KeyframeWanted, Peer, PeerEvent, PeerState
+from framewire.viewers import WatchingViewer
 
 log: Final = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ class ViewerContext(Protocol):
     def stream(self, id_: int) -> Stream | None: ...
     def input_arrived(self, stream: int, client_id: str, principal: str | None, event: dict[str, Any]) -> None: ...
     def viewers_changed(self, stream: int) -> None:
-        """A subscription to the stream has begun or ended."""
+        """A subscription to the stream has begun or ended, or can be seen now or no more."""
 
 
 class Viewer:
@@ -86,6 +87,8 @@ class Viewer:
         self._context = context
         self._session = Session(context.server_info, request, context.listed_streams, time.monotonic())
         self._subs: dict[int, Attach] = {}
+        self._visible: dict[int, bool] = {}
+        """By subscription, as last reported."""
         self._peer: ViewerPeer | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._admission: asyncio.Task[None] | None = None
@@ -102,6 +105,15 @@ class Viewer:
     @property
     def closed(self) -> bool:
         return self._closed
+
+    def watching(self, stream: int) -> WatchingViewer | None:
+        """This viewer as one of the stream; None if it does not subscribe to it."""
+        subs = [sub for sub, effect in self._subs.items() if effect.stream == stream]
+        if not subs:
+            return None
+        # A subscription that has not reported yet takes the place of one that has, most often.
+        reported = [self._visible[sub] for sub in subs if sub in self._visible]
+        return WatchingViewer(self.client_id, self._session.principal, any(reported) or not reported)
 
     # What the transport and the engine call
 
@@ -229,6 +241,7 @@ class Viewer:
 
     def _attach(self, effect: Attach) -> None:
         self._subs[effect.sub] = effect
+        self._context.viewers_changed(effect.stream)
         over_rtp = effect.mode == "webrtc"
         if over_rtp and self._peer and not self._peer.connected:
             self._peer.pending.append(effect)
@@ -239,7 +252,6 @@ class Viewer:
         name: EncodingName = "lossless" if effect.codec is None else effect.codec
         sink: Sink = partial(self._send_over_rtp if over_rtp else self._send_over_transport, effect.sub)
         stream.attach(self._key(effect.sub), name, sink, packets=over_rtp)
-        self._context.viewers_changed(effect.stream)
         if over_rtp and self._peer:
             self._share_bandwidth(self._peer)
 
@@ -250,9 +262,10 @@ class Viewer:
         if self._peer and effect in self._peer.pending:
             self._peer.pending.remove(effect)
         self.transport.drop_units(sub)
+        self._visible.pop(sub, None)
+        self._context.viewers_changed(effect.stream)
         if stream := self._context.stream(effect.stream):
             stream.detach(self._key(sub))
-            self._context.viewers_changed(effect.stream)
 
     def _send_over_rtp(self, sub: int, packed: PackedUnit) -> bool:
         peer = self._peer
@@ -274,6 +287,9 @@ class Viewer:
         stream = self._context.stream(effect.stream) if effect else None
         if stream is None or effect is None:
             return
+        if self._visible.get(report.sub) != report.visible:
+            self._visible[report.sub] = report.visible
+            self._context.viewers_changed(effect.stream)
         now, key = time.monotonic(), self._key(report.sub)
         numbers = EncodingReport()
         if encoding:
