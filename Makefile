@@ -55,6 +55,8 @@ check: $(SETUP) ## checks format, lint, types, imports and contract; changes not
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 src
+	$(BIN)/mypy --platform darwin src
 	$(BIN)/lint-imports
 	npm run --silent check
 	$(BIN)/python -m pytest -q tests/test_house.py $(wildcard tests/test_contract.py)

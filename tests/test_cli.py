@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import socket
@@ -141,6 +142,19 @@ def test_the_doctor_finds_that_everything_works_here(capsys: pytest.CaptureFixtu
     assert re.search(r"the engine starts in [\d.]+ s and answers", out) and re.search(
         r"H\.264 4:4:4 \d+ fps of 720p noise", out
     )
+
+
+def test_what_the_console_cannot_show_is_spelled_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> tuple[bool, str]:
+        raise ValueError("no \u2192 here")
+
+    console = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stdout", console)
+    for name in [name for name in vars(cli) if name.startswith("_check_")]:
+        monkeypatch.setattr(cli, name, fail)
+    cli.main(["doctor"])
+    console.flush()
+    assert b"ValueError: no \\u2192 here" in console.buffer.getvalue()
 
 
 def test_the_bench_prints_a_table_and_writes_the_same_figures(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import contextlib
 import os
 import selectors
 import signal
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
@@ -109,7 +110,7 @@ class ThreadHost:
             raise EngineError(f"the engine gets no thread: {error}") from error
 
     def _run(self) -> None:
-        if hasattr(signal, "pthread_sigmask"):
+        if sys.platform != "win32":
             # Where the program has SIGPIPE at its default, a viewer that leaves would end it. A write fails instead.
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPIPE})
         with asyncio.Runner(debug=False, loop_factory=lambda: self._loop) as runner:

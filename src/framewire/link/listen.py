@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 from typing import Final
 
 from framewire.addresses import EVERY_INTERFACE
@@ -24,6 +25,8 @@ _MAX_ATTEMPTS: Final = 20
 
 Source: chosen by hand."""
 _NO_SUCH_ADDRESS: Final = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+_TAKEN: Final = {errno.EADDRINUSE, *((errno.EACCES,) if sys.platform == "win32" else ())}
+"""Windows refuses a port that another program has for itself."""
 _SPECIAL: Final[dict[str, list[tuple[int, str]]]] = {
     # Browsers try ::1 or 127.0.0.1 for "localhost" as they like, so the server has both or neither.
     "localhost": [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")],
@@ -51,7 +54,7 @@ def bind(host: str = "localhost", port: int | None = None) -> list[socket.socket
     except OverflowError as error:
         raise EngineError(f"{port} is not a port: 0 to 65535") from error
     except OSError as error:
-        if error.errno == errno.EADDRINUSE:
+        if error.errno in _TAKEN:
             raise EngineError(f"port {port} of {host or 'this machine'} is taken; port=0 finds a free one") from error
         raise EngineError(f"cannot listen on {host or '*'} port {port}: {error.strerror or error}") from error
 
@@ -71,7 +74,7 @@ def _listen_anywhere(addresses: list[Address]) -> list[socket.socket]:
         try:
             return _listen(addresses, 0)
         except OSError as error:  # free at the first address, taken at the second
-            if error.errno != errno.EADDRINUSE:
+            if error.errno not in _TAKEN:
                 raise
     return _listen(addresses, 0)
 
@@ -102,7 +105,10 @@ def _listener(address: Address, port: int) -> socket.socket:
     family, host = address
     sock = socket_above_stdio(socket.socket(family, socket.SOCK_STREAM))
     try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sys.platform == "win32":  # there SO_REUSEADDR lets another program take the port over
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind((host, port))

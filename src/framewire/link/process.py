@@ -142,7 +142,7 @@ def _is_refusal(error: BaseException | None) -> bool:
 
 def _exit_cause(code: int) -> str:
     if code >= 0:
-        return f"exit status {code}"
+        return f"exit status {code:#x}" if code > 0xFFFF else f"exit status {code}"  # Windows: 0xc0000005, say
     with contextlib.suppress(ValueError):
         return f"signal {-code}, {signal.Signals(-code).name}"
     return f"signal {-code}"
