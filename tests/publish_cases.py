@@ -1,4 +1,4 @@
-"""What `publish` takes and refuses, case by case: `test_arraylikes.py` runs them, and docs/publish.md lists them.
+"""What `publish` takes and refuses, case by case: tests run them, and docs/publish.md lists them.
 
 `scripts/publish_page.py` writes the page. Must not know how a frame is converted.
 """
@@ -56,6 +56,17 @@ class Refused:
     what: str
     make: Callable[[], Any]
     says: str
+
+
+def named(case: Taken | Odd | Refused) -> str:
+    """The name of its test."""
+    return case.what
+
+
+def is_picture(pixels: np.ndarray) -> bool:
+    """Whether the engine can take it as it is."""
+    is_plain = type(pixels) is np.ndarray and pixels.dtype.str == "|u1"
+    return is_plain and pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4)
 
 
 def full(value: Any, dtype: Any, *shape: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""docs/publish.md is what its cases say; the cases are run by `test_arraylikes.py`."""
+"""docs/publish.md is what its cases say; its cases are run by `test_arraylikes.py` and `test_remedies.py`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What is said instead of a frame that cannot be shown, and of one that looks like a mistake.
 
-The sentences themselves are cases of docs/publish.md, which `test_arraylikes.py` runs.
+The sentences themselves are cases of docs/publish.md.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from framewire.arrays import as_pixels
 from framewire.errors import PublishError
 from framewire.remedies import MAX_SIDE_PX, why_not
 from tests.fake_arrays import Tensor, Turned
-from tests.publish_cases import full
+from tests.publish_cases import ODD, REFUSED, Odd, Refused, full, is_picture, named
 
 U8 = np.dtype(np.uint8)
 
@@ -23,6 +23,20 @@ def advice(frame: Any) -> list[str]:
     said: list[str] = []
     as_pixels(frame, "rgb", said.append)
     return said
+
+
+@pytest.mark.parametrize("case", ODD, ids=named)
+def test_what_looks_like_a_mistake_is_shown_and_said(case: Odd) -> None:
+    said: list[str] = []
+    assert is_picture(as_pixels(case.make(), "rgb", said.append))
+    assert said == [case.advice]
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=named)
+def test_a_refusal_says_all_that_the_page_says(case: Refused) -> None:
+    with pytest.raises(PublishError) as caught:
+        as_pixels(case.make())
+    assert str(caught.value) == f"cannot publish {case.says}" and "\n" not in case.says
 
 
 def test_a_picture_of_highlights_is_as_it_should_be() -> None:
@@ -177,3 +191,24 @@ def test_numbers_beyond_float64_are_looked_at_where_errors_raise() -> None:
 def test_a_tensor_of_bytes_is_as_it_should_be() -> None:
     assert advice(Tensor(full(7, "u1"))) == []
     assert advice(Tensor(full(True, "?"), dtype="torch.bool")) == []
+
+
+@pytest.mark.parametrize("name, says", [("Ear", "an Ear of"), ("Bee", "a Bee of"), ("ndarray", "an array of")])
+def test_an_article_fits_its_noun(name: str, says: str) -> None:
+    frame: Any = full(7, "i4").view(type(name, (np.ndarray,), {}))
+    with pytest.raises(PublishError, match=f"cannot publish {says} shape"):
+        as_pixels(frame)
+
+
+@pytest.mark.parametrize("kind, wide", [("i1", False), ("i2", True), ("u4", True)])
+def test_uint16_is_named_where_it_may_be_needed(kind: str, wide: bool) -> None:
+    assert ("np.uint16" in (why_not((2, 2), np.dtype(kind)) or "")) == wide
+
+
+def test_the_longest_side_is_that_of_video_codecs() -> None:
+    assert MAX_SIDE_PX == 16_384
+
+
+@pytest.mark.parametrize("values, odd", [([0, 1], True), ([0, 0], False)])
+def test_one_step_above_black_is_nearly_black(values: list[int], odd: bool) -> None:
+    assert bool(advice(np.array([values], np.uint16))) == odd
