@@ -193,7 +193,7 @@ def test_a_tensor_of_bytes_is_as_it_should_be() -> None:
     assert advice(Tensor(full(True, "?"), dtype="torch.bool")) == []
 
 
-@pytest.mark.parametrize("name, says", [("Ear", "an Ear of"), ("Bee", "a Bee of"), ("ndarray", "an array of")])
+@pytest.mark.parametrize("name, says", [("Art", "an Art of"), ("Bee", "a Bee of"), ("ndarray", "an array of")])
 def test_an_article_fits_its_noun(name: str, says: str) -> None:
     frame: Any = full(7, "i4").view(type(name, (np.ndarray,), {}))
     with pytest.raises(PublishError, match=f"cannot publish {says} shape"):
@@ -212,3 +212,7 @@ def test_the_longest_side_is_that_of_video_codecs() -> None:
 @pytest.mark.parametrize("values, odd", [([0, 1], True), ([0, 0], False)])
 def test_one_step_above_black_is_nearly_black(values: list[int], odd: bool) -> None:
     assert bool(advice(np.array([values], np.uint16))) == odd
+
+
+def test_floats_on_a_gpu_are_told_by_what_they_were_there() -> None:
+    assert "go from 0 to 100:" in advice(Tensor(np.linspace(0, 100, 64, dtype=np.float32).reshape(8, 8)))[0]
