@@ -215,6 +215,16 @@ def streams_and_files() -> Iterator[Case]:
     yield Case(name="umask 777", shell='umask 777; exec "$@"', options=["-B"])
     empty = 'exec unshare -m sh -c "mount -t tmpfs none /dev && exec \\"\\$@\\"" sh "$@"'
     yield Case(name="nothing in /dev", shell=empty, needs=no_mounts)
+    by_name = {"FRAMEWIRE_LINK": "names"}
+    yield Case(name="link by name", variables=by_name)
+    yield Case(name="link by name, closed 0 1 2", variables=by_name, shell='exec "$@" 0<&- 1<&- 2<&-')
+    refused = "PermissionError(1, 'no local sockets')"
+    yield Case(name="local sockets refused", before=refusing("socket.socketpair", refused))
+    yield Case(
+        name="processes forbidden",
+        before=refusing("subprocess.Popen", "PermissionError(1, 'none')"),
+        printed=".*FramewireWarning: .*thread.*|  .*",
+    )
     yield Case(name="memory files refused", before=refusing("os.memfd_create", "PermissionError(1, 'no memory files')"))
 
 
@@ -433,7 +443,7 @@ def in_thread(function: str) -> str:
 
 def refusing(what: str, error: str) -> str:
     """A function of the system that raises, in a program that has imported all it needs."""
-    imports = "import framewire, numpy, os, subprocess, threading"
+    imports = "import framewire, numpy, os, socket, subprocess, threading"
     return f"{imports}\ndef refuse(*_, **__): raise {error}\n{what} = refuse"
 
 

@@ -126,11 +126,10 @@ def _pythons() -> Iterator[str]:
     if isinstance(executable, str) and _is_python(executable):
         yield executable
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    names = ("python.exe",) if os.name == "nt" else (f"bin/python{version}", "bin/python3")
+    name = "python.exe" if os.name == "nt" else f"bin/python{version}"
     for prefix in dict.fromkeys((sys.prefix, sys.exec_prefix, sys.base_exec_prefix)):
-        for name in names:
-            if os.access(found := os.path.join(prefix, name), os.X_OK):
-                yield found
+        if os.access(found := os.path.join(prefix, name), os.X_OK):
+            yield found
 
 
 def _is_python(executable: str) -> bool:
