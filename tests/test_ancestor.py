@@ -237,7 +237,7 @@ def test_a_raw_frame_has_the_ancestors_defaults() -> None:
 
 
 async def test_a_loop_over_events_tells_hints_from_events(display: Any) -> None:
-    display.server._publishers[0].feedback.events.put(rfb.InputEvent("c", None, {"type": "pointer_down", "x": 1.0}, 5))
+    display.server._publishers[0].feedback.events.put(rfb.InputEvent("c", None, {"type": "pointer_down", "x": 1.0}, 5))  # type: ignore[arg-type]
     seen = [each.event["type"] for each in display.poll_events() if not isinstance(each, rfb.DownscaleHint)]
     assert seen == ["pointer_down"]
 

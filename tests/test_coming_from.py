@@ -78,7 +78,7 @@ async def run(example: str) -> tuple[dict[str, Any], list[str]]:
 
 def feed(display: fw.Display, event: dict[str, Any]) -> None:
     """A viewer's event."""
-    display._publisher.feedback.events.put(fw.InputEvent("a viewer", None, event, 0))
+    display._publisher.feedback.events.put(fw.InputEvent("a viewer", None, event, 0))  # type: ignore[arg-type]
 
 
 def eventually(holds: Callable[[], bool]) -> bool:

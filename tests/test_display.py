@@ -141,7 +141,7 @@ async def test_input_arrives_by_poll_feed_and_callback_and_names_its_viewer(disp
         await key(two, await two.subscribe("default"), "b")
         await eventually(lambda: len(called) == 2)
         polled = display.poll_events()
-        assert sorted(item.event["key"] for item in polled) == ["a", "b"]
+        assert sorted(item.event["key"] for item in polled) == ["a", "b"]  # type: ignore[typeddict-item]
         assert len({item.client_id for item in polled}) == 2 and not display.poll_events()
         assert {(item.principal, item.event["type"]) for item in polled} == {(None, "key_down")}
         assert all(item.received_us > 1_600_000_000_000_000 for item in polled)
@@ -152,7 +152,7 @@ async def test_input_arrives_by_poll_feed_and_callback_and_names_its_viewer(disp
         waiting = asyncio.ensure_future(anext(stream))
         await asyncio.sleep(0)
         await key(one, sub, "c")
-        assert (await asyncio.wait_for(waiting, TEST_TIMEOUT_S)).event["key"] == "c"
+        assert (await asyncio.wait_for(waiting, TEST_TIMEOUT_S)).event["key"] == "c"  # type: ignore[typeddict-item]
         assert len(called) == 2
         await stream.aclose()
 
@@ -162,11 +162,11 @@ async def test_events_end_with_the_display_and_lose_none_that_came_before(displa
 
     async def follow() -> None:
         async for item in display.events():
-            seen.append(item.event["key"])
+            seen.append(item.event["key"])  # type: ignore[typeddict-item]
 
     following = asyncio.create_task(follow())
     await asyncio.sleep(0)
-    display._publisher.feedback.events.put(InputEvent("x", None, {"key": "last"}, 0))
+    display._publisher.feedback.events.put(InputEvent("x", None, {"key": "last"}, 0))  # type: ignore[arg-type]
     await asyncio.to_thread(display.close)
     await asyncio.wait_for(following, TEST_TIMEOUT_S)
     assert seen == ["last"]
@@ -190,8 +190,8 @@ async def test_a_callback_that_raises_stops_nothing(display: fw.Display, caplog:
 async def test_a_display_keeps_as_many_events_as_asked_for(display: fw.Display) -> None:
     small = display.server.add_stream("small", 4, 4, event_queue_size=3)
     for number in range(10):
-        small._publisher.feedback.events.put(InputEvent("x", None, {"type": "char", "n": number}, 0))
-    assert [item.event["n"] for item in small.poll_events()] == [7, 8, 9]
+        small._publisher.feedback.events.put(InputEvent("x", None, {"type": "char", "n": number}, 0))  # type: ignore[arg-type]
+    assert [item.event["n"] for item in small.poll_events()] == [7, 8, 9]  # type: ignore[typeddict-item]
 
 
 async def test_viewers_are_counted_and_statistics_come(display: fw.Display) -> None:

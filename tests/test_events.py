@@ -6,20 +6,23 @@ import asyncio
 import dataclasses
 import logging
 import threading
+from typing import get_args, get_type_hints
 
 import pytest
 
+from framewire import events as events_module
+from framewire import wire
 from framewire.events import EventQueue, InputEvent, run_callback
 
 TEST_TIMEOUT_S = 10.0
 
 
 def event(number: int) -> InputEvent:
-    return InputEvent("viewer", None, {"type": "char", "n": number}, 1_000_000 + number)
+    return InputEvent("viewer", None, {"type": "char", "n": number}, 1_000_000 + number)  # type: ignore[arg-type]
 
 
 def numbers(events: list[InputEvent]) -> list[int]:
-    return [each.event["n"] for each in events]
+    return [each.event["n"] for each in events]  # type: ignore[typeddict-item]
 
 
 def test_an_event_holds_still():
@@ -96,13 +99,13 @@ async def test_a_feed_gives_what_is_there_and_then_what_comes():
     queue = EventQueue(10)
     queue.put(event(1))
     feed = queue.feed()
-    assert (await anext(feed)).event["n"] == 1
+    assert (await anext(feed)).event["n"] == 1  # type: ignore[typeddict-item]
     for number in (2, 3):
         waiting = asyncio.ensure_future(anext(feed))
         await asyncio.sleep(0)
         assert not waiting.done()
         await asyncio.to_thread(queue.put, event(number))
-        assert (await asyncio.wait_for(waiting, TEST_TIMEOUT_S)).event["n"] == number
+        assert (await asyncio.wait_for(waiting, TEST_TIMEOUT_S)).event["n"] == number  # type: ignore[typeddict-item]
     await feed.aclose()
 
 
@@ -126,7 +129,7 @@ async def test_a_feed_that_waits_wakes_for_events_only():
         await asyncio.sleep(0)
     assert polls <= 3
     queue.put(event(2))
-    assert (await asyncio.wait_for(waiting, TEST_TIMEOUT_S)).event["n"] == 2
+    assert (await asyncio.wait_for(waiting, TEST_TIMEOUT_S)).event["n"] == 2  # type: ignore[typeddict-item]
     await feed.aclose()
 
 
@@ -209,3 +212,16 @@ def test_many_threads_may_poll():
         thread.join()
     got.extend(queue.poll())
     assert not errors and sorted(numbers(got)) == list(range(2000))
+
+
+# Types
+
+
+def test_the_types_of_events_are_those_of_the_contract() -> None:
+    kinds = get_args(events_module.RenderviewInput)
+    hints = [get_type_hints(kind) for kind in kinds]
+    types = [name for hint in hints for name in get_args(hint["type"])]
+    assert sorted(types) == sorted(get_args(wire.EventType)), "each type has one"
+    fields = {name for hint in hints for name in hint}
+    assert fields == set(wire.RenderviewEvent.__struct_fields__)
+    assert get_type_hints(events_module.Touch).keys() == set(wire.Touch.__struct_fields__)

@@ -83,6 +83,23 @@ def test_a_function_is_called_and_published_until_cancelled(display: FakeDisplay
     assert display.frames == list(range(loop.frames))
 
 
+def test_a_signal_handler_may_cancel_in_the_middle_of_a_cancel(
+    display: FakeDisplay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = start(display, lambda: 1)
+    notify, depth = loop._changed.notify, [0]
+
+    def interrupted() -> None:
+        depth[0] += 1
+        if depth[0] == 1:  # the handler, before the waiting thread is told
+            assert loop.cancel() in (True, False) and loop.join(TEST_TIMEOUT_S)
+        notify()
+
+    monkeypatch.setattr(loop._changed, "notify", interrupted)
+    loop.cancel()
+    assert loop.join(TEST_TIMEOUT_S)
+
+
 def test_none_publishes_nothing(display: FakeDisplay) -> None:
     frames = iter([None, 1, None, None, 2, None, 3])
     loop = start(display, lambda: next(frames))

@@ -11,9 +11,97 @@ import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal, NotRequired, TypeAlias, TypedDict
 
 log: Final = logging.getLogger("framewire")
+
+
+class Touch(TypedDict):
+    """One finger: where it is, in pixels of the frame, and how hard it presses, from 0 to 1."""
+
+    x: float
+    y: float
+    pressure: float
+
+
+class _Event(TypedDict):
+    timestamp: float
+    """Seconds, by the viewer's clock."""
+
+
+class _Place(_Event):
+    x: float
+    y: float
+    """Pixels of a frame of ``width`` x ``height``."""
+    inside: NotRequired[bool]
+    """Whether that is in the frame."""
+    width: NotRequired[float]
+    height: NotRequired[float]
+    pixel_ratio: NotRequired[float]
+    """How many pixels of that frame, across, are one logical pixel on the viewer's screen."""
+    buttons: NotRequired[list[int]]
+    """Those that are down: 1 is left, 2 right, 3 middle."""
+    modifiers: NotRequired[list[str]]
+    """Those that are down: "Alt", "Control", "Meta", "Shift"."""
+
+
+class PointerEvent(_Place):
+    """A mouse, a pen or a finger."""
+
+    type: Literal["pointer_down", "pointer_up", "pointer_move", "pointer_enter", "pointer_leave", "double_click"]
+    button: NotRequired[int]
+    """The one that this is about; 0 for none."""
+    ntouches: NotRequired[int]
+    touches: NotRequired[dict[str, Touch]]
+
+
+class WheelEvent(_Place):
+    """A turn of the wheel, in logical pixels."""
+
+    type: Literal["wheel"]
+    dx: NotRequired[float]
+    dy: NotRequired[float]
+
+
+class KeyEvent(_Event):
+    """A key, by its names in browsers; ``code`` is its place on the keyboard."""
+
+    type: Literal["key_down", "key_up"]
+    key: str
+    code: NotRequired[str]
+    modifiers: NotRequired[list[str]]
+
+
+class CharEvent(_Event):
+    """Text that is typed."""
+
+    type: Literal["char"]
+    data: str
+    input_type: NotRequired[str]
+    is_composing: NotRequired[bool]
+    repeat: NotRequired[bool]
+
+
+class ResizeEvent(_Event):
+    """The view has a new size: in logical pixels, and in pixels of the screen."""
+
+    type: Literal["resize"]
+    width: float
+    height: float
+    pwidth: NotRequired[int]
+    pheight: NotRequired[int]
+    ratio: NotRequired[float]
+    """Pixels of the screen that are one logical pixel."""
+
+
+class ViewEvent(_Event):
+    """The view comes into sight or goes out of it, gets or loses the keys, or ends."""
+
+    type: Literal["show", "hide", "focus_in", "focus_out", "close"]
+
+
+RenderviewInput: TypeAlias = PointerEvent | WheelEvent | KeyEvent | CharEvent | ResizeEvent | ViewEvent
+"""What `InputEvent.event` may be: a dict, of which ``type`` says which. For type checkers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +118,7 @@ class InputEvent:
     """Tells viewers apart; a new one for every connection."""
     principal: str | None
     """Who the viewer is, where authentication says so."""
-    event: dict[str, Any]
+    event: RenderviewInput
     received_us: int
     """When it arrived, microseconds since the Unix epoch."""
 

@@ -10,13 +10,14 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Final
 
 from framewire.errors import ClosedError
 from framewire.events import run_callback
 from framewire.keywords import as_number, shown
+from framewire.reentry import Notice
 
 if TYPE_CHECKING:
     from framewire.display import Display
@@ -59,7 +60,8 @@ class PublishLoop:
         self._only_watched = only_watched
         self._render = render
         self._fps = fps
-        self._stop = threading.Event()
+        self._stopped = self._over = False
+        self._changed = Notice()
         self._ended: Future[None] = Future()
         self._interrupt: Callable[[], None] = lambda: None
         self._callbacks: list[Callable[[PublishLoop], object]] = []
@@ -76,15 +78,16 @@ class PublishLoop:
     def cancel(self, msg: object = None) -> bool:
         """End the loop; False if it had ended already. Returns at once. ``msg`` is asyncio's, and not used."""
         was_running = not self.done()
-        self._stop.set()
+        self._stopped = True
+        self._changed.notify()
         self._interrupt()
         return was_running
 
     def cancelled(self) -> bool:
-        return self._stop.is_set()
+        return self._stopped
 
     def done(self) -> bool:
-        return self._ended.done()
+        return self._over
 
     def result(self) -> None:
         """Raises ``asyncio.InvalidStateError`` before the end; there is no result."""
@@ -123,7 +126,7 @@ class PublishLoop:
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the end; whether it came. Not on the event loop that a coroutine is rendered on."""
-        return bool(wait([self._ended], timeout).done)
+        return self._changed.wait_for(self.done, timeout)
 
     def __await__(self) -> Generator[Any, None, None]:
         return self._wait_for_end().__await__()
@@ -157,10 +160,10 @@ class PublishLoop:
 
     @property
     def _goes_on(self) -> bool:
-        return not (self._stop.is_set() or self._display.closed)
+        return not (self._stopped or self._display.closed)
 
     def _publish(self, frame: Any) -> bool:
-        if self._stop.is_set():
+        if self._stopped:
             return False
         if frame is not None:
             self._display.publish(frame)
@@ -178,10 +181,18 @@ class PublishLoop:
     def _run_thread(self) -> None:
         timer = FrameTimer(self._fps, time.monotonic())
         try:
-            while self._publish_once() and not self._stop.wait(timer.wait(time.monotonic())):
+            while self._publish_once() and not self._is_stopped(timer.wait(time.monotonic())):
                 pass
         finally:
-            self._ended.set_result(None)
+            self._end()
+
+    def _is_stopped(self, within_s: float) -> bool:
+        return self._changed.wait_for(self.cancelled, within_s)
+
+    def _end(self) -> None:
+        self._over = True
+        self._changed.notify()
+        self._ended.set_result(None)
 
     async def _run_async(self) -> None:
         timer = FrameTimer(self._fps, time.monotonic())
@@ -190,7 +201,7 @@ class PublishLoop:
                 pause = timer.wait(time.monotonic())
                 await asyncio.sleep(pause)
         finally:
-            self._ended.set_result(None)
+            self._end()
 
     async def _publish_once_async(self) -> bool:
         if self._is_unwatched:

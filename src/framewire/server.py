@@ -13,7 +13,7 @@ import time
 import weakref
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Unpack
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Unpack, cast
 
 from msgspec.structs import replace
 
@@ -23,7 +23,7 @@ from framewire.advice import advise
 from framewire.authentication import Authenticate, Authenticator, ConnectionRequest, of_two_arguments
 from framewire.display import DEFAULT_STREAM, Display
 from framewire.errors import ClosedError, NoProcessError
-from framewire.events import InputEvent, run_callback
+from framewire.events import InputEvent, RenderviewInput, run_callback
 from framewire.host.inline import InlineHost
 from framewire.host.process import ProcessHost
 from framewire.host.protocols import EngineHost, Listener, ViewerChannel
@@ -344,7 +344,9 @@ class _ServerListener:
 
     def on_input(self, stream: int, client_id: str, principal: str | None, event: dict[str, Any]) -> None:
         if publisher := self._publishers.get(stream):
-            publisher.feedback.events.put(InputEvent(client_id, principal, event, time.time_ns() // 1000))
+            publisher.feedback.events.put(
+                InputEvent(client_id, principal, cast(RenderviewInput, event), time.time_ns() // 1000)
+            )
 
     def on_viewers(self, stream: int, viewers: tuple[WatchingViewer, ...]) -> None:
         if publisher := self._publishers.get(stream):

@@ -80,7 +80,7 @@ async def test_a_click_in_firefox_names_the_pixel_of_a_turned_view(tab: Tab, zoo
             seen: list[dict[str, Any]] = []
 
             def downs() -> list[dict[str, Any]]:
-                seen.extend(one.event for one in display.poll_events())
+                seen.extend(one.event for one in display.poll_events())  # type: ignore[misc]
                 return [event for event in seen if event["type"] == "pointer_down"]
 
             try:

@@ -39,7 +39,7 @@ class Events:
     @property
     def seen(self) -> list[dict[str, Any]]:
         """All so far, oldest first."""
-        self._events += [one.event for one in self._display.poll_events()]
+        self._events += [one.event for one in self._display.poll_events()]  # type: ignore[misc]
         return self._events
 
     def clear(self) -> None:
