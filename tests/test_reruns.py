@@ -6,10 +6,12 @@ Signals come at random moments, in a program of their own (`signalled_program.py
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +21,7 @@ import pytest
 import framewire as fw
 from framewire.link.spawn import environment
 from framewire.options import EngineHome
+from tests.ending_programs import HEAD, PROGRAMS
 from tests.viewer import TEST_TIMEOUT_S, connected, eventually, flat, same
 
 
@@ -140,3 +143,24 @@ def test_an_end_right_after_the_start_is_quick_and_leaves_no_zombie() -> None:
         assert engines() == before
         socket.create_server(("127.0.0.1", port)).close()
     assert min(took) < 0.3, "an engine takes longer to come up"
+
+
+# Ends
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_program_ends_well_and_leaves_no_engine(name: str, tmp_path: Path) -> None:
+    text, printed = PROGRAMS[name]
+    program, mark = tmp_path / "program.py", uuid.uuid4().hex
+    program.write_text(HEAD + text)
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", str(program)]
+    variables = {**environment(), "FRAMEWIRE_TEST": mark}
+    run = subprocess.run(command, capture_output=True, env=variables, timeout=100, text=True, check=False)
+    assert (run.stdout.splitlines(), run.stderr, run.returncode) == (printed, "", 0)
+    eventually_sync(lambda: not any(is_marked(process, mark) for process in psutil.process_iter()))
+
+
+def is_marked(process: psutil.Process, mark: str) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return process.environ().get("FRAMEWIRE_TEST") == mark
+    return False
