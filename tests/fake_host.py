@@ -23,6 +23,9 @@ class FakeOutlet:
 
     def newest(self, known: int | None = None) -> None: ...
 
+    def describe(self, options: StreamOptions) -> None:
+        self.described = options
+
     def close(self) -> None:
         self.closed = True
 

@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import copy
 import logging
+import os
 import pickle
+import signal
 import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -15,6 +17,7 @@ import numpy as np
 import pytest
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection
 from aiortc.mediastreams import MediaStreamError
+from msgspec import UNSET
 
 import framewire as fw
 from framewire import wire
@@ -206,6 +209,22 @@ async def test_viewers_are_counted_and_statistics_come(display: fw.Display) -> N
         assert display.stats["viewers"] == 1 and display.stats["encodings"] == ["lossless"]
         assert set(display.stats) == names, "the same before the engine's first numbers"
     await eventually(lambda: display.client_count == 0)
+
+
+async def test_title_and_cursor_reach_viewers_and_the_next_engine(display: fw.Display) -> None:
+    display.title, display.cursor = "The pond", "crosshair"
+    assert (display.title, display.cursor) == ("The pond", "crosshair")
+    with pytest.raises(ValueError, match="cursor='hand' is unknown"):
+        display.cursor = "hand"  # type: ignore[assignment]
+    for engine in range(2):
+        async with connected(display.ws_url, display.server.token) as viewer:
+            await eventually(lambda: viewer.streams["default"].title == "The pond")
+            assert viewer.streams["default"].cursor == "crosshair"
+        if engine == 0 and display.server.engine_pid:
+            os.kill(display.server.engine_pid, signal.SIGKILL)
+    display.title, display.cursor = "", "default"
+    async with connected(display.ws_url, display.server.token) as viewer:
+        await eventually(lambda: viewer.streams["default"].title is UNSET)
 
 
 async def test_a_display_knows_who_watches_and_whether_they_see_it(display: fw.Display) -> None:

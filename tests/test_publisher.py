@@ -24,6 +24,8 @@ class FakeOutlet:
     def __init__(self) -> None:
         self.written: list[tuple[int, int]] = []
         """Value and number of each frame."""
+        self.described: list[tuple[str, str]] = []
+        """Title and cursor of each description."""
         self.closed = 0
         self.interrupt: Callable[[], Any] | None = None
 
@@ -38,6 +40,9 @@ class FakeOutlet:
         self._interrupted()
         assert not self.closed
         return Frame(flat(1, 1), 1, 1)
+
+    def describe(self, options: StreamOptions) -> None:
+        self.described.append((options.title, options.cursor))
 
     def close(self) -> None:
         self.closed += 1
@@ -169,3 +174,26 @@ def test_a_forked_childs_publisher_is_closed_and_closes_nothing(stream: Stream) 
         stream.publisher.publish(flat(4, 4))
     stream.publisher.end("closed")
     assert not stream.outlet.closed
+
+
+# Title and cursor
+
+
+def test_a_stream_is_described_until_it_ends(stream: Stream) -> None:
+    publisher = stream.publisher
+    publisher.describe(title="The pond")
+    publisher.describe(cursor="crosshair")
+    assert stream.outlet.described == [("The pond", "default"), ("The pond", "crosshair")]
+    assert (publisher.options.title, publisher.options.cursor) == ("The pond", "crosshair")
+    publisher.end("over")
+    with pytest.raises(ClosedError, match="over"):
+        publisher.describe(title="The sea")
+    assert publisher.options.title == "The pond" and len(stream.outlet.described) == 2
+
+
+@pytest.mark.parametrize("change", [{"cursor": "url(a.png)"}, {"title": "x" * 257}, {"title": None}])
+def test_what_cannot_describe_a_stream_is_refused_and_changes_nothing(stream: Stream, change: dict[str, str]) -> None:
+    (name,) = change
+    with pytest.raises(ValueError, match=name):
+        stream.publisher.describe(**change)
+    assert (stream.publisher.options.title, stream.outlet.described) == ("", [])

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { badge, isViewMode, messageText, noteText, pillText, statsRows, statusRows } from "../src/core/hud";
 import type { ViewStats, ViewStatus } from "../src/core/ports";
 
-const STATUS: ViewStatus = { state: "negotiated", reason: { code: "webrtc" }, mode: "auto", showing: "webrtc", codec: "h264", stream: "camera", size: { width: 640, height: 480 } };
+const STATUS: ViewStatus = { state: "negotiated", reason: { code: "webrtc" }, mode: "auto", showing: "webrtc", codec: "h264", stream: "camera", size: { width: 640, height: 480 }, title: "camera", cursor: "default" };
 const STATS: ViewStats = {
   fps: 29.6, published_fps: 30, sent_fps: 30.04, latency_ms: 12.4, rtt_ms: 3, bitrate: 1_234_567, target_bitrate: 2_000_000, encode_ms: 1.25, viewers: 2,
   received: 9, decoded: 9, painted: 8, dropped: 1, exact: 0, mismatched: 0, clock_offset: 0, time: 0, rtp_ahead_ms: 0,

@@ -130,13 +130,20 @@ describe("the state", () => {
     view.plan.pause({ code: "no_stream" });
     expect(stateOf(view, ready())).toBe("open");
   });
+  test("has the title and the cursor of the publisher, or the name and the usual one", () => {
+    const view = open();
+    expect(view.statusIfNew(ready(), undefined, CAMERA)).toMatchObject({ title: "camera", cursor: "default" });
+    const described = { ...CAMERA, title: "The pond", cursor: "crosshair" } as const;
+    expect(view.statusIfNew(ready(), undefined, described)).toMatchObject({ title: "The pond", cursor: "crosshair" });
+    expect(view.statusIfNew(ready(), undefined, described)).toBeUndefined();
+  });
   test("comes with size and codec, and only when something differs", () => {
     const view = open("webcodecs");
     const sub = new Subscription(1, "camera", "lossless", undefined, 0);
     sub.codec = "h264";
     expect(view.statusIfNew(ready(), sub, CAMERA)).toMatchObject({ size: { width: 640, height: 480 }, codec: undefined });
     expect(view.statusIfNew(ready(), sub, CAMERA)).toBeUndefined();
-    expect(view.statusIfNew(ready(), sub, undefined)).toMatchObject({ size: undefined });
+    expect(view.statusIfNew(ready(), sub, undefined)).toMatchObject({ size: undefined, title: "camera", cursor: "default" });
     view.begin(1, 0);
     view.plan.progress("lossless", 1, 1, 10);
     expect(view.statusIfNew(ready(), sub, CAMERA)).toMatchObject({ codec: "h264", showing: "lossless" });

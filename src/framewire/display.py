@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from framewire.notebook import Canvas, Viewer
     from framewire.rtc.track import FrameTrack
     from framewire.serving import Server
+    from framewire.wire import Cursor
 
 DEFAULT_STREAM: Final = "default"
 
@@ -159,6 +160,24 @@ class Display:
     @property
     def name(self) -> str:
         return self._publisher.options.name
+
+    @property
+    def title(self) -> str:
+        """What viewers call the picture; a page of its own has it as its title. Empty: the name serves. May be set."""
+        return self._publisher.options.title
+
+    @title.setter
+    def title(self, title: str) -> None:
+        self._publisher.describe(title=title)
+
+    @property
+    def cursor(self) -> Cursor:
+        """The pointer's shape over the picture, a keyword of CSS: ``"crosshair"``, ``"none"``, …  May be set."""
+        return self._publisher.options.cursor
+
+    @cursor.setter
+    def cursor(self, cursor: Cursor) -> None:
+        self._publisher.describe(cursor=cursor)
 
     @property
     def width(self) -> int:

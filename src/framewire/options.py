@@ -26,7 +26,7 @@ from framewire.codecs import Chroma, CodecName, full_chroma_codecs, selectable_c
 from framewire.ice_servers import ice_servers
 from framewire.keywords import MAX_VALUES, as_number, is_unicode, iterated, normalise, shown, unknown
 from framewire.remedies import MAX_SIDE_PX
-from framewire.wire import IceServer
+from framewire.wire import Cursor, IceServer
 
 __all__ = [
     "EngineKeywords", "EngineOptions", "IceServer", "ServeKeywords", "StreamKeywords", "StreamOptions",
@@ -139,6 +139,12 @@ class StreamOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             description="Input events kept for `poll_events`; beyond it the oldest are dropped.",
         ),
     ] = 4096
+    title: Annotated[
+        str, Meta(max_length=256, description="What viewers call the picture; without it, its name serves.")
+    ] = ""
+    cursor: Annotated[
+        Cursor, Meta(description="The pointer's shape over the picture, a keyword of CSS: 'crosshair', 'none', …")
+    ] = "default"
     codecs: Annotated[
         tuple[CodecName, ...],
         Meta(description="Video codecs that may be used; a viewer gets the best one that it decodes."),
@@ -191,6 +197,8 @@ class StreamKeywords(TypedDict, total=False):
     fps: float
     max_bitrate: int
     event_queue_size: int
+    title: str
+    cursor: Cursor
     codecs: CodecName | Iterable[CodecName]
     chroma: Chroma
     latency: Latency

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from framewire.errors import ClosedError
 from framewire.events import EventQueue, run_callback
 from framewire.frame import Frame, Pixels
@@ -87,6 +89,18 @@ class Publisher:
                     self._busy = False
         finally:
             self._leave()
+
+    def describe(self, **changes: Any) -> None:
+        """Give the stream another title or cursor. Raises ClosedError, and ValueError for one that cannot be."""
+        try:
+            with self._section.lock:
+                options = replace(self.options, **changes)
+                if self.ended:
+                    raise ClosedError(self.ended)
+                self.options = options
+                self._outlet.describe(options)
+        finally:
+            leave()
 
     def newest(self, known: int | None = None) -> Frame | None:
         """A copy of the newest frame; None before the first one, or if its number is ``known``. Raises ClosedError."""

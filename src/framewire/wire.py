@@ -99,12 +99,25 @@ class IceServer(_Value, frozen=True):
         return f"IceServer(urls={self.urls!r})"
 
 
+Cursor = Literal[
+    "auto", "default", "none", "context-menu", "help", "pointer", "progress",
+    "wait", "cell", "crosshair", "text", "vertical-text", "alias", "copy",
+    "move", "no-drop", "not-allowed", "grab", "grabbing", "e-resize", "n-resize",
+    "ne-resize", "nw-resize", "s-resize", "se-resize", "sw-resize", "w-resize", "ew-resize",
+    "ns-resize", "nesw-resize", "nwse-resize", "col-resize", "row-resize", "all-scroll", "zoom-in",
+    "zoom-out",
+]  # fmt: skip
+"""The shape of the pointer, a keyword of CSS. Addresses of images are not taken: a page would fetch them."""
+
+
 class StreamInfo(_Value, frozen=True):
     id: U32
     name: StreamName
     width: Side
     height: Side
     fps: float
+    title: Annotated[str, Meta(min_length=1, max_length=256)] | UnsetType = UNSET
+    cursor: Cursor | UnsetType = UNSET
 
 
 class Track(_Value, frozen=True):

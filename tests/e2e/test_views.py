@@ -171,3 +171,29 @@ async def hidden_costs_nothing(display: fw.Display) -> None:
     if await encodes_in(display, 2.2):
         assert await encodes_in(display, 2.2) == 0
     assert display.stats["published_fps"] > 5
+
+
+async def test_a_page_has_the_title_and_the_cursor_that_the_program_gives(new_page: NewPage):
+    async with fw.serve(320, 240, port=0, title="The pond", cursor="crosshair") as display:
+        with Publisher(display):
+            page = await new_page(address(display.url, mode="lossless"))
+            await showing(page, "lossless")
+            assert await page.title() == "The pond"
+            stage = page.locator(".framewire-stage")
+            assert await stage.evaluate("(stage) => getComputedStyle(stage).cursor") == "crosshair"
+            display.title, display.cursor = "The sea", "grab"
+            await page.wait_for_function("() => document.title === 'The sea'")
+            assert await stage.evaluate("(stage) => getComputedStyle(stage).cursor") == "grab"
+            await expect_hidden_and_seen(page, display)
+
+
+async def expect_hidden_and_seen(page: Page, display: fw.Display) -> None:
+    """A view that is scrolled away is not watched; one that is scrolled back is."""
+    events: list[str] = []
+    display.on_viewers(lambda event: events.append(event.type))
+    assert display.watched
+    await page.evaluate("() => { document.body.style.transform = 'translateY(-5000px)'; }")
+    await until(lambda: not display.watched)
+    await page.evaluate("() => { document.body.style.transform = ''; }")
+    await until(lambda: display.watched)
+    assert events == ["hidden", "visible"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import UNSET
 
 from framewire import wire
 from framewire.engine import engine as engine_module
@@ -68,6 +69,9 @@ class ServedEngine:
         self.slots[id_] = LocalSlot()
         self.engine.add_stream(StreamOptions(id=id_, name=name, width=width, height=height, **options), self.slots[id_])
 
+    def describe(self, id_: int, **options: Any) -> None:
+        self.engine.describe_stream(StreamOptions(id=id_, name="default", width=64, height=48, **options))
+
     def queued_chunks(self, viewer: Viewer) -> int:
         assert isinstance(viewer.transport, WebSocketTransport)
         return viewer.transport.queued_chunks
@@ -122,6 +126,27 @@ async def test_a_stream_of_the_same_name_replaces_the_old_one(engine: ServedEngi
         await viewer.subscribe("default")
         assert same(await viewer.unit(), picture)
         assert set(engine.engine.stats()) == {1}
+
+
+async def test_viewers_are_sent_the_title_and_the_cursor_of_a_stream(engine: ServedEngine) -> None:
+    async with connected(engine.url, TOKEN) as viewer:
+        before = viewer.streams["default"]
+        assert before.title is UNSET and before.cursor is UNSET
+        engine.describe(0, title="The pond", cursor="crosshair")
+        await eventually(lambda: viewer.streams["default"].title == "The pond")
+        assert viewer.streams["default"].cursor == "crosshair"
+        engine.describe(0)
+        await eventually(lambda: viewer.streams["default"].title is UNSET)
+        engine.describe(9, title="of no stream")
+
+
+async def test_a_title_that_changes_often_is_announced_a_few_times(engine: ServedEngine) -> None:
+    async with connected(engine.url, TOKEN) as viewer:
+        for number in range(100):
+            engine.describe(0, title=f"frame {number}")
+        await eventually(lambda: viewer.streams["default"].title == "frame 99")
+        lists = [message for message in viewer._messages if isinstance(message, wire.Streams)]
+        assert len(lists) == 1
 
 
 async def test_a_stream_added_again_gets_new_memory_and_keeps_its_viewers(engine: ServedEngine) -> None:

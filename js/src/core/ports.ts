@@ -19,6 +19,10 @@ export interface ViewStatus {
   readonly stream: string;
   /** Pixels of the newest frame; undefined until the stream is known. */
   readonly size: { readonly width: number; readonly height: number } | undefined;
+  /** What the publisher calls the picture; its name where it says nothing. */
+  readonly title: string;
+  /** A keyword of CSS. */
+  readonly cursor: string;
 }
 
 /** Where the socket stands, apart from any view. */

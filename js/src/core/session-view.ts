@@ -126,6 +126,8 @@ export class SessionView {
       codec: sub?.mode === this.plan.showing ? sub.codec : undefined,
       stream: this.stream,
       size: info === undefined ? undefined : { width: info.width, height: info.height },
+      title: info?.title ?? this.stream,
+      cursor: info?.cursor ?? "default",
     };
     const text = JSON.stringify(status);
     if (text === this.last_status) return undefined;

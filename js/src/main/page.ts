@@ -60,7 +60,7 @@ class Page {
     const names = status.streams.map((stream) => stream.name);
     // While the server is out of reach, its streams are unknown: the page keeps what it shows.
     if (status.state === "open" || this.tiles.size === 0) this.arrange(this.address.stream === null ? names : [this.address.stream], status);
-    document.title = this.address.stream ?? (names.length === 1 ? String(names[0]) : "framewire");
+    document.title = titleOf(status.streams, this.address.stream);
     this.message.textContent = this.tiles.size > 0 ? "" : messageOf(status);
     this.message.hidden = this.tiles.size > 0;
     this.root.dataset.state = status.state;
@@ -99,6 +99,13 @@ class Page {
     link.href = `${location.pathname}?${query.toString()}${location.hash}`;
     return link;
   }
+}
+
+/** The title of the one stream that the page shows; the page's own where it shows several. */
+function titleOf(streams: ServerStatus["streams"], name: string | null): string {
+  const shown = name === null ? streams : streams.filter((stream) => stream.name === name);
+  const [only] = shown.length === 1 ? shown : [];
+  return only?.title ?? only?.name ?? name ?? "framewire";
 }
 
 function messageOf({ reason }: ServerStatus): string {

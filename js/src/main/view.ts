@@ -232,6 +232,8 @@ export class View {
     this.last_status = status;
     this.element.dataset.state = status.state;
     this.element.dataset.showing = status.showing;
+    this.element.style.cursor = status.cursor;
+    this.element.setAttribute("aria-label", status.title);
     if (status.showing !== "webrtc" && before?.showing === "webrtc") this.clearVideo();
     this.keepTransition(status);
     this.layout();

@@ -176,7 +176,7 @@ class EngineProgram:
             case Configure():
                 await self._configure(message)
             case AddStream():
-                self._streams[message.options.id] = message.options
+                self._add_stream(message.options)
             case Ring():
                 assert memory is not None, "the link refuses a Ring without its memory"
                 try:
@@ -193,6 +193,11 @@ class EngineProgram:
                 self._authorizer.answered(message)
             case _ if self._relay:
                 _relay_viewer(self._relay, message)
+
+    def _add_stream(self, options: StreamOptions) -> None:
+        self._streams[options.id] = options
+        if self._engine:
+            self._engine.describe_stream(options)
 
     async def _configure(self, message: Configure) -> None:
         if self._engine:

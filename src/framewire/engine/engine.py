@@ -62,6 +62,13 @@ Source: chosen by hand; pinned by
 `tests/engine/test_engine.py::test_a_viewer_that_changes_its_mode_neither_leaves_nor_joins`"""
 
 
+DESCRIPTION_DELAY_S: Final = 0.02
+"""Time between a new title or cursor and its announcement: a program that changes both, or often, costs one message.
+
+Source: chosen by hand, one refresh of a screen; pinned by
+`tests/engine/test_engine.py::test_a_title_that_changes_often_is_announced_a_few_times`"""
+
+
 class EngineListener(Protocol):
     """What the engine reports to its host. Called on the event loop; must return at once."""
 
@@ -96,6 +103,7 @@ class Engine:
         self._available = available_codecs()
         self._closed = False
         self._reporting_viewers: dict[int, asyncio.TimerHandle] = {}
+        self._announcing: asyncio.TimerHandle | None = None
 
     # Streams
 
@@ -108,6 +116,13 @@ class Engine:
             self._drop(other)
         self._streams[options.id] = Stream(options, source, self._pool, self._announce)
         self._announce()
+
+    def describe_stream(self, options: StreamOptions) -> None:
+        """The stream of this id has another title or cursor."""
+        if stream := self._streams.get(options.id):
+            stream.describe(options)
+            if self._announcing is None:
+                self._announcing = asyncio.get_running_loop().call_later(DESCRIPTION_DELAY_S, self._announce)
 
     def remove_stream(self, id_: int) -> None:
         if stream := self._streams.get(id_):
@@ -138,6 +153,9 @@ class Engine:
         task.add_done_callback(self._tasks.discard)
 
     def _announce(self) -> None:
+        if self._announcing:
+            self._announcing.cancel()
+            self._announcing = None
         streams = self.listed_streams
         for viewer in list(self._viewers):
             viewer.streams_changed(streams)
@@ -180,8 +198,9 @@ class Engine:
         await self._wait_until_left(SHUTDOWN_CLOSE_TIMEOUT_S)
         await asyncio.gather(*(stream.close() for stream in self._streams.values()), *self._tasks)
         self._streams.clear()
-        for timer in self._reporting_viewers.values():
-            timer.cancel()
+        for timer in (*self._reporting_viewers.values(), self._announcing):
+            if timer:
+                timer.cancel()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _wait_until_left(self, timeout_s: float) -> None:

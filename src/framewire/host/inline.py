@@ -122,6 +122,9 @@ class _SlotOutlet:
     def newest(self, known: int | None = None) -> Frame | None:
         return self._slot.newest(known)
 
+    def describe(self, options: StreamOptions) -> None:
+        _run_on(self._loop, lambda: self._engine.describe_stream(options))
+
     def close(self) -> None:
         self._slot.close()
         with contextlib.suppress(ClosedError):  # the loop is closed, and the engine with it

@@ -176,6 +176,9 @@ class _RingOutlet:
                 raise ClosedError("the stream is closed")
             return self._ring.newest(known)
 
+    def describe(self, options: StreamOptions) -> None:
+        self._engine.send(AddStream(options=options))
+
     def close(self) -> None:
         with self._lock:
             if not self._closed:

@@ -23,6 +23,9 @@ class Outlet(Protocol):
     def newest(self, known: int | None = None) -> Frame | None:
         """A copy of the newest frame; None before the first one, or if its number is ``known``. Raises ClosedError."""
 
+    def describe(self, options: StreamOptions) -> None:
+        """The stream has the title and cursor of these options from now on. Raises ClosedError."""
+
     def close(self) -> None:
         """End the stream. Idempotent."""
 

@@ -54,7 +54,7 @@ class Configure(_Message, frozen=True):
 
 
 class AddStream(_Message, frozen=True):
-    """Parent → engine: there is a stream of this id and name. A later one of the same id replaces it."""
+    """Parent → engine: there is a stream of this id and name. A later one of the same id gives it a title or cursor."""
 
     options: StreamOptions
 

@@ -13,6 +13,9 @@ from concurrent.futures import Executor
 from functools import partial
 from typing import Any
 
+from msgspec import UNSET
+from msgspec.structs import replace
+
 from framewire import wire
 from framewire.codec.base import VideoEncoder
 from framewire.codec.encoders import open_encoder
@@ -53,7 +56,12 @@ class Stream:
     @property
     def info(self) -> wire.StreamInfo:
         context = self._context
-        return wire.StreamInfo(self.options.id, self.options.name, context.width, context.height, self.options.fps)
+        options = self.options
+        return wire.StreamInfo(
+            options.id, options.name, context.width, context.height, options.fps,
+            title=options.title or UNSET,
+            cursor=UNSET if options.cursor == "default" else options.cursor,
+        )  # fmt: skip
 
     def wake(self) -> None:
         """A frame was published."""
@@ -71,6 +79,10 @@ class Stream:
             self._on_resize()
         for encoding in self._encodings.values():
             encoding.wake()
+
+    def describe(self, options: StreamOptions) -> None:
+        """Take the title and the cursor of these options; a stream keeps the others from its start."""
+        self.options = replace(self.options, title=options.title, cursor=options.cursor)
 
     def replace_source(self, source: FrameSource) -> None:
         """The frames come from another place from now on: a larger ring."""
