@@ -67,6 +67,7 @@ UNMIRRORED = {
     "test_pins.py": "mirrors scripts/pins.py, beside the package",
     "test_tuning.py": "mirrors scripts/tuning.py, beside the package",
     "test_words.py": "mirrors docs/glossary.md",
+    "test_types.py": "what type checkers know of the whole package",
     "test_upstream.py": "mirrors scripts/upstream.py, beside the package",
     "benchmarks/test_link.py": "mirrors benchmarks/, beside the package",
     "benchmarks/test_link_model.py": "mirrors benchmarks/, beside the package",
