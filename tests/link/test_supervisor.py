@@ -13,12 +13,13 @@ import sys
 import threading
 import time
 import zlib
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from framewire.errors import ClosedError, EngineError
-from framewire.link import process, supervisor
+from framewire.link import memory, parent_end, process, supervisor
 from framewire.link.control import (
     AddStream,
     Failed,
@@ -54,6 +55,29 @@ def test_frames_arrive_as_they_were_published(engines):
         engine.ring_bell(1)
         stats = eventually(lambda n=n: engines.echo(n))
         assert stats["checksum"] == zlib.crc32(frame) and stats["shape"] == [64, 64, 3]
+
+
+def test_frames_arrive_without_what_macos_does_not_have(engines, monkeypatch, tmp_path):
+    """No memfd_create, no /dev/shm, no posix_fallocate, no MSG_NOSIGNAL."""
+    darwin = SimpleNamespace(platform="darwin")
+    monkeypatch.setattr(memory, "sys", darwin)
+    monkeypatch.setattr(memory, "_MEMORY_DIRECTORY", str(tmp_path / "none"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for missing in ("memfd_create", "posix_fallocate"):
+        monkeypatch.delattr(os, missing)
+    monkeypatch.setattr(parent_end, "_NO_SIGPIPE", 0)
+    monkeypatch.setattr(parent_end, "_survive_its_end", lambda sock: None)
+    engine = engines.start()
+    ring = engines.stream(engine)
+    ring.write(random_frame(1), 1, 1)
+    first = engine.wait_ready(TEST_TIMEOUT_S).pid
+    eventually(lambda: engine.ring_bell(1) or engines.echo(1))
+    os.kill(first, signal.SIGKILL)
+    eventually(lambda: engine.pid not in (None, first))
+    ring.write(random_frame(2), 2, 2)
+    assert eventually(lambda: engine.ring_bell(1) or engines.echo(2))["checksum"] == zlib.crc32(random_frame(2))
+    ring.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_larger_ring_replaces_the_old_one_and_a_removed_stream_ends(engines):

@@ -1,15 +1,16 @@
 """The doorbell: "stream 7 has a new frame", sent from the publisher's thread in microseconds.
 
 Must not know frames or processes. A ring of the bell is one datagram of four bytes (the stream's id, little-endian)
-on a non-blocking pair of local sockets. If the engine is slow, the pair fills up (Linux keeps ten datagrams by
-default) and further rings are lost. No frame is lost with them: a full pair means that the engine has yet to drain
-it, and :func:`drain` then reports that rings of any stream may be lost.
+on a non-blocking pair of sockets, which `link.parent_end` makes. If the engine is slow, the pair fills up (Linux keeps
+ten datagrams of a local socket by default) and further rings are lost. No frame is lost with them: a full pair means
+that the engine has yet to drain it, and :func:`drain` then reports that rings of any stream may be lost.
 """
 
 from __future__ import annotations
 
 import ctypes
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from typing import Final
@@ -81,10 +82,12 @@ def _send_keeping_the_gil() -> Callable[[socket.socket, bytes], None]:
     ``socket.send``, which waits for the switch interval to get the GIL back.
     """
     try:
-        send = ctypes.PyDLL(None).send
+        send = ctypes.PyDLL("ws2_32" if sys.platform == "win32" else None).send
     except (OSError, AttributeError, TypeError):
         return _send_plainly
-    send.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int)
+    # A socket is a number of a pointer's size on Windows, and the length one of an int's.
+    handle, length = (ctypes.c_size_t, ctypes.c_int) if sys.platform == "win32" else (ctypes.c_int, ctypes.c_size_t)
+    send.argtypes = (handle, ctypes.c_char_p, length, ctypes.c_int)
     return lambda sock, data: send(sock.fileno(), data, len(data), _SEND_FLAGS) and None
 
 

@@ -89,6 +89,7 @@ class DescriptorEnd:
             stack.enter_context(bell)
             stack.enter_context(self._engines_bell)
             _limit_sending(self._control)
+            _survive_its_end(bell)
             stack.pop_all()
         self.bell = Doorbell(bell)
         self.handles = Handles(
@@ -258,11 +259,17 @@ def _on_loopback(kind: socket.SocketKind) -> socket.socket:
 
 
 def _limit_sending(sock: socket.socket) -> None:
-    """Only sending has a limit, not reading. And a parent with SIGPIPE at its default must not die."""
+    """Only sending has a limit, not reading."""
     if sys.platform == "win32":
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, SEND_TIMEOUT_S * 1000)
         return
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", SEND_TIMEOUT_S, 0))  # struct timeval
+    _survive_its_end(sock)
+
+
+def _survive_its_end(sock: socket.socket) -> None:
+    """A program with SIGPIPE at its default must not end when it sends to an engine that has ended. macOS has no
+    MSG_NOSIGNAL."""
     if sys.platform == "darwin":
         sock.setsockopt(socket.SOL_SOCKET, _DARWIN_SO_NOSIGPIPE, 1)
 
