@@ -108,6 +108,14 @@ async def test_a_still_scene_is_given_again_every_half_second(source, track, clo
     assert gaps == pytest.approx([REPEAT_S] * 3, abs=0.01)
 
 
+async def test_after_a_clock_was_set_back_an_hour_frames_keep_their_distance(source, track):
+    given = []
+    for number, time_us in enumerate((0, 40_000, -3_600_000_000, -3_599_960_000, -3_599_920_000), 1):
+        source.publish(number, 5_000_000_000 + time_us)
+        given.append(seconds(await track.recv()))
+    assert given == pytest.approx([0, 0.04, 0.04, 0.08, 0.12], abs=0.001)
+
+
 async def test_a_clock_set_back_does_not_run_time_backwards(source, track):
     points = []
     for number, time_us in enumerate([5_000_000, 1_000_000, 1_100_000]):

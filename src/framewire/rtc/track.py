@@ -79,6 +79,7 @@ class FrameTrack(VideoStreamTrack):
         self._number: int | None = None
         self._given_at = 0.0
         self._origin_us: int | None = None
+        self._newest_us = 0
         self._pts = -1
 
     async def recv(self) -> av.VideoFrame:
@@ -116,6 +117,9 @@ class FrameTrack(VideoStreamTrack):
         """The frame with its publish time as presentation time, always later than that of the frame before it."""
         if self._origin_us is None:
             self._origin_us = time_us
+        elif time_us < self._newest_us:  # a clock was set back: this frame follows the last one all the same
+            self._origin_us -= self._newest_us - time_us
+        self._newest_us = time_us
         self._pts = max(self._pts + 1, (time_us - self._origin_us) * 9 // 100)
         frame.pts, frame.time_base = self._pts, TIME_BASE
         return frame
