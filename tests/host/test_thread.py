@@ -14,8 +14,10 @@ import textwrap
 import threading
 from collections.abc import Iterator
 
+import aiohttp
 import pytest
 
+from framewire import wire
 from framewire.errors import ClosedError, EngineError
 from framewire.host import thread as module
 from framewire.host.thread import ThreadHost
@@ -108,11 +110,58 @@ async def test_it_closes_from_a_coroutine(host: ThreadHost) -> None:
     await host.aclose()
 
 
-def test_a_callback_of_the_engines_may_close_it(host: ThreadHost) -> None:
-    host._loop.call_soon_threadsafe(host.wait_ready, 0.0)
+def test_a_callback_may_take_its_time_and_may_close_it() -> None:
+    """As where the engine is a process: no stream waits for it."""
+    watched, closed = threading.Event(), threading.Event()
+
+    class Slow(Recorder):
+        def on_viewers(self, stream: int, viewers: object) -> None:
+            watched.wait(TEST_TIMEOUT_S)
+            slow.wait_ready(TEST_TIMEOUT_S)
+            slow.close()
+            closed.set()
+
+    slow = ThreadHost(OPTIONS, Slow())
+    slow.open(STREAM).write(flat(8, 6, 1), 1, 1)
+    asyncio.run(look(slow, 1))
+    watched.set()
+    assert closed.wait(TEST_TIMEOUT_S)
+    slow._thread.join(TEST_TIMEOUT_S)
+    assert not slow._thread.is_alive()
+
+
+def test_it_may_be_closed_on_its_own_thread(host: ThreadHost) -> None:
     host._loop.call_soon_threadsafe(host.close)
     host._thread.join(TEST_TIMEOUT_S)
     assert not host._thread.is_alive()
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["a function", "a coroutine function"])
+def test_authentication_holds_no_other_viewer_up(listener: Recorder, later: bool) -> None:
+    hanging, released = threading.Event(), threading.Event()
+
+    def authenticate(token: str, _: object) -> str | None:
+        if token == "hang":
+            hanging.set()
+            released.wait(TEST_TIMEOUT_S)
+        return token
+
+    async def authenticate_later(token: str, _: object) -> str | None:
+        return token
+
+    host = ThreadHost(OPTIONS, listener, authenticate_later if later else authenticate)
+    host.open(STREAM).write(flat(8, 6, 1), 1, 1)
+
+    async def watch() -> None:
+        url = f"ws://127.0.0.1:{host.port}/ws"
+        async with aiohttp.ClientSession() as session, session.ws_connect(url) as stuck:
+            await stuck.send_str(wire.encode(wire.Hello(wire.VERSION, "hang", [])))
+            await eventually(lambda: later or hanging.is_set())
+            await look(host, 1)
+            released.set()
+
+    asyncio.run(watch())
+    host.close()
 
 
 def test_an_engine_that_does_not_close_is_left_behind(host: ThreadHost, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,6 +199,8 @@ def test_where_there_is_none_it_says_so_in_one_line(
 
 
 def test_a_forked_child_keeps_no_socket_of_it(host: ThreadHost) -> None:
+    closed_before = ThreadHost(OPTIONS, Recorder())
+    closed_before.close()
     host.open(STREAM).write(flat(8, 6, 4), 1, 1)
     asyncio.run(look(host, 4))
     to_child, from_child = os.pipe(), os.pipe()
@@ -166,7 +217,7 @@ def test_a_forked_child_keeps_no_socket_of_it(host: ThreadHost) -> None:
         asyncio.run(look(host, 4))
         host.close()
         with socket.create_server(("127.0.0.1", host.port)):
-            """The port is free, while the child lives."""
+            assert not closed_before._thread.is_alive(), "the port is free, while the child lives"
     finally:
         os.write(to_child[1], b"x")
         os.waitpid(child, 0)

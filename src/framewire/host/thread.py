@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import inspect
 import os
 import selectors
 import signal
@@ -21,6 +22,7 @@ from framewire.authentication import Authenticate, ConnectionRequest
 from framewire.errors import ClosedError, EngineError
 from framewire.host.inline import InlineHost
 from framewire.host.protocols import Listener, Outlet, ViewerChannel
+from framewire.host.reports import Reports
 from framewire.host.waiting import off_loop
 from framewire.options import EngineOptions, StreamOptions
 from framewire.reentry import when_outside
@@ -52,7 +54,8 @@ class ThreadHost:
         self._started: InlineHost | None = None
         self._start()
         try:
-            host = self._started = self._call(_inline(options, listener, authenticate)).result()
+            self._reports = Reports(listener)
+            host = self._started = self._call(_inline(options, self._reports, authenticate)).result()
         except BaseException:
             self.close()
             raise
@@ -73,8 +76,6 @@ class ThreadHost:
         return self._inline.open_viewer(on_text, on_binary, on_close, request)
 
     def wait_ready(self, timeout: float) -> None:
-        if threading.current_thread() is self._thread:  # called by a callback of the engine's, so there is one
-            return
         try:
             self._call(self._inline.ready()).result(timeout)
         except TimeoutError:
@@ -85,7 +86,7 @@ class ThreadHost:
 
     def close(self) -> None:
         self.stop()
-        if threading.current_thread() is not self._thread:
+        if threading.current_thread() is not self._thread:  # a viewer's channel may call it there
             when_outside(lambda: self._thread.join(CLOSE_TIMEOUT_S))
 
     def stop(self) -> None:
@@ -125,6 +126,7 @@ class ThreadHost:
             if self._started:
                 await self._started.aclose()
         finally:
+            self._reports.close()
             self._ended.set()
 
     def _call(self, work: Coroutine[Any, Any, T]) -> Any:
@@ -136,8 +138,11 @@ class ThreadHost:
 
     def after_fork_in_child(self) -> None:
         """Let go of the sockets: the parent's engine has them. Nothing closes or uses their numbers any more."""
+        watched = self._selector.get_map()
+        if watched is None:  # it was closed before the fork
+            return
         nothing = os.open(os.devnull, os.O_RDWR)
-        registered = [key.fd for key in self._selector.get_map().values()]
+        registered = [key.fd for key in watched.values()]
         for fd in (*registered, *_own_descriptor(self._selector)):
             os.dup2(nothing, fd, inheritable=False)
         os.close(nothing)
@@ -149,7 +154,17 @@ def _own_descriptor(selector: selectors.BaseSelector) -> list[int]:
 
 
 async def _inline(options: EngineOptions, listener: Listener, authenticate: Authenticate | None) -> InlineHost:
-    return InlineHost(options, listener, authenticate)
+    return InlineHost(options, listener, _beside(authenticate) if authenticate else None)
+
+
+def _beside(authenticate: Authenticate) -> Authenticate:
+    """On threads beside the event loop, which the program's function may hold up."""
+
+    async def wait(token: str, request: ConnectionRequest) -> str | None:
+        answer = await asyncio.to_thread(authenticate, token, request)
+        return await answer if inspect.isawaitable(answer) else answer
+
+    return wait
 
 
 _hosts: Final[weakref.WeakSet[ThreadHost]] = weakref.WeakSet()
