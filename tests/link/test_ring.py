@@ -367,3 +367,21 @@ def test_a_writer_killed_in_the_middle_of_a_frame_leaves_the_last_whole_one():
     assert any(reader._words[ring._line(slot)] & 1 for slot in range(SLOT_COUNT)), "it was killed in the middle"
     with leased(reader) as lease:
         assert lease.frame.number == 41 and whole(lease.frame)
+
+
+def test_a_reader_may_be_closed_in_the_middle_of_its_own_call(monkeypatch):
+    writer = RingWriter(4 * 4 * 3, shared=False)
+    writer.write(np.full((4, 4, 3), 7, np.uint8), 1, 1)
+    reader = RingReader(writer.memory)
+    mark = reader._mark
+
+    def interrupted(slot):
+        reader.close()
+        return mark(slot)
+
+    monkeypatch.setattr(reader, "_mark", interrupted)
+    lease = reader.latest()
+    assert lease is not None and int(lease.frame.pixels[0, 0, 0]) == 7 and reader.latest() is None
+    lease.release()
+    assert reader._map is None
+    writer.close()

@@ -268,23 +268,31 @@ class RingReader:
         frames leased it leases the last of those again: so many mean that the caller does not release.
         """
         with self._lock:
-            if self._closed:
+            lease = None if self._closed else self._lease()
+        if self._closed:
+            self.close()
+        return lease
+
+    def _lease(self) -> Lease | None:
+        for _ in range(_MAX_ATTEMPTS):
+            slot = (self._words[_LATEST_WORD] & 0xFF) - 1
+            if slot < 0:
                 return None
-            for _ in range(_MAX_ATTEMPTS):
-                slot = (self._words[_LATEST_WORD] & 0xFF) - 1
-                if slot < 0:
-                    return None
-                if slot not in self._held and len(self._held) >= MAX_LEASES:
-                    slot = next(reversed(self._held))
-                if self._mark(slot):
-                    return Lease(self._frame(slot), self, slot)
-            return None  # only if the writer overtook every attempt: its next bell will come
+            if slot not in self._held and len(self._held) >= MAX_LEASES:
+                slot = next(reversed(self._held))
+            if self._mark(slot):
+                return Lease(self._frame(slot), self, slot)
+        return None  # only if the writer overtook every attempt: its next bell will come
 
     def close(self) -> None:
-        """No more frames; leased ones hold still until released. Idempotent."""
-        with self._lock:
-            self._closed = True
-            self._unmap_if_unused()
+        """No more frames; leased ones hold still until released. Idempotent.
+
+        Never waits: a call that is at work, which a signal handler may have interrupted, does it when it ends.
+        """
+        self._closed = True
+        if not self._lock.locked():
+            with self._lock:
+                self._unmap_if_unused()
 
     def _mark(self, slot: int) -> bool:
         if slot not in self._held:
