@@ -240,6 +240,41 @@ def test_a_limit_or_a_wrong_program_is_an_error_and_no_thread_takes_its_place(mo
         fw.serve(8, 8, port=0, token="of-this-test-and-no-other")
 
 
+FULL_PROGRAM = """
+    import os, resource
+    import numpy as np
+    import framewire as fw
+    with fw.serve(64, 48, port=0).wait_ready() as display:
+        small, large = (np.zeros((size, size, 3), np.uint8) for size in (48, 480))
+        display.publish(small)
+        highest, hard = max(map(int, os.listdir("/proc/self/fd"))), resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
+        full = []
+        try:
+            while True:
+                full.append(os.dup(1))
+        except OSError:
+            pass
+        try:
+            display.publish(large)
+        except fw.EngineError as error:
+            print(error)
+        display.publish(small)
+        for fd in full:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 9, hard))
+        display.publish(large)
+        print(display.width, display.server.failure)
+"""
+
+
+def test_too_many_open_files_refuse_a_larger_frame_and_nothing_else(link_kind: None) -> None:
+    command = [sys.executable, "-c", textwrap.dedent(FULL_PROGRAM)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    refused = "6 MB of shared memory for frames cannot be had: Too many open files; too many files are open (ulimit -n)"
+    assert (done.stdout.splitlines(), done.stderr) == ([refused, "480 None"], "")
+
+
 # Viewers whose messages the program carries
 
 

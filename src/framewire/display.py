@@ -68,8 +68,9 @@ class Display:
         to 255, is shown too, and a `FramewireWarning` says once what to write instead.
 
         Returns in about a copy's time; the array may be changed on the next line. Any thread may call.
-        Raises `PublishError` (a ``ValueError``) for anything else, in one line, and `ClosedError` after `close`.
-        ``theirs`` are keywords of pdum.rfb; colours that are not sRGB are a `PublishError`.
+        Raises `PublishError` (a ``ValueError``) for anything else, in one line, and `ClosedError` after `close`,
+        and `EngineError` where no memory can be had for so large a frame. ``theirs`` are keywords of pdum.rfb; colours
+        that are not sRGB are a `PublishError`.
         """
         if theirs:
             from framewire.ancestor import check_frame_keywords

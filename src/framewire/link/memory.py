@@ -175,7 +175,7 @@ def refusal(nbytes: int, error: OSError) -> EngineError:
     elif not cure:
         cure, kind = 'engine="thread" needs none', NoProcessError
     reason = error.strerror or str(error)
-    where = f" in {error.filename}" if error.filename else ""
+    where = f" in {error.filename}" if error.filename and number not in _LIMITS else ""
     return kind(f"{_megabytes(nbytes)} of shared memory for frames cannot be had: {reason}{where}; {cure}")
 
 

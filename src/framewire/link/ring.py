@@ -34,7 +34,7 @@ from typing import Final, cast
 
 import numpy as np
 
-from framewire.errors import ClosedError, LocalProtocolError
+from framewire.errors import ClosedError, EngineError, LocalProtocolError, NoProcessError
 from framewire.frame import Frame, Pixels
 from framewire.link.kind import by_name
 from framewire.link.memory import PAGE_BYTES, Memory, descriptor_memory, named_memory, private_memory
@@ -235,8 +235,14 @@ class RingWriter:
 
 
 def check_memory() -> None:
-    """Raises NoProcessError where no memory can be shared with an engine."""
-    RingWriter(1).close()
+    """Raises NoProcessError where no memory can be shared with an engine. Where there is too little, the writer of
+    frames says so, with their size."""
+    try:
+        RingWriter(1).close()
+    except NoProcessError:
+        raise
+    except EngineError:
+        pass
 
 
 class RingReader:
