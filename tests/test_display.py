@@ -9,8 +9,10 @@ import logging
 import os
 import pickle
 import signal
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -385,3 +387,21 @@ async def test_a_stock_program_sends_sixty_frames_a_second_of_a_display(display:
     await sender.close()
     await receiver.close()
     await asyncio.gather(*counting)
+
+
+# Where it is shown
+
+
+def test_a_display_shows_itself_at_once_or_prints_its_address(
+    display: fw.Display, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    display.show()
+    assert capsys.readouterr() == ("", f"framewire: {display.url}\n")
+    shown: list[Any] = []
+    ipython = SimpleNamespace(
+        get_ipython=lambda: SimpleNamespace(kernel=1), display=SimpleNamespace(display=shown.append)
+    )
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    display.show(mode="lossless")
+    (widget,) = shown
+    assert (widget.display.name, widget.mode) == (display.name, "lossless") and capsys.readouterr() == ("", "")

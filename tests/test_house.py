@@ -55,6 +55,7 @@ UNMIRRORED = {
     "rtc/estimate/test_estimator_probes.py": "rtc/estimate/estimator.py, the half of its tests that is about probes",
     "test_arguments.py": "what `serve` is given, through the call, the link and a running engine",
     "test_lifetimes.py": "displays, hosts and the engine's process together, over kills and forks",
+    "test_examples.py": "runs examples/, beside the package",
     "test_surroundings.py": "whole programs, in the surroundings of tests/surroundings.py",
     "test_reruns.py": "serving.py, displays and the engine's process together, over signals and cells run again",
     "test_transcripts.py": "plays signaling/transcripts against engine/viewer/session.py",

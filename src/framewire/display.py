@@ -7,6 +7,7 @@ same stream where a program has let go of the last.
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import AsyncGenerator, Callable, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Self, Unpack, overload
@@ -14,6 +15,7 @@ from urllib.parse import quote
 
 from framewire.advice import advise
 from framewire.arrays import FrameLike, Layout, as_pixels
+from framewire.environment import in_notebook
 from framewire.errors import EngineError
 from framewire.events import InputEvent
 from framewire.publisher import Publisher
@@ -234,6 +236,16 @@ class Display:
 
         made: Viewer | Canvas = (Viewer if batteries else Canvas).of(self, **traits)
         return made
+
+    def show(self, **traits: Any) -> None:
+        """Show the picture here and now: in a notebook the view, though the cell goes on; elsewhere print the address.
+
+        ``traits`` are those of `widget`. A display at the end of a cell needs none of it: it shows itself.
+        """
+        if in_notebook():
+            sys.modules["IPython"].display.display(self.widget(**traits))
+        else:
+            print(f"framewire: {self.url}", file=sys.stderr, flush=True)  # noqa: T201
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """A display at the end of a cell shows itself."""

@@ -6,7 +6,6 @@ import asyncio
 import inspect
 import itertools
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack, overload
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from framewire.arrays import FrameLike, as_pixels
 from framewire.display import DEFAULT_STREAM, Display
+from framewire.environment import in_notebook, is_script
 from framewire.errors import PublishError
 from framewire.figures import fps_of, frames_of, is_animation
 from framewire.keywords import divide, documented
@@ -160,26 +160,3 @@ def _present(display: Display, task: PublishLoop | None, wait: bool) -> Viewer |
     if wait:
         display.wait()
     return display
-
-
-def is_script() -> bool:
-    """Whether the program ends after its last line, and that line may be this one: nothing goes on without it."""
-    if threading.current_thread() is not threading.main_thread():
-        return False
-    if sys.flags.interactive or sys.flags.inspect or hasattr(sys, "ps1") or _ipython_shell() is not None:
-        return False
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return True
-    return False
-
-
-def in_notebook() -> bool:
-    """Whether widgets can be shown here: an IPython kernel, not a terminal."""
-    return hasattr(_ipython_shell(), "kernel")
-
-
-def _ipython_shell() -> Any:
-    ipython = sys.modules.get("IPython")
-    return ipython.get_ipython() if ipython else None
