@@ -58,6 +58,13 @@ describe("the badge", () => {
     expect(badge(status(), stats({ latency_ms: undefined }))?.text).toBe("30 fps");
     expect(badge(status(), stats({ latency_ms: -3 }))?.text).toBe("30 fps · 0 ms");
   });
+  test("says of an exact picture at rest that it is exact, and nothing of the past", () => {
+    const lossless = status({ showing: "lossless" });
+    expect(badge(lossless, stats({ exact: 1, fps: 0.49, latency_ms: 994 }))?.text).toBe("exact");
+    expect(badge(lossless, stats({ exact: 1, fps: 0.5 }))?.text).toBe("exact · 1 fps · 12 ms");
+    expect(badge(lossless, stats({ exact: 1, mismatched: 2, fps: 0 }))?.text).toBe("2 wrong");
+    expect(badge(status(), stats({ fps: 0, latency_ms: undefined }))?.text).toBe("0 fps");
+  });
   test("says exact of checked lossless frames", () => {
     const lossless = status({ showing: "lossless" });
     expect(badge(lossless, stats({ exact: 1 }))).toEqual({ text: "exact · 30 fps · 12 ms", title: "1 frames checked, every pixel as published; 0 wrong", wrong: false });

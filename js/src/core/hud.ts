@@ -43,7 +43,7 @@ export interface Badge {
   readonly wrong: boolean;
 }
 
-/** The newest numbers in a few words; undefined while there is no picture. */
+/** The newest numbers in a few words; undefined while there is no picture. Of an exact picture at rest, no more than that. */
 export function badge({ state, showing }: ViewStatus, stats: ViewStats): Badge | undefined {
   if (state !== "negotiated") return undefined;
   const { exact, mismatched, fps, latency_ms } = stats;
@@ -51,7 +51,7 @@ export function badge({ state, showing }: ViewStatus, stats: ViewStats): Badge |
   const words = mismatched > 0 ? [`${mismatched} wrong`] : checked ? ["exact"] : [];
   const late = latency_ms === undefined ? [] : [`${Math.max(0, latency_ms).toFixed(0)} ms`];
   return {
-    text: [...words, `${fps.toFixed(0)} fps`, ...late].join(" · "),
+    text: (checked && fps < 0.5 ? words : [...words, `${fps.toFixed(0)} fps`, ...late]).join(" · "),
     title: checked ? `${exact} frames checked, every pixel as published; ${mismatched} wrong` : "Frames a second, and the median time from publish to paint",
     wrong: mismatched > 0,
   };
