@@ -14,7 +14,6 @@ import textwrap
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -29,6 +28,7 @@ from framewire.link import memory, parent_end
 from framewire.link.kind import LINK_VARIABLE
 from framewire.options import EngineHome, EngineOptions
 from tests.engine.fakes import units
+from tests.link.ends import left_names
 from tests.viewer import TEST_TIMEOUT_S, connected, eventually, flat, noise, same
 
 
@@ -142,12 +142,8 @@ def test_an_engine_that_is_killed_comes_back_as_it_was(display: fw.Display, capl
     second.close()
 
 
-def shared_memory() -> set[str]:
-    return {path.name for path in Path("/dev/shm").iterdir() if "framewire" in path.name or "psm" in path.name}
-
-
 def test_the_end_leaves_no_process_no_descriptor_and_no_memory(link_kind: None) -> None:
-    descriptors, memory = len(os.listdir("/proc/self/fd")), shared_memory()
+    descriptors, memory = len(os.listdir("/proc/self/fd")), left_names()
     threads, children = threading.active_count(), {child.pid for child in psutil.Process().children(recursive=True)}
     display = fw.serve(64, 48, port=0, token="a token of this test alone")
     pid = display.server.engine_pid
@@ -159,7 +155,7 @@ def test_the_end_leaves_no_process_no_descriptor_and_no_memory(link_kind: None) 
     display.close()  # before it was even up
     assert not psutil.pid_exists(pid)
     assert {child.pid for child in psutil.Process().children(recursive=True)} <= children
-    assert len(os.listdir("/proc/self/fd")) == descriptors and shared_memory() == memory
+    assert len(os.listdir("/proc/self/fd")) == descriptors and left_names() == memory
     assert threading.active_count() == threads
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", display.port))
@@ -177,7 +173,7 @@ PROGRAM = """
 
 
 def test_the_engine_of_a_program_that_is_killed_ends(link_kind: None) -> None:
-    memory = shared_memory()
+    memory = left_names()
     command = [sys.executable, "-c", textwrap.dedent(PROGRAM)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
         assert program.stdout
@@ -188,7 +184,7 @@ def test_the_engine_of_a_program_that_is_killed_ends(link_kind: None) -> None:
             while psutil.pid_exists(engine) and psutil.Process(engine).status() != psutil.STATUS_ZOMBIE:
                 assert time.monotonic() < deadline, "the engine outlives its program"
                 time.sleep(0.05)
-    assert shared_memory() <= memory
+    assert left_names() <= memory
 
 
 # Where no engine process can be had

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -31,6 +33,20 @@ def engines_handles(end: DescriptorEnd | NameEnd) -> Iterator[Handles]:
     with as_stdin(end.stdin):
         yield end.handles
     connecting.join()
+
+
+def left_names() -> set[str]:
+    """Names of memory that this process has, or whose owner is gone. (Other programs of the machine have theirs.)"""
+    with open("/proc/self/maps") as maps:
+        mine = {Path(line.split()[-1]).name for line in maps if "/framewire-" in line}
+    return mine | {path.name for path in Path("/dev/shm").glob("framewire-*") if _is_abandoned(path)}
+
+
+def _is_abandoned(path: Path) -> bool:
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return path.exists()
+    return False
 
 
 @contextlib.contextmanager

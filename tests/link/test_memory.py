@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,12 +19,9 @@ from framewire.link import memory
 from framewire.link.memory import PAGE_BYTES, Memory, descriptor_memory, named_memory, open_named, private_memory
 from framewire.link.ring import RingReader, RingWriter
 from framewire.link.spawn import environment
+from tests.link.ends import left_names
 
 MB = 1_000_000
-
-
-def names() -> set[str]:
-    return {name for name in os.listdir("/dev/shm") if "framewire" in name}
 
 
 def refuse(number: int):
@@ -60,11 +58,11 @@ def test_what_one_end_writes_the_other_reads(kind):
 
 
 def test_nothing_is_left_of_it(kind):
-    before, descriptors = names(), os.listdir("/proc/self/fd")
+    before, descriptors = left_names(), os.listdir("/proc/self/fd")
     block = kind(MB, MB)
-    assert (block.name is None) == (names() == before)
+    assert (block.name is None) == (left_names() == before)
     block.close()
-    assert names() == before and len(os.listdir("/proc/self/fd")) == len(descriptors)
+    assert left_names() == before and len(os.listdir("/proc/self/fd")) == len(descriptors)
 
 
 def test_a_named_block_is_its_users_alone():
@@ -107,7 +105,7 @@ def run(program: str, *arguments: str, limits: str = "", **variables: str) -> su
     )
 
 
-def test_a_program_that_exits_removes_its_names():
+def test_a_program_that_exits_removes_its_left_names():
     done = run(PROGRAM, "exits")
     assert done.returncode == 0 and not os.path.exists(done.stdout.strip())
 
@@ -121,6 +119,23 @@ def test_the_names_of_a_program_that_was_killed_are_removed_by_the_next_and_thos
     assert living.name and os.path.exists(living.name)
     living.close()
     other.close()
+
+
+def test_on_macos_it_is_shared_memory_whose_name_is_gone(monkeypatch, tmp_path):
+    monkeypatch.setattr(memory, "sys", SimpleNamespace(platform="darwin"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    before = left_names()
+    block = descriptor_memory(MB, MB)
+    assert left_names() <= before and len(reached(block)) == MB
+    assert block.fd is not None and not os.get_inheritable(block.fd)
+    block.reserve(PAGE_BYTES, 10_000)
+    block.close()
+    monkeypatch.setitem(sys.modules, "_posixshmem", None)  # a Python without it
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(memory, "_MEMORY_DIRECTORY", "/no/such")
+    block = descriptor_memory(MB, MB)
+    assert block.fd is not None and os.fstat(block.fd).st_dev == os.stat(tmp_path).st_dev
+    block.close()
 
 
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.EPERM, errno.EINVAL])

@@ -34,6 +34,7 @@ from framewire.link.restart import RestartPolicy
 from framewire.link.ring import RingWriter
 from framewire.link.spawn import environment
 from framewire.reentry import Notice
+from tests.link.ends import left_names
 from tests.link.engines import HERE, TEST_TIMEOUT_S, Engines, eventually, gone, random_frame, stream_options
 
 
@@ -265,7 +266,7 @@ def test_no_secret_is_on_the_command_line_or_in_the_environment(engines):
 
 def test_closing_leaves_no_process_no_descriptor_no_thread_and_no_name(engines):
     engines.start().close()  # whatever the first time costs
-    fds, threads, names = os.listdir("/proc/self/fd"), threading.active_count(), os.listdir("/dev/shm")
+    fds, threads, names = os.listdir("/proc/self/fd"), threading.active_count(), left_names()
     engine = engines.start()
     pid = engine.wait_ready(TEST_TIMEOUT_S).pid
     ring = engines.stream(engine)
@@ -277,7 +278,7 @@ def test_closing_leaves_no_process_no_descriptor_no_thread_and_no_name(engines):
     ring.close()
     assert gone(pid) and gone(second)
     assert len(os.listdir("/proc/self/fd")) == len(fds)
-    assert threading.active_count() == threads and set(os.listdir("/dev/shm")) <= set(names)
+    assert threading.active_count() == threads and left_names() <= names
     with pytest.raises(ClosedError):
         engine.send(AddStream(options=stream_options(1, 1)))
     engine.ring_bell(1)
@@ -448,7 +449,7 @@ def test_a_forked_child_has_nothing_to_do_with_the_engine(engines):
 
 @pytest.mark.parametrize("end", ["return", "exception", "os._exit", "killed", "killed, and a child lives"])
 def test_the_engine_exits_with_its_parent(link_kind, end):
-    names = set(os.listdir("/dev/shm"))
+    names = left_names()
     parent = subprocess.Popen(
         [sys.executable, HERE / "user_program.py", end],
         env=environment(),
@@ -469,5 +470,5 @@ def test_the_engine_exits_with_its_parent(link_kind, end):
             for child in children:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     child.kill()
-    assert set(os.listdir("/dev/shm")) <= names, "and leaves no memory"
+    assert left_names() <= names, "and leaves no memory"
     assert len(children) == {"killed": 1, "killed, and a child lives": 2}.get(end, 0)

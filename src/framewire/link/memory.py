@@ -3,8 +3,8 @@
 Must not know what is in them, nor how a descriptor or a name reaches the engine.
 
 A descriptor is better. Its memory has no name, so no killed process leaves anything behind. It is anonymous
-(``memfd_create``). Where that is refused, it is a file without a name, in /dev/shm or in the directory
-for temporary files.
+(``memfd_create``; ``shm_open`` on macOS). Where that is refused, it is a file without a name, in /dev/shm or in the
+directory for temporary files.
 
 A name outlives its processes. On Windows the system removes it with the last process that has the memory mapped.
 Elsewhere it is a file, and three remove it: its owner, at the latest when it exits; the engine of an owner that was
@@ -18,6 +18,7 @@ import errno
 import mmap
 import os
 import secrets
+import stat
 import sys
 import tempfile
 import weakref
@@ -199,8 +200,23 @@ def _without_name(size: int, least: int) -> int:
         except OSError as error:
             if error.errno in _LIMITS:
                 raise
+    if sys.platform == "darwin":
+        with contextlib.suppress(OSError, ImportError):
+            return _sized(above_stdio(_shared_object()), size)
     with tempfile.TemporaryFile(dir=_roomy_directory(least)) as file:  # has no name by the time it is returned
         return _sized(above_stdio(os.dup(file.fileno())), size)
+
+
+def _shared_object() -> int:
+    """POSIX shared memory whose name is removed at once. macOS writes the pages of a file to the disk now and then."""
+    if sys.platform == "win32":
+        raise AssertionError("there memory has no descriptor")
+    import _posixshmem  # what `multiprocessing.shared_memory` opens it with, whose tracker would be one more process
+
+    name = f"/fw-{secrets.token_hex(8)}"  # macOS allows 31 characters
+    fd: int = _posixshmem.shm_open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    _posixshmem.shm_unlink(name)
+    return fd
 
 
 def _named_file(name: str, size: int, least: int) -> tuple[int, str]:
@@ -273,6 +289,8 @@ def _reserve(fd: int, start: int, nbytes: int) -> None:
         except OSError as error:
             if error.errno in _NO_ROOM:
                 raise
+    if not stat.S_ISREG(os.fstat(fd).st_mode):  # shared memory of macOS: its pages are reserved when it is made
+        return
     zeros, end = bytes(min(nbytes, _RESERVED_AT_ONCE_BYTES)), start + nbytes
     while start < end:
         start += os.pwrite(fd, zeros[: end - start], start)

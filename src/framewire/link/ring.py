@@ -369,9 +369,10 @@ def _shared_memory(size: int, slot_bytes: int) -> Memory:
 
 def _mapped(fd: int) -> mmap.mmap:
     try:
-        if os.fstat(fd).st_size <= _PAGE_BYTES:
+        size = os.fstat(fd).st_size
+        if size <= _PAGE_BYTES:
             raise LocalProtocolError("that is not a ring's memory")
-        return mmap.mmap(fd, 0)
+        return mmap.mmap(fd, size)  # not 0, which is the size of a file alone, and macOS' shared memory is none
     finally:
         os.close(fd)
 
