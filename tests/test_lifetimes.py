@@ -155,8 +155,8 @@ def test_the_end_leaves_no_process_no_descriptor_and_no_memory(link_kind: None) 
     display.close()  # before it was even up
     assert not psutil.pid_exists(pid)
     assert {child.pid for child in psutil.Process().children(recursive=True)} <= children
-    assert len(os.listdir("/proc/self/fd")) == descriptors and left_names() == memory
-    assert threading.active_count() == threads
+    assert len(os.listdir("/proc/self/fd")) <= descriptors and left_names() <= memory
+    assert threading.active_count() <= threads
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", display.port))
 
@@ -209,15 +209,18 @@ def refusing(number: int) -> Callable[..., Any]:
 def test_where_a_sandbox_allows_no_engine_process_a_thread_serves_and_one_line_says_what_is_lost(
     monkeypatch: pytest.MonkeyPatch, place: Any, refused: str, words: str
 ) -> None:
-    monkeypatch.setattr(place, refused, refusing(errno.EPERM))
-    if place is memory:
-        monkeypatch.setattr(os, "memfd_create", refusing(errno.EPERM))
-    with pytest.warns(fw.FramewireWarning, match="stalls while Python code computes") as warned:
+    monkeypatch.setattr(running, "shared", [])  # there is no other engine
+    with monkeypatch.context() as sandbox, pytest.warns(fw.FramewireWarning) as warned:
+        sandbox.setenv(LINK_VARIABLE, "descriptors")
+        sandbox.setattr(place, refused, refusing(errno.EPERM))
+        if place is memory:
+            sandbox.setattr(os, "memfd_create", refusing(errno.EPERM))
         display = fw.serve(64, 48, port=0, name="sandboxed", token="of-this-test-and-no-other")
-    monkeypatch.undo()
-    (warning,) = warned
-    assert words in str(warning.message) and "\n" not in str(warning.message) and warning.filename == __file__
     with display:
+        (warning,) = warned
+        text = str(warning.message)
+        assert "the picture stalls while Python code computes" in text and words in text and "\n" not in text
+        assert warning.filename == __file__
         assert display.server.engine_pid is None
         display.publish(flat(64, 48, 9))
         watch(display, 9)
@@ -227,10 +230,10 @@ def test_where_a_sandbox_allows_no_engine_process_a_thread_serves_and_one_line_s
 
 
 def test_a_limit_or_a_wrong_program_is_an_error_and_no_thread_takes_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subprocess, "Popen", refusing(errno.EAGAIN))
-    with pytest.raises(fw.EngineError, match="ulimit -u"):
+    monkeypatch.setattr(running, "shared", [])
+    with monkeypatch.context() as limited, pytest.raises(fw.EngineError, match="ulimit -u"):
+        limited.setattr(subprocess, "Popen", refusing(errno.EAGAIN))
         fw.serve(8, 8, port=0, token="of-this-test-and-no-other")
-    monkeypatch.undo()
     monkeypatch.setenv("FRAMEWIRE_PYTHON", "/dev/null")
     with pytest.raises(fw.EngineError, match="/dev/null"):
         fw.serve(8, 8, port=0, token="of-this-test-and-no-other")
