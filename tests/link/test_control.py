@@ -153,3 +153,9 @@ def test_neither_token_nor_credential_is_in_a_repr():
     assert "turn:b" in repr(TO_ENGINE[0])
     for secret in ("s3cret", "c0nfidential"):
         assert secret not in repr(TO_ENGINE[0]) and secret not in str([TO_ENGINE, FROM_ENGINE])
+
+
+def test_what_is_not_said():
+    configure, ring = Configure(options=EngineOptions()), Ring(stream=1)
+    assert not configure.asks_parent and (ring.number, ring.memory, ring.size) == (0, None, 0)
+    assert (ViewerClosed(id=1).code, AdmissionAnswered(id=1).failed) == (0, False)

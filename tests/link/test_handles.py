@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from framewire.errors import LocalProtocolError
-from framewire.link.handles import Handles
+from framewire.link.handles import GREETING, PROOF_BYTES, TCP_BUFFER_BYTES, Handles
 
 
 def test_handles_travel_on_the_command_line():
@@ -27,3 +27,8 @@ def test_handles_travel_on_the_command_line():
 def test_a_command_line_that_is_not_ours_is_refused(arguments):
     with pytest.raises(LocalProtocolError):
         Handles.parse(arguments)
+
+
+def test_the_numbers_that_both_ends_read_here():
+    assert (PROOF_BYTES, TCP_BUFFER_BYTES, GREETING.size) == (32, 262_144, 6)
+    assert GREETING.unpack(GREETING.pack(65_535, 4_000_000_000)) == (65_535, 4_000_000_000)

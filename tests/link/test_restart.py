@@ -104,3 +104,14 @@ def test_an_engine_that_never_came_up_gets_few_attempts():
     assert exits(policy, 0, was_ready=False) == [0.0]
     assert exits(policy, 100) == [0.0], "it came up: the count starts again"
     assert exits(policy, 200, 300, was_ready=False) == [0.0, None]
+
+
+def test_a_ring_can_be_sent_again_as_long_as_it_is_the_streams():
+    replay: Replay[str] = Replay(configure())
+    replay.record(add_stream(1))
+    assert replay.ring(1) == (None, None)
+    replay.record(Ring(stream=1, number=1), "memory 1")
+    replay.record(Ring(stream=1, number=2), "memory 2")
+    assert replay.ring(1) == (Ring(stream=1, number=2), "memory 2")
+    replay.record(RemoveStream(id=1))
+    assert replay.ring(1) == (None, None)
