@@ -42,3 +42,17 @@ def test_what_ffmpeg_refuses_is_named_with_its_size():
     context = new_context("libx264", 20_000, 16, pixel_format="yuv420p", fps=30, bits_per_second=1_000_000)
     with pytest.raises(EncoderError, match="libx264 cannot be opened for 20000x16"):
         open_context(context)
+
+
+def test_a_context_that_was_refused_is_not_asked_for_anything():
+    """In PyAV 19 asking for its name ends the process."""
+
+    class Refused:
+        width, height, name = 64, 48, "h264_nvenc"
+
+        def open(self):
+            del Refused.name, Refused.width, Refused.height
+            raise ValueError("no card")
+
+    with pytest.raises(EncoderError, match=r"^h264_nvenc cannot be opened for 64x48: no card$"):
+        open_context(Refused())

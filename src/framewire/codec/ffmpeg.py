@@ -70,10 +70,12 @@ def new_context(
 
 def open_context(context: VideoCodecContext) -> VideoCodecContext:
     """Open the context. Raises ``EncoderError`` where FFmpeg refuses it."""
+    # Its name is asked for before: in PyAV 19 the name of a context that was refused ends the process.
+    what = f"{context.name} cannot be opened for {context.width}x{context.height}"
     try:
         context.open()
     except (av.error.FFmpegError, ValueError) as error:
-        raise EncoderError(f"{context.name} cannot be opened for {context.width}x{context.height}: {error}") from error
+        raise EncoderError(f"{what}: {error}") from error
     return context
 
 
