@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable
 from functools import cache
@@ -57,6 +58,12 @@ NEEDS: dict[str, tuple[Callable[[], str | None], str]] = {
     "firefox": (firefox, "no Firefox here: apt-get install firefox-esr"),
     "netns": (netns, "no network namespaces here: needs root, and apt-get install iproute2 iptables"),
 }
+
+
+def pytest_configure() -> None:
+    """A shell lets its jobs in the background ignore Ctrl-C; the programs that tests start and interrupt would, too."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
