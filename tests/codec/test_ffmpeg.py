@@ -55,4 +55,4 @@ def test_a_context_that_was_refused_is_not_asked_for_anything():
             raise ValueError("no card")
 
     with pytest.raises(EncoderError, match=r"^h264_nvenc cannot be opened for 64x48: no card$"):
-        open_context(Refused())
+        open_context(Refused())  # type: ignore[arg-type]
