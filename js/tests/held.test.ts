@@ -47,9 +47,11 @@ describe("keys", () => {
   });
   test("that are held while Meta comes up come up before it: macOS does not report them", () => {
     keys.down(key("Meta", { metaKey: true }), 0);
-    keys.down(key("z", { metaKey: true }), 0);
-    expect(names(keys.up(key("Meta"), 1))).toEqual(["key_up z", "key_up Meta"]);
-    expect(keys.releaseAll(2)).toEqual([]);
+    keys.down(key("Shift", { metaKey: true, shiftKey: true }), 0);
+    keys.down(key("Z", { metaKey: true, shiftKey: true }), 0);
+    expect(names(keys.up(key("Meta", { shiftKey: true }), 1))).toEqual(["key_up Z", "key_up Meta"]);
+    expect(names(keys.up(key("Shift"), 2))).toEqual(["key_up Shift"]);
+    expect(keys.releaseAll(3)).toEqual([]);
   });
   test("stay down while another key comes up", () => {
     keys.down(key("a"), 0);

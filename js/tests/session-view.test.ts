@@ -83,6 +83,16 @@ describe("how a view is", () => {
     view.setStream("depth");
     expect(view.flush(true, 5)).toEqual([event("show", 1)]);
   });
+  test("is told to a stream that follows another one of the same name", () => {
+    const view = open();
+    view.begin(1, 0);
+    view.queue(event("show", 1), 1);
+    expect(view.flush(true, 1)).toEqual([event("show", 1)]);
+    view.begin(1, 2);
+    expect(view.flush(true, 2)).toEqual([]);
+    view.begin(2, 3);
+    expect(view.flush(true, 3)).toEqual([event("show", 1)]);
+  });
   test("is sent at once when it changes", () => {
     const view = open();
     expect(view.flush(true, 0)).toEqual([]);

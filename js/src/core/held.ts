@@ -27,8 +27,8 @@ export class HeldKeys {
     const id = idOf(dom);
     const key = this.held.get(id);
     if (key === undefined) return [];
-    // macOS reports no key that comes up while Meta is down.
-    const lost = dom.key === "Meta" ? this.release(timestamp, ({ key: name }) => name !== "Meta") : [];
+    // macOS reports no key that comes up while Meta is down, but for modifiers.
+    const lost = dom.key === "Meta" ? this.release(timestamp, ({ key: name }) => !isModifier(name)) : [];
     this.held.delete(id);
     return [...lost, keyEvent("key_up", { ...dom, ...key }, timestamp)];
   }

@@ -46,7 +46,10 @@ export class SessionView {
 
   /** The stream is there, under this `id`, and the socket is ready. */
   begin(id: number | undefined, now: number): void {
-    if (id !== this.stream_id) this.plan.forget();
+    if (id !== this.stream_id) {
+      this.plan.forget();
+      this.introduced = false;
+    }
     this.stream_id = id;
     if (this.refusal !== undefined && now < this.refusal.until) return this.plan.pause(this.refusal.reason);
     this.refusal = undefined;

@@ -61,7 +61,7 @@ export class Listener {
 
   /** The view came into sight or went out of it. */
   setShown(shown: boolean): void {
-    if (shown === this.shown) return;
+    if (shown === this.shown || this.closed) return;
     this.shown = shown;
     if (!shown) this.release();
     this.send({ type: shown ? "show" : "hide", timestamp: seconds() });
