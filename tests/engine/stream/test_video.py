@@ -241,11 +241,26 @@ async def test_timestamps_grow_when_the_wall_clock_is_set_back(bench: Bench) -> 
     await settle()
     units = [packed.unit for packed in bench.got[A]]
     assert [unit.time_us - EPOCH_US for unit in units] == [0, -60_000_000, -59_967_000], "as it was published"
-    assert [unit.rtp_us - EPOCH_US for unit in units] == [0, RTP_TICK_US, 33_000 + RTP_TICK_US]
+    assert [unit.rtp_us - EPOCH_US for unit in units] == [0, RTP_TICK_US, 33_000]
     marks = bench.layer.report(A, now()).marks
     assert [(mark.rtp, mark.time_us) for mark in marks] == [
         (rtp_timestamp(unit.rtp_us), unit.time_us) for unit in units[1:]
     ]
+
+
+async def test_a_layer_that_starts_after_the_wall_clock_was_set_back_goes_on_where_the_others_are(bench: Bench) -> None:
+    bench.subscribe(A)
+    for number, time_us in enumerate((EPOCH_US, EPOCH_US - 60_000_000)):
+        bench.source.publish(number, time_us=time_us)
+        bench.layer.wake()
+        await settle()
+    bench.layer = bench.open(half=True)
+    bench.subscribe(B)
+    bench.source.publish(2, time_us=EPOCH_US - 59_967_000)
+    bench.layer.wake()
+    await settle()
+    unit = bench.got[B][-1].unit
+    assert (unit.time_us, unit.rtp_us) == (EPOCH_US - 59_967_000, EPOCH_US + 33_000)
 
 
 async def test_a_refused_unit_is_followed_by_a_keyframe_once_it_is_asked_for(bench: Bench) -> None:

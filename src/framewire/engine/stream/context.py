@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from framewire.engine.stream.encoding import Clock, WallClock
 from framewire.engine.stream.meter import FrameMeter
+from framewire.engine.stream.rtp_clock import RtpClock
 from framewire.frame import FrameSource
 from framewire.options import StreamOptions
 
@@ -35,6 +36,7 @@ class StreamContext:
     """Pixels of the newest frame; before the first one, those of the options."""
     height: int = field(init=False)
     frame_meter: FrameMeter = field(default_factory=FrameMeter)
+    rtp_clock: RtpClock = field(default_factory=RtpClock)
     made: Counter[str] = field(default_factory=Counter)
     """Units made since the stream started, by encoding: the proof that encodings are shared."""
 

@@ -14,13 +14,13 @@ from framewire.codec.base import VideoEncoder
 from framewire.codec.halve import halved
 from framewire.codec.messages import messages
 from framewire.engine.stream.context import StreamContext
-from framewire.engine.stream.encoding import Clock, Key, PackedUnit, WallClock
+from framewire.engine.stream.encoding import Clock, Key, PackedUnit
 from framewire.engine.stream.fanout import Subscriber
 from framewire.engine.stream.keyframes import KeyframeThrottle, StillRefresh
 from framewire.engine.stream.loop import EncodingLoop
 from framewire.engine.stream.meter import Meter
 from framewire.engine.stream.overload import Overload
-from framewire.engine.stream.rtp_clock import RtpClock
+from framewire.engine.stream.rtp_clock import UnitTimes
 from framewire.engine.stream.vsync import VsyncPhase
 from framewire.frame import AccessUnit, Frame
 from framewire.rtc.rtp.packets import pack
@@ -41,8 +41,9 @@ class VideoJob:
     frame: Frame
     half: bool
     keyframe: bool
-    again: bool
-    """Whether the frame was encoded before. Its unit gets the present time, or receivers drop it as old."""
+    time_us: int
+    """The unit's. That of a frame that was encoded before is the present, or receivers drop it as old."""
+    rtp_ahead_us: int
     packets: bool
     messages: bool
 
@@ -58,22 +59,20 @@ class BuiltVideo:
 class VideoBuilder:
     """The part of a video encoder that runs on a worker thread."""
 
-    def __init__(self, stream_id: int, encoder: VideoEncoder, clock: Clock, wall_us: WallClock) -> None:
+    def __init__(self, stream_id: int, encoder: VideoEncoder, clock: Clock) -> None:
         self._stream_id = stream_id
         self._encoder = encoder
         self._clock = clock
-        self._wall_us = wall_us
-        self._rtp_clock = RtpClock()
+        self._times = UnitTimes()
 
     def build(self, job: VideoJob) -> BuiltVideo:
         """Encode and pack one frame."""
         frame = halved(job.frame) if job.half else job.frame
         unit = self._encoder.encode(frame, keyframe=job.keyframe)
         encoded_at = self._clock()
-        time_us = max(unit.time_us, self._wall_us() if job.again else 0)
-        ahead_us = self._rtp_clock.ahead_us(time_us)
-        if time_us != unit.time_us or ahead_us:
-            unit = replace(unit, time_us=time_us, rtp_ahead_us=ahead_us)
+        ahead_us = self._times.next_us(job.time_us + job.rtp_ahead_us) - job.time_us
+        if job.time_us != unit.time_us or ahead_us:
+            unit = replace(unit, time_us=job.time_us, rtp_ahead_us=ahead_us)
         return BuiltVideo(self._pack(unit, job), encoded_at)
 
     def _pack(self, unit: AccessUnit, job: VideoJob) -> PackedUnit:
@@ -119,7 +118,7 @@ class VideoLayer(EncodingLoop[VideoJob, BuiltVideo]):
         """Number of the newest frame that was looked at."""
         self._encoded: int | None = None
         """Number of the newest frame that was encoded."""
-        builder = VideoBuilder(context.options.id, encoder, context.clock, context.wall_us)
+        builder = VideoBuilder(context.options.id, encoder, context.clock)
         super().__init__(name, context, builder.build, after_step=after_step)
 
     @property
@@ -155,11 +154,13 @@ class VideoLayer(EncodingLoop[VideoJob, BuiltVideo]):
         # A delta helps no subscriber while all of them need a keyframe.
         if not (keyframe or (self._fanout.wants_delta and self._needs_unit(frame))):
             return None
+        time_us = max(frame.time_us, self._context.wall_us() if frame.number == self._encoded else 0)
         return VideoJob(
             frame,
             half=self._half or self._overload.half,
             keyframe=keyframe,
-            again=frame.number == self._encoded,
+            time_us=time_us,
+            rtp_ahead_us=self._context.rtp_clock.ahead_us(time_us),
             packets=any(subscriber.packets for subscriber in self._fanout),
             messages=any(not subscriber.packets for subscriber in self._fanout),
         )
