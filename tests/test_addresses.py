@@ -130,6 +130,9 @@ def test_an_origin_is_taken_as_the_browser_sends_it(given, sent):
     [
         ("lab.example", "has no scheme: write 'https://lab.example'"),
         ("localhost:3000", "has no scheme: write 'https://localhost:3000'"),
+        ("//Lab.Example/", "has no scheme: write 'https://lab.example'"),
+        ("", "has no scheme: write 'https://lab.example'"),
+        ("my lab", "has no scheme: write 'https://lab.example'"),
         ("*", "has a wildcard: list each origin"),
         ("https://*.lab.example", "has a wildcard: list each origin"),
         ("https://lab.example/a/b", "has a path: write 'https://lab.example'"),
@@ -225,7 +228,7 @@ def test_a_server_of_ice_is_taken_as_both_ends_read_it(given, kept):
     [
         ("stun:", "write 'stun:HOST:PORT' or 'turn:HOST:PORT?transport=udp'"),
         ("stun.example", "write 'stun:HOST:PORT' or"),
-        ("http://turn.example", "write 'http:turn.example', without //"),
+        ("http://turn.example", "write 'stun:HOST:PORT' or 'turn:HOST:PORT?transport=udp'"),
         ("http:turn.example", "write 'stun:HOST:PORT'"),
         ("stun://stun.example", "write 'stun:stun.example', without //"),
         ("stun:[2001:db8::1]:3478", "no IPv6 addresses here; write its name"),

@@ -129,6 +129,24 @@ def test_arguments_that_cannot_be_used_print_one_line(words: list[str], capsys: 
     assert caught.value.code == 2 and error.startswith("framewire") and error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (
+            ["demo", "--hots", "1.1.1.1"],
+            "framewire demo: this command has no option '--hots': do you mean '--host'?",
+        ),
+        (["demo", "--prot=1"], "framewire demo: this command has no option '--prot': do you mean '--port'?"),
+        (["bench", "--zzz", "3"], "framewire bench: this command has no option '--zzz'; there are --help, --size, "),
+    ],
+    ids=str,
+)
+def test_an_option_that_is_not_there_is_named(words: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(words)
+    assert capsys.readouterr().err.startswith(line)
+
+
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main(["--version"])

@@ -156,6 +156,7 @@ def test_importing_the_package_loads_nothing_heavy():
 def test_the_public_names_are_the_ones_decided_on():
     assert set(framewire.__all__) == PUBLIC_NAMES
     assert all(hasattr(framewire, name) for name in PUBLIC_NAMES)
+    assert set(dir(framewire)) == PUBLIC_NAMES | {"notebook"}, "what a notebook completes"
 
 
 def test_one_version_everywhere():

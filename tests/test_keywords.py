@@ -33,6 +33,13 @@ class Paint(Struct, frozen=True, kw_only=True):
         normalise(self)
 
 
+class Tool(Struct, frozen=True, kw_only=True):
+    name: Literal["brush", "roll", "spray", "sponge", "knife", "rag", "comb", "hand", "none"] = "none"
+
+    def __post_init__(self) -> None:
+        normalise(self)
+
+
 class Frame(Struct, frozen=True, kw_only=True):
     inner: Paint = Paint(wall=1)
     depth: Annotated[float, Meta(ge=0.5, lt=2)] = 1.0
@@ -74,6 +81,21 @@ def hang(wall: int, **options: Unpack[Keywords]) -> int:
 
 def paint(**changes):
     return Paint(**{"wall": 2, **changes})
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("Brush", "name='Brush' is unknown: do you mean 'brush'?"),
+        ("bruhs", "name='bruhs' is unknown: do you mean 'brush'?"),
+        ("xyz", "name='xyz' is unknown: 'brush', 'comb', 'hand', 'knife', 'none', 'rag', 'roll', 'spong"),
+        (None, "name=None is unknown: 'brush', "),
+    ],
+)
+def test_of_many_choices_the_nearest_is_named(given, words):
+    with pytest.raises(ValueError, match="unknown") as caught:
+        Tool(name=given)
+    assert str(caught.value).startswith(words)
 
 
 def test_values_are_kept_as_the_type_of_their_field():

@@ -46,6 +46,11 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    """What is completed after ``framewire.``: the public names, and the module of the widgets."""
+    return [*__all__, "notebook"]
+
+
 def __getattr__(name: str) -> Any:
     # Loaded when asked for: aiortc takes longer to import than everything else together.
     if name == "FrameTrack":

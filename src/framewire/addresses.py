@@ -89,7 +89,7 @@ def web_origin(text: str) -> str:
     if "*" in text:
         raise ValueError("has a wildcard: list each origin")
     if "://" not in text:
-        raise ValueError(f"has no scheme: write {f'https://{text}'!r:.80}")
+        raise ValueError(f"has no scheme: write {_with_a_scheme(text)!r:.80}")
     if text.lower().startswith(("ws:", "wss:")):
         raise ValueError(f"is no page's address: write {web_origin('http' + text[2:])!r}")
     parts = _split(text)
@@ -97,6 +97,14 @@ def web_origin(text: str) -> str:
     if _has_more_than_host(parts):
         raise ValueError(f"has a path: write {origin!r}")
     return origin
+
+
+def _with_a_scheme(text: str) -> str:
+    """What may be meant by an origin without one, or else an example."""
+    try:
+        return web_origin(f"https://{text.removeprefix('//')}")
+    except ValueError:
+        return "https://lab.example"
 
 
 def ice_url(text: str) -> str:
@@ -115,7 +123,7 @@ def ice_url(text: str) -> str:
 
 
 def _ice_fault(text: str) -> str:
-    if "://" in text:
+    if "://" in text and _ICE.fullmatch(text.replace("://", ":", 1)):
         return f"write {text.replace('://', ':', 1)!r:.80}, without //"
     if "[" in text or text.count(":") > 2:
         return "no IPv6 addresses here; write its name"

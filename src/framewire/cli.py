@@ -22,6 +22,7 @@ from framewire._version import __version__
 from framewire.addresses import MAX_PORT, is_loopback, listening_host
 from framewire.display import Display
 from framewire.errors import FramewireError
+from framewire.keywords import unknown
 from framewire.patterns import PATTERNS
 from framewire.publishing import publish_loop
 from framewire.remedies import MAX_SIDE_PX
@@ -45,6 +46,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 class _Parser(argparse.ArgumentParser):
     """Says in one line what is wrong with an argument, without its usage."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuses an option that is not there first: else its value is what argparse speaks of."""
+        for each in args or ():
+            option = each.partition("=")[0]
+            if each.startswith("--") and not (self._subparsers or self._has(option)):
+                known = [name for name in self._option_string_actions if name.startswith("--")]
+                self.error(unknown("this command", "option", option, known))
+        return super().parse_known_args(args, namespace)
+
+    def _has(self, option: str) -> bool:
+        return any(name.startswith(option) for name in self._option_string_actions)
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} ({self.prog} --help)\n")

@@ -26,6 +26,11 @@ MAX_VALUES = 64
 DOC_WIDTH_CHARACTERS = 112
 """Longest line of a generated documentation."""
 
+MAX_CHOICES = 8
+"""Of more choices than these, a message names the nearest alone."""
+MIN_LIKENESS = 0.65
+"""How like another name a misspelt one is, at least: below it are names such as "mode" for "codecs"."""
+
 _NUMBER = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) *([kmg]?)(?:bps|bit/s|fps|hz)?")
 _PREFIXES = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9}
 _NO_NUMBERS = frozenset("cmMOSUV")
@@ -61,8 +66,17 @@ def divide(
         keywords = translated(function, keywords, {*known, *beside})
     for name in keywords:
         if name not in known:
-            raise TypeError(unknown(f"{function}()", "option", name, known, beside))
+            raise TypeError(_refused(function, name, known, beside))
     return [{name: keywords[name] for name in _names(each) if name in keywords} for each in structs]
+
+
+def _refused(function: str, name: str, known: list[str], beside: Iterable[str]) -> str:
+    """One line for an option that ``function`` does not have."""
+    from framewire.misplaced import instead
+
+    hint = instead(function, name.lower(), [*known, *beside])
+    called = f"{function}()"
+    return f"{called} has no option {name!r}: {hint}" if hint else unknown(called, "option", name, known, beside)
 
 
 def unknown(owner: str, kind: str, name: str, known: Sequence[str], beside: Iterable[str] = ()) -> str:
@@ -76,7 +90,7 @@ def unknown(owner: str, kind: str, name: str, known: Sequence[str], beside: Iter
 def _nearest(name: str, known: Sequence[str]) -> str | None:
     import difflib  # takes a millisecond, and is for misspelt names alone
 
-    near = difflib.get_close_matches(name.lower(), known, n=1)
+    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=MIN_LIKENESS)
     return near[0] if near else None
 
 
@@ -223,7 +237,9 @@ def _choice(name: str, value: Any, kind: mi.LiteralType) -> Any:
     for known in kind.values:
         if isinstance(value, type(known)) and value == known:
             return known
-    raise ValueError(f"{name}={shown(value)} is unknown: {', '.join(map(repr, kind.values))}")
+    words = [repr(each) for each in kind.values]
+    near = _nearest(repr(value), words) if isinstance(value, str) and len(words) > MAX_CHOICES else None
+    raise ValueError(f"{name}={shown(value)} is unknown: " + (f"do you mean {near}?" if near else ", ".join(words)))
 
 
 def _list(name: str, value: Any, kind: mi.VarTupleType) -> tuple[Any, ...]:

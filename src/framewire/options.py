@@ -167,7 +167,8 @@ class StreamOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def __post_init__(self) -> None:
         if not (_is_side(self.width) and _is_side(self.height)):
             size = f"{shown(self.width)} x {shown(self.height)}"
-            raise ValueError(f"{size} is not a frame size: 1 to {MAX_SIDE_PX} whole pixels a side")
+            instead = _as_sides(self.width, self.height)
+            raise ValueError(f"{size} is not a frame size: 1 to {MAX_SIDE_PX} whole pixels a side{instead}")
         normalise(self)
         force_setattr(self, "codecs", _codecs(self.codecs))
         if self.chroma == "444" and not full_chroma_codecs(self.codecs):
@@ -258,6 +259,14 @@ def _codecs(given: Iterable[CodecName]) -> tuple[CodecName, ...]:
         if name not in selectable_codecs():
             raise ValueError(unknown("codecs", "value", name, selectable_codecs()))
     return tuple(dict.fromkeys(given))
+
+
+def _as_sides(width: Any, height: Any) -> str:
+    """What to write for sides that come as text, of a command line for instance."""
+    sides = [int(each) if isinstance(each, str) and each.strip().isdecimal() else each for each in (width, height)]
+    if sides == [width, height] or not all(map(_is_side, sides)):
+        return ""
+    return f"; write {', '.join(str(int(each)) for each in sides)}"
 
 
 def _is_side(value: Any) -> bool:
