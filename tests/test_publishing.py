@@ -162,6 +162,28 @@ def test_the_loop_ends_with_the_display(display: FakeDisplay) -> None:
 
 
 @pytest.mark.parametrize("coroutine", [False, True])
+@pytest.mark.parametrize("fails", [False, True], ids=["nothing", "failing"])
+async def test_a_loop_that_publishes_nothing_ends_with_the_display_too(
+    display: FakeDisplay, caplog: pytest.LogCaptureFixture, fails: bool, coroutine: bool
+) -> None:
+    called = threading.Event()
+
+    def render() -> None:
+        called.set()
+        if fails:
+            raise ZeroDivisionError
+
+    async def render_async() -> None:
+        render()
+
+    loop = start(display, render_async if coroutine else render)
+    assert await asyncio.to_thread(called.wait, TEST_TIMEOUT_S)
+    display.closed = True
+    await asyncio.wait_for(loop, TEST_TIMEOUT_S)
+    assert loop.frames == 0 and not loop.cancelled()
+
+
+@pytest.mark.parametrize("coroutine", [False, True])
 async def test_cancelling_does_not_wait_for_the_next_frame(display: FakeDisplay, coroutine: bool) -> None:
     display.wanted = 1
 

@@ -151,7 +151,7 @@ class PublishLoop:
             return False
         except Exception:
             self._log_failure()
-            return True
+            return self._goes_on
 
     @property
     def _is_unwatched(self) -> bool:
@@ -163,12 +163,10 @@ class PublishLoop:
         return not (self._stopped or self._display.closed)
 
     def _publish(self, frame: Any) -> bool:
-        if self._stopped:
-            return False
-        if frame is not None:
+        if frame is not None and not self._stopped:
             self._display.publish(frame)
             self.frames += 1
-        return True
+        return self._goes_on
 
     def _log_failure(self) -> None:
         """The last frame stays on screen and the loop goes on. The traceback is logged, but not at every frame."""
@@ -212,7 +210,7 @@ class PublishLoop:
             return False
         except Exception:
             self._log_failure()
-            return True
+            return self._goes_on
 
     def _start_async(self) -> None:
         loop = asyncio.get_running_loop()
