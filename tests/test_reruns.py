@@ -121,6 +121,18 @@ def test_a_port_that_this_program_has_is_said_to_be_its_own() -> None:
         assert not one.closed
 
 
+def test_serve_ends_no_server_of_serve_server_that_has_its_port() -> None:
+    with fw.serve_server(port=0) as server:
+        for streams, said in ([], "a server without streams"), (["a", "b"], "'a', 'b'"):
+            for name in streams:
+                server.add_stream(name, 64, 48)
+            with pytest.raises(
+                fw.EngineError, match=f"port {server.port} is taken .* for {said}: .* use its add_stream"
+            ):
+                fw.serve(64, 48, port=server.port)
+        assert not server.closed and server.streams == ["a", "b"]
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])

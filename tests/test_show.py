@@ -154,7 +154,7 @@ def test_showing_again_replaces_and_ends_what_moved(frames: list[np.ndarray], mo
 @pytest.mark.parametrize(
     "wrong, words",
     [([], "empty sequence"), (iter(()), "empty sequence"), ("picture", "cannot publish"), (7, "cannot publish"),
-     (np.zeros((5, 5, 2)), "last axis"), (lambda: None, "cannot publish")],
+     (np.zeros((5, 5, 2)), "last axis"), (lambda: None, "the function returned None, and show needs its first frame")],
     ids=["list", "iterator", "text", "number", "array", "none"],
 )  # fmt: skip
 def test_what_cannot_be_shown_starts_nothing(wrong: Any, words: str) -> None:

@@ -17,7 +17,7 @@ from framewire.advice import advise
 from framewire.arrays import FrameLike, Layout, as_pixels
 from framewire.environment import in_notebook
 from framewire.errors import EngineError
-from framewire.events import InputEvent
+from framewire.events import InputEvent, check_callback
 from framewire.publisher import Publisher
 from framewire.reentry import when_outside
 from framewire.viewers import ViewerEvent, WatchingViewer
@@ -144,6 +144,7 @@ class Display:
 
         It is called on a thread of framewire's and must return quickly. What it raises is logged and goes no further.
         """
+        check_callback("on_viewers", callback)
         callbacks = self._publisher.feedback.viewer_callbacks
         callbacks.append(callback)
 

@@ -23,7 +23,7 @@ from framewire.advice import advise
 from framewire.authentication import Authenticate, Authenticator, ConnectionRequest, of_two_arguments
 from framewire.display import DEFAULT_STREAM, Display
 from framewire.errors import ClosedError, NoProcessError
-from framewire.events import InputEvent, RenderviewInput, run_callback
+from framewire.events import InputEvent, RenderviewInput, check_callback, run_callback
 from framewire.host.inline import InlineHost
 from framewire.host.process import ProcessHost
 from framewire.host.protocols import EngineHost, Listener, ViewerChannel
@@ -205,6 +205,7 @@ class Server:
 
     def on_close(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` when the server is closed; at once if it is."""
+        check_callback("on_close", callback)
         self._on_close.append(callback)
         if self._closed:
             _run_callbacks(self._on_close)

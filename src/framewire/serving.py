@@ -118,9 +118,10 @@ def serve_server(
     asked = EngineOptions(**for_engine)
     StreamOptions(id=0, name=DEFAULT_STREAM, width=1, height=1, **for_streams)  # refused before an engine is started
     wanted = checked_streams(streams)
-    server = _on_its_port(
+    server = _started(
         asked,
         lambda: Server(asked, engine, authenticate=authenticate, stream_defaults=cast(StreamKeywords, for_streams)),
+        may_replace=True,
     )
     try:
         for stream in wanted:
@@ -139,7 +140,7 @@ def _shared_server(
         if server._is_for(options, engine, authenticate) and not server.failure:
             return server
     _advise_to_share(options, engine, authenticate)
-    server = _on_its_port(options, lambda: Server(options, engine, shared=True, authenticate=authenticate))
+    server = _started(options, lambda: Server(options, engine, shared=True, authenticate=authenticate))
     running.shared.append(server)
     return server
 
@@ -159,21 +160,26 @@ def _make_room(
             server._release()
 
 
-def _on_its_port(options: EngineOptions, start: Callable[[], Server]) -> Server:
-    """Start a server; where another one of this process has its port, in the place of that one, or say which it is."""
+def _started(options: EngineOptions, start: Callable[[], Server], *, may_replace: bool = False) -> Server:
+    """A new server. Where another one of this process has its port, that one is named in an `EngineError`.
+
+    With ``may_replace``, an older one of `serve_server` is closed instead. Never in the section of `serve`: there, no
+    thread waits until an engine has exited and its port is free.
+    """
     try:
         return start()
     except EngineError as error:
         holder = running.on_port(options.port) if options.port and _is_taken(error) else None
         if holder is None:
             raise
-        if holder._shared:
+        if holder._shared or not may_replace:
+            streams = ", ".join(map(repr, holder.streams)) or "a server without streams"
+            instead = "serve with the same options to share the port" if holder._shared else "use its add_stream"
             raise EngineError(
-                f"port {options.port} is taken by this program itself, for {', '.join(map(repr, holder.streams))}: "
-                "close that first, or serve with the same options to share the port"
+                f"port {options.port} is taken by this program itself, for {streams}: close that first, or {instead}"
             ) from None
-        holder._end(f"the server was replaced by a newer one on its port, {options.port}")
-        holder.close()
+    holder._end(f"the server was replaced by a newer one on its port, {options.port}")
+    holder.close()
     return start()
 
 

@@ -93,7 +93,10 @@ def _frames(what: Any, loop: bool) -> tuple[Any, Any]:
         render = frames_of(what, loop)
         return _first(render), _on_this_loop(render)
     if callable(what) and not hasattr(what, "shape"):
-        return what(), what
+        first = what()
+        if first is None:
+            raise PublishError("the function returned None, and show needs its first frame at once: return that first")
+        return first, what
     if getattr(what, "ndim", None) == 4:
         what = list(what)
     if _is_frame(what):
@@ -148,15 +151,25 @@ def _is_row(what: Any) -> bool:
 
 
 def _present(display: Display, task: PublishLoop | None, wait: bool) -> Viewer | Display:
-    if in_notebook():
-        widget = display.widget()
-        widget.task = task
-        if not wait:
-            return widget
-        sys.modules["IPython"].display.display(widget)
-    else:
-        end = "\nframewire: Ctrl-C ends it" if wait else ""
-        print(f"framewire: {display.url}{end}", file=sys.stderr, flush=True)  # noqa: T201
-    if wait:
-        display.wait()
+    if not in_notebook():
+        _say_where(display, wait)
+        return display
+    widget = display.widget()
+    widget.task = task
+    if not wait:
+        return widget
+    sys.modules["IPython"].display.display(widget)
+    display.wait()
     return display
+
+
+def _say_where(display: Display, wait: bool) -> None:
+    end = "\nframewire: Ctrl-C ends it" if wait else ""
+    try:
+        print(f"framewire: {display.url}{end}", file=sys.stderr, flush=True)  # noqa: T201
+        if wait:
+            display.wait()
+    except KeyboardInterrupt:  # as soon as it is offered: before the waiting has begun
+        if not wait:
+            raise
+        display.close()
