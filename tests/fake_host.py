@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from framewire import running
+from framewire import registry
 from framewire import server as server_module
 from framewire.options import EngineOptions, StreamOptions
 
@@ -72,5 +72,5 @@ def faked(monkeypatch: pytest.MonkeyPatch) -> list[FakeHost]:
     """Only fakes are started from now on, and none of another test's is shared. They are listed while they run."""
     FakeHost.running = []
     monkeypatch.setattr(server_module, "ProcessHost", FakeHost)
-    monkeypatch.setattr(running, "shared", [])
+    monkeypatch.setattr(registry, "shared", [])
     return FakeHost.running

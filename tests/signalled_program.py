@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 
 import framewire as fw
-from framewire import running
+from framewire import registry
 
 HANG_S = 40.0
 FRAME = np.zeros((2160, 3840, 3), np.uint8)
@@ -98,7 +98,7 @@ def main(seconds: float, seed: int, deeds: list[str]) -> None:
     program = Program(seed, deeds)
     before = len(os.listdir("/proc/self/fd"))
     program.run(seconds)
-    for server in list(running.servers):
+    for server in list(registry.servers):
         server.close()
     display = fw.serve(64, 48, port=0).wait_ready()
     display.publish(FRAME[:48, :64])

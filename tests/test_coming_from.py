@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import framewire as fw
-from framewire import cli, running
+from framewire import cli, registry
 from framewire.patterns import PATTERNS
 
 if not (Path(__file__).resolve().parent.parent / "docs" / "coming-from.md").is_file():
@@ -60,7 +60,7 @@ def test_the_commands_that_the_page_says_to_write_are_taken() -> None:
 def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     yield
-    for server in list(running.servers):
+    for server in list(registry.servers):
         server.close()
 
 

@@ -21,7 +21,7 @@ import pytest
 import xxhash
 
 import framewire as fw
-from framewire import running, wire
+from framewire import registry, wire
 from framewire.authentication import AuthContext, Authenticate, ConnectionRequest
 from framewire.frame import AccessUnit
 from framewire.link import memory, parent_end
@@ -104,7 +104,7 @@ def test_a_forked_child_owns_nothing_and_ends_nothing(display: fw.Display) -> No
     engine = display.server.engine_pid
     with (
         display._publisher._section.lock,
-        running.serving.lock,
+        registry.serving.lock,
         display.server._section.lock,
     ):  # as if other threads were at work
         child = os.fork()
@@ -117,7 +117,7 @@ def test_a_forked_child_owns_nothing_and_ends_nothing(display: fw.Display) -> No
                     assert "parent of this forked process" in str(error)
                     display.close()
                     display.server.close()
-                    assert not running.shared and display.server.engine_pid is None
+                    assert not registry.shared and display.server.engine_pid is None
                     os._exit(7)
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
@@ -209,7 +209,7 @@ def refusing(number: int) -> Callable[..., Any]:
 def test_where_a_sandbox_allows_no_engine_process_a_thread_serves_and_one_line_says_what_is_lost(
     monkeypatch: pytest.MonkeyPatch, place: Any, refused: str, words: str
 ) -> None:
-    monkeypatch.setattr(running, "shared", [])  # there is no other engine
+    monkeypatch.setattr(registry, "shared", [])  # there is no other engine
     with monkeypatch.context() as sandbox, pytest.warns(fw.FramewireWarning) as warned:
         sandbox.setenv(LINK_VARIABLE, "descriptors")
         sandbox.setattr(place, refused, refusing(errno.EPERM))
@@ -230,7 +230,7 @@ def test_where_a_sandbox_allows_no_engine_process_a_thread_serves_and_one_line_s
 
 
 def test_a_limit_or_a_wrong_program_is_an_error_and_no_thread_takes_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "shared", [])
+    monkeypatch.setattr(registry, "shared", [])
     with monkeypatch.context() as limited, pytest.raises(fw.EngineError, match="ulimit -u"):
         limited.setattr(subprocess, "Popen", refusing(errno.EAGAIN))
         fw.serve(8, 8, port=0, token="of-this-test-and-no-other")

@@ -1,4 +1,4 @@
-"""docs/publish.md is what its cases say; its cases are run by `test_arraylikes.py` and `test_remedies.py`."""
+"""docs/publish.md is what its cases say; its cases are run by `test_arraylikes.py` and `test_frame_checks.py`."""
 
 from __future__ import annotations
 

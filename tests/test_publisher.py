@@ -12,7 +12,7 @@ from framewire.errors import ClosedError
 from framewire.frame import Frame, Pixels
 from framewire.options import StreamOptions
 from framewire.publisher import Publisher
-from framewire.reentry import inside
+from framewire.reentrancy import inside
 from tests.viewer import flat
 
 TEST_TIMEOUT_S = 30.0

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import framewire as fw
-from framewire import notebook, running
+from framewire import notebook, registry
 from framewire import server as server_module
 from framewire import show as show_function
 from framewire.link.spawn import environment
@@ -56,10 +56,10 @@ def frames(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[np.ndarray]]:
     """What was published, whoever did."""
     FakeOutlet.kept = []
     monkeypatch.setattr(server_module, "ProcessHost", FakeHost)
-    monkeypatch.setattr(running, "shared", [])
+    monkeypatch.setattr(registry, "shared", [])
     monkeypatch.setattr(show_module(), "is_script", lambda: False)
     yield FakeOutlet.kept
-    for server in list(running.shared):
+    for server in list(registry.shared):
         server.close()
 
 
@@ -148,7 +148,7 @@ def test_showing_again_replaces_and_ends_what_moved(frames: list[np.ndarray], mo
     fw.show(flat(4, 4, 9))
     assert task.join(TEST_TIMEOUT_S), "it published into what was replaced"
     assert values(frames)[-1] == 9
-    assert len(running.shared) == 1 and running.shared[0].streams == ["default"]
+    assert len(registry.shared) == 1 and registry.shared[0].streams == ["default"]
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_showing_again_replaces_and_ends_what_moved(frames: list[np.ndarray], mo
 def test_what_cannot_be_shown_starts_nothing(wrong: Any, words: str) -> None:
     with pytest.raises(fw.PublishError, match=words):
         fw.show(wrong)
-    assert not running.shared
+    assert not registry.shared
 
 
 def test_a_coroutine_function_is_sent_on() -> None:
@@ -229,7 +229,7 @@ def test_a_script_of_moving_pictures_ends_by_ctrl_c_too() -> None:
 )  # fmt: skip
 def test_where_something_goes_on_anyway_nothing_waits(flags: tuple[str, ...], before: str, show: str) -> None:
     if "block=True" in show:
-        before = "threading.Timer(1, lambda: fw.serving.running.shared[0].close()).start()"
+        before = "threading.Timer(1, lambda: fw.serving.registry.shared[0].close()).start()"
     with script(*flags, before=before, show=show) as program:
         out, _ = program.communicate(timeout=TEST_TIMEOUT_S)
         assert out == "went on" and program.returncode == 0

@@ -12,9 +12,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from framewire import figures
+from framewire import matplotlib_figures
 from framewire.errors import PublishError
-from framewire.figures import has
+from framewire.matplotlib_figures import has
 
 Array = npt.NDArray[Any]
 WhyNot = Callable[[tuple[int, ...], np.dtype[Any]], str | None]
@@ -132,8 +132,8 @@ def _mask_of(array: Any) -> Array | None:
 def _read(frame: Any, why_not: WhyNot) -> Array:
     if isinstance(frame, np.ndarray):
         return frame
-    if figures.is_drawing(frame):
-        return figures.drawn(frame)
+    if matplotlib_figures.is_drawing(frame):
+        return matplotlib_figures.drawn(frame)
     if is_video_frame(frame):
         return np.asarray(_of_video_frame(frame))
     if is_image(frame):
@@ -224,7 +224,7 @@ def _remedy(frame: Any) -> str | None:
         )
     if isinstance(frame, tuple) and len(frame) == 2 and isinstance(frame[0], (bool, np.bool_)):
         return "OpenCV's read() returns whether it succeeded, and the frame: publish the second"
-    if isinstance(frame, tuple) and frame and figures.is_drawing(frame[0]):
+    if isinstance(frame, tuple) and frame and matplotlib_figures.is_drawing(frame[0]):
         return "plt.subplots() returns a figure and its axes: publish the first"
     if isinstance(frame, ModuleType):
         return "a module is no picture; of pyplot, plt.gcf()"

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from framewire.arraylikes import to_array
 from framewire.errors import PublishError
 from framewire.frame import Pixels
-from framewire.remedies import advice_on, described, in_words_of, why_not
+from framewire.frame_checks import advice_on, described, in_words_of, why_not
 
 Layout = Literal["rgb", "bgr"]
 

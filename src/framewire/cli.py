@@ -22,10 +22,10 @@ from framewire._version import __version__
 from framewire.addresses import MAX_PORT, is_loopback, listening_host
 from framewire.display import Display
 from framewire.errors import FramewireError
+from framewire.frame import MAX_SIDE_PX
 from framewire.keywords import unknown
 from framewire.patterns import PATTERNS
 from framewire.publishing import publish_loop
-from framewire.remedies import MAX_SIDE_PX
 from framewire.serving import serve
 
 

@@ -19,7 +19,7 @@ from framewire.environment import in_notebook
 from framewire.errors import EngineError
 from framewire.events import InputEvent, check_callback
 from framewire.publisher import Publisher
-from framewire.reentry import when_outside
+from framewire.reentrancy import when_outside
 from framewire.viewers import ViewerEvent, WatchingViewer
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ Must not know encoders, sockets or clocks.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,10 @@ from framewire.codecs import CodecName
 Pixels = npt.NDArray[np.uint8]
 PixelFormat = Literal["gray", "rgb", "rgba"]
 
+MAX_SIDE_PX: Final = 16_384
+"""The longest side in pixels that `publish` takes.
+
+Source: video codecs have no more (H.264 level 6.2, VP8 with its 14 bits)."""
 CHANNELS: dict[PixelFormat, int] = {"gray": 1, "rgb": 3, "rgba": 4}
 FORMAT_OF_CHANNELS: dict[int, PixelFormat] = {n: name for name, n in CHANNELS.items()}
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import anywidget
 import traitlets
 
-from framewire import ancestor, running
+from framewire import ancestor, registry
 from framewire.keywords import as_number, unknown
 from framewire.publishing import PublishLoop, publish_loop
 
@@ -78,7 +78,7 @@ class _Widget(anywidget.AnyWidget):
         """``token`` is what the view presents, if it is not the server's. Without a ``display``, the ``port`` of a
         server of this process does, or the address of another one's with its ``token``."""
         traits = _known(ancestor.traits(traits, self.trait_names()), self.trait_names())
-        server = display.server if display else running.on_port(traits.get("port") or _port_of(traits.get("url")))
+        server = display.server if display else registry.on_port(traits.get("port") or _port_of(traits.get("url")))
         # Weakly: a widget stays as long as its kernel, a server must not.
         self._server = weakref.ref(server) if server else None
         self._token = token

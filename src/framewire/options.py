@@ -23,9 +23,9 @@ from framewire.addresses import (
     web_origin,
 )
 from framewire.codecs import Chroma, CodecName, full_chroma_codecs, selectable_codecs
+from framewire.frame import MAX_SIDE_PX
 from framewire.ice_servers import ice_servers
 from framewire.keywords import MAX_VALUES, as_number, is_unicode, iterated, normalise, shown, unknown
-from framewire.remedies import MAX_SIDE_PX
 from framewire.wire import Cursor, IceServer
 
 __all__ = [

@@ -1,7 +1,7 @@
 """`Publisher`: the sending end of one stream. It numbers frames, writes them to an outlet, and ends.
 
 Must not know servers, nor what a frame was before it was pixels. A signal handler may call it in the middle of its own
-work: no call waits for one that the same thread has begun (`reentry`).
+work: no call waits for one that the same thread has begun (`reentrancy`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from framewire.events import EventQueue, run_callback
 from framewire.frame import Frame, Pixels
 from framewire.host.protocols import Outlet
 from framewire.options import StreamOptions
-from framewire.reentry import Notice, Section, leave, when_outside
+from framewire.reentrancy import Notice, Section, leave, when_outside
 from framewire.viewers import ViewerEvent, WatchingViewer, changes
 
 _NO_STATS: Final[dict[str, Any]] = {

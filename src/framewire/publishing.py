@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from framewire.errors import ClosedError
 from framewire.events import run_callback
 from framewire.keywords import as_number, shown
-from framewire.reentry import Notice
+from framewire.reentrancy import Notice
 
 if TYPE_CHECKING:
     from framewire.display import Display

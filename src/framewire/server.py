@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Unpack, cast
 
 from msgspec.structs import replace
 
-from framewire import running
+from framewire import registry
 from framewire.addresses import EVERY_INTERFACE
 from framewire.advice import advise
 from framewire.authentication import Authenticate, Authenticator, ConnectionRequest, of_two_arguments
@@ -38,7 +38,7 @@ from framewire.options import (
     check_home,
 )
 from framewire.publisher import Publisher
-from framewire.reentry import Section, leave, when_outside
+from framewire.reentrancy import Section, leave, when_outside
 from framewire.viewers import WatchingViewer
 
 log: Final = logging.getLogger("framewire")
@@ -87,7 +87,7 @@ class Server:
         self._on_close: list[Callable[[], None]] = []
         if options.exposed:
             log.info("framewire: listening on %s, other machines can reach it; the token guards it", options.host)
-        running.servers.add(self)
+        registry.servers.add(self)
         authorise = of_two_arguments(authenticate) if authenticate else None
         self._host = _start_host(options, engine, _ServerListener(self), authorise)
         weakref.finalize(self, _abandon, self._host, self._living, self._on_close).atexit = False
@@ -283,11 +283,11 @@ class Server:
             publisher.end(self._why)
         _run_callbacks(self._on_close)
         with contextlib.suppress(ValueError):  # it is not
-            running.shared.remove(self)
+            registry.shared.remove(self)
 
     def _end_if_unused(self) -> bool:
         # In the section of `serve`, so that it never takes a server that is about to close.
-        with running.serving.lock:
+        with registry.serving.lock:
             if self._shared and not self._publishers and not self._opening:
                 self._end()
             return self._closed

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Final, Unpack, cast
 
-from framewire import running
+from framewire import registry
 from framewire.advice import advise
 from framewire.authentication import Authenticate, Authenticator
 from framewire.display import DEFAULT_STREAM, Display
@@ -27,7 +27,7 @@ from framewire.options import (
     checked_streams,
     size_usage,
 )
-from framewire.reentry import leave
+from framewire.reentrancy import leave
 from framewire.server import Server
 
 __all__ = ["Server", "serve", "serve_server"]
@@ -67,7 +67,7 @@ def serve(
     check_home(engine)  # and before another one is ended
     _make_room(asked, engine, authenticate, name)
     try:
-        with running.serving.lock:
+        with registry.serving.lock:
             return _serve(asked, engine, authenticate, partial(_add, name, width, height, for_stream))
     finally:
         leave()
@@ -136,12 +136,12 @@ def _shared_server(
     options: EngineOptions, engine: EngineHome, authenticate: Authenticate | Authenticator | None
 ) -> Server:
     """The shared server that is what these options ask for, or a new one."""
-    for server in list(running.shared):
+    for server in list(registry.shared):
         if server._is_for(options, engine, authenticate) and not server.failure:
             return server
     _advise_to_share(options, engine, authenticate)
     server = _started(options, lambda: Server(options, engine, shared=True, authenticate=authenticate))
-    running.shared.append(server)
+    registry.shared.append(server)
     return server
 
 
@@ -152,7 +152,7 @@ def _make_room(
 
     Before the section of `serve`: a thread that is in one waits for no engine, and a port is free once it has exited.
     """
-    for server in list(running.shared):
+    for server in list(registry.shared):
         is_other = not server._is_for(options, engine, authenticate)
         if server._over or (server.failure and not is_other):
             server.close()  # and leaves the port to its successor
@@ -169,7 +169,7 @@ def _started(options: EngineOptions, start: Callable[[], Server], *, may_replace
     try:
         return start()
     except EngineError as error:
-        holder = running.on_port(options.port) if options.port and _is_taken(error) else None
+        holder = registry.on_port(options.port) if options.port and _is_taken(error) else None
         if holder is None:
             raise
         if holder._shared or not may_replace:
@@ -192,7 +192,7 @@ def _advise_to_share(
 ) -> None:
     """Say which options keep a display from an engine that runs. Who asks for a port expects another one."""
     all_differences = [
-        (server._differences(options, engine, authenticate), server) for server in running.shared if not server.failure
+        (server._differences(options, engine, authenticate), server) for server in registry.shared if not server.failure
     ]
     differ, server = min(all_differences, key=lambda each: len(each[0]), default=([], None))
     if server and differ not in ([], ["port"]):
@@ -204,8 +204,8 @@ def _advise_to_share(
 
 
 def _after_fork_in_child() -> None:
-    running.after_fork_in_child()
-    for server in list(running.servers):
+    registry.after_fork_in_child()
+    for server in list(registry.servers):
         server._after_fork_in_child()
 
 

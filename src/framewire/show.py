@@ -15,8 +15,8 @@ from framewire.arrays import FrameLike, as_pixels
 from framewire.display import DEFAULT_STREAM, Display
 from framewire.environment import in_notebook, is_script
 from framewire.errors import PublishError
-from framewire.figures import fps_of, frames_of, is_animation
 from framewire.keywords import divide, documented
+from framewire.matplotlib_figures import fps_of, frames_of, is_animation
 from framewire.options import EngineHome, EngineOptions, ServeKeywords, StreamOptions
 from framewire.publishing import PublishLoop, publish_loop
 from framewire.serving import serve

@@ -33,7 +33,7 @@ from framewire.link.listen import bind
 from framewire.link.restart import RestartPolicy
 from framewire.link.ring import RingWriter
 from framewire.link.spawn import environment
-from framewire.reentry import Notice
+from framewire.reentrancy import Notice
 from tests.link.ends import left_names
 from tests.link.engines import HERE, TEST_TIMEOUT_S, Engines, eventually, gone, random_frame, stream_options
 

@@ -97,7 +97,7 @@ class EngineHost(Protocol):
         """As `wait_ready`, from a coroutine."""
 
     def close(self) -> None:
-        """Stop the engine. Idempotent. Waits for no other thread where `reentry` forbids it."""
+        """Stop the engine. Idempotent. Waits for no other thread where `reentrancy` forbids it."""
 
     def stop(self) -> None:
         """As `close`, but never waits: for the garbage collector, which may call it in the middle of anything."""

@@ -25,7 +25,7 @@ from framewire.host.protocols import Listener, Outlet, ViewerChannel
 from framewire.host.reports import Reports
 from framewire.host.waiting import off_loop
 from framewire.options import EngineOptions, StreamOptions
-from framewire.reentry import when_outside
+from framewire.reentrancy import when_outside
 
 CLOSE_TIMEOUT_S: Final = 5.0
 """Time for viewers and connections to close. Then the thread is left behind: it ends with the program.

@@ -26,7 +26,7 @@ from framewire.link.process import EXIT_GRACE_S, KILL, EngineProcess
 from framewire.link.restart import Replay, RestartPolicy
 from framewire.link.ring import RingWriter
 from framewire.link.spawn import cannot_start
-from framewire.reentry import Combiner, Notice, when_outside
+from framewire.reentrancy import Combiner, Notice, when_outside
 
 logger: Final = logging.getLogger("framewire")
 

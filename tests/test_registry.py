@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from framewire import running
+from framewire import registry
 
 
 class Server(SimpleNamespace):
@@ -16,24 +16,24 @@ class Server(SimpleNamespace):
 
 @pytest.fixture
 def servers(monkeypatch: pytest.MonkeyPatch) -> list[Server]:
-    monkeypatch.setattr(running, "servers", type(running.servers)())
+    monkeypatch.setattr(registry, "servers", type(registry.servers)())
     made = [
         Server(port=1, closed=True),
         Server(port=1, closed=False),
         Server(port=2, closed=False),
         Server(closed=False),
     ]
-    running.servers.update(made)  # type: ignore[arg-type]
+    registry.servers.update(made)  # type: ignore[arg-type]
     return made
 
 
 def test_the_open_server_of_a_port_is_found(servers: list[Server]) -> None:
-    assert running.on_port(1) is servers[1]  # type: ignore[comparison-overlap]
-    assert running.on_port(2) is servers[2]  # type: ignore[comparison-overlap]
-    assert running.on_port(3) is None
+    assert registry.on_port(1) is servers[1]  # type: ignore[comparison-overlap]
+    assert registry.on_port(2) is servers[2]  # type: ignore[comparison-overlap]
+    assert registry.on_port(3) is None
 
 
 def test_nothing_is_kept(servers: list[Server]) -> None:
     servers.clear()
     gc.collect()
-    assert running.on_port(2) is None and not running.servers
+    assert registry.on_port(2) is None and not registry.servers

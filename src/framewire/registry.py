@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Final
 
-from framewire.reentry import Section
+from framewire.reentrancy import Section
 
 if TYPE_CHECKING:
     from framewire.serving import Server

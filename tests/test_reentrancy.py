@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from framewire import reentry
-from framewire.reentry import Combiner, Notice, Section, inside, leave, when_outside
+from framewire import reentrancy
+from framewire.reentrancy import Combiner, Notice, Section, inside, leave, when_outside
 
 TEST_TIMEOUT_S = 30.0
 
@@ -36,12 +36,12 @@ def test_a_section_knows_whether_this_thread_is_in_it() -> None:
 
 
 def test_sections_that_are_gone_are_not_looked_at() -> None:
-    before = len(reentry._sections)
+    before = len(reentrancy._sections)
     section = Section()
-    assert len(reentry._sections) == before + 1
+    assert len(reentrancy._sections) == before + 1
     del section
     gc.collect()
-    assert len(reentry._sections) == before
+    assert len(reentrancy._sections) == before
 
 
 def test_work_is_done_at_once_outside_and_later_inside_in_order() -> None:

@@ -12,9 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from framewire.arraylikes import TAKES, exif_orientation, is_cupy, is_image, is_tensor, quarter_turns, sample_of
-
-MAX_SIDE_PX: Final = 16_384
-"""The longest side in pixels that `publish` takes. Video codecs have no more (H.264 level 6.2, VP8 14 bits)."""
+from framewire.frame import MAX_SIDE_PX
 
 _MIN_WIDTH_PX: Final = 8
 """The least width and height of an array for which "channels come last" is said. A smaller one may be anything."""

@@ -12,7 +12,8 @@ import pytest
 
 from framewire.arrays import as_pixels
 from framewire.errors import PublishError
-from framewire.remedies import MAX_SIDE_PX, why_not
+from framewire.frame import MAX_SIDE_PX
+from framewire.frame_checks import why_not
 from tests.fake_arrays import Tensor, Turned
 from tests.publish_cases import ODD, REFUSED, Odd, Refused, full, is_picture, named
 

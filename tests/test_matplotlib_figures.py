@@ -12,7 +12,7 @@ import pytest
 
 from framewire.arrays import as_pixels
 from framewire.errors import PublishError
-from framewire.figures import fps_of, frames_of, is_drawing
+from framewire.matplotlib_figures import fps_of, frames_of, is_drawing
 
 pytest.importorskip("matplotlib")
 
