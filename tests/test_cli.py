@@ -68,7 +68,7 @@ def test_the_demo_passes_its_options_on(monkeypatch: pytest.MonkeyPatch) -> None
 class FakeDisplay:
     """A display without an engine."""
 
-    url, width, height, client_count = "http://127.0.0.1:1/#token=x", 4, 4, 0
+    url, width, height, client_count, closed = "http://127.0.0.1:1/#token=x", 4, 4, 0, False
     server = SimpleNamespace(failure=None, address="127.0.0.1:1")
 
     def __enter__(self) -> FakeDisplay:
