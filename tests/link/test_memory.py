@@ -121,6 +121,20 @@ def test_the_names_of_a_program_that_was_killed_are_removed_by_the_next_and_thos
     other.close()
 
 
+def test_files_of_the_users_with_a_name_like_ours_stay(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    names = [
+        "framewire-recording.mp4",
+        f"framewire-{'0' * 32}.log",
+        f"my-framewire-{'0' * 32}",
+        f"framewire-{'A' * 32}",
+    ]
+    for name in names:
+        (tmp_path / name).touch()
+    named_memory(1000, 1000).close()
+    assert sorted(os.listdir(tmp_path)) == sorted(names)
+
+
 def test_on_macos_it_is_shared_memory_whose_name_is_gone(monkeypatch, tmp_path):
     monkeypatch.setattr(memory, "sys", SimpleNamespace(platform="darwin"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))

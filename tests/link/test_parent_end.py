@@ -55,6 +55,28 @@ def test_whoever_does_not_prove_itself_is_hung_up_on(monkeypatch):
     end.close()
 
 
+def test_a_stranger_that_sends_a_byte_now_and_then_has_no_more_time(monkeypatch):
+    now, timeouts = 0.0, []
+
+    class Slow:
+        def settimeout(self, seconds: float) -> None:
+            timeouts.append(seconds)
+
+        def recv(self, _: int) -> bytes:
+            nonlocal now
+            now += 0.75
+            if timeouts[-1] < 0.75:
+                raise TimeoutError
+            return b"x"
+
+    monkeypatch.setattr(parent_end, "time", SimpleNamespace(monotonic=lambda: now))
+    end = NameEnd([])
+    with pytest.raises(TimeoutError):
+        end._proven(Slow())  # type: ignore[arg-type]
+    assert timeouts == [2.0, 1.25, 0.5]
+    end.close()
+
+
 def test_one_that_exits_without_connecting_is_not_waited_for():
     end, looks = NameEnd([]), iter([True, False])
     assert not end.connected(lambda: next(looks))

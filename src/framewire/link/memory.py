@@ -17,6 +17,7 @@ import contextlib
 import errno
 import mmap
 import os
+import re
 import secrets
 import stat
 import sys
@@ -29,6 +30,8 @@ from framewire.link.descriptors import above_stdio
 
 PAGE_BYTES: Final = max(mmap.PAGESIZE, 4096)
 _PREFIX: Final = "framewire-"
+_NAME: Final = re.compile(rf"{_PREFIX}[0-9a-f]{{32}}")
+"""Of a block, whole: what people call their own files begins like that as well."""
 _RESERVED_AT_ONCE_BYTES: Final = 1 << 20
 """Bytes written at a time where a file's room can only be reserved by writing to it.
 
@@ -163,7 +166,7 @@ def remove_abandoned() -> None:
     for directory in _directories():
         with contextlib.suppress(OSError), os.scandir(directory) as entries:
             for entry in entries:
-                if entry.name.startswith(_PREFIX) and entry.is_file(follow_symlinks=False):
+                if _NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
                     remove_if_abandoned(entry.path)
 
 

@@ -14,6 +14,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
@@ -204,10 +205,10 @@ class NameEnd:
 
     def _proven(self, control: socket.socket) -> tuple[int, int] | None:
         """The engine's greeting; None from a stranger."""
-        control.settimeout(_PROOF_TIMEOUT_S)
         length = PROOF_BYTES + GREETING.size
-        said = b""
+        deadline, said = time.monotonic() + _PROOF_TIMEOUT_S, b""
         while len(said) < length:
+            control.settimeout(max(deadline - time.monotonic(), 0.001))
             data = control.recv(length - len(said))
             if not data:
                 return None
