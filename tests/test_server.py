@@ -58,14 +58,15 @@ def viewers(count: int) -> tuple[WatchingViewer, ...]:
     return tuple(WatchingViewer(f"viewer-{number}") for number in range(count))
 
 
-def test_an_engine_that_was_started_again_has_no_viewers(hosts: list[FakeHost]) -> None:
+@pytest.mark.parametrize("what", ["started again", "failed"])
+def test_an_engine_that_has_ended_has_no_viewers(hosts: list[FakeHost], what: str) -> None:
     display = fw.serve(4, 4)
     events: list[fw.ViewerEvent] = []
     display.on_viewers(events.append)
     hosts[0].listener.on_viewers(0, viewers(3))
     hosts[0].listener.on_viewers(99, viewers(5))
     assert display.client_count == 3 and display.watched
-    hosts[0].listener.on_ready()
+    hosts[0].listener.on_failed("gone") if what == "failed" else hosts[0].listener.on_ready()
     assert display.client_count == 0 and not display.watched
     assert [event.type for event in events] == ["join"] * 3 + ["leave"] * 3
 

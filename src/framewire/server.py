@@ -365,6 +365,7 @@ class _ServerListener:
         if server := self._server():
             server.failure = text
         for publisher in list(self._publishers.values()):
+            publisher.feedback.take_viewers(())
             publisher.changed.notify()
 
 
