@@ -129,6 +129,23 @@ async def test_a_ring_whose_descriptor_was_cut_off_is_asked_for_again(monkeypatc
     parent.close()
 
 
+async def test_a_ring_that_cannot_be_taken_again_and_again_is_logged_once(monkeypatch, caplog, parent):
+    monkeypatch.setattr(attach, "RING_RETRY_S", 0.01)
+    ring, decoder = RingWriter(4), parent_decoder()
+    for _ in range(3):
+        parent.send(Ring(stream=7, number=2), ring)
+        message, memory = await parent.link.receive()
+        RingReader(memory).close()
+        parent.link.ring_lost(message)
+        asked = decoder.feed(await asyncio.to_thread(parent.control.recv, 1000))
+        assert asked == [RingLost(stream=7, number=2)]
+    parent.send(Ring(stream=7, number=3), ring)
+    message, memory = await parent.link.receive()
+    RingReader(memory).close()
+    parent.link.ring_lost(message)
+    assert len([r for r in caplog.records if "ulimit -n" in r.getMessage()]) == 2, "one for each ring"
+
+
 async def test_memory_that_is_gone_is_passed_over(monkeypatch):
     monkeypatch.setenv(LINK_VARIABLE, "names")
     parent, ring = Parent(), RingWriter(4)

@@ -58,8 +58,6 @@ ORPHAN_EXIT_GRACE_S: Final = 5.0
 
 Source: chosen by hand, twice what an engine takes to close its viewers' sockets; pinned by
 `tests/link/test_attach.py::test_an_engine_without_a_parent_is_ended_by_force`."""
-
-
 _REMOVE_TIMEOUT_S: Final = 1.0
 """Time for the system to close what a parent that was killed had open.
 
@@ -93,7 +91,7 @@ class EngineLink:
         """Those of Rings to come; None for one that was cut off."""
         self._streams: set[int] = set()
         self._lost: dict[int, int] = {}
-        """The number of the ring that is missing, by stream."""
+        """The number of the newest ring that could not be taken, by stream, until another one is."""
         self._names: dict[int, list[str]] = {}
         """The names of the last two memories, by stream."""
         self._outbox = bytearray()
@@ -203,7 +201,8 @@ class EngineLink:
                 memory = self._named(message) if message.memory else self._beside(message)
                 if memory is None:
                     return
-                self._lost.pop(message.stream, None)
+                if self._lost.get(message.stream) != message.number:  # or its next loss would be logged as the first
+                    self._lost.pop(message.stream, None)
         self._received.put_nowait((message, memory))
 
     def _beside(self, ring: Ring) -> int | None:
