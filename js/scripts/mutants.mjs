@@ -23,7 +23,7 @@ const TIMEOUT_MS = 60_000;
 const GOAL = 0.9;
 /** Tests that prove a part of their file's behaviour elsewhere: the vectors of the contract, and the parts of a session. */
 const ALSO = new Map([["wire", ["contract"]], ["validate", ["contract"]]]);
-const SESSION = ["session", "session-frames", "session-peer", "session-view", "reconciler", "plan", "peer-state", "socket-state", "subscription", "subscriptions"];
+const SESSION = ["session", "session-context", "session-frames", "session-peer", "session-view", "reconciler", "plan", "peer-state", "socket-state", "subscription", "subscriptions"];
 
 const SWAPS = new Map([
   ["<", ["<=", ">="]], ["<=", ["<", ">"]], [">", [">=", "<="]], [">=", [">", "<"]], ["===", ["!=="]], ["!==", ["==="]],
