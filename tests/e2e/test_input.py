@@ -342,6 +342,19 @@ async def test_a_view_says_how_it_is_before_the_first_frame_and_again_after_it_c
         await events.wait("show")
 
 
+async def test_a_stream_that_is_served_anew_under_its_name_is_sent_how_the_view_is(new_page: NewPage):
+    """As a cell that is run again does: the view stays as it is, and knows of no change."""
+    async with fw.serve_server(port=0) as server:
+        page = await still_page(new_page, server.add_stream("default", 220, 150))
+        again = server.add_stream("default", 220, 150)
+        again.publish(pixel_map(220, 150))
+        events = Events(again)
+        assert (await events.wait("resize"))["width"] == 800
+        await events.wait("show")
+        await events.wait("focus_in")
+        assert await page.evaluate("document.querySelectorAll('.framewire').length") == 1
+
+
 async def test_a_page_that_goes_away_closes_its_view(new_page: NewPage):
     async with fw.serve(220, 150, port=0) as display:
         page = await still_page(new_page, display)
