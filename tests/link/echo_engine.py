@@ -13,7 +13,7 @@ import signal
 import sys
 import zlib
 
-from framewire.link.attach import EngineLink, Memory
+from framewire.link.attach import EngineLink, RingMemory
 from framewire.link.control import (
     AddStream,
     Configure,
@@ -53,7 +53,7 @@ class Echo:
                     }
                 link.send(EngineStats(stream=stream, stats=stats))
 
-    def take(self, link: EngineLink, message: ToEngine, memory: Memory | None) -> None:
+    def take(self, link: EngineLink, message: ToEngine, memory: RingMemory | None) -> None:
         match message:
             case Configure():
                 self.start(link, message)

@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from framewire.errors import EngineError
 from framewire.link import kind
 from framewire.link.kind import LINK_VARIABLE, by_name
 
@@ -53,3 +54,9 @@ def test_a_limit_that_is_met_now_says_nothing_about_the_system(monkeypatch, numb
 def test_the_environment_may_say_which(monkeypatch, value, expected):
     monkeypatch.setenv(LINK_VARIABLE, value)
     assert by_name() == expected
+
+
+def test_a_kind_that_there_is_not_is_an_error_and_not_one_of_the_two(monkeypatch):
+    monkeypatch.setenv(LINK_VARIABLE, "name")
+    with pytest.raises(EngineError, match='FRAMEWIRE_LINK in the environment is "descriptors" or "names", not "name"'):
+        by_name()

@@ -22,7 +22,7 @@ from framewire.engine.http.server import WebServer
 from framewire.engine.relay import ViewerRelay
 from framewire.engine.viewer.admission import Admission, admission
 from framewire.errors import EngineError
-from framewire.link.attach import EngineLink, Memory
+from framewire.link.attach import EngineLink, RingMemory
 from framewire.link.control import (
     AddStream,
     AdmissionAnswered,
@@ -171,7 +171,7 @@ class EngineProgram:
             logging.getLogger().removeHandler(handler)
             self._link.close()
 
-    async def _handle(self, message: object, memory: Memory | None) -> None:
+    async def _handle(self, message: object, memory: RingMemory | None) -> None:
         match message:
             case Configure():
                 await self._configure(message)

@@ -36,8 +36,8 @@ from framewire.link.memory import open_named, remove_if_abandoned
 
 logger: Final = logging.getLogger("framewire")
 
-Memory = int | mmap.mmap
-"""A ring's: a descriptor, or mapped."""
+RingMemory = int | mmap.mmap
+"""A descriptor, or mapped already."""
 
 _MAX_OUTBOX_BYTES: Final = 8 << 20
 """Bytes kept for a parent that does not read, because it is stopped in a debugger for example. Later messages are lost.
@@ -86,7 +86,7 @@ class EngineLink:
         self._end = EngineEnd(handles)
         self._control, self._bell = self._end.control, self._end.bell
         self._decoder = engine_decoder()
-        self._received: asyncio.Queue[tuple[ToEngine, Memory | None] | None] = asyncio.Queue()
+        self._received: asyncio.Queue[tuple[ToEngine, RingMemory | None] | None] = asyncio.Queue()
         self._fds: deque[int | None] = deque()
         """Those of Rings to come; None for one that was cut off."""
         self._streams: set[int] = set()
@@ -111,7 +111,7 @@ class EngineLink:
         """The listening sockets. All are there before the first message."""
         return self._end.listeners
 
-    async def receive(self) -> tuple[ToEngine, Memory | None] | None:
+    async def receive(self) -> tuple[ToEngine, RingMemory | None] | None:
         """The next message, with the memory of a Ring (the caller's from now on).
 
         None: there will be no more, since the parent is gone or the link is closed.
@@ -186,7 +186,7 @@ class EngineLink:
             self._on_parent_gone()
 
     def _take(self, message: ToEngine) -> None:
-        memory: Memory | None = None
+        memory: RingMemory | None = None
         match message:
             case Listeners():
                 self._end.listeners += map(listening_socket, message.shares)

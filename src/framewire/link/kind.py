@@ -14,13 +14,17 @@ import socket
 import sys
 from typing import Final
 
+from framewire.errors import EngineError
+
 LINK_VARIABLE: Final = "FRAMEWIRE_LINK"
 """``descriptors`` or ``names`` in the environment: which kind is used. For tests, and where the choice is wrong."""
 
 
 def by_name() -> bool:
-    """Whether memory and sockets reach an engine by name; else by their descriptors."""
+    """Whether memory and sockets reach an engine by name; else by their descriptors. Raises EngineError."""
     asked = os.environ.get(LINK_VARIABLE)
+    if asked and asked not in ("descriptors", "names"):
+        raise EngineError(f'{LINK_VARIABLE} in the environment is "descriptors" or "names", not "{asked[:40]}"')
     return asked == "names" if asked else not _local_sockets()
 
 
