@@ -410,11 +410,13 @@ REFUSED: list[Refused] = [
     ),
     Refused("numbers", lambda: 0.5, f"a float of shape () and dtype float64: {TAKES}"),
     Refused("`None`", lambda: None, f"None: not an array (cv2.imread returns None where it finds no image); {TAKES}"),
-    Refused("text, paths", lambda: "picture.png", f"str: text is no picture; of a file, PIL.Image.open(path); {TAKES}"),
+    Refused(
+        "text, paths", lambda: "picture.png", f"str: text is not a picture; for a file, PIL.Image.open(path); {TAKES}"
+    ),
     Refused(
         "bytes",
         lambda: b"\xff\xd8",
-        "bytes: bytes have no shape: np.frombuffer(data, np.uint8).reshape(height, width, 3); of an encoded image, "
+        "bytes: bytes have no shape: np.frombuffer(data, np.uint8).reshape(height, width, 3); for an encoded image, "
         "PIL.Image.open(io.BytesIO(data))",
     ),
     Refused(

@@ -119,7 +119,7 @@ def test_keywords_that_are_ours_are_left_as_they_are() -> None:
 
 
 def test_both_names_of_one_thing_are_refused() -> None:
-    with pytest.raises(TypeError, match=r"^bitrate= of pdum.rfb is max_bitrate= here: leave one of them away$"):
+    with pytest.raises(TypeError, match=r"^bitrate= of pdum.rfb is max_bitrate= here: leave one of them out$"):
         ancestor.translated("serve", {"bitrate": 1, "max_bitrate": 2}, KNOWN)
 
 

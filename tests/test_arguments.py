@@ -116,34 +116,34 @@ FRAME = np.zeros((720, 1280, 3), np.uint8)
 @pytest.mark.parametrize(
     ("function", "arguments", "keywords", "line"),
     [
-        (fw.serve, (), {}, "serve() needs 'width' and 'height', in pixels: 1280, 720 say"),
-        (fw.serve, (1280,), {}, "serve() needs 'height', in pixels: 1280, 720 say"),
-        (fw.serve, (np.int64(1280),), {}, "serve() needs 'height', in pixels: 1280, 720 say"),
+        (fw.serve, (), {}, "serve() needs 'width' and 'height', in pixels, such as 1280, 720"),
+        (fw.serve, (1280,), {}, "serve() needs 'height', in pixels, such as 1280, 720"),
+        (fw.serve, (np.int64(1280),), {}, "serve() needs 'height', in pixels, such as 1280, 720"),
         (fw.serve, ("1280x720",), {}, "serve() needs 'height': write 1280, 720 instead of '1280x720'"),
-        (fw.serve, ("big",), {}, "serve() needs 'height', in pixels: 1280, 720 say"),
+        (fw.serve, ("big",), {}, "serve() needs 'height', in pixels, such as 1280, 720"),
         (fw.serve, ((1280, 720),), {}, "serve() needs 'height': write 1280, 720 instead of (1280, 720)"),
         (
             fw.serve,
             (FRAME.shape,),
             {},
-            "serve() needs 'height': those of an array are frame.shape[1], frame.shape[0], and show(frame) needs none",
+            "serve() needs 'height': for an array, serve(frame.shape[1], frame.shape[0]), or show(frame)",
         ),
         (
             fw.serve,
             (FRAME,),
             {},
-            "serve() needs 'height': those of an array are frame.shape[1], frame.shape[0], and show(frame) needs none",
+            "serve() needs 'height': for an array, serve(frame.shape[1], frame.shape[0]), or show(frame)",
         ),
         (
             fw.serve,
             FRAME.shape,
             {},
-            "serve() takes 2 arguments without a name, not 3: "
-            "those of an array are frame.shape[1], frame.shape[0], and show(frame) needs none",
+            "serve() takes 2 positional arguments, not 3: "
+            "for an array, serve(frame.shape[1], frame.shape[0]), or show(frame)",
         ),
         (fw.serve, (), {"widht": 4, "height": 4}, "serve() has no option 'widht': do you mean 'width'?"),
         (fw.show, (), {}, "show() needs 'what': show(what)"),
-        (fw.serve_server, (4,), {}, "serve_server() takes 0 arguments without a name, not 1: serve_server()"),
+        (fw.serve_server, (4,), {}, "serve_server() takes 0 positional arguments, not 1: serve_server()"),
         (
             fw.Server.add_stream,
             (None, "cam", 4),

@@ -297,7 +297,7 @@ def test_a_method_has_its_signature_without_self():
     ("arguments", "named", "line"),
     [
         ((), {}, "hang() needs 'wall': hang(wall)"),
-        ((1, 2), {}, "hang() takes 1 arguments without a name, not 2: hang(wall)"),
+        ((1, 2), {}, "hang() takes 1 positional arguments, not 2: hang(wall)"),
         ((), {"wal": 3}, "hang() has no option 'wal': do you mean 'wall'?"),
         ((), {"coats": 3}, "hang() needs 'wall': hang(wall)"),
     ],

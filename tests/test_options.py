@@ -369,25 +369,25 @@ def test_other_streams_are_refused_in_one_line(given, line):
     assert str(caught.value) == line
 
 
-ARRAY = ": those of an array are frame.shape[1], frame.shape[0], and show(frame) needs none"
+ARRAY = ": for an array, serve(frame.shape[1], frame.shape[0]), or show(frame)"
 
 
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
-        ((), ", in pixels: 1280, 720 say"),
-        ((640,), ", in pixels: 1280, 720 say"),
-        ((np.int64(640),), ", in pixels: 1280, 720 say"),
-        ((640, 480), ", in pixels: 1280, 720 say"),
+        ((), ", in pixels, such as 1280, 720"),
+        ((640,), ", in pixels, such as 1280, 720"),
+        ((np.int64(640),), ", in pixels, such as 1280, 720"),
+        ((640, 480), ", in pixels, such as 1280, 720"),
         (("640 by 480",), ": write 640, 480 instead of '640 by 480'"),
-        (("640",), ", in pixels: 1280, 720 say"),
+        (("640",), ", in pixels, such as 1280, 720"),
         ((480, "640x480"), ": write 640, 480 instead of '640x480'"),
         (([640, 480],), ": write 640, 480 instead of [640, 480]"),
         (((480, 640, 3),), ARRAY),
         (((480,),), ARRAY),
         ((480, 640, 3), ARRAY),
         ((np.zeros((4, 6)),), ARRAY),
-        ((None,), ", in pixels: 1280, 720 say"),
+        ((None,), ", in pixels, such as 1280, 720"),
     ],
 )
 def test_a_size_that_is_not_two_sides_is_turned_into_them(arguments, hint):

@@ -33,7 +33,7 @@ class FakeOutlet:
         assert not self.closed and time_us > 1_600_000_000_000_000
         value = int(pixels[0, 0, 0])
         self._interrupted()
-        assert not self.closed, "not under the hands of who writes"
+        assert not self.closed, "an outlet is not closed while a frame is written"
         self.written.append((value, number))
 
     def newest(self, known: int | None = None) -> Frame | None:

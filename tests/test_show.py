@@ -53,7 +53,7 @@ class FakeHost:
 
 @pytest.fixture(autouse=True)
 def frames(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[np.ndarray]]:
-    """What was published, whoever did."""
+    """What was published, by any display."""
     FakeOutlet.kept = []
     monkeypatch.setattr(server_module, "ProcessHost", FakeHost)
     monkeypatch.setattr(registry, "shared", [])

@@ -1,7 +1,7 @@
 """Host names, web origins and addresses of STUN and TURN servers: from what people write to what browsers send.
 
-Must not know options, requests or sockets. What has no such form raises ``ValueError`` with the rest of a sentence
-whose subject is the text: what is wrong with it, and what to write instead.
+Must not know options, requests or sockets. A text that has no such form raises ``ValueError``. Its message continues a
+sentence that begins with the text: what is wrong with it, and what to write instead.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ MAX_NAME_CHARACTERS: Final = 253
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 """Ports that browsers leave out of ``Host`` and ``Origin``."""
 
+# Compiled when they are first used, and by `re` kept from then on: few programs name a host.
 _LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
-_NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
-_NUMBER: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
+_NAME: Final = rf"{_LABEL}(?:\.{_LABEL})*"
+_NUMBER: Final = r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)"
 """Browsers take a name whose last part is a number for an IPv4 address (WHATWG URL, "ends in a number")."""
-_UNCLEAR_IN_IDNA: Final = re.compile("[ßς\u200c\u200d]")
+_UNCLEAR_IN_IDNA: Final = "[ßς\u200c\u200d]"
 """Characters that browsers (UTS 46) and Python's IDNA 2003 encode in different ways."""
-_ICE: Final = re.compile(r"(stuns?|turns?):([a-z0-9_.-]+)(?::([0-9]{1,5}))?(?:\?transport=(udp|tcp))?", re.IGNORECASE)
+_ICE: Final = r"(?i:(stuns?|turns?):([a-z0-9_.-]+)(?::([0-9]{1,5}))?(?:\?transport=(udp|tcp))?)"
 
 
 def is_loopback(host: str) -> bool:
@@ -51,7 +52,7 @@ def host_name(text: str) -> str:
     if "*" in text:
         raise ValueError("has a wildcard: list each name")
     name = _in_ascii(text).lower().removesuffix(".")
-    if len(name) > MAX_NAME_CHARACTERS or not _NAME.fullmatch(name) or _NUMBER.fullmatch(name):
+    if len(name) > MAX_NAME_CHARACTERS or not re.fullmatch(_NAME, name) or re.fullmatch(_NUMBER, name):
         raise ValueError("is no host name and no IP address")
     return name
 
@@ -110,12 +111,12 @@ def _with_a_scheme(text: str) -> str:
 def ice_url(text: str) -> str:
     """The address of a STUN or TURN server, as both aiortc and browsers take it (RFC 7064, RFC 7065)."""
     text = text.strip()
-    match = _ICE.fullmatch(text)
+    match = re.fullmatch(_ICE, text)
     if match is None:
         raise ValueError(f"is no address of a STUN or TURN server: {_ice_fault(text)}")
     scheme, host, port, transport = match.groups()
     if port and not 1 <= int(port) <= MAX_PORT:
-        raise ValueError(f"has a port that is none: 1 to {MAX_PORT}")
+        raise ValueError(f"has a port out of range: 1 to {MAX_PORT}")
     if transport and scheme.lower().startswith("stun"):
         raise ValueError("has a transport, which is for TURN alone")
     host_name(host)
@@ -123,7 +124,7 @@ def ice_url(text: str) -> str:
 
 
 def _ice_fault(text: str) -> str:
-    if "://" in text and _ICE.fullmatch(text.replace("://", ":", 1)):
+    if "://" in text and re.fullmatch(_ICE, text.replace("://", ":", 1)):
         return f"write {text.replace('://', ':', 1)!r:.80}, without //"
     if "[" in text or text.count(":") > 2:
         return "no IPv6 addresses here; write its name"
@@ -152,7 +153,7 @@ def _in_ascii(name: str) -> str:
     """An international name in Punycode."""
     if name.isascii():
         return name
-    if _UNCLEAR_IN_IDNA.search(name):
+    if re.search(_UNCLEAR_IN_IDNA, name):
         raise ValueError("has a letter that browsers encode in ways of their own: write the name in Punycode (xn--…)")
     try:
         return name.encode("idna").decode()
@@ -193,5 +194,5 @@ def _suggested(text: str) -> str:
         parts = _split(text if "://" in text else f"//{text}")
         host = host_name(parts.hostname or "")
     except ValueError:
-        return "host='127.0.0.1', say"
+        return "host='127.0.0.1', for example"
     return f"host={host!r}" + (f", port={parts.port}" if parts.port is not None else "")

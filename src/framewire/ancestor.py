@@ -73,7 +73,7 @@ KEYWORDS: Final[Mapping[str, Keyword]] = {
     "gpu": Keyword(
         idle=(False, None),
         needless="publish takes CUDA tensors too",
-        instead="leave it away; publish takes CuPy and torch tensors of a GPU, and copies them to the host",
+        instead="leave it out; publish takes CuPy and torch tensors of a GPU, and copies them to the host",
     ),
     "record_events": Keyword(
         idle=(False,),
@@ -131,7 +131,7 @@ def _translate(
     if keyword.ours not in known:
         raise TypeError(f"{name}= of pdum.rfb is {keyword.ours}= here, which {function}() does not take")
     if keyword.ours in kept:
-        raise TypeError(f"{name}= of pdum.rfb is {keyword.ours}= here: leave one of them away")
+        raise TypeError(f"{name}= of pdum.rfb is {keyword.ours}= here: leave one of them out")
     kept[keyword.ours] = keyword.convert(value)
     return f"{name}= is {keyword.ours}={kept[keyword.ours]!r:.60} here"
 
@@ -177,7 +177,7 @@ def check_frame_keywords(given: Mapping[str, Any]) -> None:
     colour = given.get("color")
     space: Any = colour.to_dict() if isinstance(colour, ColorSpace) else colour
     if space is not None and not (isinstance(space, Mapping) and _is_srgb(space)):
-        raise PublishError(f"color={space!r:.120}: frames are sRGB here; convert the pixels, and leave color= away")
+        raise PublishError(f"color={space!r:.120}: frames are sRGB here; convert the pixels, and leave color= out")
     if given.get("pixel_ratio") not in (None, 1):
         advise("publish: pixel_ratio= of pdum.rfb is needless; a view shows the frame in its own size, pixel by pixel")
 

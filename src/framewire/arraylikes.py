@@ -36,7 +36,7 @@ _SAMPLES_A_SIDE: Final = 64
 """Rows, and columns, that `sample_of` takes."""
 
 _AS_IT_IS: Final = ("1", "L", "RGB", "RGBA", "I", "F", "I;16", "I;16L", "I;16B", "I;16N")
-"""PIL's modes whose array says what they are."""
+"""PIL's modes whose pixels NumPy reads without a conversion."""
 
 _EXIF_ORIENTATION: Final = 0x0112
 """The number of the EXIF tag."""
@@ -45,10 +45,10 @@ _EXIF_ORIENTATION: Final = 0x0112
 def to_array(frame: Any, why_not: WhyNot) -> Array:
     """The frame as an ``ndarray`` and no subclass of it, with masked pixels 0. Its shape and dtype may be any.
 
-    ``why_not`` says whether it is worth to copy a tensor of such a shape from a GPU. Raises `PublishError`.
+    ``why_not`` tells from shape and dtype what is wrong, before a tensor is copied from a GPU. Raises `PublishError`.
     """
     try:
-        _refuse_what_is_no_array(frame)
+        _refuse_what_is_not_an_array(frame)
         array = _plain(_read(frame, why_not))
     except PublishError:
         raise
@@ -77,7 +77,7 @@ def is_image(frame: object) -> bool:
 
 
 def sample_of(data: Any) -> Array:
-    """A few thousand values of an array or a tensor of a picture's shape, from all over it."""
+    """A few thousand pixels of an array or a tensor, evenly spaced over the picture."""
     height, width = data.shape[:2]
     sample = data[:: -(-height // _SAMPLES_A_SIDE), :: -(-width // _SAMPLES_A_SIDE)]
     if is_tensor(sample):
@@ -170,7 +170,7 @@ def _bytes_of(given: Any, why_not: WhyNot) -> Any:
 
 
 class _Unread:
-    """In the place of a tensor that is not worth copying: its shape."""
+    """Stands for a tensor that will be refused: it has its shape, and nothing is copied."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self._shape = shape
@@ -201,10 +201,10 @@ def _of_image(image: Any) -> Any:
     return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 
-# What is no array
+# What is not an array
 
 
-def _refuse_what_is_no_array(frame: Any) -> None:
+def _refuse_what_is_not_an_array(frame: Any) -> None:
     remedy = _remedy(frame)
     if remedy:
         name = "None" if frame is None else type(frame).__name__
@@ -216,10 +216,10 @@ def _remedy(frame: Any) -> str | None:
     if frame is None:
         return f"not an array (cv2.imread returns None where it finds no image); {TAKES}"
     if isinstance(frame, str) or hasattr(type(frame), "__fspath__"):
-        return f"text is no picture; of a file, PIL.Image.open(path); {TAKES}"
+        return f"text is not a picture; for a file, PIL.Image.open(path); {TAKES}"
     if isinstance(frame, (bytes, bytearray)):
         return (
-            "bytes have no shape: np.frombuffer(data, np.uint8).reshape(height, width, 3); of an encoded image, "
+            "bytes have no shape: np.frombuffer(data, np.uint8).reshape(height, width, 3); for an encoded image, "
             "PIL.Image.open(io.BytesIO(data))"
         )
     if isinstance(frame, tuple) and len(frame) == 2 and isinstance(frame[0], (bool, np.bool_)):
@@ -227,7 +227,7 @@ def _remedy(frame: Any) -> str | None:
     if isinstance(frame, tuple) and frame and matplotlib_figures.is_drawing(frame[0]):
         return "plt.subplots() returns a figure and its axes: publish the first"
     if isinstance(frame, ModuleType):
-        return "a module is no picture; of pyplot, plt.gcf()"
+        return "a module is not a picture; for pyplot, plt.gcf()"
     if isinstance(frame, type):
         return f"{frame.__name__} is a class: publish an object of it"
     return None

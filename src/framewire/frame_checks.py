@@ -55,7 +55,7 @@ def _is_pixel(dtype: np.dtype[Any]) -> bool:
 
 
 def _is_small_float(dtype: np.dtype[Any]) -> bool:
-    """bfloat16 and its like (of ml_dtypes, which JAX uses): for NumPy they are of no kind that it knows."""
+    """``bfloat16`` and other floats of ml_dtypes, which JAX uses: NumPy gives them the kind "V", as records have."""
     return dtype.kind == "V" and "float" in dtype.name
 
 
@@ -110,7 +110,7 @@ def in_words_of(frame: object, remedy: str) -> str:
 
 
 def advice_on(frame: object, data: npt.NDArray[Any]) -> str | None:
-    """What to write instead of a frame that can be shown, but hardly as it is meant; None where nothing is odd."""
+    """What to write instead of a frame that can be shown, but looks like a mistake; None where nothing does."""
     orientation = exif_orientation(frame)
     if orientation > 1:
         return (

@@ -178,7 +178,7 @@ def _checked(function: F, usage: Callable[[tuple[Any, ...]], str] | None) -> F:
         for name in keywords:
             if name not in places and _nearest(name, missing):
                 raise TypeError(unknown(called, "option", name, missing))
-        count = f"takes {len(places) - own} arguments without a name, not {len(arguments) - own}"
+        count = f"takes {len(places) - own} positional arguments, not {len(arguments) - own}"
         fault = f"needs {' and '.join(map(repr, missing))}" if missing else count
         hint = usage(arguments[own:]) if usage else f": {function.__name__}({', '.join(required[own:])})"
         raise TypeError(f"{called} {fault}{hint}")

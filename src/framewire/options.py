@@ -71,10 +71,11 @@ class EngineOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Meta(description="None is 8765 or, where that is taken, any free port; 0 is any free port."),
     ] = None
     allow_origins: Annotated[
-        tuple[str, ...], Meta(description="Further web origins whose pages may connect, 'https://lab.example' say.")
+        tuple[str, ...], Meta(description="Further web origins whose pages may connect, such as 'https://lab.example'.")
     ] = ()
     allow_hosts: Annotated[
-        tuple[str, ...], Meta(description="Further host names that this server is reached under, behind a proxy say.")
+        tuple[str, ...],
+        Meta(description="Further host names that this server is reached under, as behind a proxy."),
     ] = ()
     ice_servers: Annotated[
         tuple[IceServer, ...],
@@ -231,15 +232,15 @@ def checked_streams(streams: Any) -> list[dict[str, Any]]:
 
 
 def size_usage(arguments: tuple[Any, ...]) -> str:
-    """What to write, for a call that does not give the sides of a frame one by one: their tuple, or a text, say."""
+    """What to write, for a call that does not give the sides of a frame one by one: a tuple or a text, for example."""
     given = [each for each in arguments if as_number(each) is None]
     if given and isinstance(given[0], str) and (sides := _SIZE.search(given[0])):
         return f": write {sides[1]}, {sides[2]} instead of {shown(given[0])}"
     if given and isinstance(given[0], list | tuple) and len(given[0]) == 2:
         return f": write {shown(given[0][0])}, {shown(given[0][1])} instead of {shown(given[0])}"
     if len(arguments) > 2 or (given and (isinstance(given[0], list | tuple) or hasattr(given[0], "shape"))):
-        return ": those of an array are frame.shape[1], frame.shape[0], and show(frame) needs none"
-    return ", in pixels: 1280, 720 say"
+        return ": for an array, serve(frame.shape[1], frame.shape[0]), or show(frame)"
+    return ", in pixels, such as 1280, 720"
 
 
 def _in_form(name: str, values: Iterable[str], form: Callable[[str], str]) -> tuple[str, ...]:

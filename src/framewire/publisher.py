@@ -10,7 +10,6 @@ import contextlib
 import time
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
@@ -30,14 +29,14 @@ _NO_STATS: Final[dict[str, Any]] = {
 """`Display.stats` until the engine's first numbers come, about a second after the stream's start."""
 
 
-@dataclass
 class Feedback:
     """What the engine reports of one stream: the server writes it, the `Display` reads it."""
 
-    events: EventQueue
-    viewers: tuple[WatchingViewer, ...] = ()
-    stats: dict[str, Any] = field(default_factory=lambda: deepcopy(_NO_STATS))
-    viewer_callbacks: list[Callable[[ViewerEvent], object]] = field(default_factory=list)
+    def __init__(self, event_queue_size: int) -> None:
+        self.events: EventQueue = EventQueue(event_queue_size)
+        self.viewers: tuple[WatchingViewer, ...] = ()
+        self.viewer_callbacks: list[Callable[[ViewerEvent], object]] = []
+        self.stats: dict[str, Any] = deepcopy(_NO_STATS)
 
     def take_viewers(self, viewers: tuple[WatchingViewer, ...]) -> None:
         """These viewers watch the stream now. The callbacks run on the caller's thread."""
@@ -52,7 +51,7 @@ class Publisher:
 
     def __init__(self, options: StreamOptions, outlet: Outlet, on_end: Callable[[Publisher], None]) -> None:
         self.options = options
-        self.feedback: Feedback = Feedback(EventQueue(options.event_queue_size))
+        self.feedback: Feedback = Feedback(options.event_queue_size)
         self.size: tuple[int, int] = (options.width, options.height)
         """Width and height of the newest frame."""
         self.ended: str | None = None
@@ -68,7 +67,7 @@ class Publisher:
         self._section = Section()
         self._open = True
         self._busy = False
-        """This thread is in the outlet: whatever comes now comes from a signal handler."""
+        """This thread is in the outlet: a call that comes now is a signal handler's."""
 
     def publish(self, pixels: Pixels) -> None:
         """Make these pixels the newest frame. Raises ClosedError.

@@ -31,7 +31,7 @@ _T = TypeVar("_T")
 _LONGEST_WAIT_S: Final = 0.2 if os.name == "nt" else None
 """On Windows nothing interrupts a wait for a lock, Ctrl-C neither: it comes after it.
 
-Source: chosen by hand, a moment for who presses Ctrl-C."""
+Source: chosen by hand: whoever presses Ctrl-C hardly notices it."""
 
 
 class Section:

@@ -1,4 +1,4 @@
-"""The servers of this process, and which of them displays share. Must not know what a server is made of."""
+"""The registry of this process: its servers, and those that displays share. Must not know what a server is made of."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ servers: Final[weakref.WeakSet[Server]] = weakref.WeakSet()
 shared: Final[list[Server]] = []
 """The servers that `serve` shares among displays, held here: one, unless they ask for different ones."""
 serving: Section = Section()
-"""While a server is found or started for `serve`, and while a shared one ends since it has no stream left."""
+"""Held while `serve` finds or starts a server, and while a shared server ends because it has no stream left."""
 
 
 def on_port(port: int) -> Server | None:

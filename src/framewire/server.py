@@ -77,7 +77,7 @@ class Server:
         self._publishers: dict[int, Publisher] = {}
         """By the stream's id. They do not know the server: it ends when the last handle of it is let go."""
         self._living: weakref.WeakValueDictionary[int, Publisher] = weakref.WeakValueDictionary()
-        """The same, for the end: a callback of theirs may hold this server."""
+        """The same, held weakly, for `_abandon`: a publisher's callback may hold this server."""
         self._displays: weakref.WeakValueDictionary[int, Display] = weakref.WeakValueDictionary()
         self._ids = itertools.count()
         self._opening = 0

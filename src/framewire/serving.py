@@ -190,7 +190,7 @@ def _is_taken(error: EngineError) -> bool:
 def _advise_to_share(
     options: EngineOptions, engine: EngineHome, authenticate: Authenticate | Authenticator | None
 ) -> None:
-    """Say which options keep a display from an engine that runs. Who asks for a port expects another one."""
+    """Say which options keep a display from an engine that runs. For another port alone, another engine is expected."""
     all_differences = [
         (server._differences(options, engine, authenticate), server) for server in registry.shared if not server.failure
     ]

@@ -6,7 +6,6 @@ Must not know engines, displays or the wire.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
@@ -25,8 +24,7 @@ class WatchingViewer(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     """Whether any view of the stream can be seen on its page: not scrolled away, not in a tab at the back."""
 
 
-@dataclass(frozen=True, slots=True)
-class ViewerEvent:
+class ViewerEvent(Struct, frozen=True):
     """A viewer of the stream has come or gone, or can be seen again or no more."""
 
     type: ViewerChange
