@@ -397,6 +397,7 @@ def test_a_display_shows_itself_at_once_or_prints_its_address(
 ) -> None:
     display.show()
     assert capsys.readouterr() == ("", f"framewire: {display.url}\n")
+    display.widget()  # its libraries import the true IPython
     shown: list[Any] = []
     ipython = SimpleNamespace(
         get_ipython=lambda: SimpleNamespace(kernel=1), display=SimpleNamespace(display=shown.append)
