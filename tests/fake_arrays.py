@@ -179,6 +179,6 @@ class Turned:
     def __init__(self, array: np.ndarray) -> None:
         self._array = array
 
-    def to_ndarray(self, format: str) -> np.ndarray:
-        assert format == "rgb24"
+    def to_ndarray(self, format: str, threads: int) -> np.ndarray:
+        assert (format, threads) == ("rgb24", 1)
         return self._array

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -81,6 +82,16 @@ def test_video_frames() -> None:
     av = pytest.importorskip("av")
     image = np.full((16, 16, 3), 200, np.uint8)
     assert np.array_equal(as_pixels(av.VideoFrame.from_ndarray(image, format="rgb24")), image)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
+def test_a_video_frame_leaves_no_threads_that_a_forked_process_would_wait_for() -> None:
+    av = pytest.importorskip("av")
+    frame = av.VideoFrame.from_ndarray(np.zeros((1080, 1920, 3), np.uint8), format="rgb24")
+    frame = frame.reformat(format="yuv420p", threads=1)
+    before = os.listdir("/proc/self/task")
+    as_pixels(frame)
+    assert set(os.listdir("/proc/self/task")) <= set(before)
 
 
 def test_dlpack() -> None:

@@ -184,7 +184,8 @@ class _Unread:
 
 def _of_video_frame(frame: Any) -> Any:
     has_alpha = any(component.is_alpha for component in frame.format.components)
-    return frame.to_ndarray(format="rgba" if has_alpha else "rgb24")
+    # One thread: PyAV keeps its converter, and a process forked later would wait for its threads for ever.
+    return frame.to_ndarray(format="rgba" if has_alpha else "rgb24", threads=1)
 
 
 def _of_image(image: Any) -> Any:

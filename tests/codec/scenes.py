@@ -39,7 +39,7 @@ def decoded(units: Iterable[AccessUnit]) -> list[np.ndarray]:
     assert isinstance(context, av.VideoCodecContext)
     frames = [frame for unit in units for frame in context.decode(av.Packet(unit.data))]
     frames += context.decode(None)
-    return [frame.to_ndarray(format="rgb24") for frame in frames]
+    return [frame.to_ndarray(format="rgb24", threads=1) for frame in frames]
 
 
 def megabits(units: Iterable[AccessUnit], fps: float) -> float:

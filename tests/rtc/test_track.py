@@ -26,7 +26,7 @@ class Source:
 
     def publish(self, number: int, time_us: int, level: int = 100) -> None:
         frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), level, np.uint8), format="rgb24")
-        self.newest = number, time_us, frame.reformat(format="yuv420p")
+        self.newest = number, time_us, frame.reformat(format="yuv420p", threads=1)
 
     def latest(self, known: int | None) -> tuple[int, int, av.VideoFrame] | None:
         return None if self.newest is None or self.newest[0] == known else self.newest

@@ -100,7 +100,7 @@ class Viewer:
             while True:
                 frame = await track.recv()
                 assert isinstance(frame, av.VideoFrame)
-                self.pictures.setdefault(mid, []).append(frame.to_ndarray(format="rgb24"))
+                self.pictures.setdefault(mid, []).append(frame.to_ndarray(format="rgb24", threads=1))
 
     async def answer(self, offer: str) -> str:
         await self.pc.setRemoteDescription(RTCSessionDescription(offer, "offer"))
