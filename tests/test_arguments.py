@@ -143,7 +143,13 @@ FRAME = np.zeros((720, 1280, 3), np.uint8)
         ),
         (fw.serve, (), {"widht": 4, "height": 4}, "serve() has no option 'widht': do you mean 'width'?"),
         (fw.show, (), {}, "show() needs 'what': show(what)"),
-        (fw.serve_server, (4,), {}, "serve_server() takes 0 positional arguments, not 1: serve_server()"),
+        (
+            fw.serve_server,
+            (4,),
+            {},
+            "serve_server() takes 0 positional arguments, not 1: serve_server() has streams of any size, and "
+            "server.add_stream(name, width, height) starts one",
+        ),
         (
             fw.Server.add_stream,
             (None, "cam", 4),

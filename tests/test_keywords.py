@@ -153,6 +153,7 @@ def test_the_outermost_values_are_taken(edge):
         ({"coats": Unshown()}, "coats=a Unshown is not a number"),
         ({"rooms": 2.5}, "rooms=2.5 is no whole number"),
         ({"rooms": "2"}, "rooms='2' is not a number; write rooms=2"),
+        ({"wet": np.zeros(2, bool)}, "wet=array.* is neither True nor False"),
         ({"wet": "yes"}, "wet='yes' is neither True nor False"),
         ({"note": "\ud800"}, "holds half a character: a surrogate"),
         ({"note": "x" * 99 + "\ud800"}, "^note='x{58}… holds half a character"),

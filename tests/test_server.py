@@ -50,7 +50,7 @@ def test_closing_a_server_runs_the_callbacks(hosts: list[FakeHost], caplog: pyte
 def test_what_is_no_function_is_refused_where_it_is_given(hosts: list[FakeHost]) -> None:
     display = fw.serve(4, 4)
     for function in (display.on_event, display.on_viewers, display.server.on_close):
-        with pytest.raises(TypeError, match=f"{function.__name__} takes a function, not a value of type list"):
+        with pytest.raises(TypeError, match=f"{function.__name__} takes a function, called as"):
             function([])  # type: ignore[arg-type]
 
 

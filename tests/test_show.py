@@ -205,6 +205,27 @@ def test_a_script_waits_at_its_picture_until_ctrl_c_and_goes_on_without_a_traceb
         assert program.communicate(timeout=TEST_TIMEOUT_S) == ("went on", "") and program.returncode == 0
 
 
+@pytest.mark.parametrize(
+    "before",
+    ["sys.stderr.close()", "import os; ends = os.pipe(); os.close(ends[0]); os.dup2(ends[1], 2)"],
+    ids=["closed", "a pipe"],
+)
+def test_a_script_whose_stderr_is_gone_shows_its_picture(before: str) -> None:
+    end = "fw.show(np.zeros((4, 4, 3), np.uint8), block=False)"
+    with script(before=before, show=end) as program:
+        assert program.communicate(timeout=TEST_TIMEOUT_S)[0] == "went on"
+
+
+def test_ctrl_c_in_the_moment_before_the_waiting_is_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("builtins.print", interrupted)
+    assert fw.show(flat(4, 4), engine="thread", block=True).closed
+    with pytest.raises(KeyboardInterrupt):
+        fw.show(flat(4, 4), engine="thread", block=False)
+
+
 def test_a_script_of_moving_pictures_ends_by_ctrl_c_too() -> None:
     with script(show="fw.show(lambda: np.zeros((4, 4, 3), np.uint8), fps=500)") as program:
         assert program.stderr

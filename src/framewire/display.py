@@ -15,9 +15,10 @@ from urllib.parse import quote
 
 from framewire.advice import advise
 from framewire.arrays import FrameLike, Layout, as_pixels
+from framewire.calls import flag, plain_function, seconds
 from framewire.environment import in_notebook
 from framewire.errors import EngineError
-from framewire.events import InputEvent, check_callback
+from framewire.events import InputEvent
 from framewire.publisher import Publisher
 from framewire.reentrancy import when_outside
 from framewire.viewers import ViewerEvent, WatchingViewer
@@ -122,6 +123,7 @@ class Display:
 
         It must return quickly. What it raises is logged and goes no further.
         """
+        plain_function("on_event", callback, "event")
         return self._publisher.feedback.events.on_event(callback)
 
     @property
@@ -144,7 +146,7 @@ class Display:
 
         It is called on a thread of framewire's and must return quickly. What it raises is logged and goes no further.
         """
-        check_callback("on_viewers", callback)
+        plain_function("on_viewers", callback, "event")
         callbacks = self._publisher.feedback.viewer_callbacks
         callbacks.append(callback)
 
@@ -235,7 +237,7 @@ class Display:
         """
         from framewire.notebook import Canvas, Viewer
 
-        made: Viewer | Canvas = (Viewer if batteries else Canvas).of(self, **traits)
+        made: Viewer | Canvas = (Viewer if flag("batteries", batteries) else Canvas).of(self, **traits)
         return made
 
     def show(self, **traits: Any) -> None:
@@ -269,10 +271,10 @@ class Display:
         yield from self._server.ready().__await__()
         return self
 
-    def wait_ready(self, timeout: float = 30.0) -> Display:
+    def wait_ready(self, timeout: float | None = 30.0) -> Display:
         """Wait until the engine serves the port. Nothing needs it; frames published earlier are kept.
 
-        Raises `EngineError` if that does not happen in ``timeout`` seconds.
+        Raises `EngineError` if that does not happen in ``timeout`` seconds; None waits for as long as it takes.
         """
         self._server.wait_ready(timeout)
         return self
@@ -284,7 +286,7 @@ class Display:
         no engine any more, and none can be started.
         """
         try:
-            self._publisher.changed.wait_for(lambda: self.closed or self._server.failure, timeout)
+            self._publisher.changed.wait_for(lambda: self.closed or self._server.failure, seconds("timeout", timeout))
         except KeyboardInterrupt:
             self.close()
         if self._server.failure and not self.closed:

@@ -171,7 +171,6 @@ class EventQueue:
 
     def on_event(self, callback: Callable[[InputEvent], None]) -> Callable[[], None]:
         """Call ``callback`` for every event; returns a function that removes it again. What it raises is logged."""
-        check_callback("on_event", callback)
         self._callbacks.append(callback)
 
         def remove() -> None:
@@ -188,12 +187,6 @@ class EventQueue:
     def _wake(self) -> None:
         for wake in list(self._wakers):
             wake()
-
-
-def check_callback(function: str, callback: object) -> None:
-    """Raises ``TypeError`` for what cannot be called, when ``function`` is given it rather than at the first event."""
-    if not callable(callback):
-        raise TypeError(f"{function} takes a function, not a value of type {type(callback).__name__}")
 
 
 def run_callback(callback: Callable[..., object], *values: Any) -> None:

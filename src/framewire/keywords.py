@@ -266,7 +266,7 @@ def iterated(value: Any) -> Iterator[Any] | None:
 
 
 def _flag(name: str, value: Any, kind: mi.BoolType) -> bool:
-    if not _is_flag(value):
+    if not is_flag(value):
         raise ValueError(f"{name}={shown(value)} is neither True nor False")
     return bool(value)
 
@@ -294,7 +294,7 @@ def _number(name: str, value: Any, kind: mi.IntType | mi.FloatType) -> int | flo
 def as_number(value: Any) -> float | None:
     """A number of any type, NumPy's for instance; None for what is none, and for truth values."""
     is_scalar = getattr(value, "ndim", 0) == 0 and not hasattr(value, "mask")
-    is_real = is_scalar and _kind_of_numpy(value) not in _NO_NUMBERS and not _is_flag(value)
+    is_real = is_scalar and _kind_of_numpy(value) not in _NO_NUMBERS and not is_flag(value)
     if isinstance(value, SupportsFloat) and is_real:
         with contextlib.suppress(Exception):  # types of other packages raise what they like
             return float(value)
@@ -307,8 +307,9 @@ def _number_in(text: Any) -> str | None:
     return f"{float(match[1]) * _PREFIXES[match[2]]:.10g}" if match else None
 
 
-def _is_flag(value: Any) -> bool:
-    return isinstance(value, bool) or _kind_of_numpy(value) == "b"
+def is_flag(value: Any) -> bool:
+    """True, False, or NumPy's."""
+    return isinstance(value, bool) or (_kind_of_numpy(value) == "b" and getattr(value, "ndim", 0) == 0)
 
 
 def _kind_of_numpy(value: Any) -> str:

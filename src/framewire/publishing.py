@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Final
 
+from framewire.calls import can_be_called, flag, seconds
 from framewire.errors import ClosedError
 from framewire.events import run_callback
 from framewire.keywords import as_number, shown
@@ -126,7 +127,7 @@ class PublishLoop:
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the end; whether it came. Not on the event loop that a coroutine is rendered on."""
-        return self._changed.wait_for(self.done, timeout)
+        return self._changed.wait_for(self.done, seconds("timeout", timeout))
 
     def __await__(self) -> Generator[Any, None, None]:
         return self._wait_for_end().__await__()
@@ -213,7 +214,7 @@ class PublishLoop:
             return self._goes_on
 
     def _start_async(self) -> None:
-        loop = asyncio.get_running_loop()
+        loop = _running_loop()
         task = loop.create_task(self._run_async())
 
         def interrupt() -> None:
@@ -244,10 +245,23 @@ def publish_loop(
         if inspect.iscoroutine(render):
             render.close()  # it was never awaited, and would warn of it
         raise TypeError(_uncalled(render))
+    if inspect.isgeneratorfunction(render):
+        raise TypeError(f"{_uncalled(iter(()))}, with frames = {render.__name__}()")
+    can_be_called("publish_loop", render)
     rate = as_number(fps)
     if rate is None or not 0 < rate <= MAX_FPS:
         raise ValueError(f"fps={shown(fps)} is out of range: a number above 0, at most {MAX_FPS}")
-    return PublishLoop(display, render, rate, only_watched)
+    return PublishLoop(display, render, rate, flag("only_watched", only_watched))
+
+
+def _running_loop() -> asyncio.AbstractEventLoop:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            "publish_loop runs a coroutine function on the event loop that runs now, and none does: "
+            "call it in a coroutine, or give it a plain function"
+        ) from None
 
 
 def _uncalled(render: Any) -> str:

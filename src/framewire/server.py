@@ -21,14 +21,15 @@ from framewire import registry
 from framewire.addresses import EVERY_INTERFACE
 from framewire.advice import advise
 from framewire.authentication import Authenticate, Authenticator, ConnectionRequest, of_two_arguments
+from framewire.calls import LONGEST_WAIT_S, plain_function, seconds
 from framewire.display import DEFAULT_STREAM, Display
 from framewire.errors import ClosedError, NoProcessError
-from framewire.events import InputEvent, RenderviewInput, check_callback, run_callback
+from framewire.events import InputEvent, RenderviewInput, run_callback
 from framewire.host.inline import InlineHost
 from framewire.host.process import ProcessHost
 from framewire.host.protocols import EngineHost, Listener, ViewerChannel
 from framewire.host.thread import ThreadHost
-from framewire.keywords import divide, documented
+from framewire.keywords import divide, documented, shown
 from framewire.options import (
     EngineHome,
     EngineKeywords,
@@ -127,7 +128,7 @@ class Server:
         """The display of this name. Raises ``KeyError``."""
         display = self.get(name)
         if display is None:
-            raise KeyError(name)
+            raise KeyError(f"no stream {shown(name)}: there are {', '.join(map(repr, self.streams)) or 'none'}")
         return display
 
     def get(self, name: str) -> Display | None:
@@ -199,13 +200,14 @@ class Server:
         """Wait until the engine serves the port. Raises `EngineError`."""
         await self._host.ready()
 
-    def wait_ready(self, timeout: float = 30.0) -> None:
-        """As `ready`, without an event loop."""
-        self._host.wait_ready(timeout)
+    def wait_ready(self, timeout: float | None = 30.0) -> None:
+        """As `ready`, without an event loop; None waits for as long as it takes."""
+        limit_s = seconds("timeout", timeout)
+        self._host.wait_ready(LONGEST_WAIT_S if limit_s is None else limit_s)
 
     def on_close(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` when the server is closed; at once if it is."""
-        check_callback("on_close", callback)
+        plain_function("on_close", callback)
         self._on_close.append(callback)
         if self._closed:
             _run_callbacks(self._on_close)

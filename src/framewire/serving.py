@@ -73,6 +73,11 @@ def serve(
         leave()
 
 
+def _server_usage(arguments: tuple[Any, ...]) -> str:
+    """What to write, for a call with the arguments of `serve`."""
+    return ": serve_server() has streams of any size, and server.add_stream(name, width, height) starts one"
+
+
 def _add(name: str, width: int, height: int, options: Mapping[str, Any], server: Server) -> Display:
     return server.add_stream(name, width, height, **cast(StreamKeywords, options))
 
@@ -96,7 +101,7 @@ def _serve(
             raise
 
 
-@documented(EngineOptions, StreamOptions)
+@documented(EngineOptions, StreamOptions, usage=_server_usage)
 def serve_server(
     *,
     engine: EngineHome = "process",

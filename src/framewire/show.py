@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import itertools
 import sys
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack, overload
 import numpy as np
 
 from framewire.arrays import FrameLike, as_pixels
+from framewire.calls import can_be_called, flag
 from framewire.display import DEFAULT_STREAM, Display
 from framewire.environment import in_notebook, is_script
 from framewire.errors import PublishError
@@ -77,12 +79,13 @@ def show(
     parts = divide("show", options, EngineOptions, StreamOptions, beside=("what", "name", "loop", "block", "engine"))
     if is_animation(what):
         parts[1].setdefault("fps", fps_of(what))
-    first, rest = _frames(what, loop)
+    wait = is_script() if block is None else flag("block", block)
+    first, rest = _frames(what, flag("loop", loop))
     pixels = as_pixels(first)
     display = serve(pixels.shape[1], pixels.shape[0], name=name, engine=engine, **parts[0], **parts[1])
     display.publish(first)  # not its pixels: publish also says what looks odd
     task = publish_loop(display, rest, fps=display.fps) if rest else None
-    return _present(display, task, is_script() if block is None else block)
+    return _present(display, task, wait)
 
 
 def _frames(what: Any, loop: bool) -> tuple[Any, Any]:
@@ -92,7 +95,12 @@ def _frames(what: Any, loop: bool) -> tuple[Any, Any]:
     if is_animation(what):
         render = frames_of(what, loop)
         return _first(render), _on_this_loop(render)
+    if isinstance(what, Display):
+        raise TypeError("show takes frames, and makes a display of its own: display.widget() shows one that is there")
+    if inspect.isgeneratorfunction(what):
+        what = what()
     if callable(what) and not hasattr(what, "shape"):
+        can_be_called("show", what)
         first = what()
         if first is None:
             raise PublishError("the function returned None, and show needs its first frame at once: return that first")
@@ -166,7 +174,8 @@ def _present(display: Display, task: PublishLoop | None, wait: bool) -> Viewer |
 def _say_where(display: Display, wait: bool) -> None:
     end = "\nframewire: Ctrl-C ends it" if wait else ""
     try:
-        print(f"framewire: {display.url}{end}", file=sys.stderr, flush=True)  # noqa: T201
+        with contextlib.suppress(OSError, ValueError):  # stderr is closed, or a pipe at whose end no one reads
+            print(f"framewire: {display.url}{end}", file=sys.stderr, flush=True)  # noqa: T201
         if wait:
             display.wait()
     except KeyboardInterrupt:  # as soon as it is offered: before the waiting has begun
