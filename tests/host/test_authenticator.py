@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import subprocess
+import sys
+import textwrap
 import threading
 
 import pytest
 
 from framewire.authentication import Authenticate, ConnectionRequest
+from framewire.errors import EngineError
 from framewire.host import authenticator as module
-from framewire.host.authenticator import Authenticator
+from framewire.host.authenticator import Authenticator, on_threads
 from tests.viewer import TEST_TIMEOUT_S
 
 REQUEST = ConnectionRequest(query={"user": "ada"})
@@ -110,3 +114,56 @@ def test_a_coroutine_that_hangs_is_cancelled(monkeypatch: pytest.MonkeyPatch) ->
     asked = Asked(hang)
     asked.ask(1)
     assert asked.answer() == (1, None, True)
+
+
+@pytest.mark.parametrize("authenticate", [by_token, by_token_later])
+async def test_an_engine_in_this_process_awaits_the_answer(authenticate: Authenticate) -> None:
+    ask = on_threads(authenticate)
+    answers = [ask(token, REQUEST) for token in ("known", "unknown")]
+    assert await asyncio.gather(*answers) == ["ada", None]  # type: ignore[arg-type]
+
+
+async def test_a_failure_is_an_error_where_it_is_awaited() -> None:
+    with pytest.raises(EngineError, match="did not say"):
+        await on_threads(fail)("", REQUEST)  # type: ignore[misc]
+
+
+async def test_an_answer_that_comes_when_the_viewer_is_gone_is_dropped(caplog: pytest.LogCaptureFixture) -> None:
+    asked, released, done = asyncio.Event(), threading.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def slow(_: str, __: ConnectionRequest) -> str:
+        loop.call_soon_threadsafe(asked.set)
+        released.wait(TEST_TIMEOUT_S)
+        loop.call_soon_threadsafe(done.set)
+        return "ada"
+
+    task = asyncio.ensure_future(on_threads(slow)("", REQUEST))  # type: ignore[arg-type]
+    await asked.wait()
+    task.cancel()
+    released.set()
+    await done.wait()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not caplog.records
+
+
+PROGRAM = """
+    import asyncio, threading
+    from framewire.authentication import ConnectionRequest
+    from framewire.host.authenticator import on_threads
+    asked = threading.Event()
+    def hang(token, request):
+        asked.set()
+        threading.Event().wait()
+    thread = threading.Thread(target=lambda: asyncio.run(on_threads(hang)("", ConnectionRequest())), daemon=True)
+    thread.start()
+    asked.wait()
+"""
+
+
+def test_a_program_exits_though_its_authentication_hangs() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(PROGRAM)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)

@@ -1,4 +1,4 @@
-"""Runs the program's own authentication for an engine in another process, away from the thread that reads its messages.
+"""Runs the program's own authentication on threads of its own: it may take its time, or hang.
 
 Must not know engines, nor how questions and answers travel.
 """
@@ -6,13 +6,16 @@ Must not know engines, nor how questions and answers travel.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
+import itertools
 import logging
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 from framewire.authentication import Authenticate, ConnectionRequest, checked_principal
+from framewire.errors import EngineError
 
 log: Final = logging.getLogger("framewire")
 
@@ -65,3 +68,40 @@ class Authenticator:
 async def _wait(answer: Awaitable[str | None]) -> str | None:
     async with asyncio.timeout(AUTHENTICATION_TIMEOUT_S):
         return await answer
+
+
+def on_threads(authenticate: Authenticate) -> Authenticate:
+    """The same for an engine in this process: a coroutine function, which waits while ``authenticate`` runs.
+
+    Not by `asyncio.to_thread`: a program does not exit before its threads have ended.
+    """
+    waiting: dict[int, asyncio.Future[str | None]] = {}
+    numbers = itertools.count()
+
+    def answered(question: int, principal: str | None, failed: bool) -> None:
+        if future := waiting.get(question):
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                future.get_loop().call_soon_threadsafe(_settle, future, principal, failed)
+
+    authenticator = Authenticator(authenticate, answered)
+
+    async def ask(token: str, request: ConnectionRequest) -> str | None:
+        question = next(numbers)
+        future: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        waiting[question] = future
+        try:
+            authenticator.ask(question, token, request)
+            return await future
+        finally:
+            del waiting[question]
+
+    return ask
+
+
+def _settle(future: asyncio.Future[str | None], principal: str | None, failed: bool) -> None:
+    if future.done():  # the viewer is gone
+        return
+    if failed:
+        future.set_exception(EngineError("the program did not say whether a viewer is admitted"))
+    else:
+        future.set_result(principal)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
-import inspect
 import os
 import selectors
 import signal
@@ -20,6 +19,7 @@ from typing import Any, Final, TypeVar
 
 from framewire.authentication import Authenticate, ConnectionRequest
 from framewire.errors import ClosedError, EngineError
+from framewire.host.authenticator import on_threads
 from framewire.host.inline import InlineHost
 from framewire.host.protocols import Listener, Outlet, ViewerChannel
 from framewire.host.reports import Reports
@@ -154,17 +154,7 @@ def _own_descriptor(selector: selectors.BaseSelector) -> list[int]:
 
 
 async def _inline(options: EngineOptions, listener: Listener, authenticate: Authenticate | None) -> InlineHost:
-    return InlineHost(options, listener, _beside(authenticate) if authenticate else None)
-
-
-def _beside(authenticate: Authenticate) -> Authenticate:
-    """On threads beside the event loop, which the program's function may hold up."""
-
-    async def wait(token: str, request: ConnectionRequest) -> str | None:
-        answer = await asyncio.to_thread(authenticate, token, request)
-        return await answer if inspect.isawaitable(answer) else answer
-
-    return wait
+    return InlineHost(options, listener, on_threads(authenticate) if authenticate else None)
 
 
 _hosts: Final[weakref.WeakSet[ThreadHost]] = weakref.WeakSet()
