@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+import re
 import threading
+from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
@@ -225,3 +227,14 @@ def test_the_types_of_events_are_those_of_the_contract() -> None:
     fields = {name for hint in hints for name in hint}
     assert fields == set(wire.RenderviewEvent.__struct_fields__)
     assert get_type_hints(events_module.Touch).keys() == set(wire.Touch.__struct_fields__)
+
+
+def test_each_type_of_event_has_the_fields_of_its_row_in_the_contract() -> None:
+    text = (Path(__file__).parent.parent / "signaling" / "README.md").read_text()
+    table = text.split("\n## Input events\n")[1].split("\n\n`x`")[0]
+    rows = [
+        [re.findall(r"`(\w+)`", cell) for cell in row.split("|")[1:3]] for row in re.findall(r"^\| `.*$", table, re.M)
+    ]
+    of_type = {type_: {"type", "timestamp", *fields} for types, fields in rows for type_ in types}
+    hints = [get_type_hints(kind) for kind in get_args(events_module.RenderviewInput)]
+    assert {type_: set(hint) for hint in hints for type_ in get_args(hint["type"])} == of_type
