@@ -21,7 +21,7 @@ SETUP := $(CLIENT) $(VENV)/.package
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-py test-js mutants upstream tools check format bench notebook tuning publish-page screenshot dist lock floors clean
+.PHONY: help setup demo test test-py test-js mutants upstream tools check format bench notebook tuning coming-from publish-page screenshot dist lock floors clean
 
 help: ## prints this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -73,6 +73,9 @@ notebook: $(SETUP) ## opens JupyterLab on notebooks/
 
 tuning: $(SETUP) ## writes docs/tuning.md from the docstrings of the constants
 	$(BIN)/python scripts/tuning.py
+
+coming-from: $(SETUP) ## writes the tables of docs/coming-from.md from ancestor.py
+	$(BIN)/python scripts/coming_from.py
 
 publish-page: $(SETUP) ## writes docs/publish.md from the cases of its tests
 	$(BIN)/python scripts/publish_page.py

@@ -1,6 +1,6 @@
 """Writes the tables of docs/coming-from.md: what becomes of the ancestor's keywords and names, by `ancestor.py`.
 
-    python scripts/coming_from.py
+    python scripts/coming_from.py            as `make coming-from` does
 
 Must not know what any of them is for.
 """

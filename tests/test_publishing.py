@@ -26,9 +26,19 @@ class FakeDisplay:
     def __init__(self) -> None:
         self.frames: list[Any] = []
         self.closed = False
-        self.watched = True
+        self.is_watched = True
+        self.asked = 0
+        self.asked_often = threading.Event()
+        """A loop wanted to know several times whether it is watched."""
         self.enough = threading.Event()
         self.wanted = 3
+
+    @property
+    def watched(self) -> bool:
+        self.asked += 1
+        if self.asked == 5:
+            self.asked_often.set()
+        return self.is_watched
 
     def publish(self, frame: Any) -> None:
         if self.closed:
@@ -140,16 +150,16 @@ def test_a_traceback_is_logged_again_after_an_interval(
 
 @pytest.mark.parametrize("coroutine", [False, True])
 async def test_a_loop_renders_only_while_it_is_watched(display: FakeDisplay, coroutine: bool) -> None:
-    display.watched, display.wanted = False, 1
+    display.is_watched, display.wanted = False, 1
     loop = publish_loop(display, frame_of_a_coroutine if coroutine else lambda: 1, fps=500.0, only_watched=True)  # type: ignore[arg-type]
     await asyncio.to_thread(display.enough.wait, TEST_TIMEOUT_S)
-    await asyncio.sleep(0.05)
+    assert await asyncio.to_thread(display.asked_often.wait, TEST_TIMEOUT_S)
     assert len(display.frames) == 1, "the first frame alone, for a viewer that joins"
     display.wanted = 3
     display.enough.clear()
-    display.watched = True
+    display.is_watched = True
     assert await asyncio.to_thread(display.enough.wait, TEST_TIMEOUT_S)
-    display.watched = False
+    display.is_watched = False
     display.closed = True
     await asyncio.wait_for(loop, TEST_TIMEOUT_S)
 
