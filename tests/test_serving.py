@@ -148,6 +148,22 @@ def test_any_port_and_the_same_token_share_the_engine(hosts: list[FakeHost]) -> 
     assert fw.serve(4, 4, name="c", token=one.server.token).server is one.server
 
 
+def test_engines_that_pile_up_in_a_notebook_are_spoken_of(
+    hosts: list[FakeHost], monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    out = [fw.serve_server() for _ in range(4)]  # as IPython holds what a cell shows
+    assert not recwarn, "no notebook"
+    monkeypatch.setattr(inspect.getmodule(fw.serve_server), "in_notebook", lambda: True)
+    with pytest.warns(fw.FramewireWarning, match=r"^5 engines of serve_server run in this notebook.* name a port=,"):
+        out.append(fw.serve_server())
+    for server in out[:3]:
+        server.close()
+    fw.serve(64, 48, token="x" * 22)
+    recwarn.clear()
+    out.append(fw.serve_server())
+    assert not recwarn and len(hosts) == 4
+
+
 def test_after_a_failure_the_next_serve_starts_another_engine(hosts: list[FakeHost]) -> None:
     old = fw.serve(4, 4)
     hosts[0].listener.on_failed("it ended again and again")
@@ -328,7 +344,7 @@ async def test_a_port_that_is_taken_is_named() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(fw.EngineError, match=f"port {port} .* is taken"):
             fw.serve(4, 4, port=port, engine="inline")
-    with pytest.raises(fw.EngineError, match=r"not an address of this machine|cannot listen"):
+    with pytest.raises(fw.EngineError, match=r"^'.*' is not an address of this machine.*; '0\.0\.0\.0' is all of its"):
         fw.serve(4, 4, host="192.0.2.1", port=0, engine="inline")
     with pytest.raises(ValueError, match="port=70000 is out of range"):
         fw.serve(4, 4, port=70_000, engine="inline")

@@ -15,6 +15,7 @@ from framewire import registry
 from framewire.advice import advise
 from framewire.authentication import Authenticate, Authenticator
 from framewire.display import DEFAULT_STREAM, Display
+from framewire.environment import in_notebook
 from framewire.errors import ClosedError, EngineError
 from framewire.keywords import divide, documented
 from framewire.options import (
@@ -33,6 +34,11 @@ from framewire.server import Server
 __all__ = ["Server", "serve", "serve_server"]
 
 _SERVE_ARGUMENTS: Final = ("width", "height", "name", "engine", "authenticate")
+
+MAX_NOTEBOOK_SERVERS: Final = 3
+"""Servers of `serve_server` that a notebook has without a word.
+
+Source: chosen by hand; pinned by `tests/test_serving.py::test_engines_that_pile_up_in_a_notebook_are_spoken_of`."""
 
 
 @documented(EngineOptions, StreamOptions, usage=size_usage)
@@ -131,10 +137,21 @@ def serve_server(
     try:
         for stream in wanted:
             server.add_stream(**stream)
+        _advise_to_close()
     except BaseException:
         server.close()
         raise
     return server
+
+
+def _advise_to_close() -> None:
+    """In a notebook, a cell that is run again leaves its server where something holds it: a loop, or ``Out``."""
+    count = sum(not (server.closed or server._shared) for server in list(registry.servers))
+    if count > MAX_NOTEBOOK_SERVERS and in_notebook():
+        advise(
+            f"{count} engines of serve_server run in this notebook, about 100 MB each: close those of earlier runs "
+            "with server.close(), or name a port=, so that the cell run again replaces its server"
+        )
 
 
 def _shared_server(

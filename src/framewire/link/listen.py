@@ -56,7 +56,11 @@ def bind(host: str = "localhost", port: int | None = None) -> list[socket.socket
     except OSError as error:
         if error.errno in _TAKEN:
             raise EngineError(f"port {port} of {host or 'this machine'} is taken; port=0 finds a free one") from error
-        raise EngineError(f"cannot listen on {host or '*'} port {port}: {error.strerror or error}") from error
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise EngineError(f"{host!r} is not an address of this machine; '0.0.0.0' is all of its own") from error
+        where = f"{host or '*'}" + (f" port {port}" if port else "")
+        hint = "; ports below 1024 are the system's" if error.errno == errno.EACCES and port < 1024 else ""
+        raise EngineError(f"cannot listen on {where}: {error.strerror or error}{hint}") from error
 
 
 def _addresses(host: str) -> list[Address]:
@@ -65,7 +69,8 @@ def _addresses(host: str) -> list[Address]:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise EngineError(f"{host!r} is not an address of this machine: {error}") from error
+        why = getattr(error, "strerror", None) or error
+        raise EngineError(f"{host!r} is not an address of this machine: {why}; '0.0.0.0' is all of its own") from error
     return list(dict.fromkeys((int(family), str(address[0])) for family, *_, address in found))
 
 
