@@ -1,4 +1,4 @@
-"""A program whose signal handler calls the package at any moment of anything; `test_lifetimes.py` runs it.
+"""A program whose signal handler calls the package at any moment of anything; `test_reruns.py` runs it.
 
 Arguments: seconds, a seed, and what the handler does. It prints what is left in the end, and fails where it hangs.
 """
@@ -19,8 +19,13 @@ import psutil
 
 import framewire as fw
 from framewire import registry
+from framewire.link import process, supervisor
 
-HANG_S = 40.0
+MIN_ROUNDS = 2
+MIN_SIGNALS = 21
+HANG_S = 60.0
+GRACE_S = 30.0
+"""No end waits so long. (In an end that is at fault, an engine is killed only then.)"""
 FRAME = np.zeros((2160, 3840, 3), np.uint8)
 
 
@@ -75,8 +80,9 @@ class Program:
         self.longest_close_s = max(self.longest_close_s, time.monotonic() - begun)
 
     def run(self, seconds: float) -> None:
+        """At least so long, and on a busy machine until enough has happened."""
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        while time.monotonic() < end or self.rounds < MIN_ROUNDS or self.signals < MIN_SIGNALS:
             try:
                 with contextlib.suppress(fw.ClosedError, fw.EngineError):
                     self.round()
@@ -95,6 +101,8 @@ def left() -> int:
 
 def main(seconds: float, seed: int, deeds: list[str]) -> None:
     faulthandler.dump_traceback_later(seconds + HANG_S, exit=True)
+    for module in (process, supervisor):
+        module.__dict__["EXIT_GRACE_S"] = GRACE_S
     program = Program(seed, deeds)
     before = len(os.listdir("/proc/self/fd"))
     program.run(seconds)
