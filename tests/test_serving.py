@@ -45,7 +45,7 @@ def test_serving_a_name_again_replaces_it_and_the_old_display_says_so(hosts: lis
     old = fw.serve(64, 48)
     new = fw.serve(32, 24)
     assert len(hosts) == 1 and new.server.stream() is new
-    with pytest.raises(fw.ClosedError, match=r"replaced by a newer one of the same name, 'default' \(name= gives"):
+    with pytest.raises(fw.ClosedError, match="replaced by a newer one named 'default': another name= keeps both"):
         old.publish(flat(4, 4))
     new.publish(flat(4, 4))
     old.close()
@@ -82,7 +82,7 @@ def test_serving_a_name_again_replaces_it_whatever_changed(hosts: list[FakeHost]
     for _ in range(2):
         new = fw.serve(4, 4, **different)
         assert len(hosts) == 1 and old.server.closed, "the old engine ends with its last stream"
-    with pytest.raises(fw.ClosedError, match="replaced by a newer one of the same name, 'default'"):
+    with pytest.raises(fw.ClosedError, match="replaced by a newer one named 'default'"):
         old.publish(flat(4, 4))
     new.publish(flat(4, 4))
     assert len(hosts) == 1

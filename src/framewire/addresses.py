@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 
 LOCAL_NAMES: Final = frozenset({"localhost"})
 EVERY_INTERFACE: Final = frozenset({"", "*", "0.0.0.0", "::"})
-"""What listens on every interface. Browsers open none of these: for them it is 127.0.0.1, or a name."""
+"""Hosts that mean every interface. Browsers open none of these: they need 127.0.0.1, or a name."""
 MAX_PORT: Final = 65_535
 """Source: RFC 9293 section 3.1."""
 MAX_NAME_CHARACTERS: Final = 253
@@ -145,7 +145,7 @@ def _as_browsers_write(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -
         raise ValueError("has a zone (%), which no browser opens: use another address of this machine")
     if address.ipv4_mapped is None:
         return str(address)
-    low = int(address.ipv4_mapped)  # from Python 3.13 on, `str` has dots here, and browsers have none
+    low = int(address.ipv4_mapped)  # not `str`, which has dots here from Python 3.13 on; browsers write none
     return f"::ffff:{low >> 16:x}:{low & 0xFFFF:x}"
 
 
@@ -162,7 +162,7 @@ def _in_ascii(name: str) -> str:
 
 
 def _split(text: str) -> SplitResult:
-    """A URL in parts whose host and port can be read. Browsers drop tabs and line ends in URLs; nothing here does."""
+    """A URL in parts, with a readable host and port. Browsers drop tabs and line ends in URLs; here, they are refused."""
     try:
         parts = urlsplit(text)
         _ = parts.port

@@ -43,7 +43,7 @@ _EXIF_ORIENTATION: Final = 0x0112
 
 
 def to_array(frame: Any, why_not: WhyNot) -> Array:
-    """The frame as an ``ndarray`` and no subclass of it, with masked pixels 0. Its shape and dtype may be any.
+    """The frame as a plain ``ndarray``, not of a subclass, with masked pixels 0. It may have any shape and dtype.
 
     ``why_not`` tells from shape and dtype what is wrong, before a tensor is copied from a GPU. Raises `PublishError`.
     """
@@ -92,7 +92,7 @@ def exif_orientation(frame: Any) -> int:
         return 1
     try:
         return int(frame.getexif().get(_EXIF_ORIENTATION, 1))
-    except Exception:  # broken EXIF data, or none that this image can have
+    except Exception:  # broken EXIF data, or a format without them
         return 1
 
 
@@ -109,7 +109,7 @@ def is_video_frame(frame: object) -> bool:
 
 
 def _plain(array: Array) -> Array:
-    """An ndarray, whatever a subclass makes of views, items and units."""
+    """A plain ndarray: subclasses may change what slices, items and units mean."""
     if type(array) is np.ndarray:
         return array
     plain = np.asarray(array)

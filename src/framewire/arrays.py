@@ -1,4 +1,4 @@
-"""Frames to pixels: what `publish` takes, whatever library it is of.
+"""Frames to pixels: what `publish` takes, from any library.
 
 Must not know displays, rings or encoders, nor what is said of the frames that it cannot take.
 """
@@ -75,7 +75,7 @@ FrameLike: TypeAlias = (
     | list[Any]
     | tuple[Any, ...]
 )
-"""For type checkers: what `publish` may take. Text, numbers and None are not of it; a call looks at shape and dtype."""
+"""For type checkers: what `publish` may take. It excludes text, numbers and None; a call checks shape and dtype."""
 
 
 def as_pixels(frame: Any, format: Layout = "rgb", advise: Callable[[str], None] | None = None) -> Pixels:
@@ -117,7 +117,7 @@ def _to_uint8(data: npt.NDArray[Any]) -> Pixels:
         wide += np.uint32(32_895)
         wide >>= np.uint32(16)
         return wide.astype(np.uint8)
-    with np.errstate(all="ignore"):  # whatever the program has set: to clip is what is meant here
+    with np.errstate(all="ignore"):  # though a program may ask NumPy to raise: values are clipped on purpose
         if data.dtype.kind == "V":
             data = data.astype(np.float32)
         # Of NaN and a number, fmax takes the number.

@@ -99,7 +99,7 @@ def described(frame: Any, data: npt.NDArray[Any]) -> str:
 
 
 def in_words_of(frame: object, remedy: str) -> str:
-    """The remedy, as it is written for what was given."""
+    """The remedy, in the words of the library of the frame."""
     if isinstance(frame, np.ndarray):
         return remedy
     if is_tensor(frame):

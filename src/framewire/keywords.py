@@ -256,7 +256,7 @@ def _list(name: str, value: Any, kind: mi.VarTupleType) -> tuple[Any, ...]:
 
 
 def iterated(value: Any) -> Iterator[Any] | None:
-    """The values of a list of any type; None for what is no list, such as bytes, whose parts are not meant."""
+    """The values of a list, or of another iterable; None for anything else, and for bytes and mappings."""
     if isinstance(value, bytes | Mapping) or not isinstance(value, Iterable):
         return None
     try:
@@ -292,7 +292,7 @@ def _number(name: str, value: Any, kind: mi.IntType | mi.FloatType) -> int | flo
 
 
 def as_number(value: Any) -> float | None:
-    """A number of any type, NumPy's for instance; None for what is none, and for truth values."""
+    """A number of any type, NumPy's for instance; None for anything else, truth values too."""
     is_scalar = getattr(value, "ndim", 0) == 0 and not hasattr(value, "mask")
     is_real = is_scalar and _kind_of_numpy(value) not in _NO_NUMBERS and not is_flag(value)
     if isinstance(value, SupportsFloat) and is_real:

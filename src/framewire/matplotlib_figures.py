@@ -90,7 +90,7 @@ def _of_animation(animation: Any) -> Array:
     _start(animation)
     figure = animation._fig  # noqa: SLF001
     canvas = figure.canvas
-    # As for a file: artists that the animation draws by itself, on top of the others, are drawn with them.
+    # As when it is saved to a file: artists that the animation blits are then drawn with the figure.
     was_saving, canvas._is_saving = canvas.is_saving(), True  # noqa: SLF001
     try:
         return _of_figure(figure)
@@ -123,7 +123,7 @@ def _rendered(canvas: Any) -> Array:
 
 
 def _with_agg(figure: Any) -> Array:
-    """A figure whose canvas makes vectors (PDF, SVG), or none has been made for."""
+    """A figure whose canvas makes vectors (PDF, SVG), or that has the canvas of no backend yet."""
     before = figure.canvas
     canvas = import_module("matplotlib.backends.backend_agg").FigureCanvasAgg(figure)
     canvas._is_saving = before.is_saving()  # noqa: SLF001

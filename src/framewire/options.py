@@ -211,7 +211,7 @@ class ServeKeywords(EngineKeywords, StreamKeywords):
 
 
 def check_home(engine: object) -> None:
-    """Raises ``ValueError`` for what is no place for an engine."""
+    """Raises ``ValueError`` for a value that `EngineHome` does not have."""
     if not isinstance(engine, str) or engine not in get_args(EngineHome):
         raise ValueError(f"engine={shown(engine)} is unknown: {', '.join(map(repr, get_args(EngineHome)))}")
 
@@ -244,7 +244,7 @@ def size_usage(arguments: tuple[Any, ...]) -> str:
 
 
 def _in_form(name: str, values: Iterable[str], form: Callable[[str], str]) -> tuple[str, ...]:
-    """Each value once, in the form that browsers send. Raises ``ValueError`` naming the one that has none."""
+    """Each value once, in the form that browsers send. Raises ``ValueError`` naming the first one that is refused."""
     return tuple(dict.fromkeys(_formed(f"a value of {name}", each, form) for each in values))
 
 

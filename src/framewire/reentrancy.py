@@ -37,8 +37,8 @@ Source: chosen by hand: whoever presses Ctrl-C hardly notices it."""
 class Section:
     """What one thread at a time may be in: ``with section.lock``, and `leave` at the end.
 
-    The lock is the interpreter's own, since an interrupt (``KeyboardInterrupt``) between taking it and the first line
-    of the block would leave it taken for good if ``__enter__`` were written in Python.
+    The lock is the interpreter's own. With an ``__enter__`` written in Python, an interrupt (``KeyboardInterrupt``)
+    between taking the lock and the first line of the block would leave it taken for good.
     """
 
     def __init__(self) -> None:
@@ -109,7 +109,7 @@ class Combiner(Generic[_T]):
                     return
                 self._working = True
                 try:
-                    while self._items:  # none takes any but this thread, here
+                    while self._items:  # only this thread takes items here
                         self._do(self._items[0])
                 finally:
                     self._working = False

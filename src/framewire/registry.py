@@ -21,7 +21,7 @@ serving: Section = Section()
 def on_port(port: int) -> Server | None:
     """The open server on this port; None where it is another process's."""
     for server in list(servers):
-        if not server.closed and getattr(server, "port", None) == port:  # one that failed to start has none
+        if not server.closed and getattr(server, "port", None) == port:  # a server that failed to start has no port
             return server
     return None
 

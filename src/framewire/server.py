@@ -1,4 +1,4 @@
-"""`Server`, many streams on one port: what it has, what it shows of itself, and what is left when it is let go.
+"""`Server`: many streams on one port, in one engine.
 
 Must not know encoders, sockets or rings, nor which servers `serve` shares among displays.
 """
@@ -273,7 +273,7 @@ class Server:
         """End the stream of this name that is not ``by``; whether there was one."""
         old = [each for each in list(self._publishers.values()) if each.options.name == name and each is not by]
         for publisher in old:
-            publisher.end(f"the display was replaced by a newer one of the same name, {name!r} (name= gives several)")
+            publisher.end(f"the display was replaced by a newer one named {name!r}: another name= keeps both")
         return bool(old)
 
     def _end(self, why: str = "") -> None:
@@ -385,7 +385,7 @@ def _abandon(host: EngineHost, publishers: Mapping[int, Publisher], on_close: li
 
 
 def _run_callbacks(callbacks: list[Callable[[], None]]) -> None:
-    with contextlib.suppress(IndexError):  # none is left; asked for first, another thread might take it meanwhile
+    with contextlib.suppress(IndexError):  # none is left; another thread might take the last one after a look
         while True:
             run_callback(callbacks.pop(0))
 
