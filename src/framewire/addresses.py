@@ -162,7 +162,7 @@ def _in_ascii(name: str) -> str:
 
 
 def _split(text: str) -> SplitResult:
-    """A URL in parts, with a readable host and port. Browsers drop tabs and line ends in URLs; here, they are refused."""
+    """A URL in parts, with a readable host and port. Tabs and line ends, which browsers drop, are refused."""
     try:
         parts = urlsplit(text)
         _ = parts.port
