@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import subprocess
 import sys
 from types import SimpleNamespace
 
 import pytest
 
-from framewire.environment import in_notebook, is_script
+import framewire as fw
+from framewire.environment import in_notebook, in_terminal_ipython, is_script, say
 
 ASK = "from framewire.environment import in_notebook, is_script; print(is_script(), in_notebook())"
 
@@ -39,6 +41,21 @@ def test_a_thread_and_a_running_loop_go_on_by_themselves():
 @pytest.mark.parametrize(("shell", "notebook"), [(SimpleNamespace(kernel=1), True), (SimpleNamespace(), False)])
 def test_a_notebook_is_ipython_with_a_kernel(monkeypatch: pytest.MonkeyPatch, shell: object, notebook: bool):
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
-    assert in_notebook() is notebook and not is_script()
+    assert in_notebook() is notebook and not is_script() and in_terminal_ipython() is not notebook
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: None))
-    assert not in_notebook()
+    assert not in_notebook() and not in_terminal_ipython()
+
+
+def test_a_line_that_no_one_can_read_is_dropped(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    say("a line")
+    assert capsys.readouterr() == ("", "a line\n")
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", closed)
+    say("a line")
+
+
+def test_ipython_in_a_terminal_shows_where_the_display_is(monkeypatch: pytest.MonkeyPatch):
+    with fw.serve(6, 4, engine="thread") as display:
+        monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: SimpleNamespace()))
+        assert display._repr_mimebundle_() == {"text/plain": repr(display)}

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from framewire.advice import advise
 from framewire.arrays import FrameLike, Layout, as_pixels
 from framewire.calls import flag, plain_function, seconds
-from framewire.environment import in_notebook
+from framewire.environment import in_notebook, in_terminal_ipython, say
 from framewire.errors import EngineError
 from framewire.events import InputEvent
 from framewire.publisher import Publisher
@@ -248,10 +248,12 @@ class Display:
         if in_notebook():
             sys.modules["IPython"].display.display(self.widget(**traits))
         else:
-            print(f"framewire: {self.url}", file=sys.stderr, flush=True)  # noqa: T201
+            say(f"framewire: {self.url}")
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """A display at the end of a cell shows itself."""
+        if in_terminal_ipython():
+            return {"text/plain": repr(self)}
         return self.widget()._repr_mimebundle_(**kwargs)
 
     def __repr__(self) -> str:

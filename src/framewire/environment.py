@@ -6,6 +6,7 @@ Must not know displays.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import threading
 from typing import Any
@@ -27,6 +28,17 @@ def is_script() -> bool:
 def in_notebook() -> bool:
     """Whether widgets can be shown here: an IPython kernel, not a terminal."""
     return hasattr(_ipython_shell(), "kernel")
+
+
+def in_terminal_ipython() -> bool:
+    """Whether this is IPython in a terminal, which shows text alone."""
+    return _ipython_shell() is not None and not in_notebook()
+
+
+def say(line: str) -> None:
+    """Print a line beside the program's own output; nothing where stderr is closed, or no one reads it any more."""
+    with contextlib.suppress(OSError, ValueError):
+        print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _ipython_shell() -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import inspect
 import itertools
 import sys
@@ -15,7 +14,7 @@ import numpy as np
 from framewire.arrays import FrameLike, as_pixels
 from framewire.calls import can_be_called, flag
 from framewire.display import DEFAULT_STREAM, Display
-from framewire.environment import in_notebook, is_script
+from framewire.environment import in_notebook, is_script, say
 from framewire.errors import PublishError
 from framewire.keywords import divide, documented
 from framewire.matplotlib_figures import fps_of, frames_of, is_animation
@@ -174,8 +173,7 @@ def _present(display: Display, task: PublishLoop | None, wait: bool) -> Viewer |
 def _say_where(display: Display, wait: bool) -> None:
     end = "\nframewire: Ctrl-C ends it" if wait else ""
     try:
-        with contextlib.suppress(OSError, ValueError):  # stderr is closed, or a pipe at whose end no one reads
-            print(f"framewire: {display.url}{end}", file=sys.stderr, flush=True)  # noqa: T201
+        say(f"framewire: {display.url}{end}")
         if wait:
             display.wait()
     except KeyboardInterrupt:  # as soon as it is offered: before the waiting has begun
