@@ -37,7 +37,7 @@ declare global {
 }
 
 /** Copies of different versions do not share a connection: their messages between the threads differ. */
-const VERSION = 2;
+const VERSION = 3;
 /** The worker has this long to close the socket before it is ended. */
 const GOODBYE_MS = 200;
 /** The contract's limit of `hello`'s agent. */
