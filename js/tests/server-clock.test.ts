@@ -49,11 +49,11 @@ describe("the server's clock", () => {
   });
   test("keeps echoes that differ by no more than their round trips and five milliseconds", () => {
     const clock = new ServerClock();
-    clock.echo(1000, 6005, 1010);
-    clock.echo(2000, 7050 + 60, 2100);
-    expect([clock.offset, clock.error]).toEqual([5000, 5]);
-    clock.echo(3000, 8005 + 16, 3010);
-    expect([clock.offset, clock.error]).toEqual([5016, 5]);
+    clock.echo(1000, 6004, 1008);
+    clock.echo(2000, 7050 + 59, 2100);
+    expect([clock.offset, clock.error]).toEqual([5000, 4]);
+    clock.echo(3000, 8006 + 16, 3012);
+    expect([clock.offset, clock.error]).toEqual([5016, 6]);
   });
   test("is taken from the newest of equally quick echoes", () => {
     const clock = new ServerClock();
