@@ -15,7 +15,7 @@ from framewire.engine.stream.stream import Stream
 from framewire.frame import AccessUnit
 from framewire.options import StreamOptions
 from tests.engine.stills import Encoder, Source
-from tests.engine.stream.virtual import EPOCH_US, Wall, Workers, now, settle
+from tests.engine.stream.virtual import Wall, Workers, now, settle
 
 A, A2, B = ("a", 1), ("a", 2), ("b", 1)
 
@@ -128,13 +128,22 @@ async def test_viewers_are_connections_not_subscriptions(bench: Bench) -> None:
 
 
 async def test_the_age_of_a_frame_counts_from_its_publish(bench: Bench) -> None:
-    bench.source.publish(1, time_us=EPOCH_US)
+    bench.source.publish(1, time_us=bench.wall() - 750_000)
     bench.stream.wake()
-    bench.wall.offset_us = EPOCH_US - round(0 * 1e6)
-    bench.wall.offset_us += 750_000 - (bench.wall() - EPOCH_US)
-    assert bench.stream.rested_ms() == 750
-    bench.wall.offset_us -= 5_000_000
-    assert bench.stream.rested_ms() == 0, "a wall clock that was set back"
+    assert bench.stream.rested_ms() == pytest.approx(750)
+    bench.source.publish(2, time_us=bench.wall() + 750_000)
+    bench.stream.wake()
+    assert bench.stream.rested_ms() == 0, "its publisher's clock was set back since"
+
+
+async def test_a_still_frame_grows_older_whatever_the_wall_clock_is_set_to(bench: Bench) -> None:
+    bench.source.publish(1, time_us=bench.wall())
+    bench.stream.wake()
+    for set_us in (-3_600_000_000, 7_200_000_000):
+        bench.wall.offset_us += set_us
+        await asyncio.sleep(1)
+        bench.stream.wake()
+    assert bench.stream.rested_ms() == pytest.approx(2000)
 
 
 async def test_a_frame_of_another_size_is_announced_once(bench: Bench) -> None:

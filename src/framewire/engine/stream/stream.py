@@ -46,7 +46,10 @@ class Stream:
         self.options = options
         self._context = StreamContext(options, source, pool, clock, wall_us)
         self._on_resize = on_resize
-        self._newest_us = 0
+        self._newest: int | None = None
+        """Number of the newest frame."""
+        self._published_at = 0.0
+        """When that one was published, by ``clock``: the wall clock may be set while the scene is still."""
         self._encodings: dict[EncodingName, Encoding] = {}
         self._encoding_of: dict[Key, Encoding] = {}
         self._viewer_keys: set[Key] = set()
@@ -72,7 +75,9 @@ class Stream:
         frame = lease.frame
         width, height = frame.width, frame.height
         context.frame_meter.published(frame.number, frame.time_us, context.clock())
-        self._newest_us = frame.time_us
+        if frame.number != self._newest:
+            self._newest = frame.number
+            self._published_at = context.clock() - max(context.wall_us() - frame.time_us, 0) / 1e6
         lease.release()
         if (width, height) != (context.width, context.height):
             context.width, context.height = width, height
@@ -138,7 +143,7 @@ class Stream:
 
     def rested_ms(self) -> float:
         """How long ago the newest frame was published."""
-        return max(self._context.wall_us() - self._newest_us, 0) / 1000
+        return (self._context.clock() - self._published_at) * 1000
 
     def stats(self, now: float) -> dict[str, Any]:
         """Numbers for the publisher: `Display.stats`."""
