@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import math
 import os
 import threading
 import time
@@ -122,6 +123,17 @@ def test_a_notice_that_does_not_come_in_time_is_not_waited_for() -> None:
     start = time.monotonic()
     assert not notice.wait_for(lambda: False, 0.02) and time.monotonic() - start >= 0.02
     assert notice._waiting == []
+
+
+def test_waiting_for_ever_may_be_written_as_infinity() -> None:
+    notice, over = Notice(), threading.Event()
+
+    def end() -> None:
+        over.set()
+        notice.notify()
+
+    threading.Timer(0.01, end).start()
+    assert notice.wait_for(over.is_set, math.inf)
 
 
 def test_every_thread_that_waits_is_told() -> None:

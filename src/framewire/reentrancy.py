@@ -28,10 +28,11 @@ log: Final = logging.getLogger("framewire")
 _T = TypeVar("_T")
 
 
-_LONGEST_WAIT_S: Final = 0.2 if os.name == "nt" else None
-"""On Windows nothing interrupts a wait for a lock, Ctrl-C neither: it comes after it.
+_LONGEST_WAIT_S: Final = 0.2 if os.name == "nt" else 3600.0
+"""A thread that waits looks again after so long: queues do not take every timeout, an infinite one for instance. On
+Windows nothing interrupts a wait for a lock, not even Ctrl-C, which comes after it.
 
-Source: chosen by hand: whoever presses Ctrl-C hardly notices it."""
+Source: chosen by hand: whoever presses Ctrl-C hardly notices it, and a look an hour costs nothing."""
 
 
 class Section:
@@ -80,10 +81,8 @@ class Notice:
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     return False
-                if _LONGEST_WAIT_S is not None:
-                    left = min(left or _LONGEST_WAIT_S, _LONGEST_WAIT_S)
                 with contextlib.suppress(queue.Empty):
-                    mine.get(timeout=left)
+                    mine.get(timeout=_LONGEST_WAIT_S if left is None else min(left, _LONGEST_WAIT_S))
             finally:
                 self._waiting.remove(mine)
 
