@@ -5,11 +5,13 @@ The sentences themselves are cases of docs/publish.md.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from framewire import frame_checks
 from framewire.arrays import as_pixels
 from framewire.errors import PublishError
 from framewire.frame import MAX_SIDE_PX
@@ -83,7 +85,7 @@ def test_a_stack_of_gray_pictures_is_told_from_many_channels() -> None:
 
 
 def test_a_height_that_looks_like_channels_is_a_height() -> None:
-    for shape in ((3, 640, 4), (1, 640, 3), (4, 4, 4), (3, 640), (1, 3)):
+    for shape in ((3, 640, 4), (1, 640, 3), (4, 4, 4), (3, 640), (1, 3), (3, 640, 1)):
         assert why_not(shape, U8) is None
 
 
@@ -182,6 +184,19 @@ def test_a_video_frame_is_turned_by_quarters(
     monkeypatch.setattr(Turned, "rotation", rotation)
     said = advice(Turned(full(7, "u1", 2, 3, 3)))
     assert [f", {turns})" in text for text in said] == ([True] if turns else [])
+
+
+@pytest.mark.parametrize("orientation", [1, 2, 8])
+def test_an_image_that_its_exif_data_turn_is_odd(orientation: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frame_checks, "exif_orientation", lambda frame: orientation)
+    said = advice(full(7, "u1", 2, 3, 3))
+    assert [f"orientation {orientation}" in text for text in said] == ([] if orientation == 1 else [True])
+
+
+@pytest.mark.parametrize("kind, name, taken", [("V", "bfloat16", True), ("V", "int4", False), ("c", "float16", False)])
+def test_floats_that_numpy_does_not_know_are_known_by_their_name(kind: str, name: str, taken: bool) -> None:
+    dtype: Any = SimpleNamespace(kind=kind, name=name, itemsize=2, names=None)
+    assert (why_not((2, 2), dtype) is None) == taken
 
 
 def test_numbers_beyond_float64_are_looked_at_where_errors_raise() -> None:

@@ -52,6 +52,8 @@ def test_what_is_no_function_is_refused_where_it_is_given(hosts: list[FakeHost])
     for function in (display.on_event, display.on_viewers, display.server.on_close):
         with pytest.raises(TypeError, match=f"{function.__name__} takes a function, called as"):
             function([])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="open_viewer takes a function, called as"):
+        display.server.open_viewer(print, None, print)  # type: ignore[arg-type]
 
 
 def viewers(count: int) -> tuple[WatchingViewer, ...]:

@@ -76,6 +76,17 @@ def test_different_options_get_one_engine_of_their_own(hosts: list[FakeHost], di
 
 
 @pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "wrong", [{"authenticate": "secret"}, {"engine": "prozess"}, {"port": -1}, {"fps": 0}], ids=str
+)
+def test_a_call_that_is_refused_ends_no_stream_of_its_name(hosts: list[FakeHost], wrong: dict[str, Any]) -> None:
+    display = fw.serve(4, 4)
+    with pytest.raises((TypeError, ValueError)):
+        fw.serve(4, 4, **wrong)
+    assert len(hosts) == 1 and not display.closed
+
+
+@pytest.mark.filterwarnings("error")
 @DIFFERENT
 def test_serving_a_name_again_replaces_it_whatever_changed(hosts: list[FakeHost], different: dict[str, Any]) -> None:
     old = fw.serve(4, 4)

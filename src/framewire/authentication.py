@@ -72,11 +72,16 @@ Authenticator: TypeAlias = Callable[[AuthContext], Awaitable[Principal | None]]
 """As `Authenticate`, in pdum.rfb's form."""
 
 
-def of_two_arguments(authenticate: Authenticate | Authenticator) -> Authenticate:
-    """The function as it is called: with the token and the request. A function of one argument gets `AuthContext`."""
-    if not callable(authenticate):
+def check_authenticate(authenticate: object) -> None:
+    """Raises ``TypeError`` for what cannot be called; None is fine."""
+    if authenticate is not None and not callable(authenticate):
         kind = type(authenticate).__name__
         raise TypeError(f"authenticate is a function of the token and the ConnectionRequest, not of type {kind}")
+
+
+def of_two_arguments(authenticate: Authenticate | Authenticator) -> Authenticate:
+    """The function as it is called: with the token and the request. A function of one argument gets `AuthContext`."""
+    check_authenticate(authenticate)
     if not _takes_one(authenticate):
         return cast(Authenticate, authenticate)
     of_one = cast(Authenticator, authenticate)

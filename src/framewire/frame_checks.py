@@ -45,13 +45,13 @@ def why_not(shape: tuple[int, ...], dtype: np.dtype[Any], format: str = "rgb") -
     if shape[0] > MAX_SIDE_PX or shape[1] > MAX_SIDE_PX:
         return f"at most {MAX_SIDE_PX} pixels a side"
     if format == "bgr":
-        return None if len(shape) == 3 and shape[2] >= 3 else 'format="bgr" needs 3 or 4 channels'
+        return None if len(shape) == 3 and shape[2] != 1 else 'format="bgr" needs 3 or 4 channels'
     return None if format == "rgb" else f'format={format!r} is unknown: use "rgb" (the default) or "bgr"'
 
 
 def _is_pixel(dtype: np.dtype[Any]) -> bool:
     kind = dtype.kind
-    return (kind == "u" and dtype.itemsize <= 2) or kind in "fb" or _is_small_float(dtype)
+    return (kind == "u" and dtype.itemsize in (1, 2)) or kind in "fb" or _is_small_float(dtype)
 
 
 def _is_small_float(dtype: np.dtype[Any]) -> bool:

@@ -161,6 +161,9 @@ class Server:
         ``request`` is what an ``authenticate`` function gets. Raises `ClosedError`.
         """
         self._check_open()
+        plain_function("open_viewer", on_text, "text")
+        plain_function("open_viewer", on_binary, "data")
+        plain_function("open_viewer", on_close, "code", "reason")
         return self._host.open_viewer(on_text, on_binary, on_close, request or ConnectionRequest())
 
     @property

@@ -13,7 +13,7 @@ from typing import Any, Final, Unpack, cast
 
 from framewire import registry
 from framewire.advice import advise
-from framewire.authentication import Authenticate, Authenticator
+from framewire.authentication import Authenticate, Authenticator, check_authenticate
 from framewire.display import DEFAULT_STREAM, Display
 from framewire.environment import in_notebook
 from framewire.errors import ClosedError, EngineError
@@ -71,6 +71,7 @@ def serve(
     asked = EngineOptions(**for_engine)
     StreamOptions(id=0, name=name, width=width, height=height, **for_stream)  # refused before an engine is started
     check_home(engine)  # and before another one is ended
+    check_authenticate(authenticate)
     _make_room(asked, engine, authenticate, name)
     try:
         with registry.serving.lock:
