@@ -1,4 +1,4 @@
-"""Checks of arguments that are no options: flags, times to wait, and the functions that a program gives.
+"""Checks of arguments that are not options: flags, times to wait, and the functions that a program gives.
 
 Must not know who calls them or what they are for. Each raises one line that names what was given.
 """
@@ -12,7 +12,7 @@ from typing import Any, Final
 from framewire.keywords import as_number, is_flag, shown
 
 LONGEST_WAIT_S: Final = 1e8
-"""Who waits for so long (three years) waits for as long as it takes; the system counts no further.
+"""A time to wait that is longer (three years) counts as no limit: systems refuse times much longer than that.
 
 Source: chosen by hand, below `threading.TIMEOUT_MAX` of every platform; pinned by `tests/test_calls.py`."""
 
@@ -48,7 +48,7 @@ def can_be_called(caller: str, given: Any, *arguments: str) -> None:
     try:
         signature = inspect.signature(given)
     except (TypeError, ValueError):
-        return  # of C, which says nothing of its own
+        return  # a function of C that has no signature
     try:
         signature.bind(*arguments)
     except TypeError as fault:

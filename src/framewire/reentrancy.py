@@ -28,7 +28,7 @@ log: Final = logging.getLogger("framewire")
 _T = TypeVar("_T")
 
 
-_LONGEST_WAIT_S: Final = 0.2 if os.name == "nt" else 3600.0
+_LOOK_INTERVAL_S: Final = 0.2 if os.name == "nt" else 3600.0
 """A thread that waits looks again after so long: queues do not take every timeout, an infinite one for instance. On
 Windows nothing interrupts a wait for a lock, not even Ctrl-C, which comes after it.
 
@@ -82,7 +82,7 @@ class Notice:
                 if left is not None and left <= 0:
                     return False
                 with contextlib.suppress(queue.Empty):
-                    mine.get(timeout=_LONGEST_WAIT_S if left is None else min(left, _LONGEST_WAIT_S))
+                    mine.get(timeout=_LOOK_INTERVAL_S if left is None else min(left, _LOOK_INTERVAL_S))
             finally:
                 self._waiting.remove(mine)
 
