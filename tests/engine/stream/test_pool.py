@@ -85,6 +85,28 @@ def test_a_job_that_is_done_is_let_go() -> None:
     pool.shutdown()
 
 
+def test_where_no_thread_can_be_had_who_submits_works_and_a_thread_that_is_there_does_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    pool = EncoderPool(2)
+    with monkeypatch.context() as limited:
+        limited.setattr(threading.Thread, "start", refused)
+        assert pool.submit(threading.get_ident).result(0) == threading.get_ident()
+    first = pool.submit(threading.get_ident).result(TEST_TIMEOUT_S)
+    assert first != threading.get_ident()
+    released = threading.Event()
+    blocked = pool.submit(released.wait)
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    waiting = pool.submit(threading.get_ident)
+    assert not waiting.done()
+    released.set()
+    assert waiting.result(TEST_TIMEOUT_S) == first and blocked.done()
+    pool.shutdown()
+
+
 PROGRAM = """
     import threading, time
     from framewire.engine.stream.pool import EncoderPool

@@ -2,10 +2,14 @@
 
 Not a `ThreadPoolExecutor`: that one takes no work any more once the main thread has ended. An engine on a thread of the
 user's program serves until the program exits, and other threads may publish until then.
+
+Where the system gives no thread (its limit is reached, or Python 3.12.0 or 3.12.1 is about to exit), whoever submits
+does the work.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -18,7 +22,7 @@ _Work = tuple[Future[Any], Callable[[], Any]]
 
 
 class EncoderPool(Executor):
-    """At most ``size`` daemon threads, each started when it is needed. Any thread may submit."""
+    """At most ``size`` daemon threads, each started when it is needed and can be had. Any thread may submit."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -37,6 +41,9 @@ class EncoderPool(Executor):
             self._work.put((future, lambda: fn(*args, **kwargs)))
             if not self._idle.acquire(blocking=False) and len(self._threads) < self._size:
                 self._start_thread()
+            has_threads = bool(self._threads)
+        if not has_threads:
+            self._work_here()
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -54,15 +61,19 @@ class EncoderPool(Executor):
     def _start_thread(self) -> None:
         name = f"framewire-encode_{len(self._threads)}"
         thread = threading.Thread(target=self._run, name=name, daemon=True)
-        thread.start()
-        self._threads.append(thread)
+        with contextlib.suppress(RuntimeError):  # none can be had
+            thread.start()
+            self._threads.append(thread)
+
+    def _work_here(self) -> None:
+        with contextlib.suppress(Empty):
+            while item := self._work.get_nowait():
+                _complete(*item)
 
     def _cancel_waiting(self) -> None:
-        try:
+        with contextlib.suppress(Empty):
             while item := self._work.get_nowait():
                 item[0].cancel()
-        except Empty:
-            pass
 
     def _run(self) -> None:
         while item := self._work.get():
