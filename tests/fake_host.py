@@ -13,13 +13,16 @@ from framewire.options import EngineOptions, StreamOptions
 
 
 class FakeOutlet:
-    """Accepts frames and drops them."""
+    """Keeps a copy of each frame, of every outlet in one list."""
+
+    written: ClassVar[list[np.ndarray]] = []
 
     def __init__(self) -> None:
         self.closed = False
 
     def write(self, pixels: np.ndarray, number: int, time_us: int) -> None:
         assert not self.closed
+        FakeOutlet.written.append(pixels.copy())
 
     def newest(self, known: int | None = None) -> None: ...
 
@@ -70,7 +73,7 @@ class FakeHost:
 
 def faked(monkeypatch: pytest.MonkeyPatch) -> list[FakeHost]:
     """Only fakes are started from now on, and none of another test's is shared. They are listed while they run."""
-    FakeHost.running = []
+    FakeHost.running, FakeOutlet.written = [], []
     monkeypatch.setattr(server_module, "ProcessHost", FakeHost)
     monkeypatch.setattr(registry, "shared", [])
     return FakeHost.running

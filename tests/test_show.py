@@ -17,48 +17,20 @@ import pytest
 
 import framewire as fw
 from framewire import notebook, registry
-from framewire import server as server_module
 from framewire import show as show_function
 from framewire.link.spawn import environment
+from tests.fake_host import FakeOutlet, faked
 from tests.viewer import flat, noise
 
 TEST_TIMEOUT_S = 30.0
 
 
-class FakeOutlet:
-    """Keeps every frame it is given."""
-
-    kept: list[np.ndarray]
-
-    def write(self, pixels: np.ndarray, number: int, time_us: int) -> None:
-        FakeOutlet.kept.append(pixels.copy())
-
-    def close(self) -> None: ...
-
-
-class FakeHost:
-    """A host without an engine."""
-
-    port, pid, over, usable_here = 4711, None, False, True
-
-    def __init__(self, options: Any, listener: Any, authenticate: Any) -> None: ...
-
-    def open(self, options: Any) -> FakeOutlet:
-        return FakeOutlet()
-
-    def close(self) -> None: ...
-
-    def stop(self) -> None: ...
-
-
 @pytest.fixture(autouse=True)
 def frames(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[np.ndarray]]:
     """What was published, by any display."""
-    FakeOutlet.kept = []
-    monkeypatch.setattr(server_module, "ProcessHost", FakeHost)
-    monkeypatch.setattr(registry, "shared", [])
+    faked(monkeypatch)
     monkeypatch.setattr(show_module(), "is_script", lambda: False)
-    yield FakeOutlet.kept
+    yield FakeOutlet.written
     for server in list(registry.shared):
         server.close()
 
@@ -139,7 +111,7 @@ def test_in_a_notebook_it_is_the_widget(monkeypatch: pytest.MonkeyPatch, capsys:
     widget = fw.show(flat(64, 200), name="plot")
     assert isinstance(widget, notebook.Viewer) and widget.task is None
     assert widget.display is not None and widget.display.name == widget.stream == "plot"
-    assert (widget.height, widget.port) == (200, 4711)
+    assert (widget.height, widget.port) == (200, widget.display.port)
     assert capsys.readouterr() == ("", "")
 
 
