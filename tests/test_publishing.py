@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +16,7 @@ import pytest
 
 import framewire as fw
 from framewire import publishing
+from framewire.link.spawn import environment
 from framewire.publishing import FrameTimer, PublishLoop, publish_loop
 
 TEST_TIMEOUT_S = 30.0
@@ -397,3 +400,32 @@ def test_a_callback_for_an_event_loop_that_is_closed_is_left_away(display: FakeD
     asyncio.run(add())
     task.cancel()
     assert task.join(TEST_TIMEOUT_S) and not calls
+
+
+PROGRAM = """
+import os, threading, time, types
+import framewire as fw
+display = types.SimpleNamespace(publish=lambda frame: os.write(1, b"published"), closed=False)
+started = threading.Event()
+def draw():
+    started.set()
+    time.sleep(0.3)
+    os.write(1, b"drawn")
+fw.publish_loop(display, draw)
+started.wait()
+"""
+
+
+def test_a_program_that_ends_lets_the_function_that_draws_end_first() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", PROGRAM], env=environment(), capture_output=True, timeout=TEST_TIMEOUT_S, check=False
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (0, b"drawn", b"")
+
+
+def test_a_program_ends_though_its_function_waits_for_ever() -> None:
+    program = PROGRAM.replace("time.sleep(0.3)", "time.sleep(100)")
+    run = subprocess.run(
+        [sys.executable, "-c", program], env=environment(), capture_output=True, timeout=TEST_TIMEOUT_S, check=False
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (0, b"", b"")

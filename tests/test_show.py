@@ -70,6 +70,39 @@ def wait_for(frames: list[np.ndarray], count: int) -> None:
         time.sleep(0.005)
 
 
+def test_frames_that_are_read_anew_each_time_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds = itertools.count()
+
+    class File:
+        def __iter__(self) -> Iterator[np.ndarray]:
+            first = 10 * next(rounds)
+            return (flat(4, 4, first + number) for number in range(3))
+
+    shown = show_module()._cycle(File())
+    assert values([next(shown) for _ in range(7)]) == [0, 1, 2, 10, 11, 12, 20]
+    assert list(show_module()._cycle([])) == []
+
+
+@pytest.mark.parametrize(
+    ("what", "count", "shape"),
+    [
+        ([[0.0, 1.0], [1.0, 0.0], [0.0, 0.0]], 1, (3, 2, 1)),
+        ([[(1.0, 0.0, 0.0), (0.0, 1.0, 0.0)]], 1, (1, 2, 3)),
+        ([[[1.0, 0.0, 0.0, 1.0]], [[0.0, 1.0, 0.0, 1.0]]], 1, (2, 1, 4)),
+        ([[[0.0, 1.0], [1.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]]], 2, (2, 2, 1)),
+    ],
+    ids=["gray", "RGB", "RGBA", "two gray ones"],
+)
+def test_lists_of_numbers_are_pictures(
+    frames: list[np.ndarray], what: Any, count: int, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if count > 1:
+        assert started(monkeypatch, what, fps=500, loop=False).join(TEST_TIMEOUT_S)
+    else:
+        fw.show(what)
+    assert [frame.shape for frame in frames] == [shape] * count
+
+
 @pytest.mark.parametrize("kind", ["list", "iterator", "stack"])
 def test_frames_in_a_row_are_shown_once_when_asked(
     frames: list[np.ndarray], kind: str, monkeypatch: pytest.MonkeyPatch

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import inspect
 import logging
 import threading
 import time
 import traceback
+import weakref
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
 from contextvars import Context
@@ -34,6 +36,11 @@ MAX_FPS: Final = 1000
 """Frames a second, at most.
 
 Source: as `StreamOptions.fps`; pinned by `tests/test_publishing.py::test_what_cannot_be_a_loop_is_refused`."""
+EXIT_GRACE_S: Final = 1.0
+"""Time that the program's end leaves to render functions that run: later, the libraries they call are gone.
+
+Source: chosen by hand, a slow drawing's time; pinned by
+`tests/test_publishing.py::test_a_program_that_ends_lets_the_function_that_draws_end_first`."""
 
 
 class FrameTimer:
@@ -224,7 +231,9 @@ class PublishLoop:
         self._interrupt = interrupt  # also keeps the task: its loop holds it weakly
 
     def _start_thread(self) -> None:
-        threading.Thread(target=self._run_thread, name="framewire-publish", daemon=True).start()
+        thread = threading.Thread(target=self._run_thread, name="framewire-publish", daemon=True)
+        thread.start()
+        _threads[thread] = self
 
 
 def publish_loop(
@@ -273,3 +282,20 @@ def _uncalled(render: Any) -> str:
 def _kind(value: Any) -> str:
     shape = getattr(value, "shape", None)
     return f"an array of shape {shown(shape)}" if shape is not None else f"a value of type {type(value).__name__}"
+
+
+_threads: Final[weakref.WeakKeyDictionary[threading.Thread, PublishLoop]] = weakref.WeakKeyDictionary()
+"""The loops that run on a thread."""
+
+
+def _end_all() -> None:
+    """A thread that draws, with Matplotlib for instance, while the interpreter ends brings the program down."""
+    running = list(_threads.items())
+    for _, loop in running:
+        loop.cancel()
+    deadline = time.monotonic() + EXIT_GRACE_S
+    for thread, _ in running:
+        thread.join(max(0.0, deadline - time.monotonic()))
+
+
+atexit.register(_end_all)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import itertools
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack, overload
@@ -139,7 +138,17 @@ def _on_this_loop(render: Callable[[], Any]) -> Callable[[], Any]:
 
 def _cycle(frames: Iterable[Any]) -> Iterator[Any]:
     """A list again and again; an iterator once, since it cannot be started again."""
-    return iter(frames) if isinstance(frames, Iterator) else itertools.cycle(frames)
+    return frames if isinstance(frames, Iterator) else _again_and_again(frames)
+
+
+def _again_and_again(frames: Iterable[Any]) -> Iterator[Any]:
+    """Asked for its frames anew each time, so that one which reads or computes them has none of them kept."""
+    is_empty = False
+    while not is_empty:
+        is_empty = True
+        for frame in frames:
+            is_empty = False
+            yield frame
 
 
 def _is_frame(what: Any) -> bool:
@@ -153,8 +162,13 @@ def _is_frame(what: Any) -> bool:
 
 
 def _is_row(what: Any) -> bool:
-    """Whether it is a row of numbers: a list of these is one picture."""
-    return isinstance(what, (list, tuple)) and bool(what) and np.isscalar(what[0])
+    """Whether it is a row of pixels, numbers or colours: a list of these is one picture."""
+    if not (isinstance(what, (list, tuple)) and what):
+        return False
+    first = what[0]
+    if isinstance(first, (list, tuple)):  # a colour, or the row of a gray picture that is one frame of several
+        return len(first) in (3, 4) and np.isscalar(first[0])
+    return bool(np.isscalar(first))
 
 
 def _present(display: Display, task: PublishLoop | None, wait: bool) -> Viewer | Display:
