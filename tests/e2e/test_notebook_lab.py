@@ -19,6 +19,7 @@ import pytest_asyncio
 
 from tests.e2e.lab import LabNotebook, LabServer
 from tests.e2e.stage import SLACK, debug, showing, until
+from tests.link.ends import left_names
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
@@ -127,24 +128,22 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def named_memory() -> set[Path]:
-    """Shared memory with a name, which remains after its processes."""
-    return set(Path("/dev/shm").iterdir())
+OURS = re.compile("memfd:framewire|/dev/shm/framewire-")
 
 
 def shared_memory(process: psutil.Process) -> list[str]:
     """The shared memory of engines that a process has open."""
     root = Path(f"/proc/{process.pid}")
-    held = [line for line in (root / "maps").read_text().splitlines() if "memfd:framewire" in line]
+    held = [line for line in (root / "maps").read_text().splitlines() if OURS.search(line)]
     for handle in (root / "fd").iterdir():
         with suppress(OSError):
-            held += [name for name in [str(handle.readlink())] if "memfd:framewire" in name]
+            held += [name for name in [str(handle.readlink())] if OURS.search(name)]
     return held
 
 
 async def test_quickstart_from_the_first_cell_to_the_last(notebook: LabNotebook):
     page = notebook.page
-    in_shm = named_memory()
+    left = left_names()
     await notebook.run(1, 2, 3)
     port = await port_of(notebook)
     await both_over_webrtc(page)
@@ -172,7 +171,7 @@ async def test_quickstart_from_the_first_cell_to_the_last(notebook: LabNotebook)
     assert notebook.engines() == []
     assert not listens(port)
     assert shared_memory(notebook.kernel()) == []
-    assert named_memory() <= in_shm
+    assert left_names() <= left
     threads = "import threading; print([t.name for t in threading.enumerate() if 'framewire' in t.name])"
     assert await notebook.ask(threads) == "[]"
 
