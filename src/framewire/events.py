@@ -119,6 +119,7 @@ class InputEvent:
     principal: str | None
     """Who the viewer is, where authentication says so."""
     event: RenderviewInput
+    """Type checkers know each kind: `PointerEvent`, `KeyEvent` and others of ``framewire.events``, told by ``type``."""
     received_us: int
     """When it arrived, microseconds since the Unix epoch."""
 
