@@ -14,10 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from framewire.arraylikes import exif_orientation, quarter_turns, sample_of, to_array
 from framewire.arrays import as_pixels
 from framewire.errors import PublishError
-from tests.fake_arrays import ArrayLike, Dlpack, Quantity, Tensor
-from tests.publish_cases import REFUSED, TAKEN, Taken, full, is_picture, named
+from framewire.frame_checks import why_not
+from tests.fake_arrays import ArrayLike, Dlpack, Quantity, Tensor, Turned
+from tests.publish_cases import REFUSED, TAKEN, Refused, Taken, full, is_picture, named
 
 CASES = list(itertools.chain(*TAKEN.values()))
 
@@ -31,6 +33,60 @@ def test_it_is_shown_as_the_page_says(case: Taken) -> None:
         pixels = as_pixels(frame, "rgb", said.append)
     assert is_picture(pixels) and said == []
     assert pixels[0, 0].tolist() == case.pixel
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=named)
+def test_what_is_not_an_array_is_refused_as_the_page_says(case: Refused) -> None:
+    try:
+        array = to_array(case.make(), why_not)
+    except PublishError as error:
+        assert str(error) == f"cannot publish {case.says}"
+    else:
+        assert type(array) is np.ndarray and why_not(array.shape, array.dtype), "an array, but not of a picture"
+
+
+def test_a_pair_is_of_opencv_if_it_begins_with_a_truth_value() -> None:
+    picture = full(7, "u1", 2, 3)
+    pairs: list[tuple[Any, ...]] = [(True, picture), (np.True_, None)]
+    others: list[tuple[Any, ...]] = [(picture, True), (True, picture, picture), (1, picture)]
+    for frame in pairs + others:
+        with pytest.raises(PublishError) as caught:
+            to_array(frame, why_not)
+        assert ("publish the second" in str(caught.value)) == any(frame is pair for pair in pairs)
+
+
+def test_an_exif_orientation_is_of_images_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = pytest.importorskip("PIL.Image").new("L", (2, 2))
+    assert exif_orientation(image) == exif_orientation(full(7, "u1", 2, 3)) == exif_orientation(None) == 1
+    for orientation in (2, 8):
+        image.getexif()[0x0112] = orientation
+        assert exif_orientation(image) == orientation
+    monkeypatch.setattr(type(image), "getexif", lambda _: 1 / 0)
+    assert exif_orientation(image) == 1, "broken data turn nothing"
+
+
+@pytest.mark.parametrize("rotation, turns", [(None, 0), (0, 0), (90, 1), (-90, 3), (180, 2), (-89.9, 3), (360, 0)])
+def test_video_frames_are_turned_by_quarters(
+    rotation: float | None, turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Turned, "rotation", rotation)
+    assert quarter_turns(Turned(full(7, "u1", 2, 3, 3))) == turns
+    assert quarter_turns(full(7, "u1", 2, 3)) == 0
+
+
+@pytest.mark.parametrize("side, taken", [(1, 1), (64, 64), (65, 33), (128, 64), (1000, 63)])
+def test_a_sample_is_from_all_over_the_picture(side: int, taken: int) -> None:
+    column = np.arange(side, dtype=np.uint16)[:, None]
+    for data in (column, column.T):
+        sample = sample_of(data)
+        assert max(sample.shape) == taken and min(sample.shape) == 1
+        assert sample.min() == 0 and sample.max() >= side - -(-side // 64)
+
+
+def test_a_sample_of_a_tensor_is_an_array_of_its_numbers() -> None:
+    array = full(0.25, "f4", 2, 3)
+    assert np.array_equal(sample_of(Tensor(array)), array) and type(sample_of(Tensor(array))) is np.ndarray
+    assert sample_of(Tensor(full(7, "u1", 2, 3), dtype="torch.uint8")).dtype == np.uint8
 
 
 def test_every_mode_of_pillow_is_among_the_cases() -> None:
