@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import socket
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 import framewire as fw
 from framewire import cli
 from framewire.bench.figures import Row, Spread
+from framewire.link.spawn import environment
 
 
 def test_the_demo_prints_its_address_runs_and_ends_by_itself() -> None:
@@ -253,3 +255,15 @@ def test_an_argument_that_cannot_be_used_is_one_line(
         cli.main(arguments)
     assert caught.value.code == 2
     assert capsys.readouterr().err == f"framewire {arguments[0]}: {line} (framewire {arguments[0]} --help)\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes there end in other ways")
+@pytest.mark.parametrize(
+    ("command", "status"), [("demo --no-open --seconds 9 | head -1", 141), ("doctor >/dev/full", 1)]
+)
+def test_output_that_cannot_be_written_ends_the_command_without_a_traceback(command: str, status: int) -> None:
+    if "/dev/full" in command and not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full here")
+    shell = f"{sys.executable} -m framewire {command}; exit ${{PIPESTATUS[0]}}"
+    run = subprocess.run(["bash", "-c", shell], env=environment(), capture_output=True, text=True, check=False)
+    assert run.returncode == status and "Traceback" not in run.stderr and run.stderr.count("\n") <= 1

@@ -47,6 +47,11 @@ async def test_the_token_is_in_nothing_that_is_saved(display: fw.Display) -> Non
     assert token not in json.dumps(display._repr_mimebundle_(), default=str)
 
 
+def test_a_widget_of_no_display_says_what_to_write() -> None:
+    with pytest.raises(TypeError, match=r"^a widget is of a display: write display\.widget\(\), not one of 'x'$"):
+        notebook.Viewer("x")  # type: ignore[arg-type]
+
+
 async def test_the_ticket_is_sent_at_once_and_again_for_every_view(
     display: fw.Display, sent: list[tuple[Any, dict[str, Any]]]
 ) -> None:

@@ -17,7 +17,7 @@ import anywidget
 import traitlets
 
 from framewire import ancestor, registry
-from framewire.keywords import as_number, unknown
+from framewire.keywords import as_number, shown, unknown
 from framewire.publishing import PublishLoop, publish_loop
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ class _Widget(anywidget.AnyWidget):
     def __init__(self, display: Display | None = None, *, token: str | None = None, **traits: Any) -> None:
         """``token`` is what the view presents, if it is not the server's. Without a ``display``, the ``port`` of a
         server of this process does, or the address of another one's with its ``token``."""
+        if display is not None and not hasattr(display, "server"):
+            raise TypeError(f"a widget is of a display: write display.widget(), not one of {shown(display)}")
         traits = _known(ancestor.traits(traits, self.trait_names()), self.trait_names())
         server = display.server if display else registry.on_port(traits.get("port") or _port_of(traits.get("url")))
         # Weakly: a widget stays as long as its kernel, a server must not.
