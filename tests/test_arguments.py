@@ -184,6 +184,14 @@ def test_a_call_that_does_not_fit_is_one_line_that_says_how(function, arguments,
             {"authenticate": "secret"},
             "authenticate is a function of the token and the ConnectionRequest, not of type str",
         ),
+        (
+            {"authenticate": lambda: "ada"},
+            "authenticate is a function of the token and the ConnectionRequest, not <lambda>()",
+        ),
+        (
+            {"authenticate": lambda token, request, stream: "ada"},
+            "authenticate is a function of the token and the ConnectionRequest, not <lambda>(token, request, stream)",
+        ),
     ],
 )
 def test_what_a_server_cannot_be_is_one_line(asked, line):

@@ -73,10 +73,14 @@ Authenticator: TypeAlias = Callable[[AuthContext], Awaitable[Principal | None]]
 
 
 def check_authenticate(authenticate: object) -> None:
-    """Raises ``TypeError`` for what cannot be called; None is fine."""
+    """Raises ``TypeError`` for what cannot be called with two arguments, or one; None is fine."""
     if authenticate is not None and not callable(authenticate):
         kind = type(authenticate).__name__
         raise TypeError(f"authenticate is a function of the token and the ConnectionRequest, not of type {kind}")
+    signature = _signature(authenticate)
+    if signature and not (_binds(signature, 2) or _binds(signature, 1)):
+        name = getattr(authenticate, "__name__", type(authenticate).__name__)
+        raise TypeError(f"authenticate is a function of the token and the ConnectionRequest, not {name}{signature}")
 
 
 def of_two_arguments(authenticate: Authenticate | Authenticator) -> Authenticate:
@@ -99,11 +103,15 @@ def of_two_arguments(authenticate: Authenticate | Authenticator) -> Authenticate
 
 
 def _takes_one(function: Callable[..., Any]) -> bool:
+    signature = _signature(function)
+    return signature is not None and _binds(signature, 1) and not _binds(signature, 2)
+
+
+def _signature(function: Any) -> inspect.Signature | None:
     try:
-        signature = inspect.signature(function)
+        return inspect.signature(function)
     except (TypeError, ValueError):  # not a function, or one of C that has no signature
-        return False
-    return _binds(signature, 1) and not _binds(signature, 2)
+        return None
 
 
 def _binds(signature: inspect.Signature, count: int) -> bool:

@@ -17,7 +17,7 @@ from framewire.engine.viewer import websocket as websocket_module
 from framewire.engine.viewer.admission import Admission, Admitted, Refused
 from framewire.engine.viewer.viewer import MAX_CLOSING_PEERS, Viewer
 from framewire.engine.viewer.websocket import MAX_QUEUED_MESSAGES
-from framewire.errors import CloseCode
+from framewire.errors import CloseCode, EngineError
 from framewire.frame import AccessUnit
 from framewire.rtc.peer import BitrateEstimate, KeyframeWanted, PeerEvent, PeerOffer, PeerState
 from tests.engine.fakes import HELLO, TOKEN, Bench, FakeContext, FakePeer, MemoryTransport, units
@@ -126,6 +126,16 @@ async def test_a_hook_that_does_not_answer_is_ended_by_the_deadline_for_hello(
     viewer = hook(bench, answer)
     await eventually(lambda: close_code(viewer) == 4408)
     await eventually(answer.cancelled, "and is cancelled")
+
+
+async def test_a_hook_whose_program_has_said_why_it_failed_is_one_line(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer: asyncio.Future[Admission] = asyncio.Future()
+    viewer = hook(bench, answer)
+    answer.set_exception(EngineError("the program did not say"))
+    await eventually(lambda: close_code(viewer) is not None)
+    assert "could not be authorized: the program did not say" in caplog.text and "Traceback" not in caplog.text
 
 
 async def test_a_hook_that_fails_admits_no_viewer(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:

@@ -47,7 +47,7 @@ from framewire.engine.viewer.session import ServerInfo, Session, State
 from framewire.engine.viewer.sharing import share_bandwidth
 from framewire.engine.viewer.transport import Transport
 from framewire.engine.viewer.viewer_peer import ViewerPeer
-from framewire.errors import CloseCode, RemoteProtocolError
+from framewire.errors import CloseCode, EngineError, RemoteProtocolError
 from framewire.options import EngineOptions
 from framewire.rtc.peer import BitrateEstimate, KeyframeWanted, Peer, PeerEvent, PeerState
 from framewire.viewers import WatchingViewer
@@ -231,6 +231,9 @@ class Viewer:
     async def _await_admission(self, answer: Awaitable[Admission]) -> None:
         try:
             admission = await answer
+        except EngineError as error:  # the program has said the rest
+            log.warning("a viewer could not be authorized: %s", error)
+            self.close(CloseCode.GOING_AWAY, "internal error")
         except Exception:
             log.exception("a viewer could not be authorized")
             self.close(CloseCode.GOING_AWAY, "internal error")
