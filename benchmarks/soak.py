@@ -139,7 +139,7 @@ class Soak:
         await asyncio.sleep(2)
         before, samples = self.sample(), []
         pipe, display = asyncio.subprocess.PIPE, self._display
-        arguments = [display.ws_url, display.url.split("token=")[1], "--guests", str(self._options.guests)]
+        arguments = ["--guests", str(self._options.guests), "--", display.ws_url, display.server.token]
         command = [sys.executable, "-m", "benchmarks.guests", *arguments]
         guests = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, env=environment())
         assert guests.stdin and guests.stdout

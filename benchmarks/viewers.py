@@ -108,7 +108,8 @@ class Receivers:
 async def receivers(display: fw.Display, count: int, *more: str) -> AsyncIterator[Receivers]:
     """A process with ``count`` viewers, when all of them receive."""
     pipe = asyncio.subprocess.PIPE
-    arguments = [str(count), display.ws_url, display.url.split("token=")[1], *more]
+    # A token may begin with a hyphen.
+    arguments = [*more, "--", str(count), display.ws_url, display.server.token]
     command = [sys.executable, "-m", "benchmarks.receivers", *arguments]
     process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, env=environment(), limit=1 << 22)
     assert process.stdout
