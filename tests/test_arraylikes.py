@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import subprocess
 import sys
 import warnings
@@ -43,6 +44,30 @@ def test_what_is_not_an_array_is_refused_as_the_page_says(case: Refused) -> None
         assert str(error) == f"cannot publish {case.says}"
     else:
         assert type(array) is np.ndarray and why_not(array.shape, array.dtype), "an array, but not of a picture"
+        assert re.match(r"an? .*shape \(", case.says), "and the page speaks of its shape"
+
+
+class Failing:
+    """Its library raises an error of so many characters."""
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+
+    def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+        raise ValueError("e" * self._length)
+
+
+@pytest.mark.parametrize("length, kept", [(1, 1), (120, 120), (121, 120)])
+def test_so_much_of_another_librarys_error_is_repeated(length: int, kept: int) -> None:
+    with pytest.raises(PublishError, match=rf"^cannot publish Failing: e{{{kept}}};"):
+        to_array(Failing(length), why_not)
+
+
+def test_floats_of_a_gpu_are_rounded_and_clipped_there_and_others_are_not_touched() -> None:
+    values = np.array([[-1.0, 0.0, 0.1, 0.5, 1.0, 1.5, np.nan]], np.float32)
+    assert to_array(Tensor(values), why_not).tolist() == [[0, 0, 26, 128, 255, 255, 0]]
+    host = to_array(Tensor(values, device="cpu"), why_not)
+    assert host.dtype == np.float32 and np.array_equal(host, values, equal_nan=True)
 
 
 def test_a_pair_is_of_opencv_if_it_begins_with_a_truth_value() -> None:
