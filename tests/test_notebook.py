@@ -52,6 +52,16 @@ def test_a_widget_of_no_display_says_what_to_write() -> None:
         notebook.Viewer("x")  # type: ignore[arg-type]
 
 
+def test_a_widget_says_where_its_display_is(display: fw.Display) -> None:
+    widget: Any = display.widget()
+    with pytest.raises(AttributeError, match=r"^'Viewer' object has no attribute 'publish': write \.display\.publish$"):
+        widget.publish(np.zeros((4, 4, 3), np.uint8))
+    with pytest.raises(AttributeError, match=r"^'Viewer' object has no attribute 'publishes'$"):
+        widget.publishes()
+    names = [name for name in notebook._OF_DISPLAYS if not hasattr(fw.Display, name) or hasattr(widget, name)]
+    assert names == []
+
+
 async def test_the_ticket_is_sent_at_once_and_again_for_every_view(
     display: fw.Display, sent: list[tuple[Any, dict[str, Any]]]
 ) -> None:

@@ -37,6 +37,11 @@ MAX_HEIGHT_PX: Final = 720
 
 Source: chosen by hand; pinned by `tests/test_notebook.py::test_a_widget_is_as_high_as_its_display_within_limits`."""
 
+_OF_DISPLAYS: Final = frozenset(
+    {"events", "on_event", "on_viewers", "poll_events", "publish", "server", "track", "viewers", "wait", "watched"}
+)
+"""What a program may look for at a widget, and a display has."""
+
 _STATIC = pathlib.Path(__file__).parent / "static"
 _MISSING = """
 export default { render({ el }) {
@@ -107,6 +112,13 @@ class _Widget(anywidget.AnyWidget):
         """The newest display of the name in ``stream``; None while there is none."""
         server = self._server() if self._server else None
         return server.get(self.stream) if server else None
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Nothing: `show` gives a widget in a notebook and a display elsewhere, so the line says where it is."""
+            hint = f": write .display.{name}" if name in _OF_DISPLAYS else ""
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}", name=name, obj=self)
 
     def __repr__(self) -> str:
         # Shown where a notebook is only read.
