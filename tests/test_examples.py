@@ -1,9 +1,10 @@
-"""Every file in examples/ runs as its user runs it, shows pictures that move, and ends well with Ctrl-C."""
+"""Every file in examples/, and the README's first page, run as their users run them, and show pictures that move."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -11,7 +12,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 from framewire import wire
 from framewire.codec.lossless import unpack
@@ -25,8 +28,12 @@ STILL = {"paint.py": "its picture changes when it is used"}
 pytestmark = pytest.mark.slow
 
 
+README_BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+ADDRESS = re.compile(r"http://\S+")
+
+
 @asynccontextmanager
-async def running(example: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+async def running(example: Path, says: str = "stdout") -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
     """The example as a process, and the first address that it prints."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -37,9 +44,10 @@ async def running(example: Path) -> AsyncIterator[tuple[asyncio.subprocess.Proce
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        assert process.stdout
-        line = await asyncio.wait_for(process.stdout.readline(), TEST_TIMEOUT_S)
-        yield process, line.decode().strip()
+        line = await asyncio.wait_for(getattr(process, says).readline(), TEST_TIMEOUT_S)
+        address = ADDRESS.search(line.decode())
+        assert address, line
+        yield process, address[0]
     finally:
         if process.returncode is None:
             process.kill()
@@ -98,3 +106,28 @@ def pointer(kind: wire.EventType, x: float, y: float) -> wire.RenderviewEvent:
 
 def pixel(unit: AccessUnit, x: int, y: int) -> tuple[int, ...]:
     return tuple(unpack(unit)[y, x].tolist())
+
+
+# The README
+
+
+@pytest.mark.parametrize("block", README_BLOCKS, ids=["paced", "show"])
+async def test_the_readme_s_programs_are_scripts(block: str, tmp_path: Path):
+    program = tmp_path / "program.py"
+    program.write_text(block)
+    async with running(program, "stderr") as (process, url):
+        async with watching(url) as viewer:
+            first = await viewer.unit()
+            await viewer.unit(lambda unit: unit.number > first.number and unit.checksum != first.checksum)
+        process.send_signal(signal.SIGINT)
+        await asyncio.wait_for(process.wait(), TEST_TIMEOUT_S)
+        assert process.returncode == (0 if "fw.show" in block else -signal.SIGINT)
+
+
+@pytest.mark.notebook
+async def test_the_readme_s_programs_are_cells_that_show_the_view(tmp_path: Path):
+    cells = [nbformat.v4.new_code_cell(block.replace("3600", "60")) for block in README_BLOCKS]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    await NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).async_execute()
+    for cell in notebook.cells:
+        assert any("application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in cell.outputs)
