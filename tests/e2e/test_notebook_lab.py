@@ -319,3 +319,21 @@ async def _image(path: Any) -> np.ndarray:
     from PIL import Image
 
     return np.asarray(Image.open(path).convert("RGB"))
+
+
+README_CELL = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[2] / "README.md").read_text(), re.DOTALL)[0]
+
+
+async def test_the_first_program_of_the_readme_shows_its_view_while_its_cell_goes_on(
+    lab_page: Page, notebook: LabNotebook
+):
+    async def says_that_it_is_closed() -> bool:
+        return any("The display was closed" in note for note in await notes(lab_page))
+
+    await notebook.write(5, README_CELL.replace("3600", "600"))
+    await notebook.start(5)
+    await showing(lab_page, "webrtc", 0)
+    await frames_go_on(lab_page, 0, 20)
+    assert await lab_page.evaluate("() => __lab.code()[4].model.executionCount") is None, "the cell still goes on"
+    await notebook.finished()
+    await until(says_that_it_is_closed)
