@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,7 +15,7 @@ from msgspec import UNSET
 
 from framewire import wire
 from framewire.engine import engine as engine_module
-from framewire.engine.engine import Engine
+from framewire.engine.engine import DESCRIPTION_INTERVAL_S, Engine
 from framewire.engine.http.server import WebServer
 from framewire.engine.stream import keyframes
 from framewire.engine.viewer.viewer import Viewer
@@ -142,11 +143,13 @@ async def test_viewers_are_sent_the_title_and_the_cursor_of_a_stream(engine: Ser
 
 async def test_a_title_that_changes_often_is_announced_a_few_times(engine: ServedEngine) -> None:
     async with connected(engine.url, TOKEN) as viewer:
+        began = time.monotonic()
         for number in range(100):
             engine.describe(0, title=f"frame {number}")
+            await asyncio.sleep(0.002)
         await eventually(lambda: viewer.streams["default"].title == "frame 99")
         lists = [message for message in viewer._messages if isinstance(message, wire.Streams)]
-        assert len(lists) == 1
+        assert len(lists) <= 2 + (time.monotonic() - began) / DESCRIPTION_INTERVAL_S
 
 
 async def test_a_stream_added_again_gets_new_memory_and_keeps_its_viewers(engine: ServedEngine) -> None:

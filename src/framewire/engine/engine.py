@@ -62,10 +62,10 @@ Source: chosen by hand; pinned by
 `tests/engine/test_engine.py::test_a_viewer_that_changes_its_mode_neither_leaves_nor_joins`"""
 
 
-DESCRIPTION_DELAY_S: Final = 0.02
-"""Time between a new title or cursor and its announcement: a program that changes both, or often, costs one message.
+DESCRIPTION_INTERVAL_S: Final = 0.1
+"""Time between two announcements of new titles and cursors: a program that sets one with each frame costs few messages.
 
-Source: chosen by hand, one refresh of a screen; pinned by
+Source: chosen by hand; pinned by
 `tests/engine/test_engine.py::test_a_title_that_changes_often_is_announced_a_few_times`"""
 
 
@@ -104,6 +104,7 @@ class Engine:
         self._closed = False
         self._reporting_viewers: dict[int, asyncio.TimerHandle] = {}
         self._announcing: asyncio.TimerHandle | None = None
+        self._announced_at = float("-inf")
 
     # Streams
 
@@ -119,10 +120,12 @@ class Engine:
 
     def describe_stream(self, options: StreamOptions) -> None:
         """The stream of this id has another title or cursor."""
+        loop = asyncio.get_running_loop()
         if stream := self._streams.get(options.id):
             stream.describe(options)
             if self._announcing is None:
-                self._announcing = asyncio.get_running_loop().call_later(DESCRIPTION_DELAY_S, self._announce)
+                due = max(loop.time(), self._announced_at + DESCRIPTION_INTERVAL_S)
+                self._announcing = loop.call_at(due, self._announce)
 
     def remove_stream(self, id_: int) -> None:
         if stream := self._streams.get(id_):
@@ -156,6 +159,7 @@ class Engine:
         if self._announcing:
             self._announcing.cancel()
             self._announcing = None
+        self._announced_at = asyncio.get_running_loop().time()
         streams = self.listed_streams
         for viewer in list(self._viewers):
             viewer.streams_changed(streams)
