@@ -80,8 +80,9 @@ coming-from: $(SETUP) ## writes the tables of docs/coming-from.md from ancestor.
 publish-page: $(SETUP) ## writes docs/publish.md from the cases of its tests
 	$(BIN)/python scripts/publish_page.py
 
-screenshot: $(SETUP) tools ## takes docs/images/demo.png
+screenshot: $(SETUP) tools ## takes docs/images/demo.png and docs/images/live.gif
 	$(BIN)/python scripts/screenshot.py docs/images/demo.png
+	$(BIN)/python scripts/gif.py docs/images/live.gif
 
 dist: $(SETUP) ## builds the wheel and the sdist in dist/
 	rm -rf dist

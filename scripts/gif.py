@@ -101,7 +101,7 @@ async def film(page: Page, notebook: LabNotebook) -> list[tuple[float, Image.Ima
         if time.monotonic() > deadline:
             raise SystemExit(f"the badge never said exact: {await badge.inner_text()!r}")
         await asyncio.sleep(0.1)
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(2.0)  # the browser sends what it shows a moment later
     await session.send("Page.stopScreencast")
     box = await page.locator(".jp-NotebookPanel-notebook").bounding_box()
     assert box, "the notebook is on the page"
