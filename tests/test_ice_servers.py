@@ -42,7 +42,7 @@ def test_each_spelling_is_taken_and_aiortc_reads_it(given, kept):
     ("given", "line"),
     [
         (1, "ice_servers is a list of servers, not of type int"),
-        (None, "ice_servers is a list of servers, not of type NoneType"),
+        (None, "ice_servers is a list of servers, not None; leave it out"),
         (b"stun:s", "ice_servers is a list of servers, not of type bytes"),
         (["stun:s"] * 9, "ice_servers has more than 8 servers"),
         ([("turn:t", "u", "secret")],

@@ -157,7 +157,7 @@ def test_the_outermost_values_are_taken(edge):
         ({"wet": "yes"}, "wet='yes' is neither True nor False"),
         ({"note": "\ud800"}, "holds half a character: a surrogate"),
         ({"note": "x" * 99 + "\ud800"}, "^note='x{58}… holds half a character"),
-        ({"colours": None}, "colours is a list of values, not None"),
+        ({"colours": None}, "colours is a list of values, not None; leave it out$"),
         ({"share": 0}, "share=0 is out of range: above 0, at most 1"),
         ({"share": 1.1}, "share=1.1 is out of range"),
         ({"maker": "a"}, "maker is a string of 2 to 5 characters, not 'a'"),

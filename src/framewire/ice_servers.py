@@ -31,7 +31,8 @@ def ice_servers(given: Any) -> tuple[IceServer, ...]:
         given = (given,)
     values = iterated(given)
     if values is None:
-        raise ValueError(f"ice_servers is a list of servers, not of type {type(given).__name__}")
+        what = "None; leave it out" if given is None else f"of type {type(given).__name__}"
+        raise ValueError(f"ice_servers is a list of servers, not {what}")
     servers = tuple(_server(each) for each in islice(values, MAX_SERVERS + 1))
     if len(servers) > MAX_SERVERS:
         raise ValueError(f"ice_servers has more than {MAX_SERVERS} servers")

@@ -248,7 +248,8 @@ def _list(name: str, value: Any, kind: mi.VarTupleType) -> tuple[Any, ...]:
         value = (value,)
     values = iterated(value)
     if values is None:
-        raise ValueError(f"{name} is a list of values, not {shown(value)}")
+        hint = "; leave it out" if value is None else ""
+        raise ValueError(f"{name} is a list of values, not {shown(value)}{hint}")
     kept = tuple(_kept(f"a value of {name}", each, kind.item_type) for each in islice(values, MAX_VALUES + 1))
     if len(kept) > MAX_VALUES:
         raise ValueError(f"{name} has more than {MAX_VALUES} values")
