@@ -48,6 +48,9 @@ describe("a point of the picture", () => {
   });
   test("is outside where the picture has no area", () => {
     expect(pixelAt(undefined, frame, 0)).toEqual({ x: 0, y: 0, inside: false, width: 640, height: 480, pixel_ratio: 1 });
+    // A drag whose view is taken out of the page ends where it was last.
+    expect(pixelAt(undefined, frame, 0, { x: 0.25, y: 0.5 })).toMatchObject({ x: 160, y: 240, inside: false });
+    expect(pixelAt({ x: 0.5, y: 0.5 }, frame, 320, { x: 0, y: 0 })).toMatchObject({ x: 320, inside: true });
   });
 });
 

@@ -58,9 +58,9 @@ const MAX_DATA_LENGTH = 256;
 /** One line and one page in pixels, for wheels that count so (Firefox). */
 const WHEEL_UNITS: readonly number[] = [1, 16, 400];
 
-/** `unit`: a point of the picture; undefined where it has no area. `across`: how wide the picture is in CSS pixels of the view. */
-export function pixelAt(unit: Point | undefined, frame: Size, across: number): At {
-  const point = toFrame(unit ?? { x: 0, y: 0 }, frame);
+/** `unit`: a point of the picture; undefined where it has no area, which `last` stands in for. `across`: how wide it is in CSS pixels of the view. */
+export function pixelAt(unit: Point | undefined, frame: Size, across: number, last: Point = { x: 0, y: 0 }): At {
+  const point = toFrame(unit ?? last, frame);
   const { width, height } = frame;
   return { ...point, inside: unit !== undefined && isInside(point, frame), width, height, pixel_ratio: across > 0 ? width / across : 1 };
 }

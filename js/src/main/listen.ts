@@ -28,6 +28,8 @@ export class Listener {
   private closed = false;
   /** Where the pointer was last, on the page. Its events have fractions of pixels, those of wheels and double clicks have none. */
   private last: Point = { x: 0, y: 0 };
+  /** Where the pointer was in the picture when that was last known: a view out of the layout has no place. */
+  private last_unit: Point = { x: 0, y: 0 };
 
   constructor(
     private readonly stage: HTMLElement,
@@ -165,7 +167,10 @@ export class Listener {
 
   private at(page: Point): At {
     const { frame, width } = this.options.layout();
-    return pixelAt(this.options.locate(page), frame, width);
+    const unit = this.options.locate(page);
+    const at = pixelAt(unit, frame, width, this.last_unit);
+    this.last_unit = unit ?? this.last_unit;
+    return at;
   }
 
   private watchSize(signal: AbortSignal): void {
