@@ -13,7 +13,6 @@ import base64
 import io
 import itertools
 import json
-import shutil
 import sys
 import tempfile
 import time
@@ -24,7 +23,7 @@ from PIL import Image
 from playwright.async_api import CDPSession, Page, async_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from scripts.screenshot import BROWSERS, FLAGS
+from scripts.screenshot import FLAGS, find_browser
 from tests.e2e.lab import LabNotebook, LabServer
 
 VIEW: Final = """\
@@ -152,9 +151,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="The README's animation.")
     parser.add_argument("target", type=Path)
     options = parser.parse_args()
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    browser = find_browser()
     if browser is None:
-        print("no Chromium here: apt-get install chromium", file=sys.stderr)
         return 1
     asyncio.run(record(options.target, browser))
     return 0

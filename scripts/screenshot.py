@@ -31,9 +31,8 @@ def main() -> int:
     parser.add_argument("--size", type=int, nargs=2, default=(1280, 720), metavar=("W", "H"))
     parser.add_argument("--settle", type=float, default=6.0, help="seconds to wait before the screenshot")
     options = parser.parse_args()
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    browser = find_browser()
     if browser is None:
-        print("no Chromium here: apt-get install chromium", file=sys.stderr)
         return 1
     width, height = options.size
     render, number = PATTERNS[options.pattern](width, height), itertools.count()
@@ -45,6 +44,14 @@ def main() -> int:
             loop.cancel()
     print(options.target)
     return 0
+
+
+def find_browser() -> str | None:
+    """The program of a Chromium; None where there is none, which is said."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        print("no Chromium here: apt-get install chromium", file=sys.stderr)
+    return browser
 
 
 def take(url: str, target: Path, browser: str, settle: float) -> None:

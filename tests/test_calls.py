@@ -12,19 +12,9 @@ import numpy as np
 import pytest
 
 import framewire as fw
-from framewire.calls import LONGEST_WAIT_S, can_be_called, flag, plain_function, seconds
+from framewire.calls import LONGEST_WAIT_S, can_be_called, plain_function, seconds
 
 FRAME = np.zeros((4, 6, 3), np.uint8)
-
-
-@pytest.mark.parametrize("given", ["no", "", 0, 1, None, [], np.zeros(2, bool)])
-def test_a_flag_is_true_or_false(given: object) -> None:
-    with pytest.raises(ValueError, match=r"^block=.* is neither True nor False$"):
-        flag("block", given)
-
-
-def test_flags_of_numpy_are_flags() -> None:
-    assert flag("block", np.bool_(True)) is True and flag("block", False) is False
 
 
 @pytest.mark.parametrize("given", ["3", float("nan"), True, [1], 2j])

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from msgspec import Meta, Struct
 
-from framewire.keywords import divide, documented, normalise, shown
+from framewire.keywords import divide, documented, flag, normalise, shown
 
 
 class Paint(Struct, frozen=True, kw_only=True):
@@ -369,3 +369,13 @@ def test_the_fields_of_a_struct_are_read_once(monkeypatch):
         Door(**divide("open", {"width": width}, Door)[0])
 
     assert read == [Door], "describing a struct takes longer than making a hundred"
+
+
+@pytest.mark.parametrize("given", ["no", "", 0, 1, None, [], np.zeros(2, bool)])
+def test_a_flag_is_true_or_false(given: object) -> None:
+    with pytest.raises(ValueError, match=r"^block=.* is neither True nor False$"):
+        flag("block", given)
+
+
+def test_flags_of_numpy_are_flags() -> None:
+    assert flag("block", np.bool_(True)) is True and flag("block", False) is False

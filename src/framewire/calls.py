@@ -1,4 +1,4 @@
-"""Checks of arguments that are not options: flags, times to wait, and the functions that a program gives.
+"""Checks of arguments that are not options: times to wait, and the functions that a program gives.
 
 Must not know who calls them or what they are for. Each raises one line that names what was given.
 """
@@ -9,19 +9,12 @@ import inspect
 import math
 from typing import Any, Final
 
-from framewire.keywords import as_number, is_flag, shown
+from framewire.keywords import as_number, shown
 
 LONGEST_WAIT_S: Final = 1e8
 """A time to wait that is longer (three years) counts as no limit: systems refuse times much longer than that.
 
 Source: chosen by hand, below `threading.TIMEOUT_MAX` of every platform; pinned by `tests/test_calls.py`."""
-
-
-def flag(name: str, given: Any) -> bool:
-    """Raises ``ValueError`` for what is neither True nor False: text is true, whatever it says."""
-    if not is_flag(given):
-        raise ValueError(f"{name}={shown(given)} is neither True nor False")
-    return bool(given)
 
 
 def seconds(name: str, given: Any) -> float | None:

@@ -6,8 +6,6 @@ same stream where a program has let go of the last.
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from collections.abc import AsyncGenerator, Callable, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Self, Unpack, overload
@@ -15,10 +13,11 @@ from urllib.parse import quote
 
 from framewire.advice import advise
 from framewire.arrays import FrameLike, Layout, as_pixels
-from framewire.calls import flag, plain_function, seconds
-from framewire.environment import in_notebook, in_terminal_ipython, say
+from framewire.calls import plain_function, seconds
+from framewire.environment import in_notebook, in_terminal_ipython, put_into_cell, say
 from framewire.errors import EngineError
 from framewire.events import InputEvent
+from framewire.keywords import flag
 from framewire.publisher import Publisher
 from framewire.reentrancy import when_outside
 from framewire.viewers import ViewerEvent, WatchingViewer
@@ -147,14 +146,7 @@ class Display:
         It is called on a thread of framewire's and must return quickly. What it raises is logged and goes no further.
         """
         plain_function("on_viewers", callback, "event")
-        callbacks = self._publisher.feedback.viewer_callbacks
-        callbacks.append(callback)
-
-        def remove() -> None:
-            with contextlib.suppress(ValueError):  # removed before
-                callbacks.remove(callback)
-
-        return remove
+        return self._publisher.feedback.viewer_events.add(callback)
 
     @property
     def stats(self) -> dict[str, Any]:
@@ -246,7 +238,7 @@ class Display:
         ``traits`` are those of `widget`. A display at the end of a cell needs none of it: it shows itself.
         """
         if in_notebook():
-            sys.modules["IPython"].display.display(self.widget(**traits))
+            put_into_cell(self.widget(**traits))
         else:
             say(f"framewire: {self.url}")
 

@@ -18,11 +18,15 @@ def is_script() -> bool:
         return False
     if sys.flags.interactive or sys.flags.inspect or hasattr(sys, "ps1") or _ipython_shell() is not None:
         return False
+    return running_loop() is None
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop of asyncio that runs on this thread; None where none does."""
     try:
-        asyncio.get_running_loop()
+        return asyncio.get_running_loop()
     except RuntimeError:
-        return True
-    return False
+        return None
 
 
 def in_notebook() -> bool:
@@ -33,6 +37,11 @@ def in_notebook() -> bool:
 def in_terminal_ipython() -> bool:
     """Whether this is IPython in a terminal, which shows text alone."""
     return _ipython_shell() is not None and not in_notebook()
+
+
+def put_into_cell(widget: Any) -> None:
+    """Show a widget below the cell that runs, at once. In a notebook alone."""
+    sys.modules["IPython"].display.display(widget)
 
 
 def say(line: str) -> None:

@@ -11,9 +11,10 @@ import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NotRequired, TypeAlias, TypedDict
+from typing import Any, Final, Generic, Literal, NotRequired, TypeAlias, TypedDict, TypeVar
 
 log: Final = logging.getLogger("framewire")
+T = TypeVar("T")
 
 
 class Touch(TypedDict):
@@ -129,15 +130,14 @@ class EventQueue:
 
     def __init__(self, size: int) -> None:
         self._events: deque[InputEvent] = deque(maxlen=size)
-        self._callbacks: list[Callable[[InputEvent], None]] = []
+        self._callbacks: Callbacks[InputEvent] = Callbacks()
         self._wakers: list[Callable[[], None]] = []
         self._closed = False
 
     def put(self, event: InputEvent) -> None:
         """Add an event, dropping the oldest of a full queue. The callbacks run on the caller's thread."""
         self._events.append(event)
-        for callback in list(self._callbacks):
-            run_callback(callback, event)
+        self._callbacks.call(event)
         self._wake()
 
     def poll(self) -> list[InputEvent]:
@@ -172,13 +172,7 @@ class EventQueue:
 
     def on_event(self, callback: Callable[[InputEvent], None]) -> Callable[[], None]:
         """Call ``callback`` for every event; returns a function that removes it again. What it raises is logged."""
-        self._callbacks.append(callback)
-
-        def remove() -> None:
-            with contextlib.suppress(ValueError):  # removed before
-                self._callbacks.remove(callback)
-
-        return remove
+        return self._callbacks.add(callback)
 
     def close(self) -> None:
         """End every feed, once it has given the events that are there. Idempotent."""
@@ -188,6 +182,28 @@ class EventQueue:
     def _wake(self) -> None:
         for wake in list(self._wakers):
             wake()
+
+
+class Callbacks(Generic[T]):
+    """Functions of a program's, to be called with each value. Any thread may use it."""
+
+    def __init__(self) -> None:
+        self._callbacks: list[Callable[[T], object]] = []
+
+    def add(self, callback: Callable[[T], object]) -> Callable[[], None]:
+        """Call ``callback`` from now on; returns a function that removes it again."""
+        self._callbacks.append(callback)
+
+        def remove() -> None:
+            with contextlib.suppress(ValueError):  # removed before
+                self._callbacks.remove(callback)
+
+        return remove
+
+    def call(self, value: T) -> None:
+        """Call each of them, on the caller's thread. What one raises is logged and goes no further."""
+        for callback in list(self._callbacks):
+            run_callback(callback, value)
 
 
 def run_callback(callback: Callable[..., object], *values: Any) -> None:

@@ -266,7 +266,8 @@ def iterated(value: Any) -> Iterator[Any] | None:
         return None
 
 
-def _flag(name: str, value: Any, kind: mi.BoolType) -> bool:
+def flag(name: str, value: Any) -> bool:
+    """Raises ``ValueError`` for what is neither True nor False: text is true, whatever it says."""
     if not is_flag(value):
         raise ValueError(f"{name}={shown(value)} is neither True nor False")
     return bool(value)
@@ -364,7 +365,7 @@ def shown(value: Any, most: int = 60) -> str:
 
 
 _CHECKS: dict[type[mi.Type], Callable[[str, Any, Any], Any]] = {
-    mi.BoolType: _flag,
+    mi.BoolType: lambda name, value, _: flag(name, value),
     mi.FloatType: _number,
     mi.IntType: _number,
     mi.LiteralType: _choice,

@@ -16,7 +16,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from framewire.errors import ClosedError
-from framewire.events import EventQueue, run_callback
+from framewire.events import Callbacks, EventQueue
 from framewire.frame import Frame, Pixels
 from framewire.host.protocols import Outlet
 from framewire.options import StreamOptions
@@ -35,15 +35,14 @@ class Feedback:
     def __init__(self, event_queue_size: int) -> None:
         self.events: EventQueue = EventQueue(event_queue_size)
         self.viewers: tuple[WatchingViewer, ...] = ()
-        self.viewer_callbacks: list[Callable[[ViewerEvent], object]] = []
+        self.viewer_events: Callbacks[ViewerEvent] = Callbacks()
         self.stats: dict[str, Any] = deepcopy(_NO_STATS)
 
     def take_viewers(self, viewers: tuple[WatchingViewer, ...]) -> None:
         """These viewers watch the stream now. The callbacks run on the caller's thread."""
         before, self.viewers = self.viewers, viewers
         for event in changes(before, viewers):
-            for callback in list(self.viewer_callbacks):
-                run_callback(callback, event)
+            self.viewer_events.call(event)
 
 
 class Publisher:

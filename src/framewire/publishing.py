@@ -16,10 +16,11 @@ from concurrent.futures import Future
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Final
 
-from framewire.calls import can_be_called, flag, seconds
+from framewire.calls import can_be_called, seconds
+from framewire.environment import running_loop
 from framewire.errors import ClosedError
 from framewire.events import run_callback
-from framewire.keywords import as_number, shown
+from framewire.keywords import as_number, flag, shown
 from framewire.reentrancy import Notice
 
 if TYPE_CHECKING:
@@ -108,10 +109,7 @@ class PublishLoop:
 
     def add_done_callback(self, callback: Callable[[PublishLoop], object], *, context: Context | None = None) -> None:
         """Call ``callback`` with this loop at its end: on the event loop that runs now, else on a thread of ours."""
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            loop = None
+        loop = running_loop()
 
         def call() -> None:
             if callback in self._callbacks:
@@ -221,7 +219,12 @@ class PublishLoop:
             return self._goes_on
 
     def _start_async(self) -> None:
-        loop = _running_loop()
+        loop = running_loop()
+        if loop is None:
+            raise RuntimeError(
+                "publish_loop runs a coroutine function on the event loop that runs now, and none does: "
+                "call it in a coroutine, or give it a plain function"
+            )
         task = loop.create_task(self._run_async())
 
         def interrupt() -> None:
@@ -261,16 +264,6 @@ def publish_loop(
     if rate is None or not 0 < rate <= MAX_FPS:
         raise ValueError(f"fps={shown(fps)} is out of range: a number above 0, at most {MAX_FPS}")
     return PublishLoop(display, render, rate, flag("only_watched", only_watched))
-
-
-def _running_loop() -> asyncio.AbstractEventLoop:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        raise RuntimeError(
-            "publish_loop runs a coroutine function on the event loop that runs now, and none does: "
-            "call it in a coroutine, or give it a plain function"
-        ) from None
 
 
 def _uncalled(render: Any) -> str:

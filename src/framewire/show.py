@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack, overload
 
 import numpy as np
 
 from framewire.arrays import FrameLike, as_pixels
-from framewire.calls import can_be_called, flag
+from framewire.calls import can_be_called
 from framewire.display import DEFAULT_STREAM, Display
-from framewire.environment import in_notebook, is_script, say
+from framewire.environment import in_notebook, is_script, put_into_cell, running_loop, say
 from framewire.errors import PublishError
-from framewire.keywords import divide, documented
+from framewire.keywords import divide, documented, flag
 from framewire.matplotlib_figures import fps_of, frames_of, is_animation
 from framewire.options import EngineHome, EngineOptions, ServeKeywords, StreamOptions
 from framewire.publishing import PublishLoop, publish_loop
@@ -122,9 +120,7 @@ def _first(render: Callable[[], Any]) -> Any:
 
 def _on_this_loop(render: Callable[[], Any]) -> Callable[[], Any]:
     """As a coroutine function, if an event loop runs on this thread: Matplotlib draws a figure on one thread."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if running_loop() is None:
         return render
 
     async def render_here() -> Any:
@@ -179,7 +175,7 @@ def _present(display: Display, task: PublishLoop | None, wait: bool) -> Viewer |
     widget.task = task
     if not wait:
         return widget
-    sys.modules["IPython"].display.display(widget)
+    put_into_cell(widget)
     display.wait()
     return display
 

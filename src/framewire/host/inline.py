@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from framewire.authentication import Authenticate, ConnectionRequest
+from framewire.environment import running_loop
 from framewire.errors import ClosedError, EngineError
 from framewire.frame import Frame, Pixels
 from framewire.host.channels import ViewerChannels
@@ -32,7 +33,7 @@ class InlineHost:
     pid = None
 
     def __init__(self, options: EngineOptions, listener: Listener, authenticate: Authenticate | None = None) -> None:
-        loop = _running_loop()
+        loop = running_loop()
         if loop is None:
             raise EngineError('engine="inline" needs a running event loop; engine="process" does not')
         self._loop = loop
@@ -51,7 +52,7 @@ class InlineHost:
 
     @property
     def usable_here(self) -> bool:
-        return _running_loop() is self._loop
+        return running_loop() is self._loop
 
     def open(self, options: StreamOptions) -> Outlet:
         return _SlotOutlet(self._engine, self._loop, options)
@@ -156,20 +157,13 @@ class _LoopUplink:
 
 def _run_on(loop: asyncio.AbstractEventLoop, work: Callable[[], object]) -> None:
     """At once on the loop's own thread, soon from any other. Raises ClosedError where the loop is closed."""
-    if _running_loop() is loop:
+    if running_loop() is loop:
         work()
         return
     try:
         loop.call_soon_threadsafe(work)
     except RuntimeError:
         raise ClosedError("the event loop that the engine ran on is closed") from None
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 def _start_engine(
