@@ -51,7 +51,6 @@ MAX_LEASES: Final = SLOT_COUNT - 2
 Source: follows from SLOT_COUNT."""
 
 _MAGIC: Final = 0x676E69725F7766  # "fw_ring"
-_PAGE_BYTES: Final = PAGE_BYTES
 _SLOTS_WRITTEN: Final = 3  # as long as the reader holds no more than one frame
 _LINE_WORDS: Final = 8
 _SLOTS_WORD, _BYTES_WORD, _LATEST_WORD = 1, 2, 3
@@ -96,8 +95,8 @@ class RingWriter:
 
     def __init__(self, capacity: int, *, shared: bool = True) -> None:
         assert capacity > 0, "a frame has at least one byte: publish refuses empty arrays"
-        slot_bytes = -(-capacity // _PAGE_BYTES) * _PAGE_BYTES
-        size = _PAGE_BYTES + SLOT_COUNT * slot_bytes
+        slot_bytes = -(-capacity // PAGE_BYTES) * PAGE_BYTES
+        size = PAGE_BYTES + SLOT_COUNT * slot_bytes
         self._memory = _shared_memory(size, slot_bytes) if shared else private_memory(size)
         self._map = self._memory.map
         self._reserved = [0] * SLOT_COUNT
@@ -146,7 +145,7 @@ class RingWriter:
             if slot < 0 or self._words[_line(slot) + _NUMBER] == known:
                 return None
             number, time_us, *shape = self._words[_line(slot) + _NUMBER : _line(slot) + _BYTES].tolist()
-            start = _PAGE_BYTES + slot * self._slot_bytes
+            start = PAGE_BYTES + slot * self._slot_bytes
             return Frame(np.ndarray(shape, np.uint8, self._map, start).copy(), number, time_us)
 
     def write(self, pixels: Pixels, number: int, time_us: int) -> None:
@@ -198,11 +197,11 @@ class RingWriter:
         return True
 
     def _reserve(self, slot: int, nbytes: int) -> None:
-        self._memory.reserve(_PAGE_BYTES + slot * self._slot_bytes, nbytes)
+        self._memory.reserve(PAGE_BYTES + slot * self._slot_bytes, nbytes)
         self._reserved[slot] = nbytes
 
     def _copy(self, slot: int, pixels: Pixels) -> None:
-        start = _PAGE_BYTES + slot * self._slot_bytes
+        start = PAGE_BYTES + slot * self._slot_bytes
         if pixels.flags.c_contiguous:
             # Not by NumPy: it releases the GIL for the copy, and beside a busy Python thread getting it back
             # takes the switch interval. Measured, 1080p RGB: 0.7 ms this way, 5.9 ms with np.copyto (without
@@ -261,7 +260,7 @@ class RingReader:
         self._closed = False
         self._slot_bytes = self._words[_BYTES_WORD]
         if self._words[:3].tolist() != [_MAGIC, SLOT_COUNT, self._slot_bytes] or (
-            len(self._map) != _PAGE_BYTES + SLOT_COUNT * self._slot_bytes
+            len(self._map) != PAGE_BYTES + SLOT_COUNT * self._slot_bytes
         ):
             raise LocalProtocolError("that is not a ring's memory")
         for slot in range(SLOT_COUNT):  # the leases of a reader that was killed
@@ -315,7 +314,7 @@ class RingReader:
         line = _line(slot)
         number, time_us, height, width, channels = self._words[line + _NUMBER : line + _BYTES].tolist()
         pixels: Pixels = np.ndarray(
-            (height, width, channels), np.uint8, cast(mmap.mmap, self._map), _PAGE_BYTES + slot * self._slot_bytes
+            (height, width, channels), np.uint8, cast(mmap.mmap, self._map), PAGE_BYTES + slot * self._slot_bytes
         )
         pixels.flags.writeable = False
         return Frame(pixels, number, time_us)
@@ -364,13 +363,13 @@ def _line(slot: int) -> int:
 
 def _shared_memory(size: int, slot_bytes: int) -> Memory:
     make = named_memory if by_name() else descriptor_memory
-    return make(size, _PAGE_BYTES + _SLOTS_WRITTEN * slot_bytes)
+    return make(size, PAGE_BYTES + _SLOTS_WRITTEN * slot_bytes)
 
 
 def _mapped(fd: int) -> mmap.mmap:
     try:
         size = os.fstat(fd).st_size
-        if size <= _PAGE_BYTES:
+        if size <= PAGE_BYTES:
             raise LocalProtocolError("that is not a ring's memory")
         return mmap.mmap(fd, size)  # not 0, which is the size of a file alone, and macOS' shared memory is none
     finally:
