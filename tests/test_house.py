@@ -52,7 +52,7 @@ UNTESTED = {
 UNMIRRORED = {
     "test_house.py": "the rules themselves",
     "rtc/test_simulated_links.py": "the whole send side, rtc/estimate/ and rtc/send/ together, over simulated links",
-    "rtc/test_hostile_viewers.py": "rtc/peer.py and rtc/stack/ together, against what can come from the viewer's address",
+    "rtc/test_hostile_viewers.py": "rtc/peer.py and rtc/stack/ together, against what comes from a viewer's address",
     "rtc/estimate/test_estimator_probes.py": "rtc/estimate/estimator.py, the half of its tests that is about probes",
     "test_arguments.py": "what `serve` is given, through the call, the link and a running engine",
     "test_lifetimes.py": "displays, hosts and the engine's process together, over kills and forks",

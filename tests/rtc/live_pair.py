@@ -59,16 +59,16 @@ class LivePair:
 
     def rtcp(self, plain: bytes) -> bytes:
         """An RTCP compound as SRTCP. Raises ``pylibsrtp.Error`` for less than a header of 8 bytes."""
-        return self.viewer._tx_srtp.protect_rtcp(plain)
+        return bytes(self.viewer._tx_srtp.protect_rtcp(plain))
 
     def rtp(self, plain: bytes) -> bytes:
         """An RTP packet as SRTP. Raises ``pylibsrtp.Error`` for less than a header of 12 bytes."""
-        return self.viewer._tx_srtp.protect(plain)
+        return bytes(self.viewer._tx_srtp.protect(plain))
 
     def dtls(self, plain: bytes) -> bytes:
         """Application data as a DTLS record, as for a data channel."""
         self.viewer._ssl.send(plain)
-        return self.viewer._ssl.bio_read(65_536)
+        return bytes(self.viewer._ssl.bio_read(65_536))
 
     def send(self, datagram: bytes) -> None:
         """Over UDP, from the viewer's own socket."""
