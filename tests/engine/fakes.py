@@ -111,7 +111,7 @@ class FakePeer:
 
     made: list[FakePeer]
 
-    def __init__(self, options: EngineOptions, *, on_event: Any, parity: bool, tcp_bps: Any) -> None:
+    def __init__(self, options: EngineOptions, *, on_event: Any, parity: bool, tcp_bps: Any, budget: Any) -> None:
         self.on_event = on_event
         self.tracks: list[Any] = []
         self.sent: list[Any] = []

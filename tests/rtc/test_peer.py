@@ -16,8 +16,8 @@ from framewire.rtc.events import BitrateEstimate, KeyframeWanted, PeerState, Pee
 from framewire.rtc.peer import SMOOTH_PLAYOUT_DELAY_S, Peer
 from framewire.rtc.send.controller import SendController
 from framewire.rtc.stack import ice
+from framewire.rtc.stack.destinations import MAX_CANDIDATES
 from framewire.rtc.stack.peer_connection import PeerConnection
-from framewire.rtc.stack.sdp_filter import MAX_CANDIDATES
 from tests.rtc.viewers import Stage, Viewer
 
 A, B, C = PeerTrack(1, "h264"), PeerTrack(2, "h264"), PeerTrack(3, "vp8")

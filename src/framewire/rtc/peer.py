@@ -28,12 +28,14 @@ from framewire.rtc.send.deadline import NEVER
 from framewire.rtc.send.packet_sender import PacketSender
 from framewire.rtc.send.sender import SenderParameters, UnitSender
 from framewire.rtc.send.uncontrolled import UncontrolledSend
+from framewire.rtc.stack.destinations import DestinationBudget
 from framewire.rtc.stack.peer_connection import ConnectionState, PeerConnection
-from framewire.rtc.stack.sdp_filter import MAX_CANDIDATES, clean_answer, usable_candidate
+from framewire.rtc.stack.sdp_filter import clean_answer, usable_candidate
 from framewire.rtc.stack.sender_slot import SenderSlot
 
 __all__ = [
     "BitrateEstimate",
+    "DestinationBudget",
     "KeyframeWanted",
     "Peer",
     "PeerEvent",
@@ -88,15 +90,17 @@ class Peer:
         on_event: Callable[[PeerEvent], None],
         parity: bool = False,
         tcp_bps: Callable[[], float | None] = lambda: None,
+        budget: DestinationBudget | None = None,
     ) -> None:
         """``parity``: whether the viewer understands parity packets (FlexFEC). ``tcp_bps`` returns the bits per second
-        that a TCP connection to the viewer delivers, or None if unknown: the first estimate."""
+        that a TCP connection to the viewer delivers, or None if unknown: the first estimate. ``budget`` is one for all
+        peers of a viewer."""
         self._on_event = on_event
         self._loop = asyncio.get_running_loop()
         # Steady, and yet wall-clock time: sender reports tell the viewer when a frame was published.
         self._clock_origin = time.time() - self._loop.time()
         self._connection = PeerConnection(
-            options.ice_servers, self._slot_ready, self._feed, self._state_changed, parity=parity
+            options.ice_servers, self._slot_ready, self._feed, self._state_changed, parity=parity, budget=budget
         )
         # Until `set_useful_bitrate` is called: one stream with the usual maximum.
         self._useful_bps: float = MAX_BITRATE_BPS
@@ -109,7 +113,6 @@ class Peer:
         self._smooth: Set[int] = frozenset()
         """The subscriptions of the newest offer that are to be smooth."""
         self._senders: dict[int, UnitSender] = {}
-        self._candidates = 0
         self._timer: asyncio.TimerHandle | None = None
         self._watch_timer: asyncio.TimerHandle | None = None
         self._silent_intervals = 0
@@ -172,9 +175,8 @@ class Peer:
         """Take one of the viewer's candidates. Useless ones are ignored. All mids share one transport, so ``sdp_mid``
         makes no difference."""
         text = usable_candidate(candidate)
-        if text is None or self._closed or self._candidates >= MAX_CANDIDATES or not self._connection.slots:
+        if text is None or self._closed or not self._connection.slots:
             return
-        self._candidates += 1
         await self._connection.add_candidate(text)
 
     def _slot_ready(self, slot: SenderSlot, parameters: SenderParameters) -> None:

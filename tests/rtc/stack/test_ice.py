@@ -12,6 +12,7 @@ import aioice.stun
 import pytest
 
 from framewire.rtc.stack import ice
+from framewire.rtc.stack.destinations import DestinationBudget
 
 DTLS, RTP, STUN = b"\x16\xfe\xfd" + bytes(20), b"\x80\x63" + bytes(20), b"\0\1\0\0" + bytes(16)
 
@@ -140,8 +141,60 @@ async def test_a_viewer_is_trusted_on_a_pair_whose_check_was_abandoned(pair):
     assert await ours.recv() == DTLS
 
 
+class Unlimited(DestinationBudget):
+    def may_announce(self, now: float) -> bool:
+        return True
+
+    def may_reveal(self, now: float) -> bool:
+        return True
+
+
+def announced(port: int, host: str = "127.0.0.1") -> aioice.Candidate:
+    return aioice.Candidate("1", 1, "udp", 1, host, port, "host")
+
+
+async def test_one_connection_takes_thirty_two_announced_addresses(loopback):
+    ours = ice.IceConnection(ice_controlling=True)
+    ours.budget = Unlimited()
+    for port in [*range(2000, 2040), *range(2000, 2010)]:
+        await ours.add_remote_candidate(announced(port))
+    assert [candidate.port for candidate in ours.remote_candidates] == list(range(2000, 2032))
+    await ours.close()
+
+
+async def test_connections_of_one_viewer_share_what_it_may_announce(loopback):
+    one, other = ice.IceConnection(ice_controlling=True), ice.IceConnection(ice_controlling=True)
+    one.budget = other.budget = DestinationBudget()
+    for port in range(2000, 2020):
+        # Each is named twice, as an answer to a further offer does.
+        await one.add_remote_candidate(announced(port))
+        await one.add_remote_candidate(announced(port))
+        await other.add_remote_candidate(announced(port))
+    assert len(one.remote_candidates) + len(other.remote_candidates) in (32, 33)  # a second may pass
+    assert len(one.remote_candidates) == 16
+    await one.add_remote_candidate(None)  # the end of candidates
+    await asyncio.gather(one.close(), other.close())
+
+
+async def test_addresses_that_checks_reveal_are_limited(pair, monkeypatch):
+    ours, stock = pair
+    sent: set[int] = set()
+    monkeypatch.setattr(ice.IceSocket, "send_stun", lambda self, message, addr: sent.add(addr[1]))
+    message = aioice.stun.Message(aioice.stun.Method.BINDING, aioice.stun.Class.REQUEST)
+    message.attributes["PRIORITY"] = 1
+    for port in range(1, 200):
+        ours.check_incoming(message, ("127.0.0.1", port), ours._protocols[0])
+    await settled()
+    assert 60 <= len(sent) <= 66
+    assert not ours.trusts(ours._protocols[0], ("127.0.0.1", 199)), "what is ignored is not trusted"
+    monkeypatch.undo()
+    await stock.send(DTLS)
+    assert await ours.recv() == DTLS, "the viewer itself goes on"
+
+
 async def test_the_number_of_trusted_addresses_is_bounded(pair):
     ours, _ = pair
+    ours.budget = Unlimited()
     protocol = ours._protocols[0]
     message = aioice.stun.Message(aioice.stun.Method.BINDING, aioice.stun.Class.REQUEST)
     message.attributes["PRIORITY"] = 1

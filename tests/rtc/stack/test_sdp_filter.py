@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from framewire.errors import PeerError
+from framewire.rtc.stack.destinations import MAX_CANDIDATES
 from framewire.rtc.stack.sdp_filter import (
-    MAX_CANDIDATES,
     MAX_SDP_CHARACTERS,
     MAX_SECTION_LINES,
     clean_answer,
@@ -77,6 +77,13 @@ def test_what_follows_the_type_is_cut_off():
         "1 1 udp 1 fe80::1%eth0 50000 typ host",
         "1 1 udp 1 224.0.0.1 50000 typ host",
         "1 1 udp 1 0.0.0.0 50000 typ host",
+        "1 1 udp 1 255.255.255.255 50000 typ host",
+        "1 1 udp 1 ::ffff:169.254.169.254 50000 typ host",
+        "1 1 udp 1 ::ffff:a9fe:a9fe 50000 typ srflx",
+        "1 1 udp 1 64:ff9b::a9fe:a9fe 50000 typ host",
+        "1 1 udp 1 2002:a9fe:a9fe::1 50000 typ host",
+        "1 1 udp 1 2001:db8::1%name 50000 typ host",
+        "1 1 udp 1 192.0.2.7 0 typ host",
         "1 1 udp 1 192.0.2.7 53 typ host",
         "1 1 udp 1 192.0.2.7 65536 typ host",
         "1 1 udp 1 192.0.2.7 -1 typ host",

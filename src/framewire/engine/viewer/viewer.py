@@ -49,7 +49,7 @@ from framewire.engine.viewer.transport import Transport
 from framewire.engine.viewer.viewer_peer import ViewerPeer
 from framewire.errors import CloseCode, EngineError, RemoteProtocolError
 from framewire.options import EngineOptions
-from framewire.rtc.peer import BitrateEstimate, KeyframeWanted, Peer, PeerEvent, PeerState
+from framewire.rtc.peer import BitrateEstimate, DestinationBudget, KeyframeWanted, Peer, PeerEvent, PeerState
 from framewire.viewers import WatchingViewer
 
 log: Final = logging.getLogger(__name__)
@@ -90,6 +90,7 @@ class Viewer:
         self._visible: dict[int, bool] = {}
         """By subscription, as last reported."""
         self._peer: ViewerPeer | None = None
+        self._destinations = DestinationBudget()
         self._timer: asyncio.TimerHandle | None = None
         self._admission: asyncio.Task[None] | None = None
         self._closing_peers: set[asyncio.Task[None]] = set()
@@ -330,6 +331,7 @@ class Viewer:
             parity=parity,
             on_event=partial(self._on_peer_event, number),
             tcp_bps=self.transport.delivery_rate_bps,
+            budget=self._destinations,
         )
         self._peer = ViewerPeer(number, peer, self._on_negotiated)
 

@@ -17,6 +17,7 @@ import aioice.ice
 from aioice.candidate import candidate_priority
 from aioice.stun import Message
 
+from framewire.rtc.stack.destinations import MAX_CANDIDATES, DestinationBudget
 from framewire.rtc.stack.udp_gso import UdpGso
 
 logger: Final = logging.getLogger(__name__)
@@ -165,6 +166,9 @@ class IceConnection(ice.Connection):
     ) -> None:
         # The copy's own default is a member of the copy's own enumeration.
         super().__init__(transport_policy=transport_policy, **options)
+        self.budget = DestinationBudget()
+        """What the viewer may make this connection send to; the same one for all connections of a viewer."""
+        self._announced = 0
         self._trusted: dict[tuple[int, tuple[str, int]], None] = {}
         self.sockets: set[IceSocket] = set()
         """All that are open. aioice's own list lacks those of a gathering that was cancelled."""
@@ -192,6 +196,22 @@ class IceConnection(ice.Connection):
         for socket in list(self.sockets):
             socket.transport.close()
 
+    async def add_remote_candidate(self, remote_candidate: aioice.Candidate | None) -> None:
+        """Take an address that the viewer announces, unless it has announced too many, here or in all."""
+        if remote_candidate is None or self._may_announce((remote_candidate.host, remote_candidate.port)):
+            await super().add_remote_candidate(remote_candidate)
+
+    def _may_announce(self, address: tuple[str, int]) -> bool:
+        if self._is_destination(address):
+            return True
+        if self._announced >= MAX_CANDIDATES or not self.budget.may_announce(asyncio.get_running_loop().time()):
+            return False
+        self._announced += 1
+        return True
+
+    def _is_destination(self, address: tuple[str, int]) -> bool:
+        return any((known._network_host, known.port) == address for known in self._remote_candidates)
+
     def trusts(self, socket: ice.StunProtocol, address: tuple[str, int]) -> bool:
         """Whether the viewer has proved to this socket that it is at this address: by a check of its own, or by its
         answer to ours, as an ICE-lite viewer sends no checks."""
@@ -213,6 +233,8 @@ class IceConnection(ice.Connection):
         Our own check of the pair may never end. aioice abandons those under way when the first one succeeds, yet the
         viewer may choose one of them to send on. Some viewers send from two or three.
         """
+        if not self._is_destination(addr) and not self.budget.may_reveal(asyncio.get_running_loop().time()):
+            return
         self._trusted[protocol.id, addr] = None
         while len(self._trusted) > MAX_TRUSTED_ADDRESSES:
             del self._trusted[next(iter(self._trusted))]

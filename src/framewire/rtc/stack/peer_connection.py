@@ -32,6 +32,7 @@ from framewire.rtc.rtp import rtcp
 from framewire.rtc.rtp.header_extensions import ABS_SEND_TIME_URI, MID_URI, PLAYOUT_DELAY_URI, TRANSPORT_CC_URI
 from framewire.rtc.send.sender import RTP_CLOCK_HZ, SenderParameters
 from framewire.rtc.stack import ice
+from framewire.rtc.stack.destinations import DestinationBudget
 from framewire.rtc.stack.dtls_transport import DtlsTransport
 from framewire.rtc.stack.sender_slot import FLEXFEC_MIME, PACKET_FEEDBACK, SenderSlot
 
@@ -147,14 +148,17 @@ class PeerConnection:
         on_state: Callable[[ConnectionState], None],
         *,
         parity: bool = False,
+        budget: DestinationBudget | None = None,
     ) -> None:
-        """``parity``: whether to offer parity packets (FlexFEC) as well."""
+        """``parity``: whether to offer parity packets (FlexFEC) as well. ``budget``: the viewer's, if it has other
+        connections."""
         # An empty list, never None: aiortc's default asks a public STUN server.
         servers = [RTCIceServer(s.urls, s.username or None, s.credential or None) for s in ice_servers]
         configuration = RTCConfiguration(servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         self._pc = _rtc_peer_connection(parity, tuple(CODECS))(configuration)
         self._on_ready = on_ready
         self._on_feedback = on_feedback
+        self._budget = budget or DestinationBudget()
         self._pc.on("connectionstatechange", lambda: on_state(self.state))
         self.slots: list[SenderSlot] = []
 
@@ -185,6 +189,7 @@ class PeerConnection:
         slot.codec = codec
         slot.on_ready = self._on_ready
         slot.transport.on_feedback = self._on_feedback
+        slot.transport.connection.budget = self._budget
         self.slots.append(slot)
         return slot
 

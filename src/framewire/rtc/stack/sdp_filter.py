@@ -6,23 +6,17 @@ useful and harmless before anything else reads it.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 from typing import Final
 
 from framewire.errors import CodecRefusedError, PeerError
+from framewire.rtc.stack.destinations import MAX_CANDIDATES, can_be_viewers
 
 MAX_SDP_CHARACTERS: Final = 65_536
 """A longer answer is refused.
 
 Source: chosen by hand, above any browser's answer for dozens of tracks; pinned by
 `tests/rtc/stack/test_sdp_filter.py::test_an_answer_may_be_as_long_as_the_limits_say`."""
-
-MAX_CANDIDATES: Final = 32
-"""Candidates per connection; further ones are ignored. aioice checks each against each local one.
-
-Source: RFC 8445 §6.1.2.5 recommends at most 100 pairs; pinned by
-`tests/rtc/stack/test_sdp_filter.py::test_the_first_thirty_two_candidates_are_kept`."""
 
 MAX_SECTION_LINES: Final = 200
 """A section with more lines, without candidates, makes an answer refused; a browser writes some forty.
@@ -55,18 +49,9 @@ def usable_candidate(text: str) -> str | None:
         return None
     if not (priority.isdigit() and len(priority) <= 10 and port.isdigit() and len(port) <= 5):
         return None
-    if not (MIN_PORT <= int(port) <= 65535 and _reachable(address)):
+    if not (MIN_PORT <= int(port) <= 65535 and can_be_viewers(address)):
         return None
     return " ".join(fields[:MIN_CANDIDATE_FIELDS])
-
-
-def _reachable(address: str) -> bool:
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    # Clouds have their metadata services at link-local addresses, and no viewers.
-    return not (ip.is_multicast or ip.is_unspecified or ip.is_link_local)
 
 
 def clean_answer(sdp: str) -> str:
