@@ -21,6 +21,7 @@ import pytest
 import framewire as fw
 from framewire.link.spawn import environment
 from framewire.options import EngineHome
+from tests import stepped_program
 from tests.ending_programs import HEAD, PROGRAMS
 from tests.signalled_program import GRACE_S, MIN_ROUNDS, MIN_SIGNALS
 from tests.viewer import TEST_TIMEOUT_S, connected, eventually, flat, same
@@ -61,6 +62,17 @@ def test_a_signal_handler_may_call_anything_at_any_moment(deeds: list[str]) -> N
     assert (engines, run.stderr) == (0, "")
     assert descriptors <= 4, "what an interrupt left half done is at most a ring or two"
     assert longest < GRACE_S, "no end waited for its time to be over"
+
+
+@pytest.mark.parametrize(("call", "lines_between"), [("close", 1), ("close when ready", 29), ("publish", 3)])
+def test_a_signal_handler_may_close_at_any_line_of_a_call(call: str, lines_between: int) -> None:
+    program = Path(__file__).parent / "stepped_program.py"
+    command = [sys.executable, str(program), call, str(lines_between)]
+    run = subprocess.run(command, capture_output=True, env=environment(), timeout=100, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
+    rounds, engines, longest_s = map(float, run.stdout.split())
+    assert rounds > 5 and engines == 0
+    assert longest_s < stepped_program.GRACE_S, "no end waited for its time to be over"
 
 
 # Cells that are run again

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import selectors
 import signal
 import socket
@@ -72,8 +73,16 @@ class EngineProcess:
         return self._end.bell
 
     def signal(self, number: int) -> None:
-        """Send the process a signal; nothing happens where it has exited."""
-        self._process.send_signal(number)
+        """Send the process a signal; nothing happens where it has exited.
+
+        `Popen.send_signal` takes the lock that waiting for the exit needs. A signal handler that came at that moment,
+        and waits for the exit, would wait forever.
+        """
+        if os.name == "nt":  # there is no such lock
+            self._process.send_signal(number)
+        elif self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, number)
 
     def send(self, data: bytes, ring: RingWriter | None = None) -> None:
         """Send an encoded message, with the memory that goes with a Ring. A dead engine raises nothing: reading
@@ -81,7 +90,7 @@ class EngineProcess:
         try:
             self._end.send(data, ring)
         except (BlockingIOError, TimeoutError):
-            self._process.kill()
+            self.signal(KILL)
         except (OSError, ClosedError):
             pass
 

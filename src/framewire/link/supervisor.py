@@ -26,7 +26,7 @@ from framewire.link.process import EXIT_GRACE_S, KILL, EngineProcess
 from framewire.link.restart import Replay, RestartPolicy
 from framewire.link.ring import RingWriter
 from framewire.link.spawn import cannot_start
-from framewire.reentrancy import Combiner, Notice, when_outside
+from framewire.reentrancy import Combiner, Notice, Section, leave, when_outside
 
 logger: Final = logging.getLogger("framewire")
 
@@ -61,6 +61,7 @@ class EngineSupervisor:
         self._outbox: Combiner[Callable[[], None]] = Combiner(lambda work: work())
         """What is done with the messages so far and with the process that gets them, in order."""
         self._changed = Notice()
+        self._stopping = Section()
         self._closing = self._started = self._over = False
         self._ready: Ready | None = None
         self._process: EngineProcess | None = None
@@ -155,13 +156,15 @@ class EngineSupervisor:
 
     def stop(self) -> None:
         """As `close`, but never waits: the supervisor's thread does the rest."""
-        self._closing = True
-        self._changed.notify()
-        process = self._process
-        if process and not self._ready:
-            process.signal(KILL)
-        elif process:
-            self._outbox.put(lambda: process.send(encode(Shutdown())))
+        with self._stopping.lock:  # a handler that comes now does not wait for an exit that is not asked for yet
+            self._closing = True
+            self._changed.notify()
+            process = self._process
+            if process and not self._ready:
+                process.signal(KILL)
+            elif process:
+                self._outbox.put(lambda: process.send(encode(Shutdown())))
+        leave()
 
     def _close(self) -> None:
         self._wait_for_exit()
@@ -304,7 +307,7 @@ class EngineSupervisor:
 
     def after_fork_in_child(self) -> None:
         """Close this copy. Its locks may be held by threads that do not exist here."""
-        self._outbox, self._changed = Combiner(lambda work: work()), Notice()
+        self._outbox, self._changed, self._stopping = Combiner(lambda work: work()), Notice(), Section()
         self._closing, self._over, self._ready = True, True, None
         process, self._process, self._linked = self._process, None, None
         self._close_listeners()
