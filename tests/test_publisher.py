@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from framewire.errors import ClosedError
+from framewire.errors import ClosedError, EngineError
 from framewire.frame import Frame, Pixels
 from framewire.options import StreamOptions
 from framewire.publisher import Publisher
@@ -66,6 +66,24 @@ class Stream:
 @pytest.fixture
 def stream() -> Stream:
     return Stream()
+
+
+def test_without_an_engine_nothing_is_published_and_the_error_says_why(stream: Stream) -> None:
+    publisher = stream.publisher
+    publisher.publish(flat(8, 6, 1))
+    publisher.feedback.stats = {"viewers": 3}
+    woken = threading.Thread(target=publisher.changed.wait_for, args=(lambda: publisher.failed, TEST_TIMEOUT_S))
+    woken.start()
+    publisher.fail("it exited again and again")
+    woken.join(TEST_TIMEOUT_S)
+    for refused in (lambda: publisher.publish(flat(8, 6, 2)), lambda: publisher.describe(title="a"), publisher.check):
+        with pytest.raises(EngineError, match=r"^it exited again and again$"):
+            refused()
+    assert stream.outlet.written == [(1, 1)] and publisher.newest() and publisher.options.title == ""
+    assert publisher.feedback.stats["viewers"] == 0 and not woken.is_alive()
+    publisher.end("the display is closed")
+    with pytest.raises(ClosedError, match=r"^the display is closed$"):
+        publisher.publish(flat(8, 6, 3))
 
 
 def test_frames_are_numbered_and_their_size_is_known(stream: Stream) -> None:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -29,6 +30,7 @@ class FakeDisplay:
     def __init__(self) -> None:
         self.frames: list[Any] = []
         self.closed = False
+        self.server = SimpleNamespace(failure=None)
         self.is_watched = True
         self.asked = 0
         self.asked_often = threading.Event()
@@ -46,6 +48,8 @@ class FakeDisplay:
     def publish(self, frame: Any) -> None:
         if self.closed:
             raise fw.ClosedError("the display is closed")
+        if self.server.failure:
+            raise fw.EngineError(self.server.failure)
         self.frames.append(frame)
         if len(self.frames) >= self.wanted:
             self.enough.set()
@@ -429,3 +433,50 @@ def test_a_program_ends_though_its_function_waits_for_ever() -> None:
         [sys.executable, "-c", program], env=environment(), capture_output=True, timeout=TEST_TIMEOUT_S, check=False
     )
     assert (run.returncode, run.stdout, run.stderr) == (0, b"", b"")
+
+
+@pytest.mark.parametrize("kind", ["publishes", "renders nothing", "is not watched", "fails"])
+def test_a_loop_ends_with_its_engine_and_says_so(
+    display: FakeDisplay, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun = threading.Event()
+
+    def render() -> Any:
+        begun.set()
+        if kind == "fails" and display.server.failure:
+            raise ZeroDivisionError
+        return None if kind == "renders nothing" else 1
+
+    loop = publish_loop(display, render, fps=500, only_watched=kind == "is not watched")  # type: ignore[arg-type]
+    display.is_watched = False
+    assert begun.wait(TEST_TIMEOUT_S)
+    display.server.failure = "it exited again and again"
+    assert loop.join(TEST_TIMEOUT_S) and not loop.cancelled()
+    assert isinstance(loop.exception(), fw.EngineError)
+    with pytest.raises(fw.EngineError, match=r"^it exited again and again$"):
+        loop.result()
+    logged = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+    assert logged == ["framewire: publish_loop has ended: there is no engine any more"]
+
+
+async def test_awaiting_a_loop_raises_what_ended_its_engine(display: FakeDisplay) -> None:
+    async def render() -> int:
+        display.server.failure = "it exited again and again"
+        return 1
+
+    with pytest.raises(fw.EngineError, match=r"^it exited again and again$"):
+        await asyncio.wait_for(start(display, render), TEST_TIMEOUT_S)
+
+
+def test_a_loop_without_memory_for_a_frame_goes_on(display: FakeDisplay) -> None:
+    answers = iter([fw.EngineError("3 MB of shared memory for frames cannot be had")])
+
+    def render() -> int:
+        for error in answers:
+            raise error
+        return 1
+
+    loop = start(display, render)
+    assert display.enough.wait(TEST_TIMEOUT_S) and loop.errors == 1
+    loop.cancel()
+    assert loop.join(TEST_TIMEOUT_S) and loop.exception() is None

@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 import framewire as fw
+from framewire.link.restart import RestartPolicy
 from framewire.link.spawn import environment
 from framewire.options import EngineHome
 from tests import stepped_program
@@ -144,6 +145,29 @@ def test_serve_ends_no_server_of_serve_server_that_has_its_port() -> None:
             ):
                 fw.serve(64, 48, port=server.port)
         assert not server.closed and server.streams == ["a", "b"]
+
+
+def test_an_engine_that_is_given_up_is_an_error_and_a_later_serve_has_its_name_and_port(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("framewire.link.supervisor.RestartPolicy", lambda: RestartPolicy(limit=2))
+    given_up = fw.serve(64, 48, name="given up", port=0)
+    port = given_up.port
+    for _ in range(2):
+        given_up.wait_ready(TEST_TIMEOUT_S)
+        pid = given_up.server.engine_pid
+        assert pid
+        psutil.Process(pid).kill()
+        eventually_sync(lambda pid=pid: given_up.server.engine_pid != pid)  # type: ignore[misc]
+    eventually_sync(lambda: given_up.server.failure is not None)
+    for call in (lambda: given_up.publish(flat(64, 48)), given_up.wait_ready, given_up.wait):
+        with pytest.raises(fw.EngineError, match=r"^the engine exited again and again.*; .*serve again$"):
+            call()
+    with fw.serve(64, 48, name="given up", port=port) as display:
+        display.publish(flat(64, 48, 7))
+        watch(display, 7)
+        assert display.port == port and given_up.closed
+    assert "Traceback" not in caplog.text
 
 
 def free_port() -> int:

@@ -136,7 +136,7 @@ def test_a_second_engine_is_told_of_with_the_options_that_differ(hosts: list[Fak
         fw.serve(4, 4, name="two", token=token, allow_hosts=["a.example"])
     (warning,) = caught
     assert warning.filename == __file__ and token not in str(warning.message)
-    with pytest.warns(fw.FramewireWarning, match="^host differs from what the engine on port 10001"):
+    with pytest.warns(fw.FramewireWarning, match=r"^host differs from what the engine on port 10001"):
         fw.serve(4, 4, name="three", token=token, allow_hosts=["a.example"], host="localhost")
 
 
@@ -179,10 +179,54 @@ def test_after_a_failure_the_next_serve_starts_another_engine(hosts: list[FakeHo
     old = fw.serve(4, 4)
     hosts[0].listener.on_failed("it ended again and again")
     assert old.server.failure == "it ended again and again"
+    for refused in (
+        lambda: old.publish(flat(4, 4)),
+        lambda: old.server.add_stream("other", 4, 4),
+        lambda: old.server.open_viewer(print, print, lambda code, reason: None),
+        lambda: setattr(old, "title", "new"),
+        old.poll_events,
+        old.wait,
+    ):
+        with pytest.raises(fw.EngineError, match=r"^it ended again and again$"):
+            refused()
     new = fw.serve(4, 4, name="new")
     assert new.server is not old.server and len(hosts) == 1
+    new.publish(flat(4, 4))
     with pytest.raises(fw.ClosedError, match="the engine failed: it ended again and again"):
         old.publish(flat(4, 4))
+
+
+def test_an_engine_that_fails_while_a_stream_is_opened_fails_that_stream_too(hosts: list[FakeHost]) -> None:
+    server = fw.serve_server()
+    host, opened = hosts[0], hosts[0].open
+
+    def fails(options: Any) -> Any:
+        host.listener.on_failed("it ended again and again")
+        return opened(options)
+
+    host.open = fails  # type: ignore[method-assign]
+    display = server.add_stream("a", 4, 4)
+    with pytest.raises(fw.EngineError, match=r"^it ended again and again$"):
+        display.publish(flat(4, 4))
+
+
+async def test_events_that_were_there_are_given_before_the_failure(hosts: list[FakeHost]) -> None:
+    display = fw.serve(4, 4)
+    hosts[0].listener.on_input(0, "a", None, {"type": "show", "timestamp": 1.0})
+    hosts[0].listener.on_input(0, "a", None, {"type": "hide", "timestamp": 2.0})
+    seen = []
+    with pytest.raises(fw.EngineError, match=r"^it ended again and again$"):  # the loop is what raises
+        async for event in display.events():
+            seen.append(event.event["type"])
+            if len(seen) == 2:
+                hosts[0].listener.on_failed("it ended again and again")
+    assert seen == ["show", "hide"]
+    hosts[0].listener.on_input(0, "a", None, {"type": "show", "timestamp": 3.0})
+    assert len(display.poll_events()) == 1
+    with pytest.raises(fw.EngineError):
+        display.poll_events()
+    display.close()
+    assert display.poll_events() == []
 
 
 def test_threads_may_serve_and_close_at_once(hosts: list[FakeHost]) -> None:

@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 from framewire._version import __version__
 from framewire.addresses import MAX_PORT, is_loopback, listening_host
 from framewire.display import Display
-from framewire.errors import FramewireError
+from framewire.errors import EngineError, FramewireError
 from framewire.frame import MAX_SIDE_PX
 from framewire.keywords import unknown
 from framewire.patterns import PATTERNS
@@ -203,14 +203,14 @@ def _watch(display: Display, done: Callable[[], bool], seconds: float | None) ->
     printed: tuple[Any, ...] = ()
     while not done() and time.monotonic() < end:
         time.sleep(min(0.5, max(0.0, end - time.monotonic())))
-        if display.server.failure:
-            raise FramewireError(display.server.failure)
         stats = display.stats
         news = (display.client_count, tuple(stats["encodings"]))
         if news != printed:
             printed = news
             viewers = f"{news[0]} viewer{'' if news[0] == 1 else 's'}"
             print(f"  {viewers}{', sending ' + ' + '.join(news[1]) if news[1] else ''}", flush=True)
+    if display.server.failure:
+        raise EngineError(display.server.failure)
 
 
 # doctor

@@ -7,6 +7,7 @@ same stream where a program has let go of the last.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import aclosing
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Self, Unpack, overload
 from urllib.parse import quote
@@ -70,9 +71,10 @@ class Display:
         to 255, is shown too, and a `FramewireWarning` says once what to write instead.
 
         Returns in about a copy's time; the array may be changed on the next line. Any thread may call.
-        Raises `PublishError` (a ``ValueError``) for anything else, in one line, and `ClosedError` after `close`,
-        and `EngineError` where no memory can be had for so large a frame. ``theirs`` are keywords of pdum.rfb; colours
-        that are not sRGB are a `PublishError`.
+        Raises `PublishError` (a ``ValueError``) for anything else, in one line, and `ClosedError` after `close`.
+        Raises `EngineError` where no memory can be had for so large a frame: a smaller one, or a later one, may be
+        published. Also where the engine exited again and again: `serve` starts another. ``theirs`` are keywords of
+        pdum.rfb; colours that are not sRGB are a `PublishError`.
         """
         if theirs:
             from framewire.ancestor import check_frame_keywords
@@ -110,12 +112,22 @@ class Display:
     # What comes back
 
     def poll_events(self) -> list[InputEvent]:
-        """All input events since the last call, oldest first; does not wait."""
-        return self._publisher.feedback.events.poll()
+        """All input events since the last call, oldest first; does not wait.
 
-    def events(self) -> AsyncGenerator[InputEvent, None]:
-        """Input events as they arrive, until the display is closed."""
-        return self._publisher.feedback.events.feed()
+        Raises `EngineError` where none can come, as there is no engine any more.
+        """
+        events = self._publisher.feedback.events.poll()
+        if not events and self._publisher.failed and not self.closed:
+            self._publisher.check()
+        return events
+
+    async def events(self) -> AsyncGenerator[InputEvent, None]:
+        """Input events as they arrive, until the display is closed. Raises `EngineError` as `poll_events`."""
+        async with aclosing(self._publisher.feedback.events.feed()) as events:
+            async for event in events:
+                yield event
+        if self._publisher.failed and not self.closed:
+            self._publisher.check()
 
     def on_event(self, callback: Callable[[InputEvent], None]) -> Callable[[], None]:
         """Call ``callback`` for every input event, on a thread of framewire's; returns what removes it again.

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from framewire.errors import ClosedError
+from framewire.errors import ClosedError, EngineError
 from framewire.events import Callbacks, EventQueue
 from framewire.frame import Frame, Pixels
 from framewire.host.protocols import Outlet
@@ -55,6 +55,8 @@ class Publisher:
         """Width and height of the newest frame."""
         self.ended: str | None = None
         """Why it has ended; None while it has not."""
+        self.failed: str | None = None
+        """Why no engine takes its frames any more; None while one does."""
         self.changed: Notice = Notice()
         """Of the end, and of an engine that failed."""
         self._outlet = outlet
@@ -69,14 +71,14 @@ class Publisher:
         """This thread is in the outlet: a call that comes now is a signal handler's."""
 
     def publish(self, pixels: Pixels) -> None:
-        """Make these pixels the newest frame. Raises ClosedError.
+        """Make these pixels the newest frame. Raises ClosedError, and EngineError where there is no engine any more.
 
         From a signal handler that interrupted another frame: as soon as that one is written.
         """
         try:
             with self._section.lock:
-                if self.ended:
-                    raise ClosedError(self.ended)
+                if self.ended or self.failed:
+                    self.check()
                 if self._busy:
                     when_outside(partial(self._publish_late, pixels.copy()))
                     return
@@ -89,12 +91,11 @@ class Publisher:
             self._leave()
 
     def describe(self, **changes: Any) -> None:
-        """Give the stream another title or cursor. Raises ClosedError, and ValueError for one that cannot be."""
+        """Give the stream another title or cursor. Raises as `publish`, and ValueError for one that cannot be."""
         try:
             with self._section.lock:
                 options = replace(self.options, **changes)
-                if self.ended:
-                    raise ClosedError(self.ended)
+                self.check()
                 self.options = options
                 self._outlet.describe(options)
         finally:
@@ -115,6 +116,21 @@ class Publisher:
                     self._busy = False
         finally:
             self._leave()
+
+    def check(self) -> None:
+        """Raises what `publish` would."""
+        if self.ended:
+            raise ClosedError(self.ended)
+        if self.failed:
+            raise EngineError(self.failed)
+
+    def fail(self, why: str) -> None:
+        """There is no engine any more: `publish` raises ``why`` from now on, until the end. Never waits."""
+        self.failed = why
+        self.feedback.events.close()
+        self.feedback.stats = deepcopy(_NO_STATS)
+        self.changed.notify()
+        self.feedback.take_viewers(())
 
     def end(self, why: str) -> None:
         """End the stream; `publish` raises ``why`` from now on. Never waits. Idempotent."""

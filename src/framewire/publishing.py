@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from framewire.calls import can_be_called, seconds
 from framewire.environment import running_loop
-from framewire.errors import ClosedError
+from framewire.errors import ClosedError, EngineError
 from framewire.events import run_callback
 from framewire.keywords import as_number, flag, shown
 from framewire.reentrancy import Notice
@@ -59,7 +59,7 @@ class FrameTimer:
 
 
 class PublishLoop:
-    """A running `publish_loop`. Await it to wait for its end; `cancel` ends it.
+    """A running `publish_loop`. Await it to wait for its end; `cancel` ends it. `EngineError` where the engine did.
 
     Made by `publish_loop`, and runs from then on. It may stand where an ``asyncio.Task`` is expected.
     """
@@ -75,6 +75,7 @@ class PublishLoop:
         self._interrupt: Callable[[], None] = lambda: None
         self._callbacks: list[Callable[[PublishLoop], object]] = []
         self._logged_at = float("-inf")
+        self._error: EngineError | None = None
         self.frames: int = 0
         """Frames published so far."""
         self.errors: int = 0
@@ -99,13 +100,18 @@ class PublishLoop:
         return self._over
 
     def result(self) -> None:
-        """Raises ``asyncio.InvalidStateError`` before the end; there is no result."""
+        """Raises ``asyncio.InvalidStateError`` before the end, and `exception` if there is one; there is no result."""
+        if error := self.exception():
+            raise error
+
+    def exception(self) -> EngineError | None:
+        """Why it ended, where there is no engine any more. Failures of the render function do not end the loop.
+
+        Raises ``asyncio.InvalidStateError`` before the end.
+        """
         if not self.done():
             raise asyncio.InvalidStateError("the loop still runs")
-
-    def exception(self) -> None:
-        """As `result`: failures of the render function do not end the loop."""
-        self.result()
+        return self._error
 
     def add_done_callback(self, callback: Callable[[PublishLoop], object], *, context: Context | None = None) -> None:
         """Call ``callback`` with this loop at its end: on the event loop that runs now, else on a thread of ours."""
@@ -146,6 +152,7 @@ class PublishLoop:
 
         self._ended.add_done_callback(wake)
         await ended.wait()
+        self.result()
 
     def _publish_once(self) -> bool:
         """Render and publish once; whether to go on."""
@@ -166,7 +173,13 @@ class PublishLoop:
 
     @property
     def _goes_on(self) -> bool:
-        return not (self._stopped or self._display.closed)
+        return not (self._stopped or self._display.closed or self._failure)
+
+    @property
+    def _failure(self) -> str | None:
+        """Why there is no engine any more; None while there is one."""
+        server = getattr(self._display, "server", None)  # a program may have made the display itself
+        return server.failure if server else None
 
     def _publish(self, frame: Any) -> bool:
         if frame is not None and not self._stopped:
@@ -176,6 +189,8 @@ class PublishLoop:
 
     def _log_failure(self) -> None:
         """The last frame stays on screen and the loop goes on. The traceback is logged, but not at every frame."""
+        if self._failure:
+            return
         self.errors += 1
         now = time.monotonic()
         if now - self._logged_at >= TRACEBACK_INTERVAL_S:
@@ -194,6 +209,10 @@ class PublishLoop:
         return self._changed.wait_for(self.cancelled, within_s)
 
     def _end(self) -> None:
+        failure = self._failure
+        if failure and not (self._stopped or self._display.closed):
+            self._error = EngineError(failure)
+            log.error("framewire: publish_loop has ended: there is no engine any more")
         self._over = True
         self._changed.notify()
         self._ended.set_result(None)
@@ -248,7 +267,8 @@ def publish_loop(
     coroutine function runs on the event loop that runs now instead. ``None`` from ``render`` publishes
     nothing. When ``render`` raises, the traceback is logged, the last frame stays and the loop goes on.
     It ends by itself when the display is closed, and when ``render`` raises ``StopIteration`` (a coroutine:
-    ``StopAsyncIteration``). With ``only_watched``, nothing is rendered while no viewer can see the picture, but
+    ``StopAsyncIteration``). Where the engine exited again and again it ends as well: awaiting it, or its ``result()``,
+    raises `EngineError`. With ``only_watched``, nothing is rendered while no viewer can see the picture, but
     for the first frame (`Display.watched`).
     """
     if not hasattr(display, "publish"):

@@ -19,9 +19,10 @@ serving: Section = Section()
 
 
 def on_port(port: int) -> Server | None:
-    """The open server on this port; None where it is another process's."""
+    """The server that serves this port; None where it is another process's."""
     for server in list(servers):
-        if not server.closed and getattr(server, "port", None) == port:  # a server that failed to start has no port
+        # a server that could not be started has no port
+        if not (server.closed or server.failure) and getattr(server, "port", None) == port:
             return server
     return None
 

@@ -23,7 +23,7 @@ from framewire.advice import advise
 from framewire.authentication import Authenticate, Authenticator, ConnectionRequest, of_two_arguments
 from framewire.calls import LONGEST_WAIT_S, plain_function, seconds
 from framewire.display import DEFAULT_STREAM, Display
-from framewire.errors import ClosedError, NoProcessError
+from framewire.errors import ClosedError, EngineError, NoProcessError
 from framewire.events import InputEvent, RenderviewInput, run_callback
 from framewire.host.inline import InlineHost
 from framewire.host.process import ProcessHost
@@ -69,7 +69,7 @@ class Server:
         self.token: str = options.token or secrets.token_urlsafe(16)
         """What viewers must present."""
         self.failure: str | None = None
-        """Why there is no engine any more; None while all is well."""
+        """Why there is no engine any more; None while all is well. It is final: `serve` starts another server."""
         self._options = options = replace(options, token=self.token)
         self._engine = engine
         self._authenticate = authenticate
@@ -97,7 +97,8 @@ class Server:
     def add_stream(self, name: str, width: int, height: int, **options: Unpack[StreamKeywords]) -> Display:
         """Start a stream; one of the same name is replaced and its `Display` closed.
 
-        An option that is not given is as `serve_server` was asked, or else as said here.
+        An option that is not given is as `serve_server` was asked, or else as said here. Raises `ClosedError`, and
+        `EngineError` where there is no engine any more, or no memory for the stream.
         """
         (given,) = divide("add_stream", options, StreamOptions, beside=("name", "width", "height"))
         keywords = {**self._stream_defaults, **given}
@@ -118,6 +119,8 @@ class Server:
             self._publishers[stream.id] = self._living[stream.id] = publisher
         finally:
             self._opening -= 1
+        if self.failure:  # since the look; the report of it may have missed this stream
+            publisher.fail(self.failure)
         self._replace(stream.name, by=publisher)  # once more: a signal handler may have served the name meanwhile
         if self._closed:  # likewise
             publisher.end(self._why)
@@ -307,6 +310,8 @@ class Server:
     def _check_open(self) -> None:
         if self._closed:
             raise ClosedError(self._why)
+        if self.failure:
+            raise EngineError(self.failure)
 
     def _after_fork_in_child(self) -> None:
         """Everything belongs to the parent. Threads that do not exist here may hold the lock."""
@@ -370,8 +375,7 @@ class _ServerListener:
         if server := self._server():
             server.failure = text
         for publisher in list(self._publishers.values()):
-            publisher.feedback.take_viewers(())
-            publisher.changed.notify()
+            publisher.fail(text)
 
 
 def _drop(server: weakref.ref[Server], publisher: Publisher) -> None:

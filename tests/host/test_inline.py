@@ -101,3 +101,19 @@ def test_when_its_loop_is_closed_the_port_is_free_and_publishing_says_why(
     host.close()
     with socket.create_server(("127.0.0.1", host.port)):
         """The port is free."""
+
+
+async def test_an_engine_that_cannot_serve_its_port_says_so(
+    listener: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = InlineHost(OPTIONS, listener)
+
+    async def start(sockets: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(host._server, "start", start)
+    with pytest.raises(EngineError, match=r"^the engine cannot serve its port: .*Too many open files; serve again"):
+        await host.ready()
+    assert [call for call in listener.calls if call[0] == "failed"]
+    await host.aclose()
+    socket.create_server(("127.0.0.1", host.port)).close()

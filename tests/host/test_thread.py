@@ -286,3 +286,17 @@ def test_a_program_with_a_policy_and_asyncio_debug_ends_without_a_word(closed: b
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("http://127.0.0.1:")
+
+
+def test_a_thread_that_has_ended_is_reported_and_leaves_its_port(host: ThreadHost, listener: Recorder) -> None:
+    def ends() -> None:
+        raise SystemExit(3)
+
+    host.wait_ready(TEST_TIMEOUT_S)
+    host._loop.call_soon_threadsafe(ends)
+    host._thread.join(TEST_TIMEOUT_S)
+    asyncio.run(eventually(lambda: [call for call in listener.calls if call[0] == "failed"]))
+    (failed,) = [call for call in listener.calls if call[0] == "failed"]
+    assert failed[1].startswith("the engine's thread has ended: SystemExit: 3; serve again")
+    socket.create_server(("127.0.0.1", host.port)).close()
+    host.close()

@@ -47,7 +47,16 @@ def test_a_line_without_an_end_is_not_kept_for_good(pipe):
             output.read()
     os.close(write)
     output.finish(time.monotonic() + 30)
-    assert 60_000 < len(output.last()) < 140_000
+    assert 60_000 < len(output._last_line) < 140_000
+    assert output.last() == f": {'x' * 300}…"
+
+
+def test_what_an_error_message_quotes_is_one_line(pipe):
+    output, write = pipe
+    os.write(write, b"10 %\r20 %\r30 %\x0b\xe2\x80\xa8done\n")
+    os.close(write)
+    output.finish(time.monotonic() + 30)
+    assert output.last() == ": 10 % 20 % 30 % done"
 
 
 def test_a_forked_child_closes_its_copy(pipe):

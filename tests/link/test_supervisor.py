@@ -217,8 +217,13 @@ def test_an_engine_that_reports_failure_is_not_started_again(engines):
 
 
 def test_an_engine_that_sends_what_is_no_message_is_killed_and_given_up(engines, caplog):
-    engine = engines.start("rubbish", policy=RestartPolicy(limit=2))
+    listeners = bind("127.0.0.1", 0)
+    port = listeners[0].getsockname()[1]
+    engine = engines.start("rubbish", listeners=listeners, policy=RestartPolicy(limit=2))
     eventually(lambda: engine.failure)
+    assert "\n" not in engine.failure and engine.failure.endswith("then serve again")
+    engine._thread.join(TEST_TIMEOUT_S)
+    socket.create_server(("127.0.0.1", port)).close()  # no one serves it any more
     assert any("what is no message" in r.getMessage() for r in caplog.records)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from framewire.authentication import Authenticate, ConnectionRequest
 from framewire.environment import running_loop
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from framewire.engine.engine import Engine
     from framewire.engine.http.server import WebServer
     from framewire.engine.relay import ViewerRelay
+
+log: Final = logging.getLogger("framewire")
 
 
 class InlineHost:
@@ -42,7 +45,8 @@ class InlineHost:
         self._channels = ViewerChannels()
         self._engine, self._server, relay = _start_engine(options, listener, authenticate, self._channels)
         self._uplink = _LoopUplink(loop, relay)
-        self._started = self._loop.create_task(self._server.start(self._sockets))
+        self._listener = listener
+        self._started = self._loop.create_task(self._serve())
         self._reporter = self._loop.create_task(self._engine.report_stats())
         self._closing: asyncio.Task[None] | None = None
 
@@ -92,9 +96,21 @@ class InlineHost:
             self._closing.add_done_callback(lambda _: self._close_sockets())
         return self._closing
 
+    async def _serve(self) -> None:
+        try:
+            await self._server.start(self._sockets)
+        except Exception as error:
+            text = (
+                f"the engine cannot serve its port: {str(error) or type(error).__name__}; serve again when that is over"
+            )
+            log.error("framewire: %s", text)
+            self._listener.on_failed(text)
+            raise EngineError(text) from error
+
     async def _close(self) -> None:
         self._reporter.cancel()
-        await self._started
+        with contextlib.suppress(EngineError):  # the streams were told
+            await self._started
         await self._engine.close()
         await self._server.close()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import logging
 import os
 import selectors
 import signal
@@ -34,6 +35,7 @@ Source: chosen by hand, twice what an engine takes to close its viewers' sockets
 `tests/host/test_thread.py::test_an_engine_that_does_not_close_is_left_behind`."""
 
 T = TypeVar("T")
+log: Final = logging.getLogger("framewire")
 
 
 class ThreadHost:
@@ -114,8 +116,18 @@ class ThreadHost:
         if sys.platform != "win32":
             # Where the program has SIGPIPE at its default, a viewer that leaves would end it. A write fails instead.
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPIPE})
-        with asyncio.Runner(debug=False, loop_factory=lambda: self._loop) as runner:
-            runner.run(self._ended.wait())
+        try:
+            with asyncio.Runner(debug=False, loop_factory=lambda: self._loop) as runner:
+                runner.run(self._ended.wait())
+        except BaseException as error:
+            self._fail(f"the engine's thread has ended: {type(error).__name__}: {error}; serve again for another one")
+
+    def _fail(self, text: str) -> None:
+        """A callback has raised what ends a loop, ``SystemExit`` for instance."""
+        log.error("framewire: %s", text)
+        self._reports.on_failed(text)
+        if self._started:
+            self._started.close()
 
     def _start_closing(self) -> None:
         if self._closing is None:

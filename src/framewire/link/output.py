@@ -21,6 +21,10 @@ _MAX_LINE_BYTES: Final = 65_536
 
 Source: chosen by hand."""
 _READ_BYTES: Final = 65_536
+_MAX_QUOTED_CHARACTERS: Final = 300
+"""Of the last line, in an error message.
+
+Source: chosen by hand: the error of a traceback is shorter, most often."""
 
 
 class EngineOutput:
@@ -49,7 +53,7 @@ class EngineOutput:
         *lines, self._unfinished = (self._unfinished + (data or b"\n")).split(b"\n")
         for line in (line.decode(errors="replace").rstrip() for line in lines):
             if line:
-                self._last_line = line.strip()
+                self._last_line = " ".join(line.split())
                 logger.warning("framewire engine: %s", line)
         self._unfinished = self._unfinished[-_MAX_LINE_BYTES:]
         return bool(data)
@@ -68,7 +72,10 @@ class EngineOutput:
 
     def last(self) -> str:
         """The last line, to be appended to an error message."""
-        return f": {self._last_line}" if self._last_line else ""
+        line = self._last_line
+        if len(line) > _MAX_QUOTED_CHARACTERS:
+            line = f"{line[:_MAX_QUOTED_CHARACTERS]}…"
+        return f": {line}" if line else ""
 
     def close(self) -> None:
         """Idempotent. A thread that still reads closes the pipe when it has come to the end."""

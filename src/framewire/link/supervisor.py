@@ -68,7 +68,7 @@ class EngineSupervisor:
         self._linked: EngineProcess | None = None
         self._start_error: BaseException | None = None
         self.failure: str | None = None
-        """Why the engine is not started again any more, for people; None while all is well."""
+        """Why the engine is not started again any more, for people; None while all is well. Final: the port is free."""
         self._thread = threading.Thread(target=self._supervise, name="framewire-engine", daemon=True)
         _supervisors.add(self)
         self._start_thread()
@@ -229,7 +229,7 @@ class EngineSupervisor:
                 reason = self._run()
                 running = not self._closing and self._restart(reason)
         finally:
-            if self._closing or self._start_error:
+            if self._closing or self._start_error or self.failure:
                 self._close_listeners()
             self._over = True
             self._changed.notify()
@@ -249,7 +249,10 @@ class EngineSupervisor:
             delay = self._policy.exited(time.monotonic(), was_ready=self._ready is not None)
             self._ready = None
             if delay is None:
-                self._fail(f"the engine exited again and again, and is not started any more: {reason}")
+                self._fail(
+                    f"the engine exited again and again, and is not started any more: {reason}; "
+                    "find out why (the log has what it printed), then serve again"
+                )
                 break
             logger.warning("framewire: the engine exited (%s); starting it again", reason)
             if self._changed.wait_for(lambda: self._closing, delay):
