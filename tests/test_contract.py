@@ -46,6 +46,43 @@ def test_the_structs_export_exactly_the_schema() -> None:
     assert {name: normal(node) for name, node in exported.items()} == theirs
 
 
+def unbounded(node: dict[str, Any], at: str) -> list[str]:
+    """Where a part of a schema has no limit of length."""
+    if "$ref" in node:
+        name = node["$ref"].rsplit("/", 1)[1]
+        return unbounded(SCHEMA["$defs"][name], name)
+    if "oneOf" in node:
+        return [fault for each in node["oneOf"] for fault in unbounded(each, at)]
+    found: list[str] = []
+    match node.get("type"):
+        case "string" if "maxLength" not in node:
+            found.append(f"{at}: how long?")
+        case "array":
+            found += unbounded(node["items"], f"{at}[]") + ([] if "maxItems" in node else [f"{at}: how many items?"])
+        case "object":
+            for field, shape in node.get("properties", {}).items():
+                found += unbounded(shape, f"{at}.{field}")
+            if of_any_name := node.get("additionalProperties", True):
+                found += unbounded(of_any_name, f"{at}{{}}") if isinstance(of_any_name, dict) else [f"{at}: what else?"]
+                if "maxProperties" not in node or "maxLength" not in node.get("propertyNames", {}):
+                    found.append(f"{at}: how many names, and how long?")
+    return found
+
+
+def test_everything_that_a_viewer_sends_is_bounded() -> None:
+    assert unbounded(SCHEMA["$defs"]["ViewerMessage"], "ViewerMessage") == []
+
+
+def test_what_has_no_bound_is_found() -> None:
+    endless = {
+        "type": "object",
+        "properties": {"s": {"type": "string"}, "a": {"type": "array", "items": {"enum": [1]}}, "n": {"const": 1}},
+        "additionalProperties": {"type": "boolean"},
+    }
+    assert unbounded(endless, "m") == ["m.s: how long?", "m.a: how many items?", "m: how many names, and how long?"]
+    assert unbounded({"type": "object"}, "m") == ["m: what else?", "m: how many names, and how long?"]
+
+
 @pytest.mark.parametrize("side, union", [("Viewer", wire.ViewerMessage), ("Server", wire.ServerMessage)])
 def test_the_same_messages_on_each_side(side: str, union: Any) -> None:
     named = {ref["$ref"].rsplit("/", 1)[1].lower() for ref in SCHEMA["$defs"][f"{side}Message"]["oneOf"]}

@@ -8,7 +8,7 @@ import logging
 import re
 import threading
 from pathlib import Path
-from typing import get_args, get_type_hints
+from typing import NotRequired, get_args, get_origin, get_type_hints
 
 import pytest
 
@@ -238,3 +238,12 @@ def test_each_type_of_event_has_the_fields_of_its_row_in_the_contract() -> None:
     of_type = {type_: {"type", "timestamp", *fields} for types, fields in rows for type_ in types}
     hints = [get_type_hints(kind) for kind in get_args(events_module.RenderviewInput)]
     assert {type_: set(hint) for hint in hints for type_ in get_args(hint["type"])} == of_type
+
+
+def test_what_the_engine_lets_through_is_what_the_types_say() -> None:
+    for kind in get_args(events_module.RenderviewInput):
+        for type_ in get_args(get_type_hints(kind)["type"]):
+            needed, possible = wire.EVENT_FIELDS[type_]
+            hints = get_type_hints(kind, include_extras=True)
+            optional = {name for name, hint in hints.items() if get_origin(hint) is NotRequired}
+            assert (needed | {"type", "timestamp"}, possible) == (hints.keys() - optional, optional)

@@ -14,7 +14,7 @@ const HEAD = `// Generated from signaling/schema.json by js/scripts/wire.mjs; ne
 const PROSE = new Set(["$schema", "$id", "title", "description"]);
 const KNOWN = new Set([
   ...PROSE, "$ref", "$defs", "oneOf", "type", "const", "enum", "items", "maxItems", "minItems", "properties",
-  "required", "additionalProperties", "minimum", "maximum", "minLength", "maxLength", "pattern",
+  "required", "additionalProperties", "maxProperties", "propertyNames", "minimum", "maximum", "minLength", "maxLength", "pattern",
 ]);
 
 const refName = (ref) => ref.replace("#/$defs/", "");

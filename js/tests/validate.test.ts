@@ -73,6 +73,13 @@ describe("a shape of its own", () => {
     expect(of({ type: "array" }, [1, "a", null])).toBeUndefined();
     expect(of({ type: "array" }, {})).toBe("S is not an array");
   });
+  test("limits the fields of an object, and the length of their names", () => {
+    const shape = { type: "object", maxProperties: 2, propertyNames: { maxLength: 2 }, additionalProperties: { type: "boolean" } };
+    expect([of(shape, {}), of(shape, { a: true, bc: false })]).toEqual([undefined, undefined]);
+    expect(of(shape, { a: true, b: true, c: true })).toBe("S has 3 fields");
+    expect(of(shape, { abc: true })).toBe("a name in S has 3 characters");
+    expect(of(shape, { a: 1 })).toBe("S.a is not a boolean");
+  });
   test("limits the length of a string at both ends, and its pattern", () => {
     const shape = { type: "string", minLength: 1, maxLength: 2 };
     expect([of(shape, ""), of(shape, "a"), of(shape, "ab"), of(shape, "abc")]).toEqual(["S has 0 characters", undefined, undefined, "S has 3 characters"]);

@@ -69,7 +69,7 @@ class RenderviewEvent(_Value, frozen=True):
     buttons: Annotated[list[Small], Meta(max_length=32)] | UnsetType = UNSET
     modifiers: Annotated[list[Modifier], Meta(max_length=8)] | UnsetType = UNSET
     ntouches: Small | UnsetType = UNSET
-    touches: dict[str, Touch] | UnsetType = UNSET
+    touches: Annotated[dict[Str16, Touch], Meta(max_length=32)] | UnsetType = UNSET
     inside: bool | UnsetType = UNSET
     dx: float | UnsetType = UNSET
     dy: float | UnsetType = UNSET
@@ -85,6 +85,21 @@ class RenderviewEvent(_Value, frozen=True):
     pwidth: U16 | UnsetType = UNSET
     pheight: U16 | UnsetType = UNSET
     ratio: float | UnsetType = UNSET
+
+
+_PLACE: Final = frozenset({"inside", "width", "height", "pixel_ratio", "buttons", "modifiers"})
+_POINTER: Final = frozenset({"x", "y"}), _PLACE | {"button", "ntouches", "touches"}
+_KEY: Final = frozenset({"key"}), frozenset({"code", "modifiers"})
+_VIEW: Final = frozenset[str](), frozenset[str]()
+EVENT_FIELDS: Final[dict[EventType, tuple[frozenset[str], frozenset[str]]]] = {
+    "pointer_down": _POINTER, "pointer_up": _POINTER, "pointer_move": _POINTER, "pointer_enter": _POINTER,
+    "pointer_leave": _POINTER, "double_click": _POINTER, "wheel": (frozenset({"x", "y"}), _PLACE | {"dx", "dy"}),
+    "key_down": _KEY, "key_up": _KEY,
+    "char": (frozenset({"data"}), frozenset({"input_type", "is_composing", "repeat"})),
+    "resize": (frozenset({"width", "height"}), frozenset({"pwidth", "pheight", "ratio"})),
+    "close": _VIEW, "show": _VIEW, "hide": _VIEW, "focus_in": _VIEW, "focus_out": _VIEW,
+}  # fmt: skip
+"""Beside ``type`` and ``timestamp``: the fields that an event of this type has, and those that it may have."""
 
 
 class IceServer(_Value, frozen=True):
@@ -258,8 +273,17 @@ def decode_server(text: str | bytes) -> ServerMessage:
 
 
 def event_dict(event: RenderviewEvent) -> dict[str, Any]:
-    """The event as the plain dict that user code gets, with only the fields that were sent."""
+    """The event as the plain dict that user code gets, with only the fields that were sent.
+
+    Raises ``RemoteProtocolError`` (4400) where its type lacks a field, or has none of that name.
+    """
     fields: dict[str, Any] = msgspec.to_builtins(event)
+    needed, possible = EVENT_FIELDS[event.type]
+    given = fields.keys() - {"type", "timestamp"}
+    if missing := needed - given:
+        raise bad_message(f"{event.type} without {', '.join(sorted(missing))}")
+    if more := given - needed - possible:
+        raise bad_message(f"{event.type} with {', '.join(sorted(more))}")
     return fields
 
 

@@ -52,9 +52,10 @@ const BUTTONS: readonly number[] = [1, 3, 2, 4, 5];
 /** UI Events' `buttons` bits, in their order: left, right, middle, back, forward, a pen's eraser. */
 export const BUTTON_BITS: readonly number[] = [1, 2, 3, 4, 5, 6];
 export const MODIFIERS: readonly Modifier[] = ["Shift", "Control", "Alt", "Meta"];
-/** The contract's limits, in characters. */
+/** The contract's limits: characters, and fingers. */
 const MAX_NAME_LENGTH = 64;
 const MAX_DATA_LENGTH = 256;
+const MAX_TOUCHES = 32;
 /** One line and one page in pixels, for wheels that count so (Firefox). */
 const WHEEL_UNITS: readonly number[] = [1, 16, 400];
 
@@ -93,8 +94,8 @@ export function pointerEvent(
     button: type === "pointer_move" ? 0 : button(dom.button),
     buttons: buttons(dom.buttons),
     modifiers: modifiers(dom),
-    ntouches: Math.min(32, Object.keys(touches).length),
-    touches,
+    ntouches: Math.min(MAX_TOUCHES, Object.keys(touches).length),
+    touches: Object.fromEntries(Object.entries(touches).slice(0, MAX_TOUCHES)),
   };
 }
 

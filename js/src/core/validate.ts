@@ -14,6 +14,9 @@ export interface Shape {
   readonly properties?: Readonly<Record<string, Shape>>;
   readonly required?: readonly string[];
   readonly additionalProperties?: boolean | Shape;
+  readonly maxProperties?: number;
+  /** Of a name, which is a string, whatever the shape says. */
+  readonly propertyNames?: Shape;
   readonly minimum?: number;
   readonly maximum?: number;
   readonly minLength?: number;
@@ -73,13 +76,20 @@ function checkUnion(shapes: Shapes, members: readonly Shape[], value: unknown, a
 function checkObject(shapes: Shapes, shape: Shape, value: unknown, at: string): string | undefined {
   if (!isFields(value)) return `${at} is not an object`;
   for (const name of shape.required ?? []) if (!Object.hasOwn(value, name)) return `${at}.${name} is missing`;
-  for (const [name, field] of Object.entries(value)) {
-    const inner = fieldShape(shape, name);
-    if (inner === undefined) return `${at}.${name} is unknown`;
-    const found = check(shapes, inner, field, `${at}.${name}`);
+  const fields = Object.entries(value);
+  if (fields.length > (shape.maxProperties ?? Infinity)) return `${at} has ${fields.length} fields`;
+  for (const [name, field] of fields) {
+    const found = checkField(shapes, shape, name, field, at);
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+function checkField(shapes: Shapes, shape: Shape, name: string, field: unknown, at: string): string | undefined {
+  const inner = fieldShape(shape, name);
+  if (inner === undefined) return `${at}.${name} is unknown`;
+  const long = shape.propertyNames && checkString(shape.propertyNames, name, `a name in ${at}`);
+  return long ?? check(shapes, inner, field, `${at}.${name}`);
 }
 
 function fieldShape(shape: Shape, name: string): Shape | undefined {
