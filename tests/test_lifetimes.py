@@ -340,7 +340,7 @@ async def test_a_viewer_without_a_socket_is_served_bit_exact(engine: EngineHome)
             display.publish(pictures[number])
         viewer.send(wire.Ack(1, 1))
         assert (await viewer.unit(3)).checksum == xxhash.xxh32_intdigest(pictures[3].tobytes())
-        viewer.send(wire.Input(1, wire.RenderviewEvent("wheel", 1.0, dy=2.0)))
+        viewer.send(wire.Input(1, wire.RenderviewEvent("wheel", 1.0, x=0, y=0, dy=2.0)))
         await eventually(lambda: [event.event["type"] for event in display.poll_events()] == ["wheel"])
         await eventually(lambda: display.client_count == 1)
         viewer.channel.close()
@@ -407,7 +407,7 @@ async def test_the_principal_of_a_viewer_is_beside_its_input(engine: EngineHome)
         url = f"ws://{server.address}/ws?user=ada"
         async with connected(url, "let me in") as viewer:
             sub = await viewer.subscribe("cam")
-            await viewer.send(wire.Input(sub, wire.RenderviewEvent("wheel", 1.0)))
+            await viewer.send(wire.Input(sub, wire.RenderviewEvent("wheel", 1.0, x=0, y=0)))
             events = await eventually(display.poll_events)
             assert [event.principal for event in events] == ["ada"]
         for refused in (server.token, "other"):

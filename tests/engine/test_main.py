@@ -98,9 +98,9 @@ async def test_the_engine_serves_from_its_first_message_to_its_shutdown(parent: 
         parent.publish(5, 2, picture)
         assert same(await viewer.unit(lambda unit: unit.number == 2), picture)
 
-        await viewer.send(wire.Input(sub, wire.RenderviewEvent("wheel", 1.0, dy=2.5)))
+        await viewer.send(wire.Input(sub, wire.RenderviewEvent("wheel", 1.0, x=0, y=0, dy=2.5)))
         await eventually(lambda: parent.all(InputArrived))
-        assert parent.all(InputArrived)[0].event == {"type": "wheel", "timestamp": 1.0, "dy": 2.5}
+        assert parent.all(InputArrived)[0].event == {"type": "wheel", "timestamp": 1.0, "x": 0.0, "y": 0.0, "dy": 2.5}
         await eventually(
             lambda: any(message.stats["encodes"] == {"lossless": 2} for message in parent.all(EngineStats))
         )
