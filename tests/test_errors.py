@@ -55,3 +55,10 @@ def test_some_are_also_what_python_calls_them(ours: type[Exception], theirs: typ
 def test_a_violation_carries_its_code() -> None:
     error = RemoteProtocolError(CloseCode.LIMITS, "too many")
     assert (error.code, error.reason, str(error)) == (4429, "too many", "4429 limits: too many")
+
+
+def test_what_a_message_quotes_cannot_move_a_terminals_cursor_or_begin_a_line() -> None:
+    reason = errors.bad_message("it's \u00e9, \x1b[2J\r\n\u2028\x00").reason
+    assert reason == "it's \u00e9, \\x1b[2J\\r\\n\\u2028\\x00"
+    assert errors.bad_message("plain").reason == "plain"
+    assert len(errors.one_line("x" * 1000)) == errors.MAX_REASON_CHARACTERS == 100

@@ -22,6 +22,10 @@ Errors are for bad input. A bug is an ``assert`` whose message says why the cond
 from __future__ import annotations
 
 import enum
+from typing import Final
+
+MAX_REASON_CHARACTERS: Final = 100
+"""Of what is wrong with bytes from outside, so much is repeated."""
 
 
 class CloseCode(enum.IntEnum):
@@ -90,5 +94,12 @@ class RemoteProtocolError(ProtocolError):
 
 
 def bad_message(reason: str) -> RemoteProtocolError:
-    """The error of a message that breaks the contract."""
-    return RemoteProtocolError(CloseCode.BAD_MESSAGE, reason)
+    """The error of a message that breaks the contract. The reason may quote the message."""
+    return RemoteProtocolError(CloseCode.BAD_MESSAGE, one_line(reason))
+
+
+def one_line(text: str) -> str:
+    """A text from outside as it may stand in an error or a log: on one line, short, and without what moves a terminal's
+    cursor or changes its colours."""
+    text = text[:MAX_REASON_CHARACTERS]
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

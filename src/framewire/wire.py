@@ -294,4 +294,4 @@ def _decode(decoder: msgspec.json.Decoder[T], text: str | bytes) -> T:
     try:
         return decoder.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise bad_message(str(error)[:100]) from None
+        raise bad_message(str(error)) from None

@@ -128,6 +128,21 @@ def test_a_message_that_is_not_ours_is_refused(body):
         parent_decoder().feed(len(data).to_bytes(4, "little") + data)
 
 
+def test_no_bytes_end_whoever_reads_them():
+    deep = b"\x91" * 5000 + b"\xc0"
+    no_text = b"\x82\xa4type\xa3\xff\xfe\xfdx"
+    for body in (deep, no_text, b"\x82\xa4type\xadinput_arrived\xa5event" + deep):
+        with pytest.raises(LocalProtocolError, match="not a message"):
+            parent_decoder().feed(len(body).to_bytes(4, "little") + body)
+
+
+def test_a_refusal_is_one_short_line_whatever_it_quotes():
+    body = msgspec.msgpack.encode({"type": "x\n\x1b[2J" * 9000})
+    with pytest.raises(LocalProtocolError) as caught:
+        parent_decoder().feed(len(body).to_bytes(4, "little") + body)
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 500
+
+
 def test_a_length_beyond_the_limit_is_refused_at_once():
     with pytest.raises(LocalProtocolError, match="length"):
         engine_decoder().feed((MAX_MESSAGE_BYTES + 1).to_bytes(4, "little"))

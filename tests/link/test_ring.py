@@ -251,6 +251,39 @@ def test_a_reader_looks_again_when_the_writer_was_faster(pair, monkeypatch):
     assert not any(writer._words[ring._line(slot) + ring._LEASED] for slot in range(SLOT_COUNT))
 
 
+def test_what_the_engine_writes_into_the_header_changes_nothing_for_the_program(pair):
+    writer, _ = pair
+    writer.write(pattern(1), 1, 1)
+    for word in range(1, ring._line(SLOT_COUNT)):
+        writer._words[word] = 0xFFFF_FFFF_FFFF_FFFF
+    kept = writer.newest()
+    assert kept and kept.number == 1 and (kept.pixels == pattern(1)).all()
+    writer.write(pattern(2), 2, 2)
+    kept = writer.newest()
+    assert kept and kept.number == 2 and (kept.pixels == pattern(2)).all()
+    assert writer.newest(2) is None
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        (ring._LATEST_WORD, 1 << 8 | SLOT_COUNT + 1),
+        (ring._LATEST_WORD, 0xFF),
+        (ring._HEIGHT, 1 << 63),
+        (ring._WIDTH, 1 << 30),
+        (ring._CHANNELS, 0),
+    ],
+)
+def test_a_header_that_describes_no_frame_is_none(pair, word, value):
+    writer, reader = pair
+    writer.write(pattern(1), 1, 1)
+    slot = (writer._words[ring._LATEST_WORD] & 0xFF) - 1
+    at = word if word == ring._LATEST_WORD else ring._line(slot) + word
+    writer._words[at] = value
+    assert reader.latest() is None
+    assert not any(writer._words[ring._line(each) + ring._LEASED] for each in range(SLOT_COUNT)), "nothing stays leased"
+
+
 def test_leases_of_a_killed_reader_are_free_for_the_next(pair):
     writer, reader = pair
     for n in range(1, MAX_LEASES + 1):

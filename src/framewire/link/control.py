@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from framewire.authentication import ConnectionRequest
-from framewire.errors import LocalProtocolError
+from framewire.errors import LocalProtocolError, one_line
 from framewire.options import EngineOptions, StreamOptions
 from framewire.viewers import WatchingViewer
 
@@ -244,9 +244,9 @@ class Decoder(Generic[_M]):
         self._buffer += data
         try:
             return list(self._complete())
-        except (msgspec.MsgspecError, LocalProtocolError) as error:
+        except (msgspec.MsgspecError, LocalProtocolError, RecursionError, UnicodeDecodeError) as error:
             self._failed = True
-            raise LocalProtocolError(f"not a message: {error}") from error
+            raise LocalProtocolError(f"not a message: {one_line(str(error))}") from error
 
     def _complete(self) -> Iterator[_M]:
         while len(self._buffer) >= _LENGTH_BYTES:

@@ -106,6 +106,11 @@ class RingWriter:
         self._lock = threading.Lock()
         self._fence = _Fence()
         self._previous = 0
+        # The writer's own record. What stands in the memory, the other process may have written over.
+        self._newest: tuple[int, int, int, tuple[int, int, int]] | None = None
+        """Slot, number, time and shape of the newest frame."""
+        self._publishes = 0
+        self._sequences = [0] * SLOT_COUNT
         self._closed = False
         self._words[_SLOTS_WORD], self._words[_BYTES_WORD] = SLOT_COUNT, slot_bytes
         self._words[0] = _MAGIC
@@ -141,10 +146,9 @@ class RingWriter:
         with self._lock:
             if self._closed:
                 raise ClosedError("the ring is closed (or this is a forked child of its owner)")
-            slot = (self._words[_LATEST_WORD] & 0xFF) - 1
-            if slot < 0 or self._words[_line(slot) + _NUMBER] == known:
+            if self._newest is None or self._newest[1] == known:
                 return None
-            number, time_us, *shape = self._words[_line(slot) + _NUMBER : _line(slot) + _BYTES].tolist()
+            slot, number, time_us, shape = self._newest
             start = PAGE_BYTES + slot * self._slot_bytes
             return Frame(np.ndarray(shape, np.uint8, self._map, start).copy(), number, time_us)
 
@@ -163,7 +167,9 @@ class RingWriter:
             if pixels.nbytes > self._reserved[slot]:
                 self._reserve(slot, pixels.nbytes)
             self._copy(slot, pixels)
-            self._publish(slot, (number & _MASK, time_us & _MASK, *pixels.shape, pixels.nbytes))
+            height, width, channels = pixels.shape
+            self._newest = slot, number & _MASK, time_us & _MASK, (height, width, channels)
+            self._publish(slot, (number & _MASK, time_us & _MASK, height, width, channels, pixels.nbytes))
 
     def close(self) -> None:
         """Unmap the memory and close its descriptor; readers keep what they have mapped. Idempotent."""
@@ -171,24 +177,27 @@ class RingWriter:
             self._unmap()
 
     def _take(self) -> int:
-        """A slot that is neither the newest nor leased, with its ``sequence`` odd."""
-        words = self._words
-        newest = (words[_LATEST_WORD] & 0xFF) - 1
+        """A slot that is neither the newest nor leased, with its ``sequence`` odd.
+
+        A reader leases at most `MAX_LEASES` slots. One that marks all of them is broken or means harm, and gets torn
+        frames: a program that publishes must not fail for it."""
+        newest = self._newest[0] if self._newest else -1
         # If possible not the one before the newest either: a reader that is slow between reading `latest` and
         # marking then finds its slot whole, and need not look again.
         order = [slot for slot in range(SLOT_COUNT) if slot not in (newest, self._previous)]
         for _ in range(_MAX_ATTEMPTS):
             for slot in (*order, self._previous):
-                if slot != newest and self._claim(_line(slot)):
+                if slot != newest and self._claim(slot):
                     self._previous = newest
                     return slot
-        raise AssertionError(f"a reader leases at most {MAX_LEASES} of {SLOT_COUNT} slots, so one is free")
+        self._words[_line(order[0]) + _SEQUENCE] = self._sequences[order[0]] | 1
+        return order[0]
 
-    def _claim(self, line: int) -> bool:
-        words = self._words
+    def _claim(self, slot: int) -> bool:
+        words, line = self._words, _line(slot)
         if words[line + _LEASED]:
             return False
-        before = words[line + _SEQUENCE]
+        before = self._sequences[slot]
         words[line + _SEQUENCE] = before | 1
         self._fence()
         if words[line + _LEASED]:
@@ -215,8 +224,9 @@ class RingWriter:
         for offset, value in enumerate(header, line + _NUMBER):
             words[offset] = value
         self._fence()
-        words[line + _SEQUENCE] = ((words[line + _SEQUENCE] | 1) + 1) & _MASK
-        words[_LATEST_WORD] = ((((words[_LATEST_WORD] >> 8) + 1) << 8) | (slot + 1)) & _MASK
+        self._sequences[slot] = words[line + _SEQUENCE] = (self._sequences[slot] + 2) & _MASK
+        self._publishes += 1
+        words[_LATEST_WORD] = (self._publishes << 8 | (slot + 1)) & _MASK
 
     def _unmap(self) -> None:
         if self._closed:
@@ -267,7 +277,8 @@ class RingReader:
             self._words[_line(slot) + _LEASED] = 0
 
     def latest(self) -> Lease | None:
-        """The newest whole frame, leased; None before the first one and after :meth:`close`.
+        """The newest whole frame, leased; None before the first one, after :meth:`close`, and where the header
+        describes no frame.
 
         Called again before a newer frame came, it leases the same one. With more than ``MAX_LEASES`` different
         frames leased it leases the last of those again: so many mean that the caller does not release.
@@ -281,12 +292,16 @@ class RingReader:
     def _lease(self) -> Lease | None:
         for _ in range(_MAX_ATTEMPTS):
             slot = (self._words[_LATEST_WORD] & 0xFF) - 1
-            if slot < 0:
+            if not 0 <= slot < SLOT_COUNT:
                 return None
             if slot not in self._held and len(self._held) >= MAX_LEASES:
                 slot = next(reversed(self._held))
             if self._mark(slot):
-                return Lease(self._frame(slot), self, slot)
+                frame = self._frame(slot)
+                if frame is None:
+                    self._unmark(slot)
+                    return None
+                return Lease(frame, self, slot)
         return None  # only if the writer overtook every attempt: its next bell will come
 
     def close(self) -> None:
@@ -310,9 +325,11 @@ class RingReader:
         self._held[slot] = self._held.get(slot, 0) + 1
         return True
 
-    def _frame(self, slot: int) -> Frame:
+    def _frame(self, slot: int) -> Frame | None:
         line = _line(slot)
         number, time_us, height, width, channels = self._words[line + _NUMBER : line + _BYTES].tolist()
+        if not 0 < height * width * channels <= self._slot_bytes:
+            return None  # the other process has written what is no frame
         pixels: Pixels = np.ndarray(
             (height, width, channels), np.uint8, cast(mmap.mmap, self._map), PAGE_BYTES + slot * self._slot_bytes
         )
@@ -322,12 +339,15 @@ class RingReader:
     def release(self, slot: int) -> None:
         """Count a lease less; called by `Lease`."""
         with self._lock:
-            self._held[slot] -= 1
-            if not self._held[slot]:
-                del self._held[slot]
-                self._fence()
-                self._words[_line(slot) + _LEASED] = 0
+            self._unmark(slot)
             self._unmap_if_unused()
+
+    def _unmark(self, slot: int) -> None:
+        self._held[slot] -= 1
+        if not self._held[slot]:
+            del self._held[slot]
+            self._fence()
+            self._words[_line(slot) + _LEASED] = 0
 
     def _unmap_if_unused(self) -> None:
         # Dropped, not closed: a view that is kept for too long must read old pixels, not segfault.

@@ -91,6 +91,9 @@ def test_what_follows_the_type_is_cut_off():
         "1 1 udp 99999999999 192.0.2.7 50000 typ host",
         "1 1 udp 1 192.0.2.7 50000 typ",
         HOST + "\r\na=evil:1",
+        "candidate:candidate: 1 udp 1 192.0.2.7 50000 typ host",
+        "a=candidate:a= 1 udp 1 192.0.2.7 50000 typ host",
+        f"{'1' * 33} 1 udp 1 192.0.2.7 50000 typ host",
     ],
 )
 def test_useless_or_dangerous_candidates_do_not(candidate):
@@ -136,6 +139,8 @@ def test_three_thousand_candidates_are_a_few_and_cost_no_time():
         ("a=recvonly", "a=sendrecv", "send media"),
         ("a=recvonly", "a=sendonly", "send media"),
         ("a=recvonly", "a=nothing", "send media"),
+        ("a=recvonly", "a=recvonly\r\na=sendrecv", "send media"),
+        ("a=recvonly", "a=inactive\r\na=sendonly", "send media"),
         ("m=video 9", "m=video 0", "no decoder"),
         ("m=video 9", "m=audio 9", "not video"),
         ("m=video 9", "m=application 9", "not video"),

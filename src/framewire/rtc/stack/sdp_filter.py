@@ -6,6 +6,7 @@ useful and harmless before anything else reads it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -35,6 +36,10 @@ MIN_PORT: Final = 1024
 Source: RFC 6335 §6, system ports."""
 
 
+_FOUNDATION: Final = re.compile(r"[A-Za-z0-9+/]{1,32}")
+"""RFC 8839 §5.1, 1*32ice-char."""
+
+
 def usable_candidate(text: str) -> str | None:
     """A candidate without its ``candidate:`` prefix, or None if it is useless.
 
@@ -44,7 +49,9 @@ def usable_candidate(text: str) -> str | None:
     fields = text.strip().removeprefix("a=").removeprefix("candidate:").split()
     if len(fields) < MIN_CANDIDATE_FIELDS or fields[6] != "typ" or not all(field.isascii() for field in fields):
         return None
-    _, component, transport, priority, address, port, _, kind = fields[:MIN_CANDIDATE_FIELDS]
+    foundation, component, transport, priority, address, port, _, kind = fields[:MIN_CANDIDATE_FIELDS]
+    if not _FOUNDATION.fullmatch(foundation):
+        return None
     if transport.lower() != "udp" or component != "1" or kind not in ("host", "srflx", "relay"):
         return None
     if not (priority.isdigit() and len(priority) <= 10 and port.isdigit() and len(port) <= 5):
@@ -88,8 +95,9 @@ def _check(index: int, head: list[str], section: list[str]) -> None:
     if media[1] == "0":
         raise CodecRefusedError(f"the viewer refused track {index}: it has no decoder for it")
     # RFC 8866 §6.7: the section's own direction, else the session's, else sendrecv.
-    directions = [line[2:] for line in (*section, *head) if line in _DIRECTIONS]
-    if not directions or directions[0] not in ("recvonly", "inactive"):
+    # Where there are several, other parsers take the last one.
+    directions = {line for line in section if line in _DIRECTIONS} or {line for line in head if line in _DIRECTIONS}
+    if not directions or directions & {"a=sendrecv", "a=sendonly"}:
         raise PeerError("the answer wants to send media; framewire receives none")
     if not any(line.lower().startswith("a=fingerprint:sha-") for line in (*section, *head)):
         raise PeerError("the answer has no certificate fingerprint")
