@@ -90,6 +90,11 @@ class Browser:
         transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
         return cls(process, reader, transport, commands)
 
+    @property
+    def pid(self) -> int:
+        """The browser's own process: the parent of all its others."""
+        return self._process.pid
+
     async def open(self, url: str, width: int, height: int, script: str) -> Page:
         """A page of a context of its own; ``script`` runs in every document before the document's own."""
         context = await self.command("Target.createBrowserContext")
