@@ -13,6 +13,7 @@ from framewire.addresses import (
     is_address,
     is_loopback,
     listening_host,
+    udp_address,
     web_origin,
 )
 from framewire.engine.http.gate import Gate
@@ -200,6 +201,46 @@ def test_what_nothing_can_listen_on_is_refused(given, fault):
     assert str(caught.value) == fault
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (" 127.0.0.1 ", "127.0.0.1"),
+        ("[::1]", "::1"),
+        ("FD00:0::7", "fd00::7"),
+        ("::ffff:10.0.0.7", "10.0.0.7"),
+        ("169.254.7.7", "169.254.7.7"),
+    ],
+)
+def test_where_udp_sockets_open_has_one_spelling(given, kept):
+    assert udp_address(given) == kept
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ("", "is every interface, as without it: leave it out"),
+        ("0.0.0.0", "is every interface, as without it: leave it out"),
+        ("::", "is every interface, as without it: leave it out"),
+        ("::0", "is no address of one interface"),
+        ("::ffff:0.0.0.0", "is no address of one interface"),
+        ("localhost", "is no IP address: write '127.0.0.1'"),
+        ("eth0", "is no IP address: write '127.0.0.1'"),
+        ("10.0.0.7:5000", "is no IP address: write '10.0.0.7'"),
+        ("udp://[fd00::7]:5000", "is no IP address: write 'fd00::7'"),
+        ("224.0.0.1", "is no address of one interface"),
+        ("ff02::1", "is no address of one interface"),
+        ("255.255.255.255", "is no address of one interface"),
+        ("fe80::1", "is valid on one link alone, and no viewer can be told which: use another address"),
+        ("fe80::1%eth0", "is valid on one link alone, and no viewer can be told which: use another address"),
+        ("fd00::1%eth0", "is valid on one link alone, and no viewer can be told which: use another address"),
+    ],
+)
+def test_where_no_udp_socket_opens_is_refused(given, fault):
+    with pytest.raises(ValueError) as caught:
+        udp_address(given)
+    assert str(caught.value) == fault
+
+
 def test_a_name_has_an_end():
     longest = ".".join(["a" * 63] * 3 + ["a" * 61])
     assert host_name(longest) == longest and len(longest) == 253
@@ -250,7 +291,7 @@ def test_a_server_that_either_end_refuses_is_refused_at_the_call(given, fault):
 
 @given(st.text(max_size=60) | st.from_regex(r"\A(https?://)?[a-zA-Z0-9.:/*\[\]%-]{0,30}\Z"))
 def test_any_text_is_refused_in_one_line_or_kept_in_a_form_that_stays(text):
-    for form in (allowed_host, web_origin, listening_host, ice_url):
+    for form in (allowed_host, web_origin, listening_host, ice_url, udp_address):
         try:
             kept = form(text)
         except ValueError as fault:

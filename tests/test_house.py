@@ -55,6 +55,7 @@ UNMIRRORED = {
     "rtc/test_hostile_viewers.py": "rtc/peer.py and rtc/stack/ together, against what comes from a viewer's address",
     "rtc/estimate/test_estimator_probes.py": "rtc/estimate/estimator.py, the half of its tests that is about probes",
     "test_arguments.py": "what `serve` is given, through the call, the link and a running engine",
+    "test_exposure.py": "serving.py, the engine's process and its viewers together, by sockets and packets",
     "test_lifetimes.py": "displays, hosts and the engine's process together, over kills and forks",
     "test_examples.py": "runs examples/, beside the package",
     "test_surroundings.py": "whole programs, in the surroundings of tests/surroundings.py",

@@ -67,6 +67,10 @@ def test_the_defaults_of_an_engine_listen_on_loopback_alone():
         ({"host": None}, "host=None is no address: '127.0.0.1' is for this machine alone, '0.0.0.0' for others"),
         ({"host": "http://x:80"}, "'http://x:80', is an address with more than a host: write host='x', port=80"),
         ({"host": b"x"}, "host is a string, not b'x'"),
+        ({"udp_host": "lab.example"},
+         "a value of udp_host, 'lab.example', is no IP address: write '127.0.0.1'"),
+        ({"udp_host": ["127.0.0.1", "0.0.0.0"]}, "'0.0.0.0', is every interface, as without it: leave it out"),
+        ({"udp_host": 7}, "udp_host is a list of values, not 7"),
         ({"port": "8765"}, "port='8765' is not a number: at least 0, at most 65535; write port=8765"),
         ({"port": float("inf")}, "port=inf is not a number"),
         ({"port": True}, "port=True is not a number"),
@@ -145,6 +149,8 @@ def test_one_value_needs_no_list_and_none_counts_twice():
     assert (made.allow_hosts, made.allow_origins) == (("lab.example",), ("https://lab.example",))
     assert made.ice_servers == (IceServer(["stun:s"]),)
     assert engine(allow_hosts=["a.example", "A.example:80"]).allow_hosts == ("a.example",)
+    assert engine(udp_host="[::1]").udp_host == ("::1",)
+    assert engine(udp_host=["::1", "127.0.0.1", "::1"]).udp_host == ("::1", "127.0.0.1")
     assert stream(codecs="vp8").codecs == ("vp8",)
     assert stream(codecs=np.array(["vp8", "h264", "vp8"])).codecs == ("vp8", "h264")
 

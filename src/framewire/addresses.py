@@ -6,6 +6,7 @@ sentence that begins with the text: what is wrong with it, and what to write ins
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 from typing import Final
@@ -28,6 +29,8 @@ _NUMBER: Final = r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)"
 """Browsers take a name whose last part is a number for an IPv4 address (WHATWG URL, "ends in a number")."""
 _UNCLEAR_IN_IDNA: Final = "[ßς\u200c\u200d]"
 """Characters that browsers (UTS 46) and Python's IDNA 2003 encode in different ways."""
+_BROADCAST: Final = ipaddress.IPv4Address(0xFFFFFFFF)
+_UNSPECIFIED: Final = (ipaddress.IPv4Address(0), ipaddress.IPv6Address(0))
 _ICE: Final = r"(?i:(stuns?|turns?):([a-z0-9_.-]+)(?::([0-9]{1,5}))?(?:\?transport=(udp|tcp))?)"
 
 
@@ -68,6 +71,23 @@ def listening_host(text: str) -> str:
     address = _address(name)
     mapped = getattr(address, "ipv4_mapped", None)
     return str(mapped) if mapped else name
+
+
+def udp_address(text: str) -> str:
+    """An address of this machine for UDP sockets: of one interface, and no name, which may mean several."""
+    text = text.strip()
+    if text in EVERY_INTERFACE:
+        raise ValueError("is every interface, as without it: leave it out")
+    address = _address(text[1:-1] if text.startswith("[") and text.endswith("]") else text)
+    if address is None:
+        raise ValueError(f"is no IP address: write {_address_in(text)!r}")
+    if mapped := getattr(address, "ipv4_mapped", None):
+        address = mapped
+    if address.is_multicast or address in (_BROADCAST, *_UNSPECIFIED):
+        raise ValueError("is no address of one interface")
+    if getattr(address, "scope_id", None) is not None or (address.version == 6 and address.is_link_local):
+        raise ValueError("is valid on one link alone, and no viewer can be told which: use another address")
+    return str(address)
 
 
 def allowed_host(text: str) -> str:
@@ -186,6 +206,15 @@ def _origin(parts: SplitResult) -> str:
     return f"{parts.scheme}://{host}" + (
         f":{parts.port}" if parts.port not in (None, DEFAULT_PORTS[parts.scheme]) else ""
     )
+
+
+def _address_in(text: str) -> str:
+    """The IP address in a longer text, with a port for instance, or else an example."""
+    with contextlib.suppress(ValueError):
+        host = _split(text if "://" in text else f"//{text}").hostname or ""
+        if is_address(host):
+            return host
+    return "127.0.0.1"
 
 
 def _suggested(text: str) -> str:

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from typing import Final
 
 _WIDGET: Final = frozenset({"background", "batteries", "fit", "mode", "show_stats", "show_toolbar"})
-_ENGINE: Final = frozenset({"allow_hosts", "allow_origins", "engine", "host", "ice_servers", "port", "token"})
+_ENGINE: Final = frozenset(
+    {"allow_hosts", "allow_origins", "engine", "host", "ice_servers", "port", "token", "udp_host"}
+)
 _OTHER_WORDS: Final[Mapping[str, str]] = {
     "address": "host",
     "bind": "host",
@@ -24,6 +26,10 @@ _OTHER_WORDS: Final[Mapping[str, str]] = {
     "stun": "ice_servers",
     "subsampling": "chroma",
     "turn": "ice_servers",
+    "udp": "udp_host",
+    "udp_address": "udp_host",
+    "udp_addresses": "udp_host",
+    "udp_hosts": "udp_host",
 }
 _ELSEWHERE: Final[Mapping[str, str]] = {
     "block": "show(what, block=…) takes it; in a script, display.wait() waits",

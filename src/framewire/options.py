@@ -20,6 +20,7 @@ from framewire.addresses import (
     allowed_host,
     is_loopback,
     listening_host,
+    udp_address,
     web_origin,
 )
 from framewire.codecs import Chroma, CodecName, full_chroma_codecs, selectable_codecs
@@ -82,6 +83,15 @@ class EngineOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Meta(description="STUN and TURN servers, each a dict as in RTCConfiguration.iceServers."),
     ] = ()
 
+    udp_host: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="The addresses of this machine that WebRTC uses, such as '127.0.0.1'; without any, those of "
+            "every interface, so that UDP reaches the viewers of a forwarded port, too. A UDP socket is open only "
+            "while its viewer has a peer connection, and takes data from that viewer alone."
+        ),
+    ] = ()
+
     def __post_init__(self) -> None:
         force_setattr(self, "ice_servers", ice_servers(self.ice_servers))
         if self.host is None:
@@ -98,6 +108,7 @@ class EngineOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise ValueError(f"token is at most {MAX_TOKEN_CHARACTERS} characters, without surrogates")
         normalise(self)
         force_setattr(self, "host", _formed("host", self.host, listening_host))
+        force_setattr(self, "udp_host", _in_form("udp_host", self.udp_host, udp_address))
         force_setattr(self, "allow_hosts", _in_form("allow_hosts", self.allow_hosts, allowed_host))
         force_setattr(self, "allow_origins", _in_form("allow_origins", self.allow_origins, web_origin))
 
@@ -191,6 +202,7 @@ class EngineKeywords(TypedDict, total=False):
     allow_origins: str | Iterable[str]
     allow_hosts: str | Iterable[str]
     ice_servers: str | IceServer | Mapping[str, Any] | Iterable[str | IceServer | Mapping[str, Any]]
+    udp_host: str | Iterable[str]
 
 
 class StreamKeywords(TypedDict, total=False):

@@ -114,6 +114,25 @@ def test_a_host_that_is_not_this_machine_is_an_error_that_names_it(bound, host):
         bound(host, 0)
 
 
+def test_udp_sockets_can_be_opened_at_addresses_of_this_machine_alone():
+    listen.check_udp(())
+    listen.check_udp(["127.0.0.1"])
+    for host in ("203.0.113.7", "2001:db8::7"):
+        with pytest.raises(
+            EngineError, match=rf"^udp_host='{host}' is not an address of this machine; '127.0.0.1' is$"
+        ):
+            listen.check_udp(["127.0.0.1", host])
+
+
+def test_another_fault_of_a_udp_socket_is_named(monkeypatch):
+    def refused(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(socket, "socket", refused)
+    with pytest.raises(EngineError, match=r"^udp_host='127.0.0.1' cannot be used: Operation not permitted$"):
+        listen.check_udp(["127.0.0.1"])
+
+
 @pytest.mark.parametrize("port", [70_000, -1])
 def test_a_number_that_is_not_a_port_is_an_error(bound, port):
     with pytest.raises(EngineError, match=str(port)):

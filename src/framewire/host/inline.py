@@ -15,7 +15,7 @@ from framewire.errors import ClosedError, EngineError
 from framewire.frame import Frame, Pixels
 from framewire.host.channels import ViewerChannels
 from framewire.host.protocols import Listener, Outlet, ViewerChannel
-from framewire.link.listen import bind
+from framewire.link.listen import bind, check_udp
 from framewire.link.slot import LocalSlot
 from framewire.options import EngineOptions, StreamOptions
 
@@ -40,6 +40,7 @@ class InlineHost:
         if loop is None:
             raise EngineError('engine="inline" needs a running event loop; engine="process" does not')
         self._loop = loop
+        check_udp(options.udp_host)
         self._sockets = bind(options.host, options.port)
         self.port: int = self._sockets[0].getsockname()[1]
         self._channels = ViewerChannels()

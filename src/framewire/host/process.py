@@ -37,7 +37,7 @@ from framewire.link.control import (
     Viewers,
     ViewerText,
 )
-from framewire.link.listen import bind
+from framewire.link.listen import bind, check_udp
 from framewire.link.ring import RingWriter, check_memory
 from framewire.link.supervisor import EngineSupervisor
 from framewire.options import EngineOptions, StreamOptions
@@ -53,6 +53,7 @@ class ProcessHost:
 
     def __init__(self, options: EngineOptions, listener: Listener, authenticate: Authenticate | None = None) -> None:
         check_memory()
+        check_udp(options.udp_host)
         sockets = bind(options.host, options.port)
         self.port: int = sockets[0].getsockname()[1]
         self._listener = listener

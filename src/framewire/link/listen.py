@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import socket
 import sys
+from collections.abc import Iterable
 from typing import Final
 
 from framewire.addresses import EVERY_INTERFACE
@@ -61,6 +62,18 @@ def bind(host: str = "localhost", port: int | None = None) -> list[socket.socket
         where = f"{host or '*'}" + (f" port {port}" if port else "")
         hint = "; ports below 1024 are the system's" if error.errno == errno.EACCES and port < 1024 else ""
         raise EngineError(f"cannot listen on {where}: {error.strerror or error}{hint}") from error
+
+
+def check_udp(hosts: Iterable[str]) -> None:
+    """Raises EngineError where UDP sockets cannot be opened at one of these addresses."""
+    for host in hosts:
+        try:
+            with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                sock.bind((host, 0))
+        except OSError as error:
+            if error.errno in _NO_SUCH_ADDRESS:
+                raise EngineError(f"udp_host={host!r} is not an address of this machine; '127.0.0.1' is") from error
+            raise EngineError(f"udp_host={host!r} cannot be used: {error.strerror or error}") from error
 
 
 def _addresses(host: str) -> list[Address]:

@@ -100,7 +100,13 @@ class Peer:
         # Steady, and yet wall-clock time: sender reports tell the viewer when a frame was published.
         self._clock_origin = time.time() - self._loop.time()
         self._connection = PeerConnection(
-            options.ice_servers, self._slot_ready, self._feed, self._state_changed, parity=parity, budget=budget
+            options.ice_servers,
+            self._slot_ready,
+            self._feed,
+            self._state_changed,
+            parity=parity,
+            udp_hosts=options.udp_host,
+            budget=budget,
         )
         # Until `set_useful_bitrate` is called: one stream with the usual maximum.
         self._useful_bps: float = MAX_BITRATE_BPS

@@ -60,7 +60,7 @@ def address_in(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> st.Sea
 
 
 @pytest.mark.parametrize(("text", "viewers"), SPECIAL.items())
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_of_special_addresses_only_those_of_a_viewers_network_are_taken(data, text, viewers):
     network = ipaddress.ip_network(text)
@@ -69,6 +69,7 @@ def test_of_special_addresses_only_those_of_a_viewers_network_are_taken(data, te
             assert can_be_viewers(address) is (viewers and address not in METADATA)
 
 
+@settings(deadline=None)
 @given(st.ip_addresses(v=4))
 def test_the_forms_of_an_ipv4_address_in_ipv6_are_refused(address):
     low = int(address)
@@ -84,6 +85,7 @@ def test_the_metadata_services_of_clouds_are_no_viewers(address):
     assert not can_be_viewers(address)
 
 
+@settings(deadline=None)
 @given(st.ip_addresses(v=6), st.sampled_from(["name", "eth0", "1"]))
 def test_no_address_has_a_zone(address, zone):
     assert not can_be_viewers(f"{address}%{zone}")

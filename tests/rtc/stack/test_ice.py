@@ -68,6 +68,35 @@ async def test_an_unreachable_stun_server_is_not_asked_from_loopback(loopback):
     await connection.close()
 
 
+@pytest.mark.parametrize("hosts", [["127.0.0.1"], ["127.0.0.3", "127.0.0.1"]])
+async def test_sockets_open_at_the_addresses_that_are_named_alone(monkeypatch, hosts):
+    monkeypatch.setattr(ice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.2"])
+    # Neither server is asked from another address, nor at all where all addresses are loopback.
+    connection = ice.IceConnection(
+        ice_controlling=True, stun_server=("127.0.0.2", 9), turn_server=("127.0.0.2", 9), turn_username="u"
+    )
+    connection.udp_hosts = hosts
+    async with asyncio.timeout(ice.GATHER_TIMEOUT_S / 2):
+        await connection.gather_candidates()
+    assert [candidate.host for candidate in connection.local_candidates] == hosts
+    assert [protocol.transport.get_extra_info("sockname")[0] for protocol in connection._protocols] == hosts
+    await connection.close()
+
+
+async def test_an_address_of_a_network_comes_before_loopback_and_asks_the_servers(monkeypatch):
+    asked: list[tuple[list[str], object]] = []
+
+    async def gathered(self, component, addresses, timeout=5):
+        asked.append((addresses, self.stun_server))
+        return []
+
+    monkeypatch.setattr(ice.ice.Connection, "get_component_candidates", gathered)
+    connection = ice.IceConnection(ice_controlling=True, stun_server=("stun.example", 9))
+    connection.udp_hosts = ["127.0.0.1", "10.0.0.7"]
+    await connection.get_component_candidates(1, ["10.9.9.9"])
+    assert asked == [(["127.0.0.1"], None), (["10.0.0.7"], ("stun.example", 9))]
+
+
 @pytest.mark.parametrize("asked_s", [5, 1])
 async def test_a_stun_server_has_three_seconds_to_answer(monkeypatch, asked_s):
     waits: list[float] = []

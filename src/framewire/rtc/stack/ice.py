@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import importlib.util
 import logging
+from collections.abc import Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +18,7 @@ import aioice.ice
 from aioice.candidate import candidate_priority
 from aioice.stun import Message
 
+from framewire.addresses import is_loopback
 from framewire.rtc.stack.destinations import MAX_CANDIDATES, DestinationBudget
 from framewire.rtc.stack.udp_gso import UdpGso
 
@@ -168,6 +170,8 @@ class IceConnection(ice.Connection):
         super().__init__(transport_policy=transport_policy, **options)
         self.budget = DestinationBudget()
         """What the viewer may make this connection send to; the same one for all connections of a viewer."""
+        self.udp_hosts: Sequence[str] = ()
+        """The addresses to open sockets at; empty for those of every interface, and loopback."""
         self._announced = 0
         self._trusted: dict[tuple[int, tuple[str, int]], None] = {}
         self.sockets: set[IceSocket] = set()
@@ -251,19 +255,27 @@ class IceConnection(ice.Connection):
     async def get_component_candidates(
         self, component: int, addresses: list[str], timeout: int = GATHER_TIMEOUT_S
     ) -> list[aioice.Candidate]:
-        loopback = await self._loopback_candidates(component) if self._wants_host_candidates() else []
-        return await super().get_component_candidates(component, addresses, GATHER_TIMEOUT_S) + loopback
+        if not self._wants_host_candidates():
+            return await super().get_component_candidates(component, addresses, GATHER_TIMEOUT_S)
+        near, far = LOOPBACK, addresses
+        if self.udp_hosts:
+            near = [host for host in self.udp_hosts if is_loopback(host)]
+            far = [host for host in self.udp_hosts if host not in near]
+        loopback = await self._loopback_candidates(component, near) if near else []
+        if self.udp_hosts and not far:
+            return loopback  # nothing else is to leave this machine: no server is asked either
+        return await super().get_component_candidates(component, far, GATHER_TIMEOUT_S) + loopback
 
     def _wants_host_candidates(self) -> bool:
         return self._transport_policy is aioice.TransportPolicy.ALL
 
-    async def _loopback_candidates(self, component: int) -> list[aioice.Candidate]:
+    async def _loopback_candidates(self, component: int, addresses: list[str]) -> list[aioice.Candidate]:
         """aioice leaves loopback out, so that a machine without a network has no candidates at all."""
         servers = self.stun_server, self.turn_server
         # No server can be reached from a loopback address; asking would take the whole timeout.
         self.stun_server = self.turn_server = None
         try:
-            candidates = await super().get_component_candidates(component, LOOPBACK, GATHER_TIMEOUT_S)
+            candidates = await super().get_component_candidates(component, addresses, GATHER_TIMEOUT_S)
         finally:
             self.stun_server, self.turn_server = servers
         for candidate in candidates:

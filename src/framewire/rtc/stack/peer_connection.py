@@ -148,16 +148,18 @@ class PeerConnection:
         on_state: Callable[[ConnectionState], None],
         *,
         parity: bool = False,
+        udp_hosts: Sequence[str] = (),
         budget: DestinationBudget | None = None,
     ) -> None:
-        """``parity``: whether to offer parity packets (FlexFEC) as well. ``budget``: the viewer's, if it has other
-        connections."""
+        """``parity``: whether to offer parity packets (FlexFEC) as well. ``udp_hosts``: where to open sockets;
+        without any, at every interface. ``budget``: the viewer's, if it has other connections."""
         # An empty list, never None: aiortc's default asks a public STUN server.
         servers = [RTCIceServer(s.urls, s.username or None, s.credential or None) for s in ice_servers]
         configuration = RTCConfiguration(servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         self._pc = _rtc_peer_connection(parity, tuple(CODECS))(configuration)
         self._on_ready = on_ready
         self._on_feedback = on_feedback
+        self._udp_hosts = udp_hosts
         self._budget = budget or DestinationBudget()
         self._pc.on("connectionstatechange", lambda: on_state(self.state))
         self.slots: list[SenderSlot] = []
@@ -189,7 +191,8 @@ class PeerConnection:
         slot.codec = codec
         slot.on_ready = self._on_ready
         slot.transport.on_feedback = self._on_feedback
-        slot.transport.connection.budget = self._budget
+        connection = slot.transport.connection
+        connection.budget, connection.udp_hosts = self._budget, self._udp_hosts
         self.slots.append(slot)
         return slot
 
