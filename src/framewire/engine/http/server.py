@@ -186,7 +186,7 @@ class WebServer:
         # Frames are compressed already: permessage-deflate costs 21 ms for 400 KB, and opens zip bombs.
         ws = web.WebSocketResponse(
             compress=False,
-            max_msg_size=MAX_TEXT_MESSAGE_BYTES,
+            max_msg_size=MAX_TEXT_MESSAGE_BYTES + 1,  # aiohttp refuses a message of exactly this length
             heartbeat=PING_INTERVAL_S,
             writer_limit=MAX_UNSENT_BYTES,
             timeout=CLOSE_HANDSHAKE_TIMEOUT_S,
