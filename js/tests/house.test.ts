@@ -30,6 +30,10 @@ test("no file writes markup", () => {
   expect(offenders(FOLDERS, (text) => /innerHTML|outerHTML|insertAdjacentHTML|document\.write/.test(text))).toEqual([]);
 });
 
+test("no file runs text as code", () => {
+  expect(offenders(FOLDERS, (text) => /\beval\(|new Function\b|set(Timeout|Interval)\(["'`]|javascript:/.test(text))).toEqual([]);
+});
+
 test("every file opens with what it is and what it must not know", () => {
   expect(offenders(FOLDERS, (text) => !/^\/\/ .*\n(\/\/ .*\n)*?\/\/ Must not /.test(text))).toEqual([]);
 });

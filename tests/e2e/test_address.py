@@ -30,3 +30,24 @@ async def test_the_address_shows_the_picture(new_page: NewPage, host: str):
         await page.reload()
         await showing(page, "lossless")
         await until(lambda: display.client_count == 1)
+
+
+MARKUP = "<img src=x onerror=\"window.ran='name'\">"
+
+
+async def test_a_name_and_a_title_are_text_not_markup(new_page: NewPage):
+    with fw.serve_server(port=0) as server:
+        named, titled = server.add_stream(MARKUP, 64, 48), server.add_stream("b", 64, 48)
+        named.publish(field(64, 48))
+        titled.publish(field(64, 48))
+        titled.title = MARKUP
+        for display in (named, titled):
+            page = await new_page(display.url)
+            await showing(page, "lossless")
+            await until(lambda: page.locator("[aria-label*='onerror']").count())  # noqa: B023  # awaited here
+            assert await page.title() == MARKUP
+            assert await page.evaluate("[window.ran ?? null, document.images.length]") == [None, 0]
+        named.close()
+        page = await new_page(named.url)
+        await until(lambda: page.get_by_text("onerror").count())
+        assert await page.evaluate("[window.ran ?? null, document.images.length]") == [None, 0]
