@@ -138,6 +138,13 @@ print(*resource.getrlimit(resource.RLIMIT_NOFILE))
     assert done.stdout.split() == [str(expected), str(hard)]
 
 
+async def test_an_engine_says_that_it_is_alive(parent: Parent, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[bool] = []
+    monkeypatch.setattr(parent.engine._silence, "heard", lambda now, *, debugged: heard.append(debugged))
+    await eventually(lambda: len(heard) >= 2)
+    assert not any(heard)
+
+
 async def test_a_long_log_record_is_cut() -> None:
     sent: list[Any] = []
 

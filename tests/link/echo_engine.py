@@ -2,7 +2,7 @@
 
 Must not know encoders or viewers. The first words of the command line choose what it does: ``mute`` never gets ready,
 ``stubborn`` ignores Shutdown and SIGTERM, ``rubbish`` sends what is no message, ``refuse`` sends Failed, ``forgetful``
-loses the first ring.
+loses the first ring, ``alive`` says so once.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import zlib
 from framewire.link.attach import EngineLink, RingMemory
 from framewire.link.control import (
     AddStream,
+    Alive,
     Configure,
     EngineStats,
     Failed,
@@ -82,6 +83,8 @@ class Echo:
         elif "mute" not in self.words:
             link.send(Log(level=20, text=f"configured for {configure.options.host}"))
             link.send(Ready(pid=os.getpid(), epoch=os.urandom(4).hex()))
+            if "alive" in self.words:
+                link.send(Alive())
 
 
 async def main(words: set[str], handles: Handles) -> None:

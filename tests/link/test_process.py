@@ -37,7 +37,7 @@ sys.stdout.write("rted\\n\\n  and stopped"); sys.stdout.flush()
     with open(tmp_path / "inheritable", "w") as file:
         os.set_inheritable(file.fileno(), True)
         engine = EngineProcess([sys.executable, "-c", program], [])
-        assert list(engine.messages()) == []
+        assert list(engine.messages(600)) == []
         assert engine.wait() == "exit status 0"
     arguments, fds, session, pid = json.loads(out.read_text())
     handles = Handles.parse(arguments)
@@ -59,7 +59,7 @@ time.sleep(600)
 """
     engine = EngineProcess([sys.executable, "-c", program], [])
     with pytest.raises(LocalProtocolError):  # it is connected
-        next(engine.messages())
+        next(engine.messages(600))
     for _ in range(4):
         engine.send(encode(ViewerText(id=0, text="y" * 4_000_000)))
     assert engine.wait() == "signal 9, SIGKILL"
@@ -71,14 +71,14 @@ def test_an_engine_that_closes_its_socket_and_does_not_exit_is_killed(monkeypatc
     program = "import os, sys, time; os.close(int(sys.argv[1].split('=')[1])); time.sleep(600)"
     engine = EngineProcess([sys.executable, "-c", program], [])
     begun = time.monotonic()
-    assert list(engine.messages()) == []
+    assert list(engine.messages(600)) == []
     assert engine.wait() == "signal 9, SIGKILL"
     assert time.monotonic() - begun < 300
 
 
 def test_the_last_line_of_the_output_is_kept_and_the_log_has_all(link_kind, caplog):
     engine = EngineProcess([sys.executable, "-c", "for n in range(100): print('line', n)"], [])
-    assert list(engine.messages()) == []
+    assert list(engine.messages(600)) == []
     engine.wait()
     assert engine.last_output() == ": line 99"
     assert [record.getMessage() for record in caplog.records] == [f"framewire engine: line {n}" for n in range(100)]
@@ -88,5 +88,5 @@ def test_an_exit_by_an_unknown_signal_is_named_by_its_number():
     number = signal.SIGRTMIN + 3  # has no name of its own
     program = f"import os, time; os.kill(os.getpid(), {number}); time.sleep(600)"
     engine = EngineProcess([sys.executable, "-c", program], [])
-    assert list(engine.messages()) == []
+    assert list(engine.messages(600)) == []
     assert engine.wait() == f"signal {number}"

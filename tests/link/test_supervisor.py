@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from framewire.errors import ClosedError, EngineError
-from framewire.link import memory, parent_end, process, supervisor
+from framewire.link import memory, parent_end, process, silence, supervisor
 from framewire.link.control import (
     AddStream,
     Failed,
@@ -160,6 +160,25 @@ def test_a_killed_engine_is_started_again_on_its_port_with_its_streams(engines, 
         assert [m for m in engines.received if isinstance(m, Ready)] == [first, second]
     lines = [r.getMessage() for r in caplog.records if "starting it again" in r.getMessage()]
     assert len(lines) == 1 and "signal 9" in lines[0]
+
+
+def test_an_engine_that_is_stopped_is_replaced(engines, caplog, monkeypatch):
+    monkeypatch.setattr(silence, "STOPPED_LIMIT_S", 0.5)
+    engine = engines.start("alive")
+    first = engine.wait_ready(TEST_TIMEOUT_S)
+    eventually(lambda: engine._silence._heard_at)
+    os.kill(first.pid, signal.SIGSTOP)
+    eventually(lambda: engine.pid not in (None, first.pid))
+    assert gone(first.pid)
+    assert "its process is stopped; ending it" in caplog.text
+
+
+def test_an_engine_that_runs_and_says_nothing_is_replaced(engines, caplog, monkeypatch):
+    monkeypatch.setattr(silence, "SILENT_LIMIT_S", 0.5)
+    engine = engines.start("alive")
+    first = engine.wait_ready(TEST_TIMEOUT_S)
+    eventually(lambda: engine.pid not in (None, first.pid))
+    assert "it does not answer; ending it" in caplog.text
 
 
 def test_what_is_sent_while_no_engine_runs_reaches_the_next(engines):

@@ -27,6 +27,7 @@ from framewire.link.control import (
     AddStream,
     AdmissionAnswered,
     AdmissionAsked,
+    Alive,
     Configure,
     EngineStats,
     InputArrived,
@@ -53,6 +54,12 @@ SHUTDOWN_TIMEOUT_S: Final = 2.5
 
 Source: chosen by hand, below the time that the parent waits; pinned by
 `tests/engine/test_main.py::test_an_engine_that_does_not_close_is_left_behind`"""
+
+ALIVE_INTERVAL_S: Final = 0.5
+"""Between two messages that say that this engine's loop runs.
+
+Source: chosen by hand, a fifth of the silence after which the parent replaces a stopped engine; pinned by
+`tests/engine/test_main.py::test_an_engine_says_that_it_is_alive`"""
 
 MAX_OPEN_FILES: Final = 8192
 """Files and sockets of an engine, where the system allows so many.
@@ -148,7 +155,7 @@ class EngineProgram:
         self._server: WebServer | None = None
         self._relay: ViewerRelay | None = None
         self._authorizer: _ParentAuthorizer | None = None
-        self._reporter: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._streams: dict[int, StreamOptions] = {}
         """Streams that were added, by id. Each starts when its first ring comes."""
         self._readers: dict[int, RingReader] = {}
@@ -165,8 +172,8 @@ class EngineProgram:
                     break
                 await self._handle(message, memory)
         finally:
-            if self._reporter:
-                self._reporter.cancel()
+            for task in self._tasks:
+                task.cancel()
             await self._shut_down()
             logging.getLogger().removeHandler(handler)
             self._link.close()
@@ -208,8 +215,13 @@ class EngineProgram:
         self._relay = ViewerRelay(self._engine, _LinkOutlet(self._link))
         self._server = WebServer(self._engine, message.options)
         await self._server.start(self._link.listeners)
-        self._reporter = asyncio.create_task(self._engine.report_stats())
+        self._tasks = [asyncio.create_task(work) for work in (self._engine.report_stats(), self._report_alive())]
         self._link.send(Ready(pid=os.getpid(), epoch=self._engine.epoch))
+
+    async def _report_alive(self) -> None:
+        while True:
+            self._link.send(Alive(debugged=sys.gettrace() is not None or "pydevd" in sys.modules))
+            await asyncio.sleep(ALIVE_INTERVAL_S)
 
     def _use_ring(self, id_: int, reader: RingReader) -> None:
         old = self._readers.get(id_)

@@ -154,6 +154,13 @@ class Ready(_Message, frozen=True):
     """Names this run of the engine; it changes at every restart."""
 
 
+class Alive(_Message, frozen=True):
+    """Engine → parent, again and again: the engine's loop runs."""
+
+    debugged: bool = False
+    """A debugger may hold it for as long as it likes."""
+
+
 class RingLost(_Message, frozen=True):
     """Engine → parent: the memory of this ring could not be taken. Send it once more, unless another one followed."""
 
@@ -202,8 +209,8 @@ ToEngine: TypeAlias = (
     | AdmissionAnswered | Shutdown
 )  # fmt: skip
 FromEngine: TypeAlias = (
-    Ready | RingLost | InputArrived | Viewers | EngineStats | ViewerText | ViewerBinary | ViewerClosed | AdmissionAsked
-    | Log | Failed
+    Ready | Alive | RingLost | InputArrived | Viewers | EngineStats | ViewerText | ViewerBinary | ViewerClosed
+    | AdmissionAsked | Log | Failed
 )  # fmt: skip
 
 _M = TypeVar("_M")

@@ -94,8 +94,18 @@ class EngineProcess:
         except (OSError, ClosedError):
             pass
 
-    def messages(self) -> Iterator[FromEngine]:
-        """Messages of the engine until it closes its end; what it prints meanwhile is logged."""
+    @property
+    def stopped(self) -> bool:
+        """Whether it has been stopped, as by SIGSTOP; where the system does not say so, and in a debugger, False."""
+        try:
+            with open(f"/proc/{self.pid}/stat", "rb") as file:
+                return file.read().rpartition(b") ")[2][:1] == b"T"
+        except OSError:
+            return False
+
+    def messages(self, interval_s: float) -> Iterator[FromEngine | None]:
+        """Messages of the engine until it closes its end; what it prints meanwhile is logged. None comes where nothing
+        else has for so long."""
         if not self._end.connected(lambda: self._process.poll() is None):
             return
         decoder = parent_decoder()
@@ -104,7 +114,9 @@ class EngineProcess:
             if not self._output.has_thread:
                 selector.register(self._output, selectors.EVENT_READ)
             while True:
-                ready = [key.fileobj for key, _ in selector.select()]
+                ready = [key.fileobj for key, _ in selector.select(interval_s)]
+                if not ready:
+                    yield None
                 if self._output in ready and not self._output.read():
                     selector.unregister(self._output)
                 if self._end in ready:

@@ -21,10 +21,23 @@ from typing import Final
 from msgspec.structs import replace
 
 from framewire.errors import ClosedError, EngineError, LocalProtocolError
-from framewire.link.control import Configure, Failed, FromEngine, Log, Ready, Ring, RingLost, Shutdown, ToEngine, encode
+from framewire.link.control import (
+    Alive,
+    Configure,
+    Failed,
+    FromEngine,
+    Log,
+    Ready,
+    Ring,
+    RingLost,
+    Shutdown,
+    ToEngine,
+    encode,
+)
 from framewire.link.process import EXIT_GRACE_S, KILL, EngineProcess
 from framewire.link.restart import Replay, RestartPolicy
 from framewire.link.ring import RingWriter
+from framewire.link.silence import LOOK_INTERVAL_S, Silence
 from framewire.link.spawn import cannot_start
 from framewire.reentrancy import Combiner, Notice, Section, leave, when_outside
 
@@ -57,6 +70,7 @@ class EngineSupervisor:
         self._command = command
         self._on_message, self._on_exit = on_message, on_exit
         self._policy = policy or RestartPolicy()
+        self._silence = Silence()
         self._replay: Replay[RingWriter] = Replay(configure)
         self._outbox: Combiner[Callable[[], None]] = Combiner(lambda work: work())
         """What is done with the messages so far and with the process that gets them, in order."""
@@ -267,9 +281,13 @@ class EngineSupervisor:
         """Take one engine's messages until it has exited; returns the reason."""
         process = self._process
         assert process, "this thread is started, and goes on, with an engine"
+        self._silence.started()
         try:
-            for message in process.messages():
-                self._take(message)
+            for message in process.messages(LOOK_INTERVAL_S):
+                if message:
+                    self._take(message)
+                else:
+                    self._look(process)
         except LocalProtocolError as error:
             logger.error("framewire: the engine sent what is no message: %s", error)
             process.signal(KILL)
@@ -280,8 +298,20 @@ class EngineSupervisor:
             self._on_exit()
         return f"{cause}{process.last_output()}"
 
+    def _look(self, process: EngineProcess) -> None:
+        """Nothing comes from the engine."""
+        stopped = process.stopped
+        silence_s = self._silence.over(time.monotonic(), stopped=stopped)
+        if silence_s is not None:
+            why = "its process is stopped" if stopped else "it does not answer"
+            logger.warning("framewire: nothing has come from the engine for %.1f s: %s; ending it", silence_s, why)
+            process.signal(KILL)
+
     def _take(self, message: FromEngine) -> None:
         match message:
+            case Alive():
+                self._silence.heard(time.monotonic(), debugged=message.debugged)
+                return
             case Log():
                 logger.log(message.level, "framewire engine: %s", message.text)
                 return

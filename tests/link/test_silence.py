@@ -1,0 +1,79 @@
+"""When an engine that says nothing is replaced, and when it is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from framewire.link.silence import (
+    ASLEEP_S,
+    LOOK_INTERVAL_S,
+    RECENT_S,
+    SILENT_LIMIT_S,
+    STOPPED_LIMIT_S,
+    Silence,
+)
+
+
+def looks(silence: Silence, since: float, until: float, *, stopped: bool = True) -> tuple[float, float] | None:
+    """When an engine that is asked for regularly is to be replaced, and for how long it has been silent by then."""
+    for look in range(1, int((until - since) / LOOK_INTERVAL_S) + 1):
+        now = since + look * LOOK_INTERVAL_S
+        if (silent := silence.over(now, stopped=stopped)) is not None:
+            return now, silent
+    return None
+
+
+@pytest.mark.parametrize(("stopped", "limit"), [(True, STOPPED_LIMIT_S), (False, SILENT_LIMIT_S)])
+def test_a_stopped_engine_is_replaced_soon_and_a_busy_one_late(stopped, limit):
+    silence = Silence()
+    silence.heard(5.0)
+    assert looks(silence, 5.0, 100.0, stopped=stopped) == (5.0 + limit, limit)
+
+
+def test_an_engine_that_is_heard_again_and_again_stays():
+    silence = Silence()
+    for second in range(60):
+        silence.heard(float(second))
+        assert looks(silence, second, second + 1.0) is None
+
+
+def test_an_engine_that_was_never_heard_is_not_judged():
+    silence = Silence()
+    assert looks(silence, 0.0, 100.0) is None
+    silence.heard(100.0)
+    silence.started()
+    assert looks(silence, 100.0, 200.0) is None
+
+
+def test_an_engine_that_a_debugger_holds_is_not_judged():
+    silence = Silence()
+    silence.heard(0.0)
+    silence.heard(1.0, debugged=True)
+    assert looks(silence, 1.0, 100.0) is None
+
+
+def test_an_engine_that_slept_with_its_parent_is_not_replaced():
+    silence = Silence()
+    silence.heard(0.0)
+    assert silence.over(60.0, stopped=True) is None, "no look for a minute: this process was stopped as well"
+    assert looks(silence, 60.0, 100.0) == (60.0 + STOPPED_LIMIT_S, STOPPED_LIMIT_S)
+    silence = Silence()
+    silence.heard(0.0)
+    assert silence.over(ASLEEP_S, stopped=True) is None
+    assert looks(silence, ASLEEP_S, 100.0) == (STOPPED_LIMIT_S, STOPPED_LIMIT_S), "a look as late as that is none"
+
+
+def test_each_replacement_doubles_the_limits_for_a_minute():
+    silence = Silence()
+    now, limits = 0.0, []
+    for _ in range(3):
+        silence.started()
+        silence.heard(now)
+        replaced = looks(silence, now, now + 100.0)
+        assert replaced
+        now = replaced[0]
+        limits.append(replaced[1])
+    assert limits == [STOPPED_LIMIT_S, 2 * STOPPED_LIMIT_S, 4 * STOPPED_LIMIT_S]
+    now += RECENT_S
+    silence.heard(now)
+    assert looks(silence, now, now + 100.0) == (now + STOPPED_LIMIT_S, STOPPED_LIMIT_S)
