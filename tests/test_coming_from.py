@@ -78,7 +78,7 @@ async def run(example: str) -> tuple[dict[str, Any], list[str]]:
 
 def feed(display: fw.Display, event: dict[str, Any]) -> None:
     """A viewer's event."""
-    display._publisher.feedback.events.put(fw.InputEvent("a viewer", None, event, 0))  # type: ignore[arg-type]
+    display._publisher.feedback.take_event(fw.InputEvent("a viewer", None, event, 0))  # type: ignore[arg-type]
 
 
 def eventually(holds: Callable[[], bool]) -> bool:
@@ -100,7 +100,7 @@ def in_a_list(names: dict[str, Any]) -> None:
 
 def when_something_changes(names: dict[str, Any]) -> None:
     feed(names["scene"].display, {"type": "pointer_move", "x": 300.5, "y": 2.0})
-    assert names["scene"].shade == 300 % 256
+    assert eventually(lambda: names["scene"].shade == 300 % 256)
 
 
 def by_itself(names: dict[str, Any]) -> None:

@@ -171,7 +171,7 @@ async def test_events_end_with_the_display_and_lose_none_that_came_before(displa
 
     following = asyncio.create_task(follow())
     await asyncio.sleep(0)
-    display._publisher.feedback.events.put(InputEvent("x", None, {"key": "last"}, 0))  # type: ignore[arg-type]
+    display._publisher.feedback.events.put(InputEvent("x", None, {"type": "key_down", "key": "last"}, 0))  # type: ignore[arg-type]
     await asyncio.to_thread(display.close)
     await asyncio.wait_for(following, TEST_TIMEOUT_S)
     assert seen == ["last"]
@@ -231,6 +231,7 @@ async def test_title_and_cursor_reach_viewers_and_the_next_engine(display: fw.Di
 
 async def test_a_display_knows_who_watches_and_whether_they_see_it(display: fw.Display) -> None:
     events: list[fw.ViewerEvent] = []
+    last: list[fw.ViewerEvent] = []
     display.on_viewers(lambda event: 1 / 0)
     remove = display.on_viewers(events.append)
     assert not display.watched and not display.viewers
@@ -244,11 +245,14 @@ async def test_a_display_knows_who_watches_and_whether_they_see_it(display: fw.D
         await viewer.report(sub, visible=True)
         await eventually(lambda: display.watched)
     await eventually(lambda: not display.viewers)
-    assert [event.type for event in events] == ["join", "hidden", "visible", "leave"]
+    await eventually(lambda: [event.type for event in events] == ["join", "hidden", "visible", "leave"])
     assert {event.viewer.client_id for event in events} == {watching.client_id}
     remove()
     remove()
     display._publisher.feedback.take_viewers((watching,))
+    display.on_viewers(last.append)
+    display._publisher.feedback.take_viewers(())
+    await eventually(lambda: last)
     assert len(events) == 4
 
 

@@ -14,7 +14,8 @@ import pytest
 
 from framewire import events as events_module
 from framewire import wire
-from framewire.events import EventQueue, InputEvent, run_callback
+from framewire.events import Callbacks, EventQueue, InputEvent, run_callback
+from framewire.waiting_events import size_of
 
 TEST_TIMEOUT_S = 10.0
 
@@ -39,48 +40,104 @@ def test_polling_empties_the_queue_oldest_first():
     assert numbers(queue.poll()) == [0, 1, 2] and queue.poll() == []
 
 
-def test_a_full_queue_drops_its_oldest_events():
+def test_a_full_queue_drops_its_oldest_events_and_counts_them():
     queue = EventQueue(3)
     for number in range(10):
         queue.put(event(number))
-    assert numbers(queue.poll()) == [7, 8, 9]
+    assert numbers(queue.poll()) == [7, 8, 9] and queue.dropped == 7
 
 
-def test_every_callback_gets_every_event_until_it_is_removed():
-    queue = EventQueue(0)
-    first: list[InputEvent] = []
-    second: list[InputEvent] = []
-    remove = queue.on_event(first.append)
-    queue.on_event(second.append)
+def test_a_queue_has_no_more_than_two_kibibytes_an_event_however_large_they_are():
+    queue = EventQueue(64)
+    touches = {str(number): {"x": 0.5, "y": 0.5, "pressure": 0.5} for number in range(32)}
+    for number in range(200):
+        queue.put(InputEvent("v", None, {"type": "double_click", "touches": touches, "n": number}, 0))  # type: ignore[arg-type]
+    kept = queue.poll()
+    assert sum(size_of(each.event) for each in kept) <= 64 * 2048 and numbers(kept)[-1] == 199
+    assert queue.dropped == 200 - len(kept)
+
+
+def test_moves_are_all_kept_while_there_is_room():
+    """A program that polls now and then may draw the whole line."""
+    queue = EventQueue(100)
+    for x in range(100):
+        queue.put(InputEvent("v", None, {"type": "pointer_move", "timestamp": x, "x": x, "y": 0}, 0))
+    assert [each.event["x"] for each in queue.poll()] == list(range(100))  # type: ignore[typeddict-item]
+
+
+def test_what_went_down_before_a_poll_and_was_dropped_does_not_come_up_after_it():
+    queue = EventQueue(1)
+    for key in "ab":
+        queue.put(InputEvent("v", None, {"type": "key_down", "timestamp": 0, "key": key}, 0))
+    assert [each.event["key"] for each in queue.poll()] == ["b"]  # type: ignore[typeddict-item]
+    for key in "ab":
+        queue.put(InputEvent("v", None, {"type": "key_up", "timestamp": 0, "key": key}, 0))
+    assert [each.event["key"] for each in queue.poll()] == ["b"]  # type: ignore[typeddict-item]
+
+
+def test_events_are_put_while_whoever_takes_them_is_interrupted():
+    """By a signal handler that takes its time: the thread that puts them watches the engine."""
+    queue = EventQueue(10)
     queue.put(event(1))
+    waiting = queue._arrived._waiting[0]
+    take = waiting.take
+
+    def interrupted() -> list[InputEvent]:
+        thread = threading.Thread(target=queue.put, args=(event(2),))
+        thread.start()
+        thread.join(TEST_TIMEOUT_S)
+        assert not thread.is_alive()
+        return take()
+
+    waiting.take = interrupted  # type: ignore[assignment, method-assign]
+    assert numbers(queue.poll()) == [1, 2]
+
+
+def test_every_callback_gets_every_value_until_it_is_removed():
+    callbacks: Callbacks[int] = Callbacks()
+    first: list[int] = []
+    second: list[int] = []
+    assert not callbacks
+    remove = callbacks.add(first.append)
+    callbacks.add(second.append)
+    callbacks.call(1)
     remove()
     remove()
-    queue.put(event(2))
-    assert (numbers(first), numbers(second)) == ([1], [1, 2]), "whatever the queue itself keeps"
+    callbacks.call(2)
+    assert (first, second) == ([1], [1, 2]) and callbacks
 
 
 def test_a_callback_may_remove_itself_and_the_next_one_is_called():
-    queue = EventQueue(1)
-    seen: list[InputEvent] = []
+    callbacks: Callbacks[int] = Callbacks()
+    seen: list[int] = []
 
-    def once(each: InputEvent) -> None:
+    def once(each: int) -> None:
         seen.append(each)
         remove()
 
-    remove = queue.on_event(once)
-    queue.on_event(seen.append)
-    queue.put(event(1))
-    assert numbers(seen) == [1, 1]
+    remove = callbacks.add(once)
+    callbacks.add(seen.append)
+    callbacks.call(1)
+    callbacks.call(2)
+    assert seen == [1, 1, 2]
 
 
-def test_a_callback_that_raises_is_logged_and_stops_nothing(caplog: pytest.LogCaptureFixture):
-    queue = EventQueue(1)
-    seen: list[InputEvent] = []
-    queue.on_event(lambda _: 1 / 0)  # type: ignore[arg-type]
-    queue.on_event(seen.append)
-    queue.put(event(1))
-    assert numbers(seen) == numbers(queue.poll()) == [1]
-    (record,) = caplog.records
+@pytest.mark.parametrize("raised", [ZeroDivisionError(), SystemExit(), KeyboardInterrupt()])
+def test_a_callback_that_raises_is_logged_a_few_times_and_stops_nothing(
+    caplog: pytest.LogCaptureFixture, raised: BaseException
+):
+    callbacks: Callbacks[int] = Callbacks()
+    seen: list[int] = []
+
+    def fail(_: int) -> None:
+        raise raised
+
+    callbacks.add(fail)
+    callbacks.add(seen.append)
+    for number in range(100):
+        callbacks.call(number)
+    assert seen == list(range(100)) and 1 <= len(caplog.records) <= 5
+    record = caplog.records[0]
     assert (record.name, record.levelno) == ("framewire", logging.ERROR) and record.exc_info
     assert record.getMessage() == "framewire: a callback failed"
 

@@ -71,7 +71,7 @@ def stream() -> Stream:
 def test_without_an_engine_nothing_is_published_and_the_error_says_why(stream: Stream) -> None:
     publisher = stream.publisher
     publisher.publish(flat(8, 6, 1))
-    publisher.feedback.stats = {"viewers": 3}
+    publisher.feedback.take_stats({"viewers": 3})
     woken = threading.Thread(target=publisher.changed.wait_for, args=(lambda: publisher.failed, TEST_TIMEOUT_S))
     woken.start()
     publisher.fail("it exited again and again")

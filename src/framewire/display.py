@@ -130,12 +130,15 @@ class Display:
             self._publisher.check()
 
     def on_event(self, callback: Callable[[InputEvent], None]) -> Callable[[], None]:
-        """Call ``callback`` for every input event, on a thread of framewire's; returns what removes it again.
+        """Call ``callback`` for every input event; returns what removes it again.
 
-        It must return quickly. What it raises is logged and goes no further.
+        This display's callbacks have a thread of their own, and run one at a time: one that takes long delays the next
+        call, and nothing else. Meanwhile moves and turns of the wheel are merged, and 1024 events wait at most; those
+        that are dropped are counted in `stats`. What it raises is logged and goes no further. No call begins after
+        the display's end.
         """
         plain_function("on_event", callback, "event")
-        return self._publisher.feedback.events.on_event(callback)
+        return self._publisher.feedback.callbacks.on_event(callback)
 
     @property
     def client_count(self) -> int:
@@ -155,15 +158,19 @@ class Display:
     def on_viewers(self, callback: Callable[[ViewerEvent], object]) -> Callable[[], None]:
         """Call ``callback`` when a viewer joins, leaves, is hidden or can be seen again; returns what removes it again.
 
-        It is called on a thread of framewire's and must return quickly. What it raises is logged and goes no further.
+        It is called as that of `on_event`, on the same thread; `viewers` may be further on already.
         """
         plain_function("on_viewers", callback, "event")
-        return self._publisher.feedback.viewer_events.add(callback)
+        return self._publisher.feedback.callbacks.on_viewers(callback)
 
     @property
     def stats(self) -> dict[str, Any]:
-        """Numbers of about the last second: viewers, published_fps, encodings in use, encodes, encode_ms."""
-        return dict(self._publisher.feedback.stats)
+        """Numbers of about the last second: viewers, published_fps, encodings in use, encodes, encode_ms.
+
+        ``dropped_events`` counts the input events since the start that were too many to wait: for `poll_events`, and
+        for the callbacks of `on_event`.
+        """
+        return self._publisher.feedback.stats
 
     # Where it is
 

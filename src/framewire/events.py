@@ -10,8 +10,11 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, Literal, NotRequired, TypeAlias, TypedDict, TypeVar
+
+from framewire.limited_log import LimitedLog
+from framewire.waiting_events import Dropped, WaitingEvents
 
 log: Final = logging.getLogger("framewire")
 T = TypeVar("T")
@@ -125,28 +128,68 @@ class InputEvent:
     """When it arrived, microseconds since the Unix epoch."""
 
 
+class ArrivedEvents:
+    """Events from the thread that puts them to whoever takes them, at most ``size`` (`WaitingEvents`).
+
+    None of them waits for a lock: the thread that puts them watches the engine, and a signal handler may interrupt
+    whoever takes them, for as long as it likes.
+    """
+
+    def __init__(self, size: int, *, merging: bool = False) -> None:
+        self._size, self._merging = size, merging
+        self._dropped = Dropped()
+        self._waiting: deque[WaitingEvents[InputEvent]] = deque()
+        """One, or none: whoever takes it from here has it alone."""
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    @property
+    def dropped(self) -> int:
+        """Events that were too many so far."""
+        return self._dropped.count
+
+    def put(self, event: InputEvent) -> None:
+        """Add an event."""
+        try:
+            waiting = self._waiting.pop()
+        except IndexError:
+            waiting = WaitingEvents(self._size, self._dropped, replace=replace, merging=self._merging)
+        try:
+            waiting.put(event)
+        finally:
+            self._waiting.append(waiting)
+
+    def take(self) -> list[InputEvent]:
+        """All events since the last call, oldest first."""
+        events: list[InputEvent] = []
+        with contextlib.suppress(IndexError):  # asked for first, another thread might take the last one meanwhile
+            while True:
+                events += self._waiting.popleft().take()
+        return events
+
+
 class EventQueue:
-    """The newest ``size`` events, to be polled, awaited or given to callbacks. Any thread may use it."""
+    """The newest ``size`` events, to be polled or awaited. Any thread may take them."""
 
     def __init__(self, size: int) -> None:
-        self._events: deque[InputEvent] = deque(maxlen=size)
-        self._callbacks: Callbacks[InputEvent] = Callbacks()
+        self._arrived = ArrivedEvents(size)
         self._wakers: list[Callable[[], None]] = []
         self._closed = False
 
+    @property
+    def dropped(self) -> int:
+        """Events that were too many so far."""
+        return self._arrived.dropped
+
     def put(self, event: InputEvent) -> None:
-        """Add an event, dropping the oldest of a full queue. The callbacks run on the caller's thread."""
-        self._events.append(event)
-        self._callbacks.call(event)
+        """Add an event. Of a full queue, those that tell least are dropped."""
+        self._arrived.put(event)
         self._wake()
 
     def poll(self) -> list[InputEvent]:
         """All events since the last call, oldest first; does not wait."""
-        events = []
-        with contextlib.suppress(IndexError):  # asked for first, another thread might take the last one meanwhile
-            while True:
-                events.append(self._events.popleft())
-        return events
+        return self._arrived.take()
 
     async def feed(self) -> AsyncGenerator[InputEvent, None]:
         """Events as they arrive, until the queue is closed and empty."""
@@ -170,10 +213,6 @@ class EventQueue:
         finally:
             self._wakers.remove(wake)
 
-    def on_event(self, callback: Callable[[InputEvent], None]) -> Callable[[], None]:
-        """Call ``callback`` for every event; returns a function that removes it again. What it raises is logged."""
-        return self._callbacks.add(callback)
-
     def close(self) -> None:
         """End every feed, once it has given the events that are there. Idempotent."""
         self._closed = True
@@ -189,6 +228,10 @@ class Callbacks(Generic[T]):
 
     def __init__(self) -> None:
         self._callbacks: list[Callable[[T], object]] = []
+        self._log = LimitedLog(log)
+
+    def __bool__(self) -> bool:
+        return bool(self._callbacks)
 
     def add(self, callback: Callable[[T], object]) -> Callable[[], None]:
         """Call ``callback`` from now on; returns a function that removes it again."""
@@ -201,9 +244,13 @@ class Callbacks(Generic[T]):
         return remove
 
     def call(self, value: T) -> None:
-        """Call each of them, on the caller's thread. What one raises is logged and goes no further."""
+        """Call each of them, on the caller's thread, which is theirs alone: what one raises is logged, a few times a
+        minute, and goes no further. ``sys.exit()`` ends nothing, as on any other thread."""
         for callback in list(self._callbacks):
-            run_callback(callback, value)
+            try:
+                callback(value)
+            except BaseException:
+                self._log.exception("framewire: a callback failed")
 
 
 def run_callback(callback: Callable[..., object], *values: Any) -> None:

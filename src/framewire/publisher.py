@@ -9,40 +9,17 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from copy import deepcopy
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from msgspec.structs import replace
 
 from framewire.errors import ClosedError, EngineError
-from framewire.events import Callbacks, EventQueue
+from framewire.feedback import Feedback
 from framewire.frame import Frame, Pixels
 from framewire.host.protocols import Outlet
 from framewire.options import StreamOptions
 from framewire.reentrancy import Notice, Section, leave, when_outside
-from framewire.viewers import ViewerEvent, WatchingViewer, changes
-
-_NO_STATS: Final[dict[str, Any]] = {
-    "viewers": 0, "published_fps": 0.0, "encodings": [], "encodes": {}, "encode_ms": {},
-}  # fmt: skip
-"""`Display.stats` until the engine's first numbers come, about a second after the stream's start."""
-
-
-class Feedback:
-    """What the engine reports of one stream: the server writes it, the `Display` reads it."""
-
-    def __init__(self, event_queue_size: int) -> None:
-        self.events: EventQueue = EventQueue(event_queue_size)
-        self.viewers: tuple[WatchingViewer, ...] = ()
-        self.viewer_events: Callbacks[ViewerEvent] = Callbacks()
-        self.stats: dict[str, Any] = deepcopy(_NO_STATS)
-
-    def take_viewers(self, viewers: tuple[WatchingViewer, ...]) -> None:
-        """These viewers watch the stream now. The callbacks run on the caller's thread."""
-        before, self.viewers = self.viewers, viewers
-        for event in changes(before, viewers):
-            self.viewer_events.call(event)
 
 
 class Publisher:
@@ -127,17 +104,15 @@ class Publisher:
     def fail(self, why: str) -> None:
         """There is no engine any more: `publish` raises ``why`` from now on, until the end. Never waits."""
         self.failed = why
-        self.feedback.events.close()
-        self.feedback.stats = deepcopy(_NO_STATS)
+        self.feedback.fail()
         self.changed.notify()
-        self.feedback.take_viewers(())
 
     def end(self, why: str) -> None:
         """End the stream; `publish` raises ``why`` from now on. Never waits. Idempotent."""
         if not self.ended:
             self.ended = why
         self._on_end(self)
-        self.feedback.events.close()
+        self.feedback.close()
         self.changed.notify()
         self._close_outlet()
 

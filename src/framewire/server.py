@@ -355,7 +355,7 @@ class _ServerListener:
 
     def on_input(self, stream: int, client_id: str, principal: str | None, event: dict[str, Any]) -> None:
         if publisher := self._publishers.get(stream):
-            publisher.feedback.events.put(
+            publisher.feedback.take_event(
                 InputEvent(client_id, principal, cast(RenderviewInput, event), time.time_ns() // 1000)
             )
 
@@ -365,7 +365,7 @@ class _ServerListener:
 
     def on_stats(self, stream: int, stats: dict[str, Any]) -> None:
         if publisher := self._publishers.get(stream):
-            publisher.feedback.stats = stats
+            publisher.feedback.take_stats(stats)
 
     def on_ready(self) -> None:
         for publisher in list(self._publishers.values()):

@@ -110,26 +110,6 @@ async def test_it_closes_from_a_coroutine(host: ThreadHost) -> None:
     await host.aclose()
 
 
-def test_a_callback_may_take_its_time_and_may_close_it() -> None:
-    """As where the engine is a process: no stream waits for it."""
-    watched, closed = threading.Event(), threading.Event()
-
-    class Slow(Recorder):
-        def on_viewers(self, stream: int, viewers: object) -> None:
-            watched.wait(TEST_TIMEOUT_S)
-            slow.wait_ready(TEST_TIMEOUT_S)
-            slow.close()
-            closed.set()
-
-    slow = ThreadHost(OPTIONS, Slow())
-    slow.open(STREAM).write(flat(8, 6, 1), 1, 1)
-    asyncio.run(look(slow, 1))
-    watched.set()
-    assert closed.wait(TEST_TIMEOUT_S)
-    slow._thread.join(TEST_TIMEOUT_S)
-    assert not slow._thread.is_alive()
-
-
 def test_it_may_be_closed_on_its_own_thread(host: ThreadHost) -> None:
     host._loop.call_soon_threadsafe(host.close)
     host._thread.join(TEST_TIMEOUT_S)

@@ -23,7 +23,6 @@ from framewire.errors import ClosedError, EngineError
 from framewire.host.authenticator import on_threads
 from framewire.host.inline import InlineHost
 from framewire.host.protocols import Listener, Outlet, ViewerChannel
-from framewire.host.reports import Reports
 from framewire.host.waiting import off_loop
 from framewire.options import EngineOptions, StreamOptions
 from framewire.reentrancy import when_outside
@@ -51,13 +50,13 @@ class ThreadHost:
 
     def __init__(self, options: EngineOptions, listener: Listener, authenticate: Authenticate | None = None) -> None:
         """Returns when the port is bound. Raises EngineError."""
+        self._listener = listener
         self._ended = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
         self._started: InlineHost | None = None
         self._start()
         try:
-            self._reports = Reports(listener)
-            host = self._started = self._call(_inline(options, self._reports, authenticate)).result()
+            host = self._started = self._call(_inline(options, listener, authenticate)).result()
         except BaseException:
             self.close()
             raise
@@ -125,7 +124,7 @@ class ThreadHost:
     def _fail(self, text: str) -> None:
         """A callback has raised what ends a loop, ``SystemExit`` for instance."""
         log.error("framewire: %s", text)
-        self._reports.on_failed(text)
+        self._listener.on_failed(text)
         if self._started:
             self._started.close()
 
@@ -138,7 +137,6 @@ class ThreadHost:
             if self._started:
                 await self._started.aclose()
         finally:
-            self._reports.close()
             self._ended.set()
 
     def _call(self, work: Coroutine[Any, Any, T]) -> Any:
