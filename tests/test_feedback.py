@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
+import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -15,13 +18,16 @@ from typing import Any
 
 import pytest
 
+import framewire as fw
 from framewire import feedback as module
+from framewire import wire
 from framewire.errors import EngineError
 from framewire.events import InputEvent
 from framewire.feedback import Feedback
 from framewire.viewers import ViewerEvent, WatchingViewer
+from tests.viewer import TEST_TIMEOUT_S, connected, flat, same
+from tests.viewer import eventually as soon
 
-TEST_TIMEOUT_S = 30.0
 ADA, BOB = WatchingViewer("a"), WatchingViewer("b")
 
 
@@ -293,3 +299,45 @@ def test_a_function_that_never_returns_keeps_no_program_from_its_end() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=TEST_TIMEOUT_S, check=False
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "over\n", "")
+
+
+# With an engine
+
+
+def test_a_callback_that_never_returns_delays_nothing() -> None:
+    """The engine is watched, started again and closed meanwhile, and who watches is known."""
+    busy, released, ended = threading.Event(), threading.Event(), list[str]()
+
+    def hang(item: InputEvent) -> None:
+        busy.set()
+        released.wait(4 * TEST_TIMEOUT_S)
+
+    slow = fw.serve(16, 16, name="slow", port=0)
+    slow.on_event(hang)
+    slow.on_viewers(lambda change: ended.append(change.type))
+    slow.publish(flat(16, 16, 5))
+
+    async def click() -> None:
+        async with connected(slow.ws_url, slow.server.token) as viewer:
+            sub = await viewer.subscribe("slow")
+            await soon(lambda: slow.client_count == 1)
+            await viewer.send(wire.Input(sub, wire.RenderviewEvent("pointer_down", 1.0, x=3.0, y=4.0, button=1)))
+            assert await asyncio.to_thread(busy.wait, TEST_TIMEOUT_S)
+            old = slow.server.engine_pid
+            assert old
+            os.kill(old, signal.SIGKILL)
+            async with connected(slow.ws_url, slow.server.token) as other:
+                await soon(lambda: "slow" in other.streams)
+                await other.subscribe("slow")
+                assert same(await other.unit(), flat(16, 16, 5))
+                await soon(lambda: slow.client_count == 1)
+            await soon(lambda: slow.client_count == 0)
+
+    try:
+        asyncio.run(click())
+        assert ended in ([], ["join"]), "the rest waits for the callback"
+        slow.close()
+        assert slow.closed and not released.is_set()
+    finally:
+        released.set()
+        slow.close()

@@ -23,7 +23,6 @@ import xxhash
 import framewire as fw
 from framewire import registry, wire
 from framewire.authentication import AuthContext, Authenticate, ConnectionRequest
-from framewire.events import InputEvent
 from framewire.frame import AccessUnit
 from framewire.link import memory, parent_end
 from framewire.link.kind import LINK_VARIABLE
@@ -141,45 +140,6 @@ def test_an_engine_that_is_killed_comes_back_as_it_was(display: fw.Display, capl
     assert display.url == url and display.server.engine_pid not in (None, old)
     assert "starting it again" in caplog.text and display.server.token not in caplog.text
     second.close()
-
-
-def test_a_callback_that_never_returns_delays_nothing(display: fw.Display) -> None:
-    """The engine is watched, started again and closed meanwhile, and who watches is known."""
-    busy, released, ended = threading.Event(), threading.Event(), list[str]()
-
-    def hang(item: InputEvent) -> None:
-        busy.set()
-        released.wait(TEST_TIMEOUT_S * 4)
-
-    slow = fw.serve(16, 16, name="slow")
-    slow.on_event(hang)
-    slow.on_viewers(lambda change: ended.append(change.type))
-    slow.publish(flat(16, 16, 5))
-
-    async def click() -> None:
-        async with connected(slow.ws_url, slow.server.token) as viewer:
-            sub = await viewer.subscribe("slow")
-            await eventually(lambda: slow.client_count == 1)
-            await viewer.send(wire.Input(sub, wire.RenderviewEvent("pointer_down", 1.0, x=3.0, y=4.0, button=1)))
-            assert await asyncio.to_thread(busy.wait, TEST_TIMEOUT_S)
-            old = slow.server.engine_pid
-            assert old
-            os.kill(old, signal.SIGKILL)
-            async with connected(slow.ws_url, slow.server.token) as other:
-                await eventually(lambda: "slow" in other.streams)
-                await other.subscribe("slow")
-                assert same(await other.unit(), flat(16, 16, 5))
-                await eventually(lambda: slow.client_count == 1)
-            await eventually(lambda: slow.client_count == 0)
-
-    try:
-        asyncio.run(click())
-        assert ended in ([], ["join"]), "the rest waits for the callback"
-        slow.close()
-        assert slow.closed and not released.is_set()
-    finally:
-        released.set()
-        slow.close()
 
 
 def test_the_end_leaves_no_process_no_descriptor_and_no_memory(link_kind: None) -> None:
