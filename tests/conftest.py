@@ -81,8 +81,9 @@ TRIES = 3
 """A test with real processes, sockets or browsers runs up to so many times: its times and ratios mean little while
 another program takes all processors. A test that fails every time has found something."""
 
-LIVE = {"test_attach.py", "test_connection.py", "test_ice.py", "test_launch.py", "test_lifetimes.py", "test_main.py",
-        "test_peer.py", "test_server.py", "test_surroundings.py", "test_track.py"}  # fmt: skip
+LIVE = {"test_attach.py", "test_connection.py", "test_exposure.py", "test_ice.py", "test_launch.py",
+        "test_lifetimes.py", "test_main.py", "test_peer.py", "test_server.py", "test_surroundings.py",
+        "test_track.py"}  # fmt: skip
 
 
 def is_live(item: pytest.Item) -> bool:

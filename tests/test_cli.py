@@ -9,6 +9,7 @@ import re
 import socket
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,8 +19,10 @@ import pytest
 
 import framewire as fw
 from framewire import cli
+from framewire.advice import advise
 from framewire.bench.figures import Row, Spread
 from framewire.link.spawn import environment
+from framewire.server import IN_CLEAR_TEXT
 
 
 def test_the_demo_prints_its_address_runs_and_ends_by_itself() -> None:
@@ -87,6 +90,22 @@ class FakeDisplay:
 
 def fake_serve(*_: Any, **__: Any) -> FakeDisplay:
     return FakeDisplay()
+
+
+def test_a_demo_for_other_machines_says_what_they_can_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def serve(*_: int, host: str, **__: Any) -> FakeDisplay:
+        advise(f"host={host!r}: {IN_CLEAR_TEXT}")  # as it does
+        return FakeDisplay()
+
+    monkeypatch.setattr(cli, "serve", serve)
+    for host, count in (("0.0.0.0", 1), ("127.0.0.1", 0)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert cli.main(["demo", "--no-open", "--host", host, "--seconds", "0.01"]) == 0
+        said = capsys.readouterr()
+        assert (said.out.count(IN_CLEAR_TEXT), said.err) == (count, "")
 
 
 def test_an_engine_that_fails_ends_the_demo_with_its_reason(

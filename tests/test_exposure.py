@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import psutil
 import pytest
 
 import framewire as fw
 from framewire import wire
+from tests.e2e import namespaces
 from tests.rtc.viewers import Viewer as Browser
 from tests.viewer import Viewer, connected, eventually, flat
 
@@ -85,3 +90,50 @@ async def test_an_address_of_another_machine_is_refused_at_the_call() -> None:
         fw.serve(*SIZE, port=0, udp_host="203.0.113.7")
     with pytest.raises(ValueError, match="a value of udp_host, 'localhost', is no IP address"):
         fw.serve_server(port=0, udp_host="localhost")
+
+
+# Served and watched by a program in a network of its own; the arguments are options.
+PROGRAM = """
+import asyncio, sys
+import framewire as fw
+from tests.test_exposure import SIZE, candidates, flat, playing
+from tests.viewer import connected
+
+async def main():
+    async with fw.serve(*SIZE, port=0, ice_servers=sys.argv[1:]) as display:
+        async with connected((await display).ws_url, display.server.token) as viewer, playing(display, viewer) as made:
+            print("shown, with candidates", *sorted(candidates(made[1])))
+
+asyncio.run(main())
+"""
+ROOT = Path(__file__).resolve().parents[1]
+TABLES = ("iptables", "ip6tables")
+
+
+def packets(there: namespaces.Namespace, *options: str) -> int:
+    """How many packets leave the machine, or ask for the address of a name, while a viewer on it watches."""
+    for table in TABLES:
+        namespaces.run(*there.inside, table, "-F", "OUTPUT")
+        for protocol in ("udp", "tcp"):  # the kernel's own, of IPv6's neighbours, are neither
+            namespaces.run(*there.inside, table, "-A", "OUTPUT", "!", "-o", "lo", "-p", protocol)
+            namespaces.run(*there.inside, table, "-A", "OUTPUT", "-o", "lo", "-p", protocol, "--dport", "53")
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
+    command = [*there.inside, sys.executable, "-c", PROGRAM, *options]
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
+    assert "shown, with candidates 10.213.78.1" in said.stdout, said.stderr
+    counted = 0
+    for table in TABLES:
+        listing = [*there.inside, table, "-nvxL", "OUTPUT"]
+        rules = subprocess.run(listing, capture_output=True, text=True, check=True).stdout.splitlines()[2:]
+        assert len(rules) == 4
+        counted += sum(int(rule.split()[0]) for rule in rules)
+    return counted
+
+
+@pytest.mark.slow
+@pytest.mark.netns
+def test_no_packet_leaves_the_machine_by_itself() -> None:
+    with namespaces.alone(bridge=True) as here:
+        namespaces.run("ip", "-n", here.name, "route", "add", "default", "via", "10.213.78.2")
+        assert packets(here) == 0
+        assert packets(here, "stun:10.213.78.2:3478") > 0, "a server that is asked for is asked"

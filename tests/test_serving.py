@@ -361,10 +361,9 @@ def test_a_token_is_made_up_and_shown_nowhere(hosts: list[FakeHost], caplog: pyt
     caplog.set_level(logging.DEBUG)
     one = fw.serve(4, 4)
     one.close()
-    two = fw.serve(4, 4, host="0.0.0.0")
+    two = fw.serve(4, 4, title="another engine", port=0, allow_hosts="a.example")
     tokens = one.server.token, two.server.token
     assert tokens[0] != tokens[1] and min(map(len, tokens)) >= 22, "128 bits and more"
-    assert "other machines can reach it" in caplog.text
     shown = caplog.text + repr(one) + repr(two.server) + repr(two.server._options)
     with pytest.raises(fw.ClosedError) as caught:
         one.publish(flat(4, 4))
@@ -389,9 +388,27 @@ async def test_by_default_only_this_machine_can_connect() -> None:
             await viewer.unit()
             assert listening() - before == {("127.0.0.1", display.port)}, "and no UDP before a viewer asks for it"
     assert listening() == before
-    async with fw.serve(4, 4, host="0.0.0.0", port=0, engine="inline") as display:
+    with pytest.warns(fw.FramewireWarning, match="in clear text"):
+        display = fw.serve(4, 4, host="0.0.0.0", port=0, engine="inline")
+    async with display:
         assert "0.0.0.0" in {ip for ip, _ in listening() - before}, "only where it was asked for"
         assert display.url.startswith(f"http://127.0.0.1:{display.port}/#token=")
+
+
+def test_a_token_in_clear_text_is_spoken_of_with_the_cure(hosts: list[FakeHost]) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fw.serve(4, 4).close()
+        fw.serve_server(host="::1").close()
+        assert not caught, "not on this machine alone"
+        here = fw.serve(4, 4, name="one", host="0.0.0.0")
+        fw.serve(4, 4, name="two", host="0.0.0.0")  # shares the engine
+    (said,) = caught
+    assert said.category is fw.FramewireWarning and said.filename == __file__
+    line = str(said.message)
+    assert line.startswith("host='0.0.0.0': other machines can connect") and "\n" not in line
+    assert "SSH tunnel" in line and "reverse proxy" in line
+    assert here.server.token not in line
 
 
 async def test_a_port_that_is_taken_is_named() -> None:

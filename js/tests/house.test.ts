@@ -27,7 +27,11 @@ test("core/ imports from core/ alone, worker/ and main/ from themselves and core
 });
 
 test("no file writes markup", () => {
-  expect(offenders(FOLDERS, (text) => /innerHTML|outerHTML|insertAdjacentHTML|document\.write/.test(text))).toEqual([]);
+  expect(offenders(FOLDERS, (text) => /innerHTML|outerHTML|insertAdjacentHTML|document\.write|srcdoc|createContextualFragment|DOMParser/.test(text))).toEqual([]);
+});
+
+test("no file runs text as a program", () => {
+  expect(offenders(FOLDERS, (text) => /\beval\b|new Function|javascript:|setAttribute\("on|set(Timeout|Interval)\("/.test(text))).toEqual([]);
 });
 
 test("no file runs text as code", () => {

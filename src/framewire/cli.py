@@ -11,6 +11,7 @@ import shutil
 import socket
 import sys
 import time
+import warnings
 import webbrowser
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -21,11 +22,12 @@ from typing import Any, NoReturn
 from framewire._version import __version__
 from framewire.addresses import MAX_PORT, is_loopback, listening_host
 from framewire.display import Display
-from framewire.errors import EngineError, FramewireError
+from framewire.errors import EngineError, FramewireError, FramewireWarning
 from framewire.frame import MAX_SIDE_PX
 from framewire.keywords import unknown
 from framewire.patterns import PATTERNS
 from framewire.publishing import publish_loop
+from framewire.server import IN_CLEAR_TEXT
 from framewire.serving import serve
 
 
@@ -166,7 +168,10 @@ def _above_zero(text: str, most: float, what: str) -> float:
 def _demo(options: argparse.Namespace) -> int:
     width, height = options.size
     asked: dict[str, Any] = {"host": options.host, "port": options.port, "chroma": options.chroma}
-    with serve(width, height, fps=options.fps, latency="smooth" if options.smooth else "low", **asked) as display:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FramewireWarning)  # `_announce` says it in its place
+        display = serve(width, height, fps=options.fps, latency="smooth" if options.smooth else "low", **asked)
+    with display:
         display.wait_ready()
         render = PATTERNS[options.pattern](width, height)
         number = iter(range(1 << 62))
@@ -186,6 +191,7 @@ def _announce(display: Display, url: str, options: argparse.Namespace) -> None:
     print(f"\n    {url}\n")
     if not is_loopback(options.host):
         print(f"From another machine: the same address with this machine's name instead of {display.server.address}.")
+        print(f"Mind that {IN_CLEAR_TEXT}.")
     print("Ctrl-C ends it. The part after # is the token: anyone who has it may watch.", flush=True)
     if not options.no_open and _has_screen():
         webbrowser.open(url)

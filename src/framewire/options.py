@@ -122,6 +122,11 @@ class EngineOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return not is_loopback(self.host)
 
     @property
+    def in_clear_text(self) -> bool:
+        """Whether the token goes over a network without encryption."""
+        return self.exposed
+
+    @property
     def answers_to(self) -> frozenset[str]:
         """The host names in requests that are answered, beside those that every engine answers to."""
         return frozenset({self.host, *self.allow_hosts} - EVERY_INTERFACE)

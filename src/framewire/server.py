@@ -45,6 +45,13 @@ from framewire.viewers import WatchingViewer
 log: Final = logging.getLogger("framewire")
 
 
+IN_CLEAR_TEXT: Final = (
+    "other machines can connect, and the token goes to them in clear text: whoever reads along can watch and "
+    "send input. Keep host='127.0.0.1' instead, behind an SSH tunnel (ssh -L) or a reverse proxy with TLS"
+)
+"""What a server without encryption is, beyond this machine, and what to do instead."""
+
+
 class Server:
     """Many streams on one port, in one engine. Made by `serve_server`; `serve` makes one that its displays share.
 
@@ -86,8 +93,8 @@ class Server:
         self._closed = False
         self._why = "the server is closed"
         self._on_close: list[Callable[[], None]] = []
-        if options.exposed:
-            log.info("framewire: listening on %s, other machines can reach it; the token guards it", options.host)
+        if options.in_clear_text:
+            advise(f"host={options.host!r}: {IN_CLEAR_TEXT}")
         registry.servers.add(self)
         authorise = of_two_arguments(authenticate) if authenticate else None
         self._host = _start_host(options, engine, _ServerListener(self), authorise)
