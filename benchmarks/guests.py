@@ -1,6 +1,6 @@
 """Viewers that come and go in one process, and leave in every possible way. They decode nothing, as in `receivers`.
 
-    python -m benchmarks.guests WS_URL TOKEN [--guests 6]
+    python -m benchmarks.guests WS_URL TOKEN [--guests 6] [--stay 6] [--ending is_killed]
 
 Prints a line of JSON for each line on its standard input: how many came, how many got frames, and how each left. At the
 end of its input, all of them close their connections. Must not know what is measured.
@@ -22,8 +22,8 @@ import aiohttp
 
 from benchmarks.receivers import SlowLink, Viewer, peer_connection
 
-STAY_S = (1.0, 6.0)
-"""The shortest and the longest time that a guest watches."""
+STAY_S = 6.0
+"""A guest watches so long at most, and a sixth of it at least."""
 FIRST_FRAME_TIMEOUT_S = 15.0
 """A guest waits this long for its first frame."""
 SILENCE_S = 34.0
@@ -103,6 +103,8 @@ class Guests:
         self._options = options
         self._connection = peer_connection("packets")
         self._random = random.Random(options.seed)
+        wanted = options.ending or [ending.__name__ for ending in ENDINGS]
+        self._endings = {ending: weight for ending, weight in ENDINGS.items() if ending.__name__ in wanted}
         self.counts: Counter[str] = Counter()
 
     async def keep_visiting(self) -> None:
@@ -111,7 +113,7 @@ class Guests:
             await self._visit()
 
     async def _visit(self) -> None:
-        ending = self._random.choices(list(ENDINGS), list(ENDINGS.values()))[0]
+        ending = self._random.choices(list(self._endings), list(self._endings.values()))[0]
         guest = Guest(self._connection, SlowLink(0))
         options = self._options
         watching = asyncio.create_task(guest.watch(options.url, options.token, options.stream))
@@ -122,7 +124,7 @@ class Guests:
             else:
                 await asyncio.wait_for(guest.receiving.wait(), FIRST_FRAME_TIMEOUT_S)
                 self.counts["watched"] += 1
-                await asyncio.sleep(self._random.uniform(*STAY_S))
+                await asyncio.sleep(self._random.uniform(self._options.stay / 6, self._options.stay))
                 await ending(guest, watching)
             self.counts[ending.__name__] += 1
         except TimeoutError:
@@ -153,6 +155,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("token")
     parser.add_argument("--stream", default="default")
     parser.add_argument("--guests", type=int, default=6)
+    parser.add_argument("--stay", type=float, default=STAY_S)
+    parser.add_argument("--ending", action="append", choices=[ending.__name__ for ending in ENDINGS])
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()
 

@@ -1,17 +1,25 @@
-"""``python -m benchmarks.soak``: whether viewers that come and go leave anything behind, over minutes.
+"""``python -m benchmarks.soak``: whether viewers that come and go leave anything behind, over minutes or hours.
 
 `guests` join a display with an engine process of its own. They leave, are killed, lose their network and come again.
-Samples memory, threads and descriptors of the engine, and the publisher's memory. Must not know how frames travel.
+Samples memory, threads, descriptors and tasks of the engine, and the publisher's memory.
+
+    python -m benchmarks.soak --minutes 120                              all that happens to viewers
+    python -m benchmarks.soak --visits 1000 --ending is_killed --stay 0.2   a thousand of one kind
+
+Must not know how frames travel.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import json
 import os
+import signal
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -24,6 +32,7 @@ import psutil
 
 import framewire as fw
 from benchmarks.contents import CONTENTS, clip_path
+from benchmarks.guests import STAY_S
 from benchmarks.systems import environment
 from benchmarks.viewers import Publisher
 
@@ -34,6 +43,15 @@ MIN_SLOPE_S = 240.0
 """A shorter run has no slope."""
 MAX_SLOPE = 0.5
 """Memory may grow by so many MiB a minute; more is a leak."""
+LONG_RUN_S = 3600.0
+MAX_LONG_SLOPE = 1 / 60
+"""In a run of an hour or more: 1 MiB an hour. In a shorter one, that is less than memory goes up and down."""
+MAX_MORE_TASKS = 2
+"""Timers of the engine come and go."""
+TASKS_VARIABLE = "FRAMEWIRE_SOAK"
+"""Names the file in which the engine writes how many tasks it has."""
+TASKS_TIMEOUT_S = 10.0
+GUESTS_END_S = 10.0
 SETTLE_S = 60.0
 """The engine has removed all viewers within this time; one that lost its network takes the longest."""
 
@@ -49,6 +67,8 @@ class Sample:
     """What would be free without it (USS)."""
     threads: int
     fds: int
+    tasks: int
+    """Asyncio tasks of the engine."""
     publisher_mib: float
     cpu: float
     """Seconds of processor the engine has had."""
@@ -68,13 +88,18 @@ def faults(before: Sample, samples: Sequence[Sample], after: Sample, counts: dic
     found = []
     for field, whose in (("engine_mib", "the engine's"), ("publisher_mib", "the publisher's")):
         rising = slope(samples, field)
-        if rising is not None and rising > MAX_SLOPE:
+        if rising is not None and rising > (MAX_SLOPE if samples[-1].at < LONG_RUN_S else MAX_LONG_SLOPE):
             found.append(f"{whose} memory grows by {rising:.2f} MiB a minute")
     if after.viewers:
         found.append(f"{after.viewers} viewers are left after all have gone")
     if after.fds > before.fds:
         found.append(f"{after.fds - before.fds} more descriptors than before the first guest")
-    if not counts.get("watched"):
+    if after.tasks > before.tasks + MAX_MORE_TASKS:
+        found.append(f"{after.tasks - before.tasks} more tasks than before the first guest")
+    warm = [sample.threads for sample in samples if sample.at <= WARM_UP_FRACTION * samples[-1].at]
+    if warm and samples[-1].at >= MIN_SLOPE_S and after.threads > max(warm):
+        found.append(f"{after.threads} threads, and {max(warm)} at most in the warm-up")
+    if not counts.get("watched") and not counts.get("gives_up"):
         found.append("no guest saw a frame")
     if (blind := counts.get("never saw a frame", 0)) > 0.02 * counts.get("came", 0):
         found.append(f"{blind} of {counts['came']} never saw a frame")
@@ -83,7 +108,7 @@ def faults(before: Sample, samples: Sequence[Sample], after: Sample, counts: dic
 
 def table(before: Sample, samples: Sequence[Sample], after: Sample) -> str:
     """A table: the means of each minute, between the samples before the first guest and after the last."""
-    rows = ["minute   came  viewers  engine MiB  threads    fds  publisher MiB  engine %"]
+    rows = ["minute   came  viewers  engine MiB  threads    fds  tasks  publisher MiB  engine %"]
 
     def row(name: str, of: Sequence[Sample], last: Sample) -> str:
         mean = {key: float(np.mean([getattr(s, key) for s in of])) for key in asdict(of[0])}
@@ -91,7 +116,7 @@ def table(before: Sample, samples: Sequence[Sample], after: Sample) -> str:
         percent = f"{100 * spent / seconds:9.1f}" if seconds > 0 else "        -"
         return (
             f"{name:>6} {of[-1].came:6d} {mean['viewers']:8.1f} {mean['engine_mib']:11.1f} {mean['threads']:8.1f} "
-            f"{mean['fds']:6.1f} {mean['publisher_mib']:14.1f} {percent}"
+            f"{mean['fds']:6.1f} {mean['tasks']:6.1f} {mean['publisher_mib']:14.1f} {percent}"
         )
 
     rows.append(row("before", [before], before))
@@ -104,7 +129,8 @@ def table(before: Sample, samples: Sequence[Sample], after: Sample) -> str:
     for field in ("engine_mib", "publisher_mib"):
         rising = slope(samples, field)
         if rising is not None:
-            rows.append(f"{field.removesuffix('_mib')}: {rising:+.2f} MiB a minute after the warm-up")
+            each = f"{rising:+.2f} MiB a minute" if samples[-1].at < LONG_RUN_S else f"{60 * rising:+.2f} MiB an hour"
+            rows.append(f"{field.removesuffix('_mib')}: {each} after the warm-up")
     return "\n".join(rows)
 
 
@@ -120,6 +146,18 @@ class Soak:
         self._began = time.monotonic()
         self.counts: dict[str, int] = {}
 
+    def _tasks(self) -> int:
+        """The engine's tasks, which it counts itself (`in_engine`)."""
+        path = Path(f"{os.environ[TASKS_VARIABLE]}.{self._engine.pid}")
+        path.unlink(missing_ok=True)
+        self._engine.send_signal(signal.SIGUSR2)
+        deadline = time.monotonic() + TASKS_TIMEOUT_S
+        while not path.exists():
+            if time.monotonic() > deadline:
+                raise RuntimeError("the engine does not count its tasks")
+            time.sleep(0.005)
+        return int(path.read_text())
+
     def sample(self) -> Sample:
         gc.collect()
         spent = self._engine.cpu_times()
@@ -129,6 +167,7 @@ class Soak:
             engine_mib=self._engine.memory_full_info().uss / MIB,
             threads=self._engine.num_threads(),
             fds=self._engine.num_fds(),
+            tasks=self._tasks(),
             publisher_mib=self._publisher.memory_full_info().uss / MIB,
             cpu=spent.user + spent.system,
             came=self.counts.get("came", 0),
@@ -139,13 +178,15 @@ class Soak:
         await asyncio.sleep(2)
         before, samples = self.sample(), []
         pipe, display = asyncio.subprocess.PIPE, self._display
-        arguments = ["--guests", str(self._options.guests), "--", display.ws_url, display.server.token]
-        command = [sys.executable, "-m", "benchmarks.guests", *arguments]
+        options = self._options
+        endings = [word for ending in options.ending for word in ("--ending", ending)]
+        arguments = ["--guests", str(options.guests), "--stay", str(options.stay), *endings]
+        command = [sys.executable, "-m", "benchmarks.guests", *arguments, "--", display.ws_url, display.server.token]
         guests = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, env=environment())
         assert guests.stdin and guests.stdout
         try:
             self._began = time.monotonic()
-            while time.monotonic() - self._began < self._options.minutes * 60:
+            while not self._over():
                 await asyncio.sleep(self._options.every)
                 guests.stdin.write(b"\n")
                 line = await guests.stdout.readline()
@@ -154,13 +195,19 @@ class Soak:
                 self.counts = json.loads(line)
                 samples.append(self.sample())
             guests.stdin.close()
-            await asyncio.wait_for(guests.wait(), 30)
+            with contextlib.suppress(TimeoutError):  # guests that cut their own sockets may hang
+                await asyncio.wait_for(guests.wait(), GUESTS_END_S)
         finally:
             if guests.returncode is None:
                 guests.kill()
             await guests.wait()
             guests._transport.close()  # type: ignore[attr-defined]
         return before, samples, await self._settled(before)
+
+    def _over(self) -> bool:
+        visits: int | None = self._options.visits
+        minutes: float = self._options.minutes
+        return self.counts.get("came", 0) >= visits if visits else time.monotonic() - self._began >= minutes * 60
 
     async def _settled(self, before: Sample) -> Sample:
         deadline = time.monotonic() + SETTLE_S
@@ -174,6 +221,15 @@ class Soak:
 async def _run(options: argparse.Namespace) -> tuple[Soak, Sample, list[Sample], Sample]:
     width, height = (int(side) for side in options.size.split("x"))
     clip = np.array(np.load(clip_path(options.content, width, height)))
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ[TASKS_VARIABLE] = str(Path(folder) / "tasks")
+        sys.path.insert(0, str(Path(__file__).parent / "in_engine"))
+        return await _soak(options, width, height, clip)
+
+
+async def _soak(
+    options: argparse.Namespace, width: int, height: int, clip: np.ndarray
+) -> tuple[Soak, Sample, list[Sample], Sample]:
     async with fw.serve(width, height, fps=options.fps, port=0) as display:
         publisher = Publisher(display, clip, options.fps)
         publisher.start()
@@ -188,7 +244,10 @@ async def _run(options: argparse.Namespace) -> tuple[Soak, Sample, list[Sample],
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--visits", type=int, help="end after so many guests, instead of minutes")
     parser.add_argument("--guests", type=int, default=6, help="guests at a time")
+    parser.add_argument("--stay", type=float, default=STAY_S, help="seconds that a guest watches at most")
+    parser.add_argument("--ending", action="append", default=[], help="how guests end (guests.py); may be repeated")
     parser.add_argument("--every", type=float, default=5.0, help="seconds between two samples")
     parser.add_argument("--size", default="640x360")
     parser.add_argument("--fps", type=float, default=30.0)

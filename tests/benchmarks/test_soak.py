@@ -14,7 +14,7 @@ from benchmarks.soak import MIN_SLOPE_S, SETTLE_S, Sample, faults, slope, table
 from benchmarks.systems import environment
 
 ROOT = Path(__file__).parent.parent.parent
-BEFORE = Sample(at=-1.0, viewers=0, engine_mib=60.0, threads=4, fds=10, publisher_mib=50.0, cpu=1.0)
+BEFORE = Sample(at=-1.0, viewers=0, engine_mib=60.0, threads=4, fds=10, tasks=9, publisher_mib=50.0, cpu=1.0)
 AFTER = replace(BEFORE, at=640.0, engine_mib=75.0, cpu=100.0)
 COUNTS = {"came": 100, "watched": 90}
 
@@ -41,6 +41,14 @@ def test_memory_that_keeps_growing_is_a_leak(whose):
     assert whose in fault and "2.00 MiB" in fault
 
 
+def test_in_a_long_run_a_mib_an_hour_is_the_limit():
+    steady, growing = (looks(lambda minute, each=each: 60 + each * minute / 60, seconds=7200) for each in (0.9, 1.1))
+    assert faults(BEFORE, steady, AFTER, COUNTS) == []
+    (fault,) = faults(BEFORE, growing, AFTER, COUNTS)
+    assert fault == "the engine's memory grows by 0.02 MiB a minute"
+    assert "engine: +1.10 MiB an hour after the warm-up" in table(BEFORE, growing, AFTER)
+
+
 def test_a_short_run_has_no_slope():
     samples = looks(lambda minute: 60 + 50 * minute, seconds=int(MIN_SLOPE_S) - 5)
     assert slope(samples, "engine_mib") is None and slope([], "engine_mib") is None
@@ -52,6 +60,8 @@ def test_a_short_run_has_no_slope():
     [
         (replace(AFTER, viewers=2), COUNTS, "2 viewers"),
         (replace(AFTER, fds=13), COUNTS, "3 more descriptors"),
+        (replace(AFTER, tasks=12), COUNTS, "3 more tasks"),
+        (replace(AFTER, threads=5), COUNTS, "5 threads, and 4 at most"),
         (AFTER, {"came": 100}, "no guest saw"),
         (AFTER, {**COUNTS, "never saw a frame": 5}, "5 of 100"),
     ],
