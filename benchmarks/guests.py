@@ -83,7 +83,7 @@ async def loses_all(guest: Guest, watching: asyncio.Task[None]) -> None:
     """Nothing arrives from it any more, not even pongs, and no connection ends."""
     guest.cut_network()
     if guest.socket and (response := guest.socket._response).connection and response.connection.transport:
-        response.connection.transport.pause_reading()  # type: ignore[attr-defined]
+        response.connection.transport.pause_reading()
     await asyncio.sleep(SILENCE_S)
     guest.kill()
 
