@@ -28,7 +28,9 @@ def item(kind: str, client_id: str = "v", **fields: Any) -> Item:
 
 
 def waiting(size: int, dropped: Dropped | None = None, *, merging: bool = False) -> WaitingEvents[Item]:
-    return WaitingEvents(size, dropped or Dropped(), replace=replace, merging=merging)
+    return WaitingEvents(
+        size, dropped or Dropped(), replace=replace, source=lambda each: each.client_id, merging=merging
+    )
 
 
 def put(events: WaitingEvents[Item], *items: Item) -> WaitingEvents[Item]:

@@ -154,7 +154,9 @@ class ArrivedEvents:
         try:
             waiting = self._waiting.pop()
         except IndexError:
-            waiting = WaitingEvents(self._size, self._dropped, replace=replace, merging=self._merging)
+            waiting = WaitingEvents(
+                self._size, self._dropped, replace=replace, source=lambda each: each.client_id, merging=self._merging
+            )
         try:
             waiting.put(event)
         finally:

@@ -39,10 +39,8 @@ _TRACES: Final = frozenset({"pointer_move", "pointer_enter", "pointer_leave", "w
 
 
 class Arrived(Protocol):
-    """An event and who sent it."""
+    """An event and what is known of it."""
 
-    @property
-    def client_id(self) -> str: ...
     @property
     def event(self) -> Any: ...
 
@@ -161,7 +159,7 @@ class WaitingEvents(Generic[T]):
         dropped: Dropped,
         *,
         replace: Callable[..., T],
-        source: Callable[[T], Hashable] = lambda item: item.client_id,
+        source: Callable[[T], Hashable],
         merging: bool = False,
     ) -> None:
         self._size = size

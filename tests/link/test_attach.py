@@ -8,6 +8,7 @@ import os
 import resource
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from framewire.link import attach
 from framewire.link.attach import EngineLink
 from framewire.link.control import (
     AddStream,
+    InputArrived,
     Log,
     RemoveStream,
     Ring,
@@ -30,6 +32,7 @@ from framewire.link.kind import LINK_VARIABLE
 from framewire.link.ring import RingReader, RingWriter
 from framewire.link.spawn import environment
 from framewire.options import StreamOptions
+from framewire.waiting_events import BYTES_PER_EVENT
 from tests.link.ends import engines_handles, parent_end
 
 
@@ -191,6 +194,38 @@ async def test_what_waits_for_a_parent_that_does_not_read_is_bounded(parent, mon
     for _ in range(400):
         parent.link.send(Log(level=1, text="x" * 10_000))
     assert len(parent.link._outbox) < (1 << 20) + 20_000
+
+
+async def test_input_for_a_parent_that_does_not_read_is_bounded_and_in_no_reports_way(parent) -> None:
+    assert attach.MAX_WAITING_INPUT == 4096
+    link, touches = parent.link, {str(n): {"x": 0.5, "y": 0.5, "pressure": 0.5} for n in range(32)}
+
+    def send(client_id: str, kind: str, n: int, **fields: object) -> None:
+        link.send_input(InputArrived(stream=1, client_id=client_id, event={"type": kind, "n": n, **fields}))
+
+    send("quiet", "key_down", 0, key="a")
+    for n in range(30_000):
+        send("flood", "double_click", n, touches=touches)
+        send("moves", "pointer_move", n)
+    send("quiet", "key_up", 1, key="a")
+    link.send(Log(level=1, text="x"))
+    assert len(link._input) <= 4096 and link._input.bytes <= 4096 * BYTES_PER_EVENT and len(link._outbox) < 100
+    decoder = parent_decoder()
+    received: list[Any] = []
+    parent.control.setblocking(False)
+    last = InputArrived(stream=1, client_id="quiet", event={"type": "key_up", "n": 1, "key": "a"})
+    while last not in received:
+        data = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(parent.control, 65_536), 30)
+        received += decoder.feed(data)
+    of: dict[str, list[dict[str, Any]]] = {"quiet": [], "moves": [], "flood": []}
+    for each in received:
+        if isinstance(each, InputArrived):
+            of[each.client_id].append(each.event)
+    assert [event["type"] for event in of["quiet"]] == ["key_down", "key_up"]
+    assert of["moves"][-1]["n"] == of["flood"][-1]["n"] == 29_999
+    at = next(index for index, each in enumerate(received) if isinstance(each, Log))
+    assert at < len(received) - 100, "ahead of what waited"
+    assert [each["n"] for each in of["flood"]] == sorted(each["n"] for each in of["flood"])
 
 
 async def test_messages_to_viewers_are_never_lost_and_never_in_the_way_of_reports(parent, monkeypatch):

@@ -80,7 +80,7 @@ class _LinkListener:
         self._link = link
 
     def on_input(self, stream: int, client_id: str, principal: str | None, event: dict[str, Any]) -> None:
-        self._link.send(InputArrived(stream=stream, client_id=client_id, principal=principal, event=event))
+        self._link.send_input(InputArrived(stream=stream, client_id=client_id, principal=principal, event=event))
 
     def on_viewers(self, stream: int, viewers: tuple[WatchingViewer, ...]) -> None:
         self._link.send(Viewers(stream=stream, viewers=viewers))

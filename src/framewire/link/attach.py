@@ -17,11 +17,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from msgspec.structs import replace
+
 from framewire.errors import LocalProtocolError
 from framewire.link.bell import drain
 from framewire.link.control import (
     AddStream,
     FromEngine,
+    InputArrived,
     Listeners,
     RemoveStream,
     Ring,
@@ -33,6 +36,7 @@ from framewire.link.control import (
 from framewire.link.engine_end import EngineEnd, listening_socket, parent_watch
 from framewire.link.handles import Handles
 from framewire.link.memory import open_named, remove_if_abandoned
+from framewire.waiting_events import Dropped, WaitingEvents
 
 logger: Final = logging.getLogger("framewire")
 
@@ -44,6 +48,15 @@ _MAX_OUTBOX_BYTES: Final = 8 << 20
 
 Source: chosen by hand; pinned by
 `tests/link/test_attach.py::test_what_waits_for_a_parent_that_does_not_read_is_bounded`."""
+MAX_WAITING_INPUT: Final = 4096
+"""Input events of all viewers that wait for such a parent, in 8 MiB at most.
+
+Source: chosen by hand, as many as one display keeps; pinned by
+`tests/link/test_attach.py::test_input_for_a_parent_that_does_not_read_is_bounded_and_in_no_reports_way`."""
+_INPUT_BATCH: Final = 16
+"""Input events that are sent at a time. What waits longer may still be merged.
+
+Source: chosen by hand."""
 RING_RETRY_S: Final = 1.0
 """Time after which a ring whose memory could not be taken is asked for again.
 
@@ -95,6 +108,13 @@ class EngineLink:
         self._names: dict[int, list[str]] = {}
         """The names of the last two memories, by stream."""
         self._outbox = bytearray()
+        self._input: WaitingEvents[InputArrived] = WaitingEvents(
+            MAX_WAITING_INPUT,
+            Dropped(),
+            replace=replace,
+            source=lambda each: (each.stream, each.client_id),
+            merging=True,
+        )
         self._viewer_outbox: deque[bytes] = deque()
         self._sending = memoryview(b"")
         """The rest of what was begun to be sent: whole messages of an outbox."""
@@ -127,6 +147,16 @@ class EngineLink:
             return
         idle = self._idle
         self._outbox += encode(message)
+        if idle:
+            self._start_sending()
+
+    def send_input(self, message: InputArrived) -> None:
+        """As `send`, after all messages of that. Where a parent does not read, moves are merged, and what a viewer
+        sends is dropped before what others do."""
+        if self._closed:
+            return
+        idle = self._idle
+        self._input.put(message)
         if idle:
             self._start_sending()
 
@@ -243,7 +273,7 @@ class EngineLink:
 
     @property
     def _idle(self) -> bool:
-        return not (self._sending or self._outbox or self._viewer_outbox)
+        return not (self._sending or self._outbox or len(self._input) or self._viewer_outbox)
 
     def _start_sending(self) -> None:
         self._flush()
@@ -261,16 +291,19 @@ class EngineLink:
         except OSError:  # reading finds the end of the socket
             self._sending = memoryview(b"")
             self._outbox.clear()
+            self._input.take()
             self._viewer_outbox.clear()
         self._loop.remove_writer(self._control)
 
     def _next_messages(self) -> memoryview:
         """Reports first: they are few, and viewers must not delay them."""
-        if not self._outbox:
-            return memoryview(self._viewer_outbox.popleft())
-        messages = bytes(self._outbox)
-        self._outbox.clear()
-        return memoryview(messages)
+        if self._outbox:
+            messages = bytes(self._outbox)
+            self._outbox.clear()
+            return memoryview(messages)
+        if len(self._input):
+            return memoryview(b"".join(map(encode, self._input.take(_INPUT_BATCH))))
+        return memoryview(self._viewer_outbox.popleft())
 
     def _on_parent_gone(self) -> None:
         if self._closed:

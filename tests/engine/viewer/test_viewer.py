@@ -101,6 +101,39 @@ async def test_input_reaches_the_publisher_with_the_viewer_and_its_principal(ben
     viewer.close(1001, "")
 
 
+async def test_a_flood_of_input_goes_on_by_and_by_and_its_end_at_the_latest_with_the_viewer(bench: Bench) -> None:
+    viewer = hook(bench, Admitted("ada"))
+
+    def send(kind: wire.EventType, count: int) -> None:
+        for number in range(count):
+            fields: dict[str, Any] = {"key": "a"} if kind.startswith("key") else {"x": number, "y": 0}
+            viewer.receive(wire.encode(wire.Input(1, wire.RenderviewEvent(kind, number, **fields))))
+
+    viewer.receive(wire.encode(INPUT[0]))
+    send("pointer_move", 2000)
+    at_once = len(bench.inputs)
+    assert 1000 <= at_once < 2000
+    await eventually(lambda: bench.inputs[-1][3].get("x") == 1999)
+    assert len(bench.inputs) < 2000, "merged"
+    for _ in range(60):
+        send("key_down", 1)
+        send("key_up", 1)
+    send("key_down", 1)
+    viewer.close(1001, "")
+    pressed = [event["type"] for *_, event in bench.inputs if event["type"].startswith("key")]
+    assert pressed == ["key_down", "key_up"] * 60 + ["key_down"], "none is lost"
+    count = len(bench.inputs)
+    await asyncio.sleep(0.05)
+    assert len(bench.inputs) == count
+
+
+async def test_an_event_that_lacks_a_field_of_its_type_closes_its_viewer(bench: Bench) -> None:
+    viewer = hook(bench, Admitted("ada"))
+    viewer.receive(wire.encode(INPUT[0]))
+    viewer.receive(wire.encode(wire.Input(1, wire.RenderviewEvent("pointer_down", 1.0, x=1.0))))
+    assert close_code(viewer) == 4400 and not bench.inputs
+
+
 async def test_a_viewer_that_the_hook_refuses_is_closed_with_its_code(bench: Bench) -> None:
     assert close_code(hook(bench, Refused(CloseCode.LIMITS, "one viewer each"))) == 4429
 

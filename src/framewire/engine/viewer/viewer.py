@@ -10,7 +10,7 @@ import inspect
 import logging
 import secrets
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -43,6 +43,7 @@ from framewire.engine.viewer.effects import (
     SetAnswer,
     StreamsChanged,
 )
+from framewire.engine.viewer.input_pace import InputPace, ViewerInput
 from framewire.engine.viewer.session import ServerInfo, Session, State
 from framewire.engine.viewer.sharing import share_bandwidth
 from framewire.engine.viewer.transport import Transport
@@ -92,6 +93,8 @@ class Viewer:
         self._peer: ViewerPeer | None = None
         self._destinations = DestinationBudget()
         self._timer: asyncio.TimerHandle | None = None
+        self._input = InputPace()
+        self._input_timer: asyncio.TimerHandle | None = None
         self._admission: asyncio.Task[None] | None = None
         self._closing_peers: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -140,8 +143,10 @@ class Viewer:
         for sub in list(self._subs):
             self._detach(sub)
         self._close_peer()
-        if self._timer:
-            self._timer.cancel()
+        self._deliver(self._input.rest())
+        for timer in (self._timer, self._input_timer):
+            if timer:
+                timer.cancel()
         if self._admission:
             self._admission.cancel()
         self.transport.close(code, reason)
@@ -188,7 +193,8 @@ class Viewer:
             case Send(message):
                 self._send(message)
             case DeliverInput(stream, principal, event):
-                self._context.input_arrived(stream, self.client_id, principal, wire.event_dict(event))
+                arrived = ViewerInput(stream, principal, wire.event_dict(event))
+                self._deliver(self._input.put(arrived, time.monotonic()))
             case Acknowledge(sub, frame):
                 self._acknowledge(sub, frame)
             case AnswerReport(report):
@@ -219,6 +225,20 @@ class Viewer:
     def _send(self, message: wire.ServerMessage) -> None:
         if not self.transport.send(message):
             self.close(CloseCode.LIMITS, "the viewer does not read")
+
+    # Input
+
+    def _deliver(self, events: Iterable[ViewerInput]) -> None:
+        """Hand the events on, and look again when more may go on."""
+        for each in events:
+            self._context.input_arrived(each.stream, self.client_id, each.principal, each.event)
+        delay_s = self._input.delay(time.monotonic())
+        if delay_s is not None and self._input_timer is None and not self._closed:
+            self._input_timer = asyncio.get_running_loop().call_later(delay_s, self._deliver_due)
+
+    def _deliver_due(self) -> None:
+        self._input_timer = None
+        self._deliver(self._input.due(time.monotonic()))
 
     # Admission
 
