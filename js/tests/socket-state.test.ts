@@ -11,18 +11,56 @@ function ready(): SocketState {
 }
 
 describe("trying again", () => {
-  test("waits longer each time, and never more than 8 s", () => {
-    const socket = new SocketState();
+  /** How long it waits after each of so many attempts, which fail after `took` milliseconds. */
+  function waits(socket: SocketState, count: number, code = 1006, took = 0): number[] {
+    const found: number[] = [];
     let now = 0;
-    const waits: number[] = [];
     socket.open(now);
-    for (let i = 0; i < 8; i++) {
-      socket.closed(1006, "", 0.999999, now);
-      waits.push(Math.round(socket.deadline - now));
+    for (let i = 0; i < count; i++) {
+      now += took;
+      socket.closed(code, "", 0.999999, now);
+      found.push(Math.round(socket.deadline - now));
       now = socket.deadline;
       expect(socket.tick(false, now)).toEqual({ type: "connect" });
     }
-    expect(waits).toEqual([250, 500, 1000, 2000, 4000, 8000, 8000, 8000]);
+    return found;
+  }
+  test("waits longer each time, and not more than 2 s in the first two minutes", () => {
+    const found = waits(new SocketState(), 70);
+    expect(found.slice(0, 6)).toEqual([250, 500, 1000, 2000, 2000, 2000]);
+    expect(found.slice(61, 65)).toEqual([2000, 2000, 8000, 8000]);
+    expect(found.at(-1)).toBe(8000);
+  });
+  test("counts two minutes from the first failure after a socket that was ready", () => {
+    const socket = new SocketState();
+    waits(socket, 70);
+    socket.opened(500_000);
+    socket.listed(500_000);
+    for (let i = 0; i < 8; i++) {
+      socket.closed(1006, "", 0.999999, 500_000);
+      socket.open(500_000);
+    }
+    socket.closed(1006, "", 0.999999, 500_000);
+    expect(socket.deadline).toBeCloseTo(502_000, 0);
+  });
+  test("waits up to 8 s where the server said that it has too many viewers", () => {
+    expect(waits(new SocketState(), 7, 4429)).toEqual([250, 500, 1000, 2000, 4000, 8000, 8000]);
+  });
+  test("does not wait once more after an attempt that took long", () => {
+    expect(waits(new SocketState(), 5, 4000, 5000)).toEqual([250, 250, 250, 250, 250]);
+    expect(waits(new SocketState(), 5, 4000, 1500)).toEqual([250, 250, 250, 500, 500]);
+  });
+  test("gives every second attempt 5 s to open, and the others 10", () => {
+    const socket = ready();
+    const given: number[] = [];
+    for (let i = 0; i < 4; i++) {
+      socket.closed(1006, "", 0, 0);
+      socket.open(0);
+      given.push(socket.deadline);
+    }
+    expect(given).toEqual([5000, 10_000, 5000, 10_000]);
+    socket.opened(1000);
+    expect(socket.deadline).toBe(11_000);
   });
   test("begins with a short wait again after a socket that was ready", () => {
     const socket = ready();

@@ -9,9 +9,16 @@ import type { StreamInfo } from "./wire";
 type Phase = "idle" | "opening" | "admitting" | "ready" | "closed" | "failed";
 
 const BACKOFF_MS = 250;
+/** The longest wait at first: a server that starts again, or a link that returns, is back on the screen within 5 s. */
+const SOON_BACKOFF_MS = 2000;
+/** How long that holds, from the first failure on. */
+const SOON_MS = 120_000;
+/** The longest wait later, and where the server said why it closed: it is not to be asked so often. */
 const MAX_BACKOFF_MS = 8000;
 /** The server answers `hello` within this time, or the socket is given up. */
 const OPEN_MS = 10_000;
+/** The same for every second connection that opens. On a path that returns, one that began before sends its next packet 4 s later. */
+const SHORT_OPEN_MS = 5000;
 /** The server answers every report, and reports are due once a second: a socket silent for this long is dead. */
 const SILENCE_MS = 5000;
 /** The same while WebRTC frames arrive: the server is up, and TCP alone may need this long on a path with much loss. */
@@ -37,6 +44,9 @@ export class SocketState {
   /** What the server said when it closed the last socket; undefined once the next one is ready. */
   private fault: Reason | undefined;
   private attempts = 0;
+  private opened_at = 0;
+  /** When the first of these attempts failed. */
+  private failing_since: number | undefined;
   private until = Infinity;
   private received_at = 0;
   private video_at = -Infinity;
@@ -45,7 +55,8 @@ export class SocketState {
 
   open(now: number): SocketCommand {
     this.phase = "opening";
-    this.until = now + OPEN_MS;
+    this.opened_at = now;
+    this.until = now + (this.attempts % 2 === 1 ? SHORT_OPEN_MS : OPEN_MS);
     return { type: "connect" };
   }
 
@@ -64,6 +75,7 @@ export class SocketState {
     if (this.phase !== "admitting") return;
     this.phase = "ready";
     this.attempts = 0;
+    this.failing_since = undefined;
     this.fault = undefined;
     this.until = Infinity;
     this.received_at = now;
@@ -83,13 +95,18 @@ export class SocketState {
   /** `jitter`: a random number in [0, 1). */
   closed(code: number, reason: string, jitter: number, now: number): void {
     if (this.phase === "idle") return;
+    // An attempt that took long has waited already.
+    const from = this.phase === "ready" ? now : this.opened_at;
     if (this.phase === "ready") this.lost_at = now;
+    this.failing_since ??= now;
     const final = code in FINAL_CLOSES;
     this.phase = final ? "failed" : "closed";
     this.fault = closeReason(code, reason);
     // Spread between half of the step and all of it: the viewers of a server that returns do not all connect at once.
-    const step = Math.min(MAX_BACKOFF_MS, BACKOFF_MS * 2 ** this.attempts);
-    this.until = final ? Infinity : now + step * (0.5 + jitter / 2);
+    const spread = 0.5 + jitter / 2;
+    const soon = this.fault === undefined && now - this.failing_since < SOON_MS;
+    const step = Math.min(soon ? SOON_BACKOFF_MS : MAX_BACKOFF_MS, BACKOFF_MS * 2 ** this.attempts);
+    this.until = final ? Infinity : Math.max(now + BACKOFF_MS * spread, from + step * spread);
     this.attempts += 1;
   }
 
