@@ -95,8 +95,9 @@ class Browser:
         """The browser's own process: the parent of all its others."""
         return self._process.pid
 
-    async def open(self, url: str, width: int, height: int, script: str) -> Page:
-        """A page of a context of its own; ``script`` runs in every document before the document's own."""
+    async def open(self, url: str, width: int, height: int, script: str, *, waits: bool = True) -> Page:
+        """A page of a context of its own; ``script`` runs in every document before the document's own. ``waits``: until
+        the server has answered."""
         context = await self.command("Target.createBrowserContext")
         size: dict[str, Any] = {"width": width, "height": height}
         made = await self.command("Target.createTarget", url="about:blank", **context, **size, newWindow=True)
@@ -107,18 +108,16 @@ class Browser:
         await page.command("Emulation.setDeviceMetricsOverride", **size, **screen, deviceScaleFactor=1, mobile=False)
         await page.command("Emulation.setFocusEmulationEnabled", enabled=True)
         await page.command("Page.addScriptToEvaluateOnNewDocument", source=script)
-        await page.command("Page.navigate", url=url)
+        if waits:
+            await page.command("Page.navigate", url=url)
+        else:
+            page.begin("Page.navigate", url=url)
         return page
 
     async def command(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
         """Send a command and wait for its result. Raises `BrowserGoneError` without an answer, else `RuntimeError`."""
-        self._last += 1
-        message = {"id": self._last, "method": method, "params": parameters}
-        answer = self._waiting[self._last] = asyncio.get_running_loop().create_future()
-        if session:
-            message["sessionId"] = session
         try:
-            os.write(self._commands, json.dumps(message).encode() + b"\0")
+            answer = self.begin(method, session, **parameters)
             said = await asyncio.wait_for(answer, ANSWER_TIMEOUT_S)
         except (OSError, TimeoutError) as error:
             raise BrowserGoneError(f"the browser does not answer {method}") from error
@@ -126,6 +125,16 @@ class Browser:
             raise RuntimeError(f"{method}: {said['error'].get('message')}")
         result: dict[str, Any] = said["result"]
         return result
+
+    def begin(self, method: str, session: str | None = None, **parameters: Any) -> asyncio.Future[dict[str, Any]]:
+        """Send a command; its answer comes later."""
+        self._last += 1
+        message = {"id": self._last, "method": method, "params": parameters}
+        answer = self._waiting[self._last] = asyncio.get_running_loop().create_future()
+        if session:
+            message["sessionId"] = session
+        os.write(self._commands, json.dumps(message).encode() + b"\0")
+        return answer
 
     async def close(self) -> None:
         """Idempotent."""
@@ -167,6 +176,10 @@ class Page:
 
     async def command(self, method: str, **parameters: Any) -> dict[str, Any]:
         return await self._browser.command(method, self._session, **parameters)
+
+    def begin(self, method: str, **parameters: Any) -> None:
+        """Send a command without waiting for its answer."""
+        self._browser.begin(method, self._session, **parameters)
 
     async def evaluate(self, function: str, argument: Any = None) -> Any:
         """What a JavaScript function returns, awaited. Raises `RuntimeError` where it throws."""

@@ -47,7 +47,7 @@ class Fault:
 CABLE = Setup(cable=True)
 OWN_BROWSER = Setup(own_browser=True)
 FULL_SHM = Setup(prefix=processes.tmpfs("/dev/shm"), variables={"FRAMEWIRE_LINK": "names"})
-FULL_DISK = Setup(prefix=processes.tmpfs("/tmp"))
+FULL_DISK = Setup(prefix=processes.tmpfs(processes.DISK), variables={"TMPDIR": processes.DISK})
 
 _ALL = (
     Fault("engine-killed", "engine killed (`kill -9`)", "kill", processes.kill_engine),

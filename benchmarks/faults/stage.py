@@ -221,8 +221,8 @@ class Stage:
         return self._place
 
     async def open(self) -> Screen:
-        """One more page of the same stream."""
-        return await _page(self.browser, self.program.url)
+        """One more page of the same stream; it may not have come yet."""
+        return await _page(self.browser, self.program.url, waits=False)
 
     async def open_elsewhere(self) -> Screen:
         """A page on the third machine."""
@@ -276,11 +276,11 @@ async def staged(setup: Setup, shared: Browser | None = None) -> AsyncIterator[S
         yield Stage(program, browser, screen, place, folder, stack)
 
 
-async def _page(browser: Browser, url: str, mode: str = "auto") -> Screen:
+async def _page(browser: Browser, url: str, mode: str = "auto", *, waits: bool = True) -> Screen:
     page, _, token = url.partition("#")
     address = f"{page}?mode={mode}#{token}" if mode != "auto" else url
     script = f"addEventListener('DOMContentLoaded', () => ({probe.SCRIPT.strip()})(null))"
-    return Screen(await browser.open(address, *SIZE, script))
+    return Screen(await browser.open(address, *SIZE, script, waits=waits))
 
 
 async def _leave(screen: Screen) -> None:

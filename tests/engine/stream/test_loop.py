@@ -11,7 +11,7 @@ import pytest
 from framewire.engine.stream.encoding import EncodingReport, Mark
 from framewire.engine.stream.fanout import Subscriber
 from framewire.engine.stream.loop import MAX_MARKS, REPORTED_MARKS_US, RETRY_FAILED_AFTER_S, EncodingLoop
-from framewire.frame import AccessUnit, Frame
+from framewire.frame import AccessUnit, Frame, rtp_timestamp
 from tests.engine.stills import REFUSED, Source
 from tests.engine.stream.virtual import EPOCH_US, START_S, Wall, Workers, context, now, settle, skip
 
@@ -253,6 +253,20 @@ async def test_a_report_names_the_recent_frames(loop: Numbers) -> None:
     assert loop._marks[-1] == Mark(1, 90_000, 1_000_000), "RTP timestamps count 90000 a second"
     loop._mark(AccessUnit("h264", b"", 2, 1_000_000, 6, 4, rtp_ahead_us=500_000))
     assert loop._marks[-1] == Mark(2, 135_000, 1_000_000), "the RTP clock does not go back with the wall clock"
+
+
+async def test_a_report_names_each_frame_that_could_not_be_encoded_once(loop: Numbers) -> None:
+    def refuse(number: int) -> int:
+        raise REFUSED
+
+    loop.make = refuse
+    loop.publish(1)
+    await asyncio.sleep(3 * RETRY_FAILED_AFTER_S)
+    loop.publish(2)
+    await settle()
+    times = [mark.time_us for mark in loop._marks]
+    assert list(loop._marks) == [Mark(number, rtp_timestamp(at), at) for number, at in enumerate(times, 1)]
+    assert times and loop.sent == []
 
 
 async def test_marks_from_before_the_wall_clock_was_set_back_are_of_no_use(loop: Numbers) -> None:

@@ -157,9 +157,18 @@ class EncodingLoop(ABC, Generic[Job, Built]):
         return [mark for mark in self._marks if mark.time_us > since_us] or list(self._marks)[-1:]
 
     def _mark(self, unit: AccessUnit) -> None:
-        if self._marks and unit.time_us < self._marks[-1].time_us - CLOCK_SET_US:
+        self._remember(Mark(unit.number, rtp_timestamp(unit.rtp_us), unit.time_us))
+
+    def _remember(self, mark: Mark) -> None:
+        if self._marks and mark.time_us < self._marks[-1].time_us - CLOCK_SET_US:
             self._marks.clear()  # by a clock that was set back, they would be of the future
-        self._marks.append(Mark(unit.number, rtp_timestamp(unit.rtp_us), unit.time_us))
+        self._marks.append(mark)
+
+    def _mark_missing(self, frame: Frame) -> None:
+        """Reports name a frame that could not be encoded, too: a viewer whose video stands still because of that must
+        not take it for a still scene, and falls back to what works."""
+        if not self._marks or frame.number != self._marks[-1].number:
+            self._remember(Mark(frame.number, rtp_timestamp(frame.time_us), frame.time_us))
 
     # The loop
 
@@ -197,7 +206,11 @@ class EncodingLoop(ABC, Generic[Job, Built]):
             if job is None:
                 self._set_timer(self._look_again_at(), now)
                 return
-            built, took_s = await self._run_job(job)
+            try:
+                built, took_s = await self._run_job(job)
+            except Exception:
+                self._mark_missing(lease.frame)
+                raise
         finally:
             lease.release()
         if delay_s := self._send_delay_s(took_s, now):
