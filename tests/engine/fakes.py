@@ -18,6 +18,7 @@ from framewire.engine.viewer.admission import Authorizer, token_authorizer
 from framewire.engine.viewer.effects import ListedStream
 from framewire.engine.viewer.session import ServerInfo
 from framewire.engine.viewer.transport import Transport
+from framewire.engine.viewer.turns import Turns
 from framewire.engine.viewer.viewer import Viewer
 from framewire.engine.viewer.websocket import WebSocketTransport
 from framewire.frame import AccessUnit
@@ -156,6 +157,7 @@ class FakeContext:
 
     def __init__(self) -> None:
         self.authorize = token_authorizer(TOKEN)
+        self.turns = Turns()
         self.pool = ThreadPoolExecutor(2)
         self.sources: list[Source] = []
         self.streams: dict[int, Stream] = {}

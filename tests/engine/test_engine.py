@@ -6,95 +6,24 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import AsyncIterator
-from typing import Any
 
-import numpy as np
 import pytest
 from msgspec import UNSET
 
 from framewire import wire
 from framewire.engine import engine as engine_module
-from framewire.engine.engine import DESCRIPTION_INTERVAL_S, Engine
-from framewire.engine.http.server import WebServer
+from framewire.engine.engine import DESCRIPTION_INTERVAL_S, ENCODER_THREAD_COUNT, Engine
 from framewire.engine.stream import keyframes
-from framewire.engine.viewer.viewer import Viewer
-from framewire.engine.viewer.websocket import WebSocketTransport
-from framewire.link.listen import bind
+from framewire.engine.viewer import budget
 from framewire.link.slot import LocalSlot
 from framewire.options import EngineOptions, StreamOptions
 from framewire.rtc.rtp.h264 import nal_units
 from framewire.rtc.stack import ice
 from framewire.rtc.stack.destinations import DESTINATIONS_PER_S, MAX_CANDIDATES
-from framewire.viewers import WatchingViewer
+from tests.engine.served import TOKEN, Recorder, ServedEngine
 from tests.engine.stream.virtual import VirtualLoop
 from tests.rtc.viewers import Viewer as Browser
 from tests.viewer import connected, eventually, flat, noise, same
-
-TOKEN = "only-those-who-know-it-come-in"
-
-
-class Recorder:
-    """An `EngineListener` that keeps what is reported to it."""
-
-    def __init__(self) -> None:
-        self.inputs: list[tuple[int, str, str | None, dict[str, Any]]] = []
-        self.viewers: list[tuple[int, tuple[WatchingViewer, ...]]] = []
-        self.stats: list[tuple[int, dict[str, Any]]] = []
-
-    def on_input(self, stream: int, client_id: str, principal: str | None, event: dict[str, Any]) -> None:
-        self.inputs.append((stream, client_id, principal, event))
-
-    def on_viewers(self, stream: int, viewers: tuple[WatchingViewer, ...]) -> None:
-        self.viewers.append((stream, viewers))
-
-    def on_stats(self, stream: int, stats: dict[str, Any]) -> None:
-        self.stats.append((stream, stats))
-
-
-class ServedEngine:
-    """An engine behind a real port."""
-
-    def __init__(self) -> None:
-        self.listener = Recorder()
-        options = EngineOptions(token=TOKEN)
-        self.engine = Engine(options, self.listener)
-        self.server = WebServer(self.engine, options)
-        self.sockets = bind("127.0.0.1", 0)
-        self.slots: dict[int, LocalSlot] = {}
-        self.numbers = dict.fromkeys(range(10), 0)
-
-    @property
-    def url(self) -> str:
-        return f"ws://127.0.0.1:{self.sockets[0].getsockname()[1]}/ws"
-
-    def add(self, id_: int, name: str, width: int = 64, height: int = 48, **options: Any) -> None:
-        self.slots[id_] = LocalSlot()
-        self.engine.add_stream(StreamOptions(id=id_, name=name, width=width, height=height, **options), self.slots[id_])
-
-    def describe(self, id_: int, **options: Any) -> None:
-        self.engine.describe_stream(StreamOptions(id=id_, name="default", width=64, height=48, **options))
-
-    def queued_chunks(self, viewer: Viewer) -> int:
-        assert isinstance(viewer.transport, WebSocketTransport)
-        return viewer.transport.queued_chunks
-
-    def publish(self, id_: int, pixels: np.ndarray) -> int:
-        self.numbers[id_] += 1
-        self.slots[id_].write(pixels, self.numbers[id_], self.numbers[id_])
-        self.engine.frame_published(id_)
-        return self.numbers[id_]
-
-
-@pytest.fixture
-async def engine() -> AsyncIterator[ServedEngine]:
-    engine = ServedEngine()
-    await engine.server.start(engine.sockets)
-    engine.add(0, "default")
-    yield engine
-    await engine.engine.close()
-    await engine.server.close()
-
 
 # Streams
 
@@ -429,18 +358,22 @@ async def test_a_viewer_that_changes_its_mode_neither_leaves_nor_joins(engine: S
     await eventually(lambda: engine.listener.viewers[-1] == (0, ()))
 
 
-async def test_a_flood_of_subscriptions_leaves_memory_and_tasks_flat(engine: ServedEngine) -> None:
+async def test_a_flood_of_subscriptions_leaves_memory_and_tasks_flat(
+    engine: ServedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "TOKENS_PER_S", 1e9)  # what a flood does beyond its budget
     engine.publish(0, flat(64, 48))
     async with connected(engine.url, TOKEN) as viewer:
-        tasks = len(asyncio.all_tasks())
-        for _ in range(1000):
-            sub = await viewer.subscribe("default")
+        tasks, threads = len(asyncio.all_tasks()), threading.active_count()
+        for number in range(10_000):
+            sub = await viewer.subscribe("default", ("lossless", "webcodecs")[number % 2])
             await viewer.send(wire.Unsubscribe(sub))
         for _ in range(100):
             await viewer.subscribe("nowhere", "webrtc")
         limits = [await viewer.message(wire.Ended) for _ in range(100)]
         assert {ended.reason for ended in limits} == {"no_such_stream"}
         await eventually(lambda: len(asyncio.all_tasks()) <= tasks)
+        assert threading.active_count() <= threads + ENCODER_THREAD_COUNT
         (ours,) = engine.engine._viewers
         assert not ours._subs and engine.queued_chunks(ours) <= 2 and not engine.engine._streams[0].viewers
 

@@ -17,6 +17,7 @@ from framewire.engine.viewer.admission import Authorizer, token_authorizer
 from framewire.engine.viewer.effects import ListedStream
 from framewire.engine.viewer.session import ServerInfo
 from framewire.engine.viewer.transport import Transport
+from framewire.engine.viewer.turns import Turns
 from framewire.engine.viewer.viewer import Viewer
 from framewire.errors import CloseCode
 from framewire.frame import FrameSource
@@ -95,6 +96,7 @@ class Engine:
             authorize = token_authorizer(options.token)
         self.authorize = authorize
         self.options = options
+        self.turns = Turns()
         self._listener = listener
         self._streams: dict[int, Stream] = {}
         self._tasks: set[asyncio.Task[None]] = set()

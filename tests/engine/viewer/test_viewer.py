@@ -15,6 +15,7 @@ from framewire.engine.viewer import session as session_module
 from framewire.engine.viewer import viewer as viewer_module
 from framewire.engine.viewer import websocket as websocket_module
 from framewire.engine.viewer.admission import Admission, Admitted, Refused
+from framewire.engine.viewer.budget import CLOSED_WAIT_S, REPORT_TOKENS, WORK_TOKENS
 from framewire.engine.viewer.viewer import MAX_CLOSING_PEERS, Viewer
 from framewire.engine.viewer.websocket import MAX_QUEUED_MESSAGES
 from framewire.errors import CloseCode, EngineError
@@ -288,6 +289,30 @@ async def test_a_closed_viewer_is_sent_its_code_last_and_is_not_listened_to(benc
     assert bench.socket.closed_with and bench.socket.closed_with[0] == 4400
     assert len(bench.socket.messages(wire.Ended)) == 1, "messages that were queued before are still sent"
     assert bench.watching == [(0, [True]), (0, [])]
+
+
+async def test_a_closed_viewer_is_hardly_read(bench: Bench) -> None:
+    assert bench.viewer.bytes_came(100) == 0.0
+    bench.viewer.close(1001, "")
+    assert bench.viewer.bytes_came(100) == CLOSED_WAIT_S
+
+
+async def test_what_makes_work_is_charged_and_what_a_viewer_owes_is_not(bench: Bench) -> None:
+    def charged(*messages: wire.ViewerMessage) -> float:
+        before = bench.viewer._budget._bucket._tokens
+        bench.viewer._budget._bucket.rate_per_s = 1e-9
+        bench.send(*messages)
+        return round(before - bench.viewer._budget._bucket._tokens, 3)
+
+    number = bench.publish()
+    assert charged(wire.Subscribe(1, "one", "lossless")) == WORK_TOKENS
+    await eventually(lambda: units(bench.socket.sent))
+    assert charged(wire.Ack(1, number)) == 0, "it returns a credit"
+    assert charged(wire.Ack(1, number)) == 1, "it returns none"
+    assert charged(wire.Report(1, 0.0, True, 0, 0)) == REPORT_TOKENS
+    assert charged(wire.Report(1, 0.0, False, 0, 0)) == REPORT_TOKENS
+    assert charged(wire.Report(1, 0.0, True, 0, 0)) == REPORT_TOKENS + WORK_TOKENS, "a keyframe follows"
+    assert charged(wire.Unsubscribe(1)) == 1
 
 
 async def test_a_lost_viewer_is_released(bench: Bench) -> None:

@@ -22,6 +22,7 @@ from framewire.addresses import host_name
 from framewire.authentication import ConnectionRequest
 from framewire.engine.engine import Engine
 from framewire.engine.http.gate import Gate
+from framewire.engine.http.reads import BoundedReads
 from framewire.engine.http.tcp_info import delivery_rate_bps
 from framewire.engine.viewer.websocket import WebSocketTransport
 from framewire.errors import CloseCode
@@ -186,6 +187,7 @@ class WebServer:
         # Frames are compressed already: permessage-deflate costs 21 ms for 400 KB, and opens zip bombs.
         ws = web.WebSocketResponse(
             compress=False,
+            autoping=False,  # so that pings count
             max_msg_size=MAX_TEXT_MESSAGE_BYTES + 1,  # aiohttp refuses a message of exactly this length
             heartbeat=PING_INTERVAL_S,
             writer_limit=MAX_UNSENT_BYTES,
@@ -207,12 +209,16 @@ class WebServer:
     async def _serve_viewer(self, ws: web.WebSocketResponse, request: web.Request) -> None:
         transport = WebSocketTransport(_AiohttpSocket(ws, request.transport))
         viewer = self._engine.accept(transport, _connection_request(request))
+        if request.transport:
+            BoundedReads(request.transport, viewer.bytes_came)
         try:
             async for message in ws:
-                if message.type is WSMsgType.TEXT:
-                    viewer.receive(message.data)
-                elif message.type is WSMsgType.BINARY:
+                if message.type is WSMsgType.BINARY:
                     viewer.close(CloseCode.BAD_MESSAGE, "viewers send text only")
+                else:
+                    if message.type is WSMsgType.PING:
+                        await ws.pong(message.data)
+                    await viewer.take(message.data if message.type is WSMsgType.TEXT else None)
                 if viewer.closed:
                     break
         finally:

@@ -100,8 +100,8 @@ class Encoding(Protocol):
         """The subscriber cannot decode further without a keyframe."""
         ...
 
-    def acknowledge(self, key: Key, number: int) -> None:
-        """The unit of frame ``number`` arrived whole: its credit is free again."""
+    def acknowledge(self, key: Key, number: int) -> bool:
+        """The unit of frame ``number`` arrived whole: its credit is free again. False when it was not on its way."""
         ...
 
     def estimate(self, key: Key, bits_per_second: float, sent_bps: float, *, measured: bool) -> None:

@@ -127,10 +127,10 @@ class LayeredEncoding:
         if video := self._receives(key):
             video.request_keyframe(key)
 
-    def acknowledge(self, key: Key, number: int) -> None:
-        """The unit of frame ``number`` arrived whole: its credit is free again."""
-        if video := self._receives(key):
-            video.acknowledge(key, number)
+    def acknowledge(self, key: Key, number: int) -> bool:
+        """The unit of frame ``number`` arrived whole: its credit is free again. False when it was not on its way."""
+        video = self._receives(key)
+        return video is not None and video.acknowledge(key, number)
 
     def estimate(self, key: Key, bits_per_second: float, sent_bps: float, *, measured: bool) -> None:
         """The bandwidth available to a viewer that is sent ``sent_bps``: ``measured`` here, or its REMB."""

@@ -125,10 +125,12 @@ class EncodingLoop(ABC, Generic[Job, Built]):
         self._fanout.request_keyframe(key)
         self.wake()
 
-    def acknowledge(self, key: Key, number: int) -> None:
-        """The unit of frame ``number`` arrived whole: its credit is free again."""
-        self._fanout.acknowledge(key, number)
+    def acknowledge(self, key: Key, number: int) -> bool:
+        """The unit of frame ``number`` arrived whole: its credit is free again. False when it was not on its way."""
+        if self._fanout.acknowledge(key, number) is None:
+            return False
         self.wake()
+        return True
 
     def sent_bps(self, key: Key, now: float) -> float:
         """Bits a second sent to a subscriber in the last two seconds."""

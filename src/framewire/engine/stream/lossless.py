@@ -157,11 +157,15 @@ class LosslessEncoding(EncodingLoop[LosslessJob, BuiltLossless]):
         self._fanout.missed(key, -1)
         self.wake()
 
-    def acknowledge(self, key: Key, number: int) -> None:
-        """The unit of frame ``number`` arrived whole: its credit is free again, and the link was measured."""
-        if arrived := self._fanout.acknowledge(key, number):
-            self._choice = self._choice.arrived(arrived.size_bytes, self._clock() - arrived.sent_at)
+    def acknowledge(self, key: Key, number: int) -> bool:
+        """The unit of frame ``number`` arrived whole: its credit is free again, and the link was measured. False when
+        it was not on its way."""
+        arrived = self._fanout.acknowledge(key, number)
+        if arrived is None:
+            return False
+        self._choice = self._choice.arrived(arrived.size_bytes, self._clock() - arrived.sent_at)
         self.wake()
+        return True
 
     def estimate(self, key: Key, bits_per_second: float, sent_bps: float, *, measured: bool) -> None:
         """Without effect: credits follow the link by themselves."""

@@ -21,6 +21,7 @@ from framewire.authentication import ConnectionRequest
 from framewire.engine.stream.encoding import Encoding, EncodingReport, Key, PackedUnit, Sink
 from framewire.engine.stream.stream import EncodingName, Stream
 from framewire.engine.viewer.admission import Admission, Authorizer
+from framewire.engine.viewer.budget import CLOSED_WAIT_S, WORK_TOKENS, Budget, cost
 from framewire.engine.viewer.effects import (
     Acknowledge,
     AddCandidate,
@@ -47,6 +48,7 @@ from framewire.engine.viewer.input_pace import InputPace, ViewerInput
 from framewire.engine.viewer.session import ServerInfo, Session, State
 from framewire.engine.viewer.sharing import share_bandwidth
 from framewire.engine.viewer.transport import Transport
+from framewire.engine.viewer.turns import Turns
 from framewire.engine.viewer.viewer_peer import ViewerPeer
 from framewire.errors import CloseCode, EngineError, RemoteProtocolError
 from framewire.options import EngineOptions
@@ -73,6 +75,8 @@ class ViewerContext(Protocol):
     def options(self) -> EngineOptions: ...
     @property
     def authorize(self) -> Authorizer: ...
+    @property
+    def turns(self) -> Turns: ...
     def stream(self, id_: int) -> Stream | None: ...
     def input_arrived(self, stream: int, client_id: str, principal: str | None, event: dict[str, Any]) -> None: ...
     def viewers_changed(self, stream: int) -> None:
@@ -87,6 +91,7 @@ class Viewer:
         self.transport = transport
         self._context = context
         self._session = Session(context.server_info, request, context.listed_streams, time.monotonic())
+        self._budget = Budget()
         self._subs: dict[int, Attach] = {}
         self._visible: dict[int, bool] = {}
         """By subscription, as last reported."""
@@ -121,13 +126,43 @@ class Viewer:
 
     # What the transport and the engine call
 
+    async def take(self, text: str | bytes | None) -> None:
+        """Take a text message of the viewer, or None for something that is answered without us, when the loop has time
+        for it. Returns when the viewer may send another one: until then, read nothing of it."""
+        await self._context.turns.wait()
+        with self._context.turns.taken():
+            if text is None:
+                self._budget.spend(time.monotonic(), 1.0)
+            else:
+                self.receive(text)
+        wait_s = self._excess_s()
+        if wait_s and not self._closed:
+            await asyncio.sleep(wait_s)
+
+    def bytes_came(self, size: int) -> float:
+        """So many bytes of the viewer have come. Returns the seconds in which no more are to be read."""
+        self._budget.spend_bytes(time.monotonic(), size)
+        wait_s = self._excess_s()
+        return max(wait_s, CLOSED_WAIT_S) if self._closed else wait_s
+
+    def _excess_s(self) -> float:
+        """Seconds until the viewer may send more. One that has sent too much for too long is closed."""
+        now = time.monotonic()
+        wait_s = self._budget.wait_s(now)
+        try:
+            self._budget.check(now)
+        except RemoteProtocolError as error:
+            self.close(error.code, error.reason)
+        return wait_s
+
     def receive(self, text: str | bytes) -> None:
-        """Take a text message of the viewer."""
+        """Take a text message of the viewer at once."""
         try:
             message = wire.decode_viewer(text)
         except RemoteProtocolError as error:
             self.close(error.code, error.reason)
         else:
+            self._budget.spend(time.monotonic(), cost(message))
             self._feed(message)
 
     def streams_changed(self, streams: tuple[ListedStream, ...]) -> None:
@@ -302,9 +337,11 @@ class Viewer:
     def _acknowledge(self, sub: int, frame: int) -> None:
         # Deferred, so that the next unit holds the newest frame.
         if self._peer and self._peer.defer(partial(self._acknowledge, sub, frame)):
+            self._budget.spend(time.monotonic(), 1.0)
             return
-        if encoding := self._encoding(sub):
-            encoding.acknowledge(self._key(sub), frame)
+        encoding = self._encoding(sub)
+        if encoding is None or not encoding.acknowledge(self._key(sub), frame):
+            self._budget.spend(time.monotonic(), 1.0)
 
     def _answer_report(self, report: wire.Report) -> None:
         effect, encoding = self._subs.get(report.sub), self._encoding(report.sub)
@@ -312,6 +349,8 @@ class Viewer:
         if stream is None or effect is None:
             return
         if self._visible.get(report.sub) != report.visible:
+            if report.visible and report.sub in self._visible:
+                self._budget.spend(time.monotonic(), WORK_TOKENS)  # it is sent a keyframe
             self._visible[report.sub] = report.visible
             self._context.viewers_changed(effect.stream)
         now, key = time.monotonic(), self._key(report.sub)
