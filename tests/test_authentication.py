@@ -64,7 +64,7 @@ async def test_a_viewer_without_an_address_has_none_in_its_context() -> None:
     def plain(context: AuthContext) -> Any:
         return None if context.remote is None else "ada"
 
-    assert await of_two_arguments(plain)("", ConnectionRequest()) is None  # type: ignore[misc]
+    assert of_two_arguments(plain)("", ConnectionRequest()) is None, "and stays a plain function"
 
 
 async def test_a_principal_of_its_own_kind_is_refused_in_words() -> None:

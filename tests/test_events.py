@@ -7,6 +7,7 @@ import dataclasses
 import logging
 import re
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import NotRequired, get_args, get_origin, get_type_hints
 
@@ -248,6 +249,30 @@ async def test_a_feed_that_is_closed_is_woken_no_more(monkeypatch: pytest.Monkey
     await asyncio.gather(waiting, return_exceptions=True)
     queue.put(event(2))
     assert len(woken) == 1
+
+
+async def test_a_loop_that_stands_still_is_woken_once(monkeypatch: pytest.MonkeyPatch):
+    queue = EventQueue(10)
+    loop = asyncio.get_running_loop()
+    soon, woken = loop.call_soon_threadsafe, list[object]()
+
+    def counted(callback: Callable[[], object]) -> None:
+        woken.append(callback)
+        soon(callback)
+
+    feed = queue.feed()
+    waiting = asyncio.ensure_future(anext(feed))
+    await asyncio.sleep(0)
+    monkeypatch.setattr(loop, "call_soon_threadsafe", counted)
+    for number in range(1000):
+        queue.put(event(number))
+    assert len(woken) == 1
+    await asyncio.wait_for(waiting, TEST_TIMEOUT_S)
+    waiting = asyncio.ensure_future(anext(feed))
+    await asyncio.wait_for(waiting, TEST_TIMEOUT_S)
+    queue.put(event(1000))
+    assert len(woken) == 2
+    await feed.aclose()
 
 
 def test_many_threads_may_poll():

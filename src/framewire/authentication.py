@@ -29,8 +29,8 @@ class ConnectionRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
 Authenticate: TypeAlias = Callable[[str, ConnectionRequest], str | Awaitable[str | None] | None]
 """Gets the token of the viewer's `hello` and its request; returns the principal, or None to refuse the viewer. It may
-be a coroutine function. The viewer waits meanwhile, until the deadline for `hello`. For an engine in a process of its
-own it is called on a thread, and several at a time; a coroutine runs on an event loop that is used for it alone."""
+be a coroutine function. The viewer waits meanwhile, until the deadline for `hello`. It is called on a thread, and
+several at a time; a coroutine runs on an event loop that is used for it alone, or on that of an inline engine."""
 
 
 class Headers(dict[str, str]):
@@ -90,16 +90,19 @@ def of_two_arguments(authenticate: Authenticate | Authenticator) -> Authenticate
         return cast(Authenticate, authenticate)
     of_one = cast(Authenticator, authenticate)
 
-    async def of_two(token: str, request: ConnectionRequest) -> str | None:
-        remote = (request.remote, 0) if request.remote is not None else None
-        hello = {"type": "hello", "token": token}
-        headers = Headers(request.headers)
-        context = AuthContext(token, headers, request.cookies, "/ws", request.query, remote, hello)
-        answer: Any = of_one(context)
-        answer = await answer if inspect.isawaitable(answer) else answer
-        return checked_principal(answer)
+    def of_two(token: str, request: ConnectionRequest) -> Any:
+        return of_one(_context(token, request))
 
-    return of_two
+    async def of_two_later(token: str, request: ConnectionRequest) -> str | None:
+        return checked_principal(await of_one(_context(token, request)))
+
+    return of_two_later if inspect.iscoroutinefunction(of_one) else of_two
+
+
+def _context(token: str, request: ConnectionRequest) -> AuthContext:
+    remote = (request.remote, 0) if request.remote is not None else None
+    hello = {"type": "hello", "token": token}
+    return AuthContext(token, Headers(request.headers), request.cookies, "/ws", request.query, remote, hello)
 
 
 def _takes_one(function: Callable[..., Any]) -> bool:

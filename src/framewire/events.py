@@ -197,10 +197,19 @@ class EventQueue:
         """Events as they arrive, until the queue is closed and empty."""
         loop = asyncio.get_running_loop()
         arrived = asyncio.Event()
+        on_its_way = False
+
+        def arrive() -> None:
+            nonlocal on_its_way
+            on_its_way = False
+            arrived.set()
 
         def wake() -> None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed, and what waited on it is gone
-                loop.call_soon_threadsafe(arrived.set)
+            nonlocal on_its_way
+            if not on_its_way:  # a loop that stands still must not collect one for each event
+                on_its_way = True
+                with contextlib.suppress(RuntimeError):  # the loop is closed, and what waited on it is gone
+                    loop.call_soon_threadsafe(arrive)
 
         self._wakers.append(wake)
         try:

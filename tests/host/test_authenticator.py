@@ -14,7 +14,7 @@ import pytest
 from framewire.authentication import Authenticate, ConnectionRequest
 from framewire.errors import EngineError
 from framewire.host import authenticator as module
-from framewire.host.authenticator import Authenticator, on_threads
+from framewire.host.authenticator import Authenticator, off_the_loop, on_threads
 from tests.viewer import TEST_TIMEOUT_S
 
 REQUEST = ConnectionRequest(query={"user": "ada"})
@@ -114,6 +114,66 @@ def test_a_coroutine_that_hangs_is_cancelled(monkeypatch: pytest.MonkeyPatch) ->
     asked = Asked(hang)
     asked.ask(1)
     assert asked.answer() == (1, None, True)
+
+
+def test_a_function_that_would_end_its_thread_is_a_failure() -> None:
+    asked = Asked(lambda *_: sys.exit())
+    asked.ask(1)
+    assert asked.answer() == (1, None, True)
+
+
+def test_without_a_thread_the_question_fails_and_leaves_room(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Refused(threading.Thread):
+        def start(self) -> None:
+            raise RuntimeError("can't start new thread")
+
+    asked = Asked(by_token)
+    monkeypatch.setattr(threading, "Thread", Refused)
+    for question in range(100):
+        asked.ask(question)
+        assert asked.answer() == (question, None, True)
+    assert 1 <= len(caplog.records) <= 5 and "authentication gets no thread" in caplog.text
+    monkeypatch.undo()
+    asked.ask(100, "known")
+    assert asked.answer() == (100, "ada", False)
+
+
+def test_failures_are_logged_a_few_times(caplog: pytest.LogCaptureFixture) -> None:
+    asked = Asked(fail)
+    for question in range(50):
+        asked.ask(question)
+        asked.answer()
+    assert 1 <= len(caplog.records) <= 5
+
+
+async def test_a_plain_function_does_not_hold_up_the_loop_of_an_inline_engine() -> None:
+    loop_goes_on, loop = threading.Event(), asyncio.get_running_loop()
+
+    def slow(token: str, _: ConnectionRequest) -> str:
+        loop.call_soon_threadsafe(loop_goes_on.set)
+        assert loop_goes_on.wait(TEST_TIMEOUT_S)
+        return token
+
+    assert await off_the_loop(slow)("ada", REQUEST) == "ada"  # type: ignore[misc]
+
+
+async def test_coroutines_run_on_the_loop_of_an_inline_engine() -> None:
+    loops: list[object] = []
+
+    async def later(token: str, _: ConnectionRequest) -> str:
+        loops.append(asyncio.get_running_loop())
+        return token
+
+    class Later:
+        async def __call__(self, token: str, request: ConnectionRequest) -> str:
+            return await later(token, request)
+
+    called = Later()
+    assert off_the_loop(later) is later and off_the_loop(called) is called
+    assert await off_the_loop(lambda token, request: later(token, request))("ada", REQUEST) == "ada"  # type: ignore[misc]
+    assert loops == [asyncio.get_running_loop()]
 
 
 @pytest.mark.parametrize("authenticate", [by_token, by_token_later])

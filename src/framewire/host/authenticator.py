@@ -11,11 +11,12 @@ import inspect
 import itertools
 import logging
 import threading
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final
 
 from framewire.authentication import Authenticate, ConnectionRequest, checked_principal
 from framewire.errors import EngineError
+from framewire.limited_log import LimitedLog
 
 log: Final = logging.getLogger("framewire")
 
@@ -37,24 +38,35 @@ class Authenticator:
     It is called on a thread of its own. Coroutines run there, each on an event loop of its own.
     """
 
-    def __init__(self, authenticate: Authenticate, answer: Callable[[int, str | None, bool], None]) -> None:
-        self._authenticate, self._answer = authenticate, answer
+    def __init__(
+        self,
+        authenticate: Authenticate,
+        answer: Callable[[int, str | None, bool], None],
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """With ``loop``, coroutines run on that one."""
+        self._authenticate, self._answer, self._loop = authenticate, answer, loop
         self._slots = threading.Semaphore(MAX_OPEN_QUESTIONS)
+        self._log = LimitedLog(log)
 
     def ask(self, question: int, token: str, request: ConnectionRequest) -> None:
         """Returns at once."""
-        if self._slots.acquire(blocking=False):
-            target, arguments = self._work, (question, token, request)
+        if not self._slots.acquire(blocking=False):
+            self._log.warning("framewire: more than %d viewers wait for authentication", MAX_OPEN_QUESTIONS)
+            return self._answer(question, None, True)
+        target, arguments = self._work, (question, token, request)
+        try:
             threading.Thread(target=target, args=arguments, name="framewire-authenticate", daemon=True).start()
-        else:
-            log.warning("framewire: more than %d viewers wait for authentication", MAX_OPEN_QUESTIONS)
+        except RuntimeError as error:
+            self._slots.release()
+            self._log.warning("framewire: authentication gets no thread: %s", error)
             self._answer(question, None, True)
 
     def _work(self, question: int, token: str, request: ConnectionRequest) -> None:
         try:
             principal, failed = self._principal(token, request), False
-        except Exception:
-            log.exception("framewire: a viewer could not be authenticated")
+        except BaseException:  # SystemExit as well: the viewer is to be answered
+            self._log.exception("framewire: a viewer could not be authenticated")
             principal, failed = None, True
         finally:
             self._slots.release()
@@ -62,7 +74,14 @@ class Authenticator:
 
     def _principal(self, token: str, request: ConnectionRequest) -> str | None:
         answer = self._authenticate(token, request)
-        return checked_principal(asyncio.run(_wait(answer)) if inspect.isawaitable(answer) else answer)
+        if inspect.isawaitable(answer):
+            answer = self._awaited(_wait(answer))
+        return checked_principal(answer)
+
+    def _awaited(self, answer: Coroutine[Any, Any, str | None]) -> str | None:
+        if self._loop is None:
+            return asyncio.run(answer)
+        return asyncio.run_coroutine_threadsafe(answer, self._loop).result(2 * AUTHENTICATION_TIMEOUT_S)
 
 
 async def _wait(answer: Awaitable[str | None]) -> str | None:
@@ -70,10 +89,19 @@ async def _wait(answer: Awaitable[str | None]) -> str | None:
         return await answer
 
 
-def on_threads(authenticate: Authenticate) -> Authenticate:
+def off_the_loop(authenticate: Authenticate) -> Authenticate:
+    """The same for an engine on the loop that runs now: what is no coroutine function does not hold that loop up."""
+    if inspect.iscoroutinefunction(authenticate) or inspect.iscoroutinefunction(
+        getattr(authenticate, "__call__", None)
+    ):
+        return authenticate
+    return on_threads(authenticate, asyncio.get_running_loop())
+
+
+def on_threads(authenticate: Authenticate, loop: asyncio.AbstractEventLoop | None = None) -> Authenticate:
     """The same for an engine in this process: a coroutine function, which waits while ``authenticate`` runs.
 
-    Not by `asyncio.to_thread`: a program does not exit before its threads have ended.
+    With ``loop``, coroutines run on that one. Not by `asyncio.to_thread`: a program does not exit before its threads have ended.
     """
     waiting: dict[int, asyncio.Future[str | None]] = {}
     numbers = itertools.count()
@@ -83,7 +111,7 @@ def on_threads(authenticate: Authenticate) -> Authenticate:
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 future.get_loop().call_soon_threadsafe(_settle, future, principal, failed)
 
-    authenticator = Authenticator(authenticate, answered)
+    authenticator = Authenticator(authenticate, answered, loop)
 
     async def ask(token: str, request: ConnectionRequest) -> str | None:
         question = next(numbers)

@@ -13,6 +13,7 @@ from framewire.authentication import Authenticate, ConnectionRequest
 from framewire.environment import running_loop
 from framewire.errors import ClosedError, EngineError
 from framewire.frame import Frame, Pixels
+from framewire.host.authenticator import off_the_loop
 from framewire.host.channels import ViewerChannels
 from framewire.host.protocols import Listener, Outlet, ViewerChannel
 from framewire.link.listen import bind, check_udp
@@ -194,6 +195,6 @@ def _start_engine(
     except (ImportError, OSError, MemoryError) as error:  # a low limit of memory or of open files, a broken install
         raise EngineError(f"the engine cannot be imported: {str(error) or type(error).__name__}") from error
 
-    authorize = program_authorizer(authenticate) if authenticate else None
+    authorize = program_authorizer(off_the_loop(authenticate)) if authenticate else None
     engine = Engine(options, listener, authorize)
     return engine, WebServer(engine, options), ViewerRelay(engine, channels)
