@@ -91,17 +91,16 @@ async def _wait(answer: Awaitable[str | None]) -> str | None:
 
 def off_the_loop(authenticate: Authenticate) -> Authenticate:
     """The same for an engine on the loop that runs now: what is no coroutine function does not hold that loop up."""
-    if inspect.iscoroutinefunction(authenticate) or inspect.iscoroutinefunction(
-        getattr(authenticate, "__call__", None)
-    ):
-        return authenticate
-    return on_threads(authenticate, asyncio.get_running_loop())
+    called = authenticate if inspect.isroutine(authenticate) else type(authenticate).__call__
+    is_coroutine = inspect.iscoroutinefunction(authenticate) or inspect.iscoroutinefunction(called)
+    return authenticate if is_coroutine else on_threads(authenticate, asyncio.get_running_loop())
 
 
 def on_threads(authenticate: Authenticate, loop: asyncio.AbstractEventLoop | None = None) -> Authenticate:
     """The same for an engine in this process: a coroutine function, which waits while ``authenticate`` runs.
 
-    With ``loop``, coroutines run on that one. Not by `asyncio.to_thread`: a program does not exit before its threads have ended.
+    With ``loop``, coroutines run on that one. Not by `asyncio.to_thread`: a program does not exit before its threads
+    have ended.
     """
     waiting: dict[int, asyncio.Future[str | None]] = {}
     numbers = itertools.count()
