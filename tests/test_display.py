@@ -8,12 +8,14 @@ import copy
 import logging
 import os
 import pickle
+import re
 import signal
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -267,6 +269,15 @@ async def test_the_address_holds_the_token_in_its_fragment_and_nowhere_else(disp
     other = display.server.add_stream("a b&c/é", 4, 4, fps=12)
     assert other.url.startswith(f"http://127.0.0.1:{display.port}/?stream=a%20b%26c%2F%C3%A9#token=")
     assert (other.name, other.fps, other.width, other.height) == ("a b&c/é", 12.0, 4, 4)
+
+
+async def test_any_token_is_quoted_in_the_address() -> None:
+    token = '& # + % = ? / \\ ; : @ \n " < > é 🖼 %26 \0'
+    async with fw.serve(4, 4, token=token, port=0, engine="inline") as display:
+        quoted = display.url.partition("#token=")[2]
+        assert re.fullmatch(r"([\w.~-]|%[0-9A-F]{2})+", quoted, re.ASCII) and unquote(quoted) == token
+        async with connected(display.ws_url, unquote(quoted)) as viewer:
+            assert viewer.streams
 
 
 # The end

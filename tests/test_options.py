@@ -12,10 +12,14 @@ from typing import get_type_hints
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import framewire
+from framewire import wire
 from framewire.addresses import is_loopback
 from framewire.codecs import selectable_codecs
+from framewire.errors import RemoteProtocolError
 from framewire.link.control import AddStream, Configure, ToEngine, encode, engine_decoder
 from framewire.options import (
     EngineKeywords,
@@ -97,6 +101,19 @@ def test_a_long_token_is_refused():
     for token in ("t" * 257, TOKEN + "\udc80"):
         with pytest.raises(ValueError, match=r"^token is at most 256 characters, without surrogates$"):
             EngineOptions(token=token)
+
+
+@settings(deadline=None)
+@given(st.text(min_size=22, max_size=270))
+def test_every_token_that_is_taken_reaches_the_server_in_a_hello(token):
+    hello = wire.encode(wire.Hello(wire.VERSION, token, []))
+    try:
+        kept = EngineOptions(token=token).token
+    except ValueError:
+        with pytest.raises(RemoteProtocolError):
+            wire.decode_viewer(hello)
+    else:
+        assert wire.decode_viewer(hello) == wire.Hello(wire.VERSION, kept or "", [])
 
 
 def test_a_token_of_another_type_is_refused_without_it_in_the_message():

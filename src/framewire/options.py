@@ -27,7 +27,7 @@ from framewire.codecs import Chroma, CodecName, full_chroma_codecs, selectable_c
 from framewire.frame import MAX_SIDE_PX
 from framewire.ice_servers import ice_servers
 from framewire.keywords import MAX_VALUES, as_number, is_unicode, iterated, normalise, shown, unknown
-from framewire.wire import Cursor, IceServer
+from framewire.wire import MAX_TOKEN_CHARACTERS, Cursor, IceServer
 
 __all__ = [
     "EngineKeywords", "EngineOptions", "IceServer", "ServeKeywords", "StreamKeywords", "StreamOptions",
@@ -37,10 +37,6 @@ MIN_TOKEN_CHARACTERS: Final = 22
 """The shortest token that is taken: 128 bits in base64.
 
 Source: chosen by hand, 128 bits cannot be guessed; pinned by `tests/test_options.py::test_a_short_token_is_refused`."""
-MAX_TOKEN_CHARACTERS: Final = 256
-"""The longest token that is taken: the contract's `hello` has room for it.
-
-Source: `wire.Hello`; pinned by `tests/test_options.py::test_a_long_token_is_refused`."""
 MAX_BITRATE_BPS: Final = 20_000_000
 """The bitrate that one encoding may take, unless a stream asks for another one.
 

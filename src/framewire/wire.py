@@ -18,6 +18,9 @@ VERSION: Final = 1
 MAX_TEXT_MESSAGE_BYTES: Final = 65_536
 """The longest text message that a viewer may send. An SDP answer has about 3 KiB."""
 
+MAX_TOKEN_CHARACTERS: Final = 256
+"""The longest token that `hello` has room for, and so the longest that an engine is given."""
+
 T = TypeVar("T")
 
 Byte = Annotated[int, Meta(ge=1, le=255)]
@@ -149,7 +152,7 @@ class FrameMark(_Value, frozen=True):
 
 class Hello(_Message, frozen=True, tag="hello"):
     version: Byte
-    token: Str256
+    token: Annotated[str, Meta(max_length=MAX_TOKEN_CHARACTERS)]
     codecs: Annotated[list[Codec], Meta(max_length=8)]
     webcodecs: Annotated[list[Codec], Meta(max_length=8)] | UnsetType = UNSET
     repair: Annotated[list[Repair], Meta(max_length=8)] | UnsetType = UNSET
