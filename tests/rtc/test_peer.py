@@ -16,7 +16,7 @@ from framewire.rtc.events import BitrateEstimate, KeyframeWanted, PeerState, Pee
 from framewire.rtc.peer import SMOOTH_PLAYOUT_DELAY_S, Peer
 from framewire.rtc.send.controller import SendController
 from framewire.rtc.stack import ice
-from framewire.rtc.stack.destinations import MAX_CANDIDATES
+from framewire.rtc.stack.destinations import MAX_CANDIDATES, DestinationBudget
 from framewire.rtc.stack.peer_connection import PeerConnection
 from tests.rtc.viewers import Stage, Viewer
 
@@ -150,6 +150,14 @@ async def test_candidates_may_trickle_and_invalid_ones_are_ignored(loopback):
         await stage.peer.add_candidate(candidate, "0")
     await stage.until(lambda: PeerState("connected") in stage.events)
     await stage.close()
+
+
+async def test_a_viewer_that_may_announce_no_more_connects_by_its_own_checks(stage: Stage, monkeypatch):
+    monkeypatch.setattr(DestinationBudget, "may_announce", lambda self, now: False)
+    await stage.negotiate(C)
+    await stage.until(lambda: stage.shown(3, 128))
+    known = stage.peer._connection.transport.connection.remote_candidates
+    assert {candidate.type for candidate in known} == {"prflx"}
 
 
 async def test_the_number_of_candidates_is_bounded(stage: Stage):
