@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -14,6 +17,10 @@ import pytest
 
 import framewire as fw
 from framewire import wire
+from framewire.engine import engine
+from framewire.rtc.stack import ice
+from framewire.rtc.stack.destinations import DESTINATIONS_PER_S, MAX_CANDIDATES
+from framewire.token_bucket import TokenBucket
 from tests.e2e import namespaces
 from tests.rtc.viewers import Viewer as Browser
 from tests.viewer import Viewer, connected, eventually, flat
@@ -90,6 +97,64 @@ async def test_an_address_of_another_machine_is_refused_at_the_call() -> None:
         fw.serve(*SIZE, port=0, udp_host="203.0.113.7")
     with pytest.raises(ValueError, match="a value of udp_host, 'localhost', is no IP address"):
         fw.serve_server(port=0, udp_host="localhost")
+
+
+# Where datagrams go at a viewer's word. Nothing is sent: counted where the sockets are handed them.
+
+
+class Reached(set[str]):
+    """The addresses that were sent to, and are in a list of candidates alone."""
+
+    def note(self, _: ice.IceSocket, message: object, addr: tuple[str, int]) -> None:
+        if addr[0].startswith("10.9."):
+            self.add(addr[0])
+
+
+@pytest.fixture
+def reached(monkeypatch: pytest.MonkeyPatch) -> Reached:
+    reached = Reached()
+    monkeypatch.setattr(ice.IceSocket, "send_stun", lambda *called: reached.note(*called))
+    return reached
+
+
+async def announce(viewer: Viewer, first: int) -> int:
+    """A peer with 40 candidates in the answer and 40 by themselves, all of other machines."""
+    sub = await viewer.subscribe("default", "webrtc")
+    offer, browser = await viewer.message(wire.Offer), Browser()
+    answer = (await browser.answer(offer.sdp)).splitlines()
+    await browser.close()
+    named = [f"candidate:1 1 udp 1 10.9.{n // 200}.{n % 200 + 1} 50000 typ host" for n in range(first, first + 80)]
+    lines = [line for line in answer if "candidate" not in line] + [f"a={candidate}" for candidate in named[:40]]
+    await viewer.send(wire.Answer(offer.peer, offer.offer, "\r\n".join([*lines, ""])))
+    for candidate in named[40:]:
+        await viewer.send(wire.Candidate(offer.peer, candidate, "0"))
+    return sub
+
+
+async def test_a_viewer_reaches_few_destinations_however_it_names_them(reached: Reached) -> None:
+    """In an answer, one by one, and over peers opened anew: a budget of the viewer counts them all."""
+    started = time.monotonic()
+    async with fw.serve(*SIZE, port=0, engine="inline") as display:
+        async with connected(display.ws_url, display.server.token) as viewer:
+            for peer in range(4):
+                sub = await announce(viewer, 80 * peer)
+                await eventually(lambda: len(reached) >= MAX_CANDIDATES)
+                await asyncio.sleep(0.3)  # checks leave 20 ms apart
+                await viewer.send(wire.Unsubscribe(sub))
+    assert len(reached) <= MAX_CANDIDATES + (time.monotonic() - started) * DESTINATIONS_PER_S + 1
+
+
+async def test_viewers_that_come_anew_reach_no_more_destinations(
+    reached: Reached, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "engine_bucket", lambda: TokenBucket(0.001, 40))
+    async with fw.serve(*SIZE, port=0, engine="inline") as display:
+        for number, most in enumerate((32, 40, 40)):
+            async with connected(display.ws_url, display.server.token) as viewer:
+                await announce(viewer, 80 * number)
+                await eventually(partial(lambda most: len(reached) >= most, most))
+                await asyncio.sleep(0.2)
+    assert len(reached) == 40
 
 
 # Served and watched by a program in a network of its own; the arguments are options.

@@ -24,6 +24,7 @@ from framewire.engine.viewer.websocket import WebSocketTransport
 from framewire.frame import AccessUnit
 from framewire.options import EngineOptions, StreamOptions
 from framewire.rtc.peer import PeerOffer
+from framewire.token_bucket import TokenBucket
 from tests.engine.stills import Source
 
 TOKEN = "only-those-who-know-it-come-in"
@@ -154,6 +155,7 @@ class FakeContext:
     options = EngineOptions()
     server_info = ServerInfo(software="x", epoch="e")
     authorize: Authorizer
+    announced = TokenBucket(1, 1)
 
     def __init__(self) -> None:
         self.authorize = token_authorizer(TOKEN)

@@ -22,6 +22,8 @@ from framewire.engine.viewer.viewer import Viewer
 from framewire.errors import CloseCode
 from framewire.frame import FrameSource
 from framewire.options import EngineOptions, StreamOptions
+from framewire.rtc.peer import engine_bucket
+from framewire.token_bucket import TokenBucket
 from framewire.viewers import WatchingViewer
 
 ENCODER_THREAD_COUNT: Final = 4
@@ -97,6 +99,8 @@ class Engine:
         self.authorize = authorize
         self.options = options
         self.turns = Turns()
+        self.announced: TokenBucket = engine_bucket()
+        """The ICE candidates of all viewers."""
         self._listener = listener
         self._streams: dict[int, Stream] = {}
         self._tasks: set[asyncio.Task[None]] = set()

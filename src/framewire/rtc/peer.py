@@ -28,7 +28,7 @@ from framewire.rtc.send.deadline import NEVER
 from framewire.rtc.send.packet_sender import PacketSender
 from framewire.rtc.send.sender import SenderParameters, UnitSender
 from framewire.rtc.send.uncontrolled import UncontrolledSend
-from framewire.rtc.stack.destinations import DestinationBudget
+from framewire.rtc.stack.destinations import DestinationBudget, engine_bucket
 from framewire.rtc.stack.peer_connection import ConnectionState, PeerConnection
 from framewire.rtc.stack.sdp_filter import clean_answer, usable_candidate
 from framewire.rtc.stack.sender_slot import SenderSlot
@@ -43,6 +43,7 @@ __all__ = [
     "PeerState",
     "PeerStats",
     "PeerTrack",
+    "engine_bucket",
 ]
 
 logger: Final = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from framewire.rtc.stack.destinations import DestinationBudget, can_be_viewers
+from framewire.rtc.stack.destinations import DestinationBudget, can_be_viewers, engine_bucket
 
 # The special-purpose address registries of IANA (RFC 6890), whole, and what a viewer can have of them.
 SPECIAL = {
@@ -108,6 +108,14 @@ def test_thirty_two_at_once_then_one_a_second():
     assert not budget.may_announce(5.9)
     assert budget.may_announce(6.0) and not budget.may_announce(6.0)
     assert [budget.may_announce(1000.0) for _ in range(33)] == [True] * 32 + [False]
+
+
+def test_all_viewers_share_what_they_may_announce():
+    engine = engine_bucket()
+    assert [DestinationBudget(engine).may_announce(0.0) for _ in range(513)] == [True] * 512 + [False]
+    assert [DestinationBudget(engine).may_announce(0.5) for _ in range(9)] == [True] * 8 + [False]
+    assert DestinationBudget(engine).may_reveal(0.5), "by its own checks any viewer can connect"
+    assert DestinationBudget().may_announce(0.5), "another engine has its own"
 
 
 def test_addresses_that_checks_reveal_are_counted_apart():

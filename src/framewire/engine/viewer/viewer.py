@@ -53,6 +53,7 @@ from framewire.engine.viewer.viewer_peer import ViewerPeer
 from framewire.errors import CloseCode, EngineError, RemoteProtocolError
 from framewire.options import EngineOptions
 from framewire.rtc.peer import BitrateEstimate, DestinationBudget, KeyframeWanted, Peer, PeerEvent, PeerState
+from framewire.token_bucket import TokenBucket
 from framewire.viewers import WatchingViewer
 
 log: Final = logging.getLogger(__name__)
@@ -77,6 +78,10 @@ class ViewerContext(Protocol):
     def authorize(self) -> Authorizer: ...
     @property
     def turns(self) -> Turns: ...
+    @property
+    def announced(self) -> TokenBucket:
+        """The ICE candidates of all viewers."""
+
     def stream(self, id_: int) -> Stream | None: ...
     def input_arrived(self, stream: int, client_id: str, principal: str | None, event: dict[str, Any]) -> None: ...
     def viewers_changed(self, stream: int) -> None:
@@ -96,7 +101,7 @@ class Viewer:
         self._visible: dict[int, bool] = {}
         """By subscription, as last reported."""
         self._peer: ViewerPeer | None = None
-        self._destinations = DestinationBudget()
+        self._destinations = DestinationBudget(context.announced)
         self._timer: asyncio.TimerHandle | None = None
         self._input = InputPace()
         self._input_timer: asyncio.TimerHandle | None = None

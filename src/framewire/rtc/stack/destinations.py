@@ -30,6 +30,18 @@ DESTINATIONS_PER_S: Final = 1.0
 Source: chosen by hand; pinned by
 `tests/rtc/stack/test_destinations.py::test_thirty_two_at_once_then_one_a_second`."""
 
+MAX_ENGINE_CANDIDATES: Final = 512
+"""Addresses that all viewers of an engine may announce at once: one that comes back on a new socket counts anew.
+
+Source: chosen by hand, a class of sixty that joins at once with eight each; pinned by
+`tests/rtc/stack/test_destinations.py::test_all_viewers_share_what_they_may_announce`."""
+
+ENGINE_CANDIDATES_PER_S: Final = 16.0
+"""So many more of all viewers each second.
+
+Source: chosen by hand, two viewers that connect each second; pinned by
+`tests/rtc/stack/test_destinations.py::test_all_viewers_share_what_they_may_announce`."""
+
 _NO_VIEWERS_V4: Final = tuple(
     ipaddress.IPv4Network(text)
     for text in (
@@ -87,6 +99,11 @@ def can_be_viewers(address: str) -> bool:
     )
 
 
+def engine_bucket() -> TokenBucket:
+    """What all viewers of one engine may announce together."""
+    return TokenBucket(ENGINE_CANDIDATES_PER_S, MAX_ENGINE_CANDIDATES)
+
+
 class DestinationBudget:
     """How many more addresses one viewer may make this machine send to, over all its peer connections.
 
@@ -94,13 +111,15 @@ class DestinationBudget:
     checks of its own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, engine: TokenBucket | None = None) -> None:
+        """``engine``: what all viewers may announce together."""
+        self._engine = engine or engine_bucket()
         self._announced = TokenBucket(DESTINATIONS_PER_S, MAX_CANDIDATES)
         self._reflexive = TokenBucket(DESTINATIONS_PER_S, MAX_REFLEXIVE_ADDRESSES)
 
     def may_announce(self, now: float) -> bool:
         """Count an address that the viewer names. False: it is to be ignored."""
-        return self._announced.take(now)
+        return self._announced.take(now) and self._engine.take(now)
 
     def may_reveal(self, now: float) -> bool:
         """Count an address that a check of the viewer came from. False: it is to be ignored."""
