@@ -8,7 +8,7 @@ import select
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from framewire.rtc.events import PeerEvent, PeerState, PeerTrack
+from framewire.rtc.events import PeerEvent, PeerState, PeerStats, PeerTrack
 from framewire.rtc.stack.dtls_transport import DtlsTransport
 from framewire.rtc.stack.ice import MAX_QUEUED_DATAGRAMS, IceSocket
 from tests.rtc.viewers import Stage
@@ -51,6 +51,10 @@ class LivePair:
     @property
     def events(self) -> list[PeerEvent]:
         return self.stage.events
+
+    @property
+    def stats(self) -> PeerStats:
+        return self.stage.peer.stats(VIDEO.sub)
 
     @property
     def viewer(self) -> Any:
@@ -114,9 +118,9 @@ class LivePair:
         ``TimeoutError`` after 20 s."""
         stage = self.stage
         await stage.until(lambda: stage.shown(VIDEO.sub, level), level=level)
-        asked = stage.peer.stats(VIDEO.sub).keyframe_requests
+        asked = self.stats.keyframe_requests
         await stage.viewer.pc.getReceivers()[0]._send_rtcp_pli(self.ssrc)
-        await stage.until(lambda: stage.peer.stats(VIDEO.sub).keyframe_requests > asked, level=level)
+        await stage.until(lambda: self.stats.keyframe_requests > asked, level=level)
         return stage.kinds(PeerState) == 1
 
 

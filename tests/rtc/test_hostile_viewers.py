@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+import aioice.stun
 import pytest
 
 from framewire.rtc.rtp import rtcp
@@ -15,10 +18,15 @@ MUTATIONS = 100_000
 
 
 @pytest.fixture
-async def pair(loopback):
+async def pair(loopback, caplog):
+    """A live pair. Nothing that a test sends may be worth a line in the user's log."""
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
     pair = await LivePair.open(feedback=True)
     yield pair
     await pair.close()
+    assert complaints == []
+    assert [record for record in caplog.records if record.levelno > logging.INFO] == []
 
 
 def packet(kind: int, count: int, body: bytes) -> bytes:
@@ -68,3 +76,110 @@ def mutations(pair: LivePair, count: int) -> Iterator[bytes]:
 async def test_a_hundred_thousand_mutated_packets_of_the_viewer_stop_nothing(pair):
     await pair.inject_all(mutations(pair, MUTATIONS))
     assert await pair.still_shows(60)
+
+
+def record(kind: int, epoch: int, body: bytes) -> bytes:
+    """A DTLS record that is not encrypted."""
+    return bytes([kind]) + b"\xfe\xfd" + epoch.to_bytes(2) + bytes(6) + len(body).to_bytes(2) + body
+
+
+def too_long(pair: LivePair) -> list[bytes]:
+    return [
+        bytes([first, second]).ljust(length, b"\0")
+        for first, second in ((128, 200), (128, 99), (191, 255), (22, 254), (23, 254), (0, 1))
+        for length in (1501, 1502, 9000, 65_000)
+    ]
+
+
+def too_short(pair: LivePair) -> list[bytes]:
+    pairs = [bytes([first, second]) for first in (0, 3, 20, 22, 63, 128, 144, 191, 255) for second in range(0, 256, 15)]
+    return [b"", *(bytes([first]) for first in range(256)), *pairs]
+
+
+def cut_off(pair: LivePair) -> list[bytes]:
+    sealed = [*map(pair.rtcp, compounds(pair.ssrc)), pair.rtp(b"\x80\x63" + bytes(40))]
+    return [each[:length] for each in sealed for length in range(len(each))]
+
+
+def dtls_records(pair: LivePair) -> list[bytes]:
+    """Of each content type and some that do not exist: alerts that end a connection among them."""
+    bodies = (b"", b"\1", b"\2\x28", b"\1\0", b"\1\0\0\x28" + bytes(4) + b"\0\0\0\x28" + bytes(40), bytes(1400))
+    return [
+        record(kind, epoch, body)
+        for kind in (20, 21, 22, 23, 24, 25, 26, 63)
+        for epoch in (0, 1, 2, 0xFFFF)
+        for body in bodies
+    ]
+
+
+def data_of_the_viewer(pair: LivePair) -> list[bytes]:
+    """As for a data channel, rightly encrypted; several records in a datagram, too."""
+    return [pair.dtls(b"x" * 1000) for _ in range(20)] + [b"".join(pair.dtls(b"x") for _ in range(30))] * 20
+
+
+def stun(pair: LivePair, *, password: str | None = None, **attributes: object) -> bytes:
+    """A check of the pair, as the viewer's."""
+    connection = pair.transport.connection
+    message = aioice.stun.Message(aioice.stun.Method.BINDING, aioice.stun.Class.REQUEST)
+    message.attributes["USERNAME"] = f"{connection.local_username}:{connection.remote_username}"
+    message.attributes.update({name.replace("_", "-"): value for name, value in attributes.items()})
+    message.add_message_integrity((password or connection.local_password).encode())
+    return bytes(message)
+
+
+def stun_messages(pair: LivePair) -> list[bytes]:
+    """Not signed, wrongly signed, and rightly signed with attributes that are missing, cut off or wrong."""
+    prefix, rng = pair.transport.connection.username_prefix, random.Random(5)
+    valid = stun(pair, PRIORITY=1, ICE_CONTROLLED=7)
+    header, body = valid[:20], valid[20:]
+    made = [valid, stun(pair), stun(pair, password="x" * 22, PRIORITY=1), stun(pair, PRIORITY=1, USE_CANDIDATE=None)]
+    made += [stun(pair, PRIORITY=1, ICE_CONTROLLING=number) for number in (0, 2**64 - 1)]
+    made += [valid[:length] for length in range(len(valid))]
+    made += [header[:1] + bytes([kind]) + header[2:] + body for kind in range(0, 256, 3)]
+    for number in (1, 6, 8, 9, 0x0C, 0x12, 0x20, 0x24, 0x25, 0x8022, 0x8028, 0x8029, 0x802A, 0x802B, 0xFFFF):
+        for value in (b"", b"\1", b"\0\2\xff", b"\xff" * 8):
+            odd = number.to_bytes(2) + len(value).to_bytes(2) + value.ljust(-len(value) % 4 + len(value), b"\0")
+            named = b"\0\6" + (len(prefix) + 4).to_bytes(2) + (prefix + b"four")
+            named = named.ljust(-len(named) % 4 + len(named), b"\0") + odd
+            made.append(header[:2] + len(named).to_bytes(2) + header[4:] + named)
+    return made + [bytes([0, *mutated(rng, valid)[1:]]) for _ in range(300)]
+
+
+ATTACKS: list[Callable[[LivePair], list[bytes]]] = [
+    too_long,
+    too_short,
+    cut_off,
+    dtls_records,
+    data_of_the_viewer,
+    stun_messages,
+]
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__)
+async def test_no_datagram_from_the_viewers_address_ends_its_peer(pair, attack):
+    await pair.send_all(attack(pair))
+    assert await pair.still_shows(60)
+
+
+async def test_a_tampered_or_repeated_packet_of_feedback_changes_nothing(pair):
+    sealed = pair.rtcp(packet(rtcp.PacketType.PSFB, rtcp.PayloadFormat.PLI, bytes(4) + pair.ssrc.to_bytes(4)))
+    tampered = [
+        sealed[:at] + bytes([sealed[at] ^ 1 << bit]) + sealed[at + 1 :] for at in range(len(sealed)) for bit in range(8)
+    ]
+    assert (before := pair.stats.keyframe_requests) == 0
+    await pair.send_all(tampered)
+    assert pair.stats.keyframe_requests == before
+    await pair.send_all([sealed] * 100)
+    assert pair.stats.keyframe_requests == before + 1
+
+
+async def test_media_of_the_viewer_is_not_even_decrypted(pair, monkeypatch):
+    decrypted: list[bytes] = []
+    take = pair.transport._rx_srtp.unprotect_rtcp
+    monkeypatch.setattr(pair.transport._rx_srtp, "unprotect", decrypted.append)
+    monkeypatch.setattr(pair.transport._rx_srtp, "unprotect_rtcp", lambda data: decrypted.append(data) or take(data))
+    media = [
+        pair.rtp(b"\x80" + bytes([kind]) + number.to_bytes(2) + bytes(40)) for number, kind in enumerate(range(64))
+    ]
+    await pair.send_all(media)
+    assert decrypted == []

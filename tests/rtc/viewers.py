@@ -60,8 +60,12 @@ class _Reporter(RTCDtlsTransport):
         self._arrived, self._count = {}, self._count + 1
         words = 2 + len(fci) // 4
         packet = bytes([0x80 | TransportFormat.TRANSPORT_CC, PacketType.RTPFB]) + words.to_bytes(2) + bytes(8) + fci
-        _background.add(task := asyncio.ensure_future(self._send_rtp(packet)))
+        _background.add(task := asyncio.ensure_future(self._send_report(packet)))
         task.add_done_callback(_background.discard)
+
+    async def _send_report(self, packet: bytes) -> None:
+        with suppress(ConnectionError):  # closed meanwhile
+            await self._send_rtp(packet)
 
 
 TRANSPORT_CC_ID = 1 + OFFERED_EXTENSIONS.index(header_extensions.TRANSPORT_CC_URI)

@@ -10,6 +10,7 @@ from framewire.rtc.events import PeerState, PeerTrack
 from framewire.rtc.rtp import rtcp
 from framewire.rtc.stack import ice
 from framewire.rtc.stack.dtls_transport import DtlsTransport
+from tests.rtc.live_pair import LivePair
 from tests.rtc.viewers import Stage
 
 TRACK = PeerTrack(3, "vp8")
@@ -42,6 +43,17 @@ async def transport(stage: Stage):
     return stage.peer._connection.transport
 
 
+@pytest.fixture
+async def pair(loopback):
+    pair = await LivePair.open()
+    yield pair
+    await pair.close()
+
+
+def pli(ssrc: int) -> bytes:
+    return bytes([0x81, rtcp.PacketType.PSFB, 0, 2]) + bytes(4) + ssrc.to_bytes(4)
+
+
 async def test_once_connected_no_handshake_message_is_repeated(transport, monkeypatch):
     sent: list[list[bytes]] = []
     monkeypatch.setattr(transport, "transmit", sent.append)
@@ -49,14 +61,11 @@ async def test_once_connected_no_handshake_message_is_repeated(transport, monkey
     assert sent == []
 
 
-async def test_each_message_in_a_compound_is_feedback_and_media_is_ignored(transport):
+async def test_each_message_in_a_compound_is_feedback_and_media_is_ignored(pair):
     received: list[rtcp.Feedback] = []
-    transport.on_feedback = received.append
+    pair.transport.on_feedback = received.append
     report = rtcp.sender_report(7, 1000.0, (1, 2), b"x")
-    pli = bytes([0x81, rtcp.PacketType.PSFB, 0, 2]) + bytes(4) + (9).to_bytes(4)
-    await transport._handle_rtcp_data(report + pli + pli)
-    await transport._handle_rtcp_data(b"\xff" * 20)
-    await transport._handle_rtp_data(bytes(40), 0)
+    await pair.send_all([pair.rtp(b"\x80\x63" + bytes(40)), pair.rtcp(report + pli(9) + pli(9))])
     assert received == [rtcp.KeyframeRequest(9)] * 2
 
 

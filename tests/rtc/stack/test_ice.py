@@ -128,13 +128,14 @@ async def test_data_passes_between_the_two_both_ways(pair):
 
 async def test_data_from_a_stranger_is_dropped(pair):
     ours, stock = pair
-    ours.received = False
+    taken: list[bytes] = []
+    ours.received, ours.on_srtp = False, taken.append
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         for datagram in (DTLS, RTP, STUN, b"", b"\xff", STUN[:5]):
             stranger.sendto(datagram, address_of(ours))
     await settled()
     assert ours._queue.empty()
-    assert not ours.received
+    assert not ours.received and not taken
     await stock.send(DTLS)
     assert await ours.recv() == DTLS
     assert ours.received
@@ -143,6 +144,7 @@ async def test_data_from_a_stranger_is_dropped(pair):
 async def test_a_viewer_that_sends_no_checks_is_trusted_when_it_answers_ours(pair):
     ours, stock = pair
     ours._trusted.clear()
+    await ours.check_start(ours._nominated[1])
     await stock.send(DTLS)
     assert await ours.recv() == DTLS
 
@@ -234,22 +236,41 @@ async def test_the_number_of_trusted_addresses_is_bounded(pair):
     assert len(ours._trusted) == 64
 
 
-async def test_of_the_viewer_only_dtls_and_srtp_are_taken(pair):
+async def test_of_the_viewer_dtls_is_queued_srtp_handed_on_and_all_else_dropped(pair):
     ours, stock = pair
-    for datagram in (b"\x13" + bytes(20), b"\x40" + bytes(20), b"\xc8" + bytes(20), RTP):
+    taken: list[bytes] = []
+    await stock.send(RTP)  # nothing can decrypt it yet
+    await settled()
+    ours.on_srtp = taken.append
+    for datagram in (b"\x13" + bytes(20), b"\x40" + bytes(20), b"\xc8" + bytes(20), RTP, DTLS):
         await stock.send(datagram)
-    assert await ours.recv() == RTP
+    assert await ours.recv() == DTLS
+    assert taken == [RTP] and ours._queue.empty()
+
+
+async def test_a_longer_datagram_is_dropped_unread(pair, monkeypatch):
+    ours, stock = pair
+    read: list[bytes] = []
+    monkeypatch.setattr(ice.IceSocket, "_stun", lambda self, data, addr: read.append(data))
+    ours.on_srtp = read.append
+    stun = b"\0\1" + ours.username_prefix.ljust(1499, b"x")
+    for datagram in (DTLS, RTP, stun):
+        for length in (1500, 1501, 9000, 65_000):
+            await stock.send(datagram.ljust(length, b"\0")[:length])
+    await settled(50)
+    assert [len(data) for data in (*read, await ours.recv())] == [1500] * 3
+    assert ours._queue.empty()
 
 
 async def test_the_queue_is_bounded(pair):
     ours, stock = pair
     for _ in range(3):
         for _ in range(ice.MAX_QUEUED_DATAGRAMS):
-            await stock.send(RTP)
+            await stock.send(DTLS)
         await settled()
     assert ours._queue.qsize() <= ice.MAX_QUEUED_DATAGRAMS
     for _ in range(600):
-        ours.enqueue(RTP, 1)
+        ours.enqueue(DTLS, 1)
     assert ours._queue.qsize() == 256
 
 

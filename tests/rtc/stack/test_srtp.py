@@ -8,7 +8,7 @@ from pylibsrtp import Policy, Session
 
 from framewire.rtc.rtp.header_extensions import HeaderExtensions
 from framewire.rtc.rtp.packets import RtpPacketDraft
-from framewire.rtc.stack.srtp import SrtpProtector
+from framewire.rtc.stack.srtp import SrtcpReceiver, SrtpProtector
 
 PROFILES = {
     Policy.SRTP_PROFILE_AES128_CM_SHA1_80: 30,
@@ -58,3 +58,39 @@ def test_the_longest_packet_fits_and_a_refusal_by_libsrtp_is_an_error():
     assert len(cipher.protect([longest])[0]) == 1500 + 16
     with pytest.raises(pylibsrtp.Error):
         cipher.protect([longest])  # one index never encrypts two plaintexts
+
+
+def report(source):
+    return b"\x80\xc9\0\1" + source.to_bytes(4)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_feedback_is_decrypted_once_and_all_else_is_nothing(profile):
+    viewer, receiver = session(profile), SrtcpReceiver(session(profile, inbound=True))
+    sealed = viewer.protect_rtcp(report(7))
+    assert receiver.unprotect(sealed[:-1] + bytes([sealed[-1] ^ 1])) == b""
+    assert receiver.unprotect(sealed) == report(7)
+    assert receiver.unprotect(sealed) == b"", "a repetition"
+    media = viewer.protect(packets(1)[0])
+    for each in (media, b"", b"\x80", *(sealed[:length] for length in range(len(sealed))), sealed.ljust(1501, b"x")):
+        assert receiver.unprotect(each) == b""
+
+
+def test_the_number_of_sources_is_bounded(monkeypatch):
+    profile = Policy.SRTP_PROFILE_AEAD_AES_128_GCM
+    viewer, ours = session(profile), session(profile, inbound=True)
+    removed: list[int] = []
+    remove = ours.remove_stream
+    monkeypatch.setattr(ours, "remove_stream", lambda source: removed.append(source) or remove(source))
+    receiver = SrtcpReceiver(ours)
+
+    def heard(source):
+        return receiver.unprotect(viewer.protect_rtcp(report(source))) == report(source)
+
+    assert all(heard(source) for source in range(256)) and removed == []
+    for source in range(1000, 2000):
+        sealed = session(profile).protect_rtcp(report(source))
+        assert receiver.unprotect(sealed[:-1] + bytes([sealed[-1] ^ 1])) == b"", "a forger is no source"
+    assert heard(0) and heard(256) and heard(257)
+    assert removed == [1, 2], "those that were not heard for the longest time"
+    assert heard(0) and heard(1)

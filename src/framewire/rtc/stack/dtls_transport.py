@@ -1,17 +1,22 @@
-"""aiortc's DTLS transport with framewire's RTCP parser, a send path without an await, and no way in for media. Must not
-know units, subscriptions or SDP."""
+"""aiortc's DTLS transport with framewire's RTCP parser, a send path without an await, and no way in for media or data.
+Must not know units, subscriptions or SDP."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 from collections.abc import Callable
 from typing import Final
 
-from aiortc.rtcdtlstransport import RTCDtlsTransport
+from aiortc.rtcdtlstransport import RTCDtlsParameters, RTCDtlsTransport, State
+from OpenSSL import SSL
 
 from framewire.rtc.rtp import rtcp
 from framewire.rtc.stack import ice
-from framewire.rtc.stack.srtp import SrtpProtector
+from framewire.rtc.stack.srtp import SrtcpReceiver, SrtpProtector
+
+logger: Final = logging.getLogger(__name__)
 
 HANDSHAKE_REPEATS_S: Final = (0.04, 0.12, 0.25, 0.45, 0.7)
 """A handshake message without an answer is sent again this long after it was sent. OpenSSL's own timer waits for a
@@ -26,6 +31,8 @@ class DtlsTransport(RTCDtlsTransport):
 
     on_feedback: Callable[[rtcp.Feedback], None]
     _srtp: SrtpProtector | None = None
+    _receiver: SrtcpReceiver
+    _complained = False
     _repeats: tuple[asyncio.TimerHandle, ...] = ()
 
     async def _write_ssl(self) -> None:
@@ -56,12 +63,46 @@ class DtlsTransport(RTCDtlsTransport):
         self._cancel_repeats()
         await super().stop()
 
-    async def _handle_rtcp_data(self, data: bytes) -> None:
-        for feedback in rtcp.parse(data):
-            self.on_feedback(feedback)
+    async def start(self, remoteParameters: RTCDtlsParameters) -> None:
+        """Shake hands. Whatever goes wrong, the transport has failed: aiortc's own states tell who waits for it."""
+        try:
+            await super().start(remoteParameters)
+        except Exception as error:
+            logger.debug("the handshake failed: %r", error)
+            self._set_state(State.FAILED)
 
-    async def _handle_rtp_data(self, data: bytes, arrival_time_ms: int) -> None:
-        return
+    def _setup_srtp(self) -> None:
+        super()._setup_srtp()
+        if self._rx_srtp is not None:
+            self._receiver = SrtcpReceiver(self._rx_srtp)
+            self.connection.on_srtp = self._receive
+
+    def _receive(self, datagram: bytes) -> None:
+        """Take feedback of the viewer, or what a forger sends from its address. Never raises."""
+        try:
+            for feedback in rtcp.parse(self._receiver.unprotect(datagram)):
+                self.on_feedback(feedback)
+        except Exception:
+            # A bug of ours, and this viewer can cause it again with each datagram: one line of it will do.
+            logger.log(logging.DEBUG if self._complained else logging.ERROR, "feedback was not taken", exc_info=True)
+            self._complained = True
+
+    async def _recv_next(self) -> None:
+        """Take one DTLS datagram. aiortc's loop ends at the first exception that it does not expect."""
+        try:
+            await super()._recv_next()
+            self._drop_data()
+        except ConnectionError:
+            raise
+        except Exception as error:
+            logger.debug("a datagram that DTLS cannot take: %r", error)
+            await asyncio.sleep(0)  # if it was raised before anything was awaited
+
+    def _drop_data(self) -> None:
+        """Read what came as data, for nobody: there are no data channels, and OpenSSL would keep it."""
+        with contextlib.suppress(SSL.WantReadError):
+            while self.encrypted and self._ssl.recv(ice.MAX_DATAGRAM_BYTES):
+                pass
 
     @property
     def connection(self) -> ice.IceConnection:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import importlib.util
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,10 +24,27 @@ from framewire.rtc.stack.udp_gso import UdpGso
 
 logger: Final = logging.getLogger(__name__)
 
+MAX_DATAGRAM_BYTES: Final = 1500
+"""Longer datagrams are dropped unread. A viewer sends none; libsrtp's binding raises for them, and to read a STUN
+message of 64 KB takes 16 ms.
+
+Source: the MTU of Ethernet; pinned by `tests/rtc/stack/test_ice.py::test_a_longer_datagram_is_dropped_unread`."""
+
+MIN_STUN_BYTES: Final = 20
+"""A shorter datagram is no STUN message.
+
+Source: RFC 8489 §5, the header."""
+
 MAX_QUEUED_DATAGRAMS: Final = 256
 """At most this many datagrams wait between the socket and DTLS; aioice's own queue is unbounded.
 
 Source: chosen by hand; pinned by `tests/rtc/stack/test_ice.py::test_the_queue_is_bounded`."""
+
+MAX_ROLE_CONFLICTS: Final = 4
+"""A viewer may say this often that we have the wrong role; then the check has failed. aioice would ask for ever.
+
+Source: RFC 8445 §7.2.5.1, a conflict is settled by the first answer; pinned by
+`tests/rtc/stack/test_ice.py::test_a_viewer_that_never_agrees_on_the_roles_is_given_up`."""
 
 MAX_TRUSTED_ADDRESSES: Final = 64
 """At most this many addresses of the viewer are trusted, over all sockets; the oldest is dropped first.
@@ -89,6 +106,10 @@ else:
     )
 
 
+def _drop(datagram: bytes) -> None:
+    """Nothing can be decrypted yet."""
+
+
 class IceSocket(ice.StunProtocol):
     """One UDP socket: STUN from anyone, everything else only from where an authenticated check came.
 
@@ -134,22 +155,36 @@ class IceSocket(ice.StunProtocol):
             self.send_stun(request, addr)
 
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
+        """Take what may be the viewer's. Anyone may send anything here, so nothing of it may raise, or cost much."""
         assert isinstance(data, bytes), "a datagram socket reads bytes"
-        # RFC 7983 §7: the first byte tells STUN, DTLS and SRTP apart; nothing else belongs here.
-        first = data[0] if data else 255
+        if not 0 < len(data) <= MAX_DATAGRAM_BYTES:
+            return
         trusted = self.receiver.trusts(self, (addr[0], addr[1]))
         if trusted:
             self.receiver.received = True
+        # RFC 7983 §7: the first byte tells STUN, DTLS and SRTP apart; nothing else belongs here.
+        first = data[0]
         if first <= 3:
-            self._stun(data, addr)
-        elif trusted and (20 <= first <= 63 or 128 <= first <= 191):
+            if self._is_for_us(data):
+                self._stun(data, addr)
+        elif trusted and 128 <= first <= 191:
+            self.receiver.on_srtp(data)
+        elif trusted and 20 <= first <= 63:
             self.receiver.enqueue(data, self.local_candidate.component)
+
+    def _is_for_us(self, data: bytes) -> bool:
+        """Whether a STUN message may be an answer to a request of ours, or a request to us. To read one takes aioice 30
+        microseconds and more, and to refuse it sends an answer to whoever is said to have asked."""
+        if len(data) < MIN_STUN_BYTES:
+            return False
+        if data[0] & 1:  # RFC 8489 §5: the class is a success or an error
+            return data[8:20] in self.transactions
+        return self.receiver.username_prefix in data
 
     def _stun(self, data: bytes, addr: tuple[Any, ...]) -> None:
         try:
             super().datagram_received(data, addr)
         except Exception as error:
-            # Anyone may send this, so it must not end anything.
             logger.debug("STUN that aioice cannot take: %r", error)
 
 
@@ -162,6 +197,8 @@ class IceConnection(ice.Connection):
     """The shortest round trip of a check; None until one was answered."""
     last_sent: bytes = b""
     """What `send` was called with last."""
+    on_srtp: Callable[[bytes], None]
+    """Takes a datagram of SRTP or SRTCP from the viewer's address. It must not raise."""
 
     def __init__(
         self, *, transport_policy: aioice.TransportPolicy = aioice.TransportPolicy.ALL, **options: Any
@@ -173,6 +210,10 @@ class IceConnection(ice.Connection):
         self.udp_hosts: Sequence[str] = ()
         """The addresses to open sockets at; empty for those of every interface, and loopback."""
         self._announced = 0
+        self.on_srtp = _drop
+        self.username_prefix: bytes = f"{self.local_username}:".encode()
+        """How the ``USERNAME`` of a request to us begins (RFC 8445 §7.2.2)."""
+        self._role_conflicts = 0
         self._trusted: dict[tuple[int, tuple[str, int]], None] = {}
         self.sockets: set[IceSocket] = set()
         """All that are open. aioice's own list lacks those of a gathering that was cancelled."""
@@ -219,17 +260,23 @@ class IceConnection(ice.Connection):
     def trusts(self, socket: ice.StunProtocol, address: tuple[str, int]) -> bool:
         """Whether the viewer has proved to this socket that it is at this address: by a check of its own, or by its
         answer to ours, as an ICE-lite viewer sends no checks."""
-        return (
-            (socket.id, address) in self._trusted
-            or any(
-                pair.state is ice.CandidatePair.State.SUCCEEDED
-                and pair.protocol is socket
-                and pair.remote_addr == address
-                for pair in self._check_list
-            )
-            # Checks that came before the viewer's answer: its handshake may follow at once.
-            or any(to is socket and source == address for _, source, to in self._early_checks)
-        )
+        return (socket.id, address) in self._trusted
+
+    def _trust(self, socket: ice.StunProtocol, address: tuple[str, int]) -> None:
+        self._trusted[socket.id, address] = None
+        while len(self._trusted) > MAX_TRUSTED_ADDRESSES:
+            del self._trusted[next(iter(self._trusted))]
+
+    def request_received(self, message: Message, addr: tuple[str, int], protocol: ice.StunProtocol) -> None:
+        super().request_received(message, addr, protocol)
+        # A check that came before the viewer's answer is kept for later: its handshake may follow at once.
+        if self._early_checks and self._early_checks[-1][0] is message:
+            self._trust(protocol, addr)
+
+    def check_state(self, pair: ice.CandidatePair, state: ice.CandidatePair.State) -> None:
+        super().check_state(pair, state)
+        if state is ice.CandidatePair.State.SUCCEEDED:
+            self._trust(pair.protocol, pair.remote_addr)
 
     def check_incoming(self, message: Message, addr: tuple[str, int], protocol: ice.StunProtocol) -> None:
         """Trust the source of a check: it is signed with the password of our offer, so it is the viewer.
@@ -237,12 +284,25 @@ class IceConnection(ice.Connection):
         Our own check of the pair may never end. aioice abandons those under way when the first one succeeds, yet the
         viewer may choose one of them to send on. Some viewers send from two or three.
         """
+        if "PRIORITY" not in message.attributes:
+            # RFC 8445 §7.2.2 requires it, and aioice would raise, which ends `connect` for a check that came before it.
+            return
         if not self._is_destination(addr) and not self.budget.may_reveal(asyncio.get_running_loop().time()):
             return
-        self._trusted[protocol.id, addr] = None
-        while len(self._trusted) > MAX_TRUSTED_ADDRESSES:
-            del self._trusted[next(iter(self._trusted))]
+        self._trust(protocol, addr)
         super().check_incoming(message, addr, protocol)
+
+    async def check_start(self, pair: ice.CandidatePair) -> None:
+        """Check a pair. aioice calls this anew, from itself, for each answer that is a role conflict."""
+        if self._role_conflicts > MAX_ROLE_CONFLICTS:
+            self.check_state(pair, ice.CandidatePair.State.FAILED)
+            self.check_complete(pair)
+        else:
+            await super().check_start(pair)
+
+    def switch_role(self, ice_controlling: bool) -> None:
+        self._role_conflicts += 1
+        super().switch_role(ice_controlling)
 
     def enqueue(self, data: bytes, component: int) -> None:
         """Queue a datagram for DTLS, if there is room."""
