@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import pytest
+from OpenSSL import SSL
 
 from framewire.rtc.events import PeerState, PeerTrack
 from framewire.rtc.rtp import rtcp
@@ -72,3 +74,44 @@ async def test_each_message_in_a_compound_is_feedback_and_media_is_ignored(pair)
 async def test_the_socket_and_the_round_trip_are_those_of_ice(transport):
     assert transport.idle()
     assert transport.rtt_s == transport.connection.rtt_s > 0
+
+
+async def test_feedback_that_a_bug_of_ours_cannot_take_is_one_line_and_ends_nothing(pair, caplog):
+    take, taken = pair.transport.on_feedback, []
+
+    def buggy(feedback: rtcp.Feedback) -> None:
+        taken.append(feedback)
+        raise AssertionError("a bug")
+
+    pair.transport.on_feedback = buggy
+    await pair.send_all(pair.rtcp(pli(pair.ssrc)) for _ in range(50))
+    assert len(taken) >= 50
+    assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == [
+        "feedback was not taken"
+    ]
+    pair.transport.on_feedback = take
+    assert await pair.still_shows(60)
+
+
+async def test_data_is_dropped_and_none_of_it_is_kept(pair):
+    await pair.send_all([b"".join(pair.dtls(b"x") for _ in range(30)) for _ in range(20)])
+    with pytest.raises(SSL.WantReadError):
+        pair.transport._ssl.recv(1)
+    assert await pair.still_shows(60)
+
+
+@pytest.mark.parametrize("before", [b"", b"data in the same datagram"])
+async def test_a_viewer_that_hangs_up_is_heard(pair, before):
+    data = pair.dtls(before) if before else b""
+    pair.viewer._ssl.shutdown()
+    pair.send(data + pair.viewer._ssl.bio_read(1500))
+    await pair.stage.watch(lambda: PeerState("closed") in pair.events)
+
+
+async def test_a_handshake_that_raises_has_failed(stage: Stage, monkeypatch):
+    def broken(self, parameters):
+        raise ValueError("a certificate that cannot be read")
+
+    monkeypatch.setattr(DtlsTransport, "_validate_peer_identity", broken)
+    await stage.negotiate(TRACK)
+    await stage.watch(lambda: stage.events == [PeerState("failed")])

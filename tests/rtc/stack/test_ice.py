@@ -359,3 +359,70 @@ async def test_the_round_trip_is_known_as_soon_as_a_check_is_answered(pair):
     shortest = ours.rtt_s
     ours.add_rtt_sample(shortest * 2)
     assert ours.rtt_s == shortest
+
+
+async def joined():
+    """One of ours that waits for a viewer, and a stock one that knows it."""
+    ours, stock = ice.IceConnection(ice_controlling=True), aioice.Connection(ice_controlling=False)
+    for one, other in ((ours, stock), (stock, ours)):
+        await one.gather_candidates()
+        other.remote_username, other.remote_password = one.local_username, one.local_password
+    for candidate in ours.local_candidates:
+        await stock.add_remote_candidate(candidate)
+    return ours, stock
+
+
+def check(ours, **attributes):
+    """A signed check of the viewer's."""
+    message = aioice.stun.Message(aioice.stun.Method.BINDING, aioice.stun.Class.REQUEST)
+    message.attributes.update(USERNAME=f"{ours.local_username}:{ours.remote_username}", **attributes)
+    message.add_message_integrity(ours.local_password.encode())
+    return bytes(message)
+
+
+async def test_strangers_are_not_answered_and_their_messages_not_read(pair, monkeypatch):
+    ours, _ = pair
+    read: list[bytes] = []
+    monkeypatch.setattr(ice.IceSocket, "_stun", lambda self, data, addr: read.append(data))
+    answer, indication = b"\1\1\0\0" + bytes(16), b"\0\x11\0\0" + bytes(16)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.setblocking(False)
+        for message in (STUN, answer, indication, b"\0\1" + b"someone:else".ljust(100)):
+            stranger.sendto(message, address_of(ours))
+        await settled()
+        with pytest.raises(BlockingIOError):
+            stranger.recv(1500)
+    assert read == []
+
+
+async def test_a_check_without_a_priority_does_not_keep_the_viewer_out(loopback):
+    ours, stock = await joined()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as viewer:
+        viewer.sendto(check(ours), address_of(ours))
+        await settled()
+        assert len(ours._early_checks) == 1
+        for candidate in stock.local_candidates:
+            await ours.add_remote_candidate(candidate)
+        async with asyncio.timeout(10):
+            await asyncio.gather(ours.connect(), stock.connect())
+    await asyncio.gather(ours.close(), stock.close())
+
+
+async def test_a_viewer_that_never_agrees_on_the_roles_is_given_up(loopback, monkeypatch):
+    ours, stock = await joined()
+    asked: list[object] = []
+
+    def refuse(message, address, protocol):
+        asked.append(message)
+        stock.respond_error(message, address, protocol, (487, "Role Conflict"))
+
+    monkeypatch.setattr(stock, "request_received", refuse)
+    for candidate in stock.local_candidates:
+        await ours.add_remote_candidate(candidate)
+    await ours.add_remote_candidate(None)
+    async with asyncio.timeout(10):
+        with pytest.raises(ConnectionError):
+            await ours.connect()
+    assert ice.MAX_ROLE_CONFLICTS == 4
+    assert len(asked) < 20
+    await asyncio.gather(ours.close(), stock.close())

@@ -92,8 +92,8 @@ class DtlsTransport(RTCDtlsTransport):
         try:
             await super()._recv_next()
             self._drop_data()
-        except ConnectionError:
-            raise
+        except (ConnectionError, SSL.ZeroReturnError) as end:
+            raise ConnectionError("the viewer hung up") from end
         except Exception as error:
             logger.debug("a datagram that DTLS cannot take: %r", error)
             await asyncio.sleep(0)  # if it was raised before anything was awaited
