@@ -80,9 +80,13 @@ def test_the_number_of_sources_is_bounded(monkeypatch):
     profile = Policy.SRTP_PROFILE_AEAD_AES_128_GCM
     viewer, ours = session(profile), session(profile, inbound=True)
     removed: list[int] = []
-    remove = ours.remove_stream
-    monkeypatch.setattr(ours, "remove_stream", lambda source: removed.append(source) or remove(source))
-    receiver = SrtcpReceiver(ours)
+    remove_stream, receiver = ours.remove_stream, SrtcpReceiver(ours)
+
+    def noted(source):
+        removed.append(source)
+        remove_stream(source)
+
+    monkeypatch.setattr(ours, "remove_stream", noted)
 
     def heard(source):
         return receiver.unprotect(viewer.protect_rtcp(report(source))) == report(source)

@@ -101,7 +101,7 @@ class DtlsTransport(RTCDtlsTransport):
     def _drop_data(self) -> None:
         """Read what came as data, for nobody: there are no data channels, and OpenSSL would keep it."""
         with contextlib.suppress(SSL.WantReadError):
-            while self.encrypted and self._ssl.recv(ice.MAX_DATAGRAM_BYTES):
+            while self._ssl is not None and self.encrypted and self._ssl.recv(ice.MAX_DATAGRAM_BYTES):
                 pass
 
     @property
