@@ -99,7 +99,7 @@ class DtlsTransport(RTCDtlsTransport):
             await asyncio.sleep(0)  # if it was raised before anything was awaited
 
     def _drop_data(self) -> None:
-        """Read what came as data, for nobody: there are no data channels, and OpenSSL would keep it."""
+        """Read what came as data and drop it: there are no data channels, and OpenSSL would keep it."""
         with contextlib.suppress(SSL.WantReadError):
             while self._ssl is not None and self.encrypted and self._ssl.recv(ice.MAX_DATAGRAM_BYTES):
                 pass

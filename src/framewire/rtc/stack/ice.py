@@ -260,7 +260,12 @@ class IceConnection(ice.Connection):
     def trusts(self, socket: ice.StunProtocol, address: tuple[str, int]) -> bool:
         """Whether the viewer has proved to this socket that it is at this address: by a check of its own, or by its
         answer to ours, as an ICE-lite viewer sends no checks."""
-        return (socket.id, address) in self._trusted
+        return (socket.id, address) in self._trusted or self._sends_to(socket, address)
+
+    def _sends_to(self, socket: ice.StunProtocol, address: tuple[str, int]) -> bool:
+        """Whether this is the pair in use. It stays trusted, however many others the viewer has shown."""
+        pair = self._nominated.get(1)
+        return pair is not None and pair.protocol is socket and pair.remote_addr == address
 
     def _trust(self, socket: ice.StunProtocol, address: tuple[str, int]) -> None:
         self._trusted[socket.id, address] = None
