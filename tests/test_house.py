@@ -292,6 +292,6 @@ def test_every_foreign_library_is_declared():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared = {re.split(r"[<>=\[ ]", line)[0] for line in project["dependencies"]}
     imported = {name.partition(".")[0] for module in MODULES for name in imports(module)}
-    # OpenSSL, aioice and pylibsrtp come with aiortc, whose private halves they are; cv2 is an extra, and its absence is handled.
+    # OpenSSL, aioice and pylibsrtp are private halves of aiortc; cv2 is an extra, and its absence is handled.
     others = {"OpenSSL", "aioice", "cv2", "framewire", "pylibsrtp"} | set(sys.stdlib_module_names)
     assert imported - others == declared
