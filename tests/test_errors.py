@@ -61,4 +61,6 @@ def test_what_a_message_quotes_cannot_move_a_terminals_cursor_or_begin_a_line() 
     reason = errors.bad_message("it's \u00e9, \x1b[2J\r\n\u2028\x00").reason
     assert reason == "it's \u00e9, \\x1b[2J\\r\\n\\u2028\\x00"
     assert errors.bad_message("plain").reason == "plain"
-    assert len(errors.one_line("x" * 1000)) == errors.MAX_REASON_CHARACTERS == 100
+    assert (
+        len(errors.one_line("\x1b" * 1000)) == len(errors.one_line("x" * 1000)) == errors.MAX_REASON_CHARACTERS == 100
+    )

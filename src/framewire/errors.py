@@ -102,4 +102,6 @@ def one_line(text: str) -> str:
     """A text from outside as it may stand in an error or a log: on one line, short, and without what moves a terminal's
     cursor or changes its colours."""
     text = text[:MAX_REASON_CHARACTERS]
-    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return text[:MAX_REASON_CHARACTERS]
