@@ -6,6 +6,9 @@
 PYTHON ?= python3
 PYTEST_ARGS ?=
 MUTANTS_ARGS ?=
+MINUTES ?= 10
+JOBS ?= 2
+FUZZ_ARGS ?=
 
 ifeq ($(PYTHON),python3)
 VENV ?= .venv
@@ -21,7 +24,7 @@ SETUP := $(CLIENT) $(VENV)/.package
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-py test-js mutants upstream tools check format bench notebook tuning coming-from publish-page screenshot dist lock floors clean
+.PHONY: help setup demo test test-py test-js mutants fuzz upstream tools check format bench notebook tuning coming-from publish-page screenshot dist lock floors clean
 
 help: ## prints this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -44,6 +47,10 @@ test-py: $(SETUP)
 mutants: $(SETUP) ## mutation testing: changes the pure files a little, to see a test fail (MUTANTS_ARGS='--file ...')
 	$(BIN)/python scripts/mutants.py $(MUTANTS_ARGS)
 	$(if $(MUTANTS_ARGS),,npm run --silent mutants)
+
+fuzz: $(SETUP) ## changes all that comes from outside at random, for MINUTES=10, on JOBS=2 processors
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) --jobs $(JOBS) $(FUZZ_ARGS)
+	FUZZ_SEED=$$$$ FUZZ_SCALE=$(MINUTES) npx vitest run --config js/vitest.config.ts tests/fuzz
 
 upstream: $(SETUP) ## runs aiortc's and aioice's own tests with our classes in the place of theirs
 	$(BIN)/python scripts/upstream.py

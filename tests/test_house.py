@@ -54,6 +54,8 @@ UNMIRRORED = {
     "rtc/test_simulated_links.py": "the whole send side, rtc/estimate/ and rtc/send/ together, over simulated links",
     "rtc/test_hostile_viewers.py": "rtc/peer.py and rtc/stack/ together, against what comes from a viewer's address",
     "rtc/estimate/test_estimator_probes.py": "rtc/estimate/estimator.py, the half of its tests that is about probes",
+    "fuzz/test_fuzz.py": "all that comes from outside, changed at random: several files of the package in each target",
+    "fuzz/test_fuzzer.py": "mirrors fuzz/fuzzer.py, beside the package",
     "test_arguments.py": "what `serve` is given, through the call, the link and a running engine",
     "test_exposure.py": "serving.py, the engine's process and its viewers together, by sockets and packets",
     "test_lifetimes.py": "displays, hosts and the engine's process together, over kills and forks",

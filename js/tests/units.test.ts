@@ -1,7 +1,7 @@
 // Chunks to whole units. Must not know pixels.
 import { describe, expect, test } from "vitest";
 import { Assembler } from "../src/core/units";
-import { HEADER_BYTES, WireError } from "../src/core/wire";
+import { HEADER_BYTES, MAX_UNIT_BYTES, WireError } from "../src/core/wire";
 
 interface Part {
   readonly frame?: number;
@@ -125,4 +125,13 @@ describe("spare memory", () => {
     assembler.clear();
     expect(memory(unitOf(assembler, 4))).toBe(memory(first));
   });
+});
+
+test("units that are not whole have a limit together, whatever their number", () => {
+  const assembler = new Assembler();
+  const half = MAX_UNIT_BYTES / 2;
+  expect(assembler.add(message({ stream: 1, size: half, offset: 0, bytes: [1] }))).toBeUndefined();
+  expect(() => assembler.add(message({ stream: 2, size: half + 1, offset: 0, bytes: [1] }))).toThrow(WireError);
+  expect(assembler.add(message({ stream: 2, size: half, offset: 0, bytes: [1] }))).toBeUndefined();
+  assembler.clear();
 });

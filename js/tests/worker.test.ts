@@ -97,3 +97,18 @@ test("the end closes the transport, and nothing is opened again", () => {
   vi.advanceTimersByTime(60_000);
   expect(transports).toHaveLength(1);
 });
+
+test("what a closed transport leads to comes after what closed it, so that the page's last status is the newest", () => {
+  const two = ["camera", "depth"].map((name, i) => ({ id: i + 1, name, width: 4, height: 4, fps: 30 }));
+  for (const [i, { name }] of two.entries()) take({ type: "view_open", view: i + 1, stream: name, mode: "lossless", visible: true });
+  const transport = transports.at(-1) as FakeTransport;
+  transport.events.opened();
+  transport.events.message(welcome);
+  transport.events.message(JSON.stringify({ type: "streams", streams: two }));
+  // After five seconds a refused view tries again, and a silent server is given up: in one moment.
+  transport.events.message(JSON.stringify({ type: "ended", sub: 2, reason: "limits" }));
+  while (transport.closed === undefined) vi.advanceTimersByTime(50);
+  const last = posted.filter((message) => message.type === "view_status" && message.view === 2).at(-1);
+  expect(transport.closed).toEqual([4000, "silent"]);
+  expect(last).toMatchObject({ status: { state: "reconnecting" } });
+});

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import re
 import time
 import traceback
 import tracemalloc
@@ -52,6 +53,12 @@ class Target:
     """How many `make test` runs."""
     max_peak_bytes: int = MAX_PEAK_BYTES
     max_cpu_s: float = MAX_CPU_S
+
+
+def kind_of(reason: str) -> str:
+    """What a refusal is about, without what it quotes: two that differ in that alone reached the same."""
+    begins = re.split(r"['`\d]|value|field|header|position", reason)[0]
+    return f"{begins}{re.sub(r'[^$.[(]+', '', reason.rpartition(' - at ')[2])[:4]}"
 
 
 def one_in(count: int, data: bytes) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import mmap
-import re
 import struct
 from collections.abc import Hashable
 from typing import Any, Final
@@ -25,7 +24,7 @@ from framewire.link.supervisor import EngineSupervisor
 from framewire.options import EngineOptions, StreamOptions
 from framewire.viewers import WatchingViewer
 from tests.fuzz.choices import Choices
-from tests.fuzz.fuzzer import Target
+from tests.fuzz.fuzzer import Target, kind_of
 from tests.fuzz.mutators import link_mutator, spliced
 
 # Control messages
@@ -99,7 +98,7 @@ def _decoded(decoder: control.Decoder[Any], data: bytes) -> list[Any] | str:
         try:
             decoder.feed(b"")
         except LocalProtocolError:
-            return re.sub(r"[\d`\"]+|'.*'", "", str(error))[:60]
+            return kind_of(str(error))
         raise AssertionError("a decoder that failed goes on") from None
 
 

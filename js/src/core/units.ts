@@ -1,7 +1,7 @@
 // Chunks to whole units, with few copies: a unit of one chunk is not copied, larger ones go into a reused buffer.
 // Must not know what is in a unit, nor who reads it.
 
-import { type ChunkHeader, HEADER_BYTES, isLossless, readHeader, WireError } from "./wire";
+import { type ChunkHeader, HEADER_BYTES, isLossless, MAX_UNIT_BYTES, readHeader, WireError } from "./wire";
 
 /** One whole unit. `release` gives its memory back: `data` must not be read after that. */
 export interface Unit {
@@ -34,6 +34,7 @@ export class Assembler {
     if (header.offset !== 0) return this.append(key, partial, header, chunk);
     if (partial !== undefined) throw new WireError(`frame ${header.frame} begins before frame ${partial.header.frame} is whole`);
     if (chunk.byteLength === header.size) return { header, data: chunk, release: nothing };
+    if (this.openBytes() + header.size > MAX_UNIT_BYTES) throw new WireError(`frame ${header.frame} begins while too much is not whole`);
     const begun = { header, buffer: this.take(header.size), filled: chunk.byteLength };
     begun.buffer.set(chunk);
     this.open.set(key, begun);
@@ -44,6 +45,12 @@ export class Assembler {
   clear(): void {
     for (const partial of this.open.values()) this.give(partial.buffer);
     this.open.clear();
+  }
+
+  private openBytes(): number {
+    let bytes = 0;
+    for (const { buffer } of this.open.values()) bytes += buffer.byteLength;
+    return bytes;
   }
 
   private append(key: string, partial: Partial | undefined, header: ChunkHeader, chunk: Uint8Array): Unit | undefined {

@@ -32,6 +32,8 @@ class WorkerProgram {
   private transport: Transport | undefined;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private timer_at = Infinity;
+  private readonly inputs: SessionInput[] = [];
+  private feeding = false;
   private readonly frames: Frames;
   private readonly clock = new MonotonicClock();
 
@@ -73,7 +75,19 @@ class WorkerProgram {
     }
   }
 
+  /** An effect may be followed by an input at once, as a transport that is closed says so: that one waits for the effects before it. */
   private feed(input: SessionInput): void {
+    this.inputs.push(input);
+    if (this.feeding) return;
+    this.feeding = true;
+    try {
+      for (let next = this.inputs.shift(); next !== undefined; next = this.inputs.shift()) this.feedNow(next);
+    } finally {
+      this.feeding = false;
+    }
+  }
+
+  private feedNow(input: SessionInput): void {
     const { session } = this;
     if (session === undefined) return;
     for (const effect of session.feed(input, this.now())) this.execute(effect);
