@@ -78,7 +78,7 @@ _WORDS: Final = sorted(
 )
 
 
-MAX_LINK_CPU_S: Final = 0.3
+MAX_LINK_CPU_S: Final = 0.5
 """Hundreds of messages in one input, each of which is decoded five times here."""
 _EVERYTHING: Final = 1 << 80
 """Above every level that a message of the engine's log may have."""
