@@ -47,7 +47,7 @@ class Target:
     max_bytes: int = MAX_INPUT_BYTES
     is_episode: bool = False
     """Whether an input is the choices of an episode: an order of messages, timers and ends."""
-    variations: int = 16
+    variations: int = 48
     """Of each mutated input, so many more with one or two bytes changed are run."""
     ci_inputs: int = 4000
     """How many `make test` runs."""
