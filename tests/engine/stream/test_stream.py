@@ -11,7 +11,7 @@ import pytest
 from framewire import wire
 from framewire.engine.stream import stream as stream_module
 from framewire.engine.stream.encoding import Key, PackedUnit, Sink
-from framewire.engine.stream.stream import Stream
+from framewire.engine.stream.stream import LINGER_S, Stream
 from framewire.frame import AccessUnit
 from framewire.options import StreamOptions
 from tests.engine.stills import Encoder, Source
@@ -81,6 +81,7 @@ async def test_one_encoder_for_all_and_none_without_subscribers(bench: Bench) ->
     bench.stream.detach(B)
     assert bench.stream.stats(now())["encodings"] == []
     await bench.publish(2)
+    await asyncio.sleep(1.1 * LINGER_S)
     assert bench.encoders[0].closed and bench.numbers(A) == bench.numbers(B) == [1]
 
 
@@ -94,7 +95,47 @@ async def test_each_encoding_gets_each_frame(bench: Bench) -> None:
     assert bench.stream.stats(now())["encodes"] == {"h264": 2, "lossless": 2}
 
 
-async def test_a_subscriber_that_comes_while_the_last_one_leaves_gets_a_new_encoder(bench: Bench) -> None:
+async def test_an_encoding_is_kept_for_a_moment_after_its_last_subscriber(bench: Bench) -> None:
+    await bench.publish(1)
+    for number in range(2, 12):
+        bench.stream.attach(A, "h264", bench.sink(A), packets=True)
+        bench.stream.attach(B, "lossless", bench.sink(B))
+        await bench.publish(number)
+        bench.stream.detach(A)
+        bench.stream.detach(B)
+        await asyncio.sleep(0.9 * LINGER_S)
+        assert bench.numbers(A) == bench.numbers(B) == [number], "from a keyframe on"
+    assert len(bench.encoders) == 1 and not bench.encoders[0].closed
+    assert all(asked == (number, True) for number, asked in enumerate(bench.encoders[0].asked, 2))
+    await asyncio.sleep(0.2 * LINGER_S)
+    assert bench.encoders[0].closed and not bench.stream._encodings
+
+
+async def test_subscriptions_that_end_before_their_first_unit_encode_nothing(bench: Bench) -> None:
+    await bench.publish(1)
+    tasks = len(asyncio.all_tasks())
+    for _ in range(1000):
+        bench.stream.attach(A, "h264", bench.sink(A), packets=True)
+        bench.stream.detach(A)
+    await settle()
+    assert not bench.encoders[0].asked and len(bench.encoders) == 1 and not bench.got[A]
+    await asyncio.sleep(1.1 * LINGER_S)
+    assert len(asyncio.all_tasks()) == tasks
+
+
+async def test_an_encoder_is_closed_off_the_loop(bench: Bench) -> None:
+    bench.stream.attach(A, "h264", bench.sink(A), packets=True)
+    await bench.publish(1)
+    bench.stream.detach(A)
+    bench.workers.hanging = True
+    await asyncio.sleep(1.1 * LINGER_S)
+    assert not bench.encoders[0].closed
+    bench.workers.let_go()
+    await settle()
+    assert bench.encoders[0].closed
+
+
+async def test_a_subscriber_that_comes_while_the_last_one_leaves_gets_what_is_made(bench: Bench) -> None:
     bench.workers.hanging = True
     bench.stream.attach(A, "h264", bench.sink(A), packets=True)
     await bench.publish(1)
@@ -103,8 +144,7 @@ async def test_a_subscriber_that_comes_while_the_last_one_leaves_gets_a_new_enco
     await settle()
     bench.workers.let_go()
     await settle()
-    assert bench.numbers(B) == [1] and bench.got[A] == []
-    assert bench.encoders[0].closed and not bench.encoders[1].closed
+    assert bench.numbers(B) == [1] and bench.got[A] == [] and len(bench.encoders) == 1
 
 
 async def test_units_are_counted_however_often_an_encoding_starts(bench: Bench) -> None:

@@ -97,6 +97,7 @@ class LayeredEncoding:
         self._viewers[key] = viewer
         self._policy.add(viewer, self._clock())
         self._layer(Layer.FULL).subscribe(viewer.subscriber)
+        self._set_targets()
 
     def remove(self, key: Key) -> None:
         """Stop sending to a viewer."""
@@ -238,8 +239,10 @@ class LayeredEncoding:
                 video.set_target(int(target_bps))
 
     def _close_idle(self) -> None:
-        """Stop the encoders that have no subscriber left."""
+        """Stop the encoders that have no subscriber left, but not the last one: who comes next needs it."""
         for layer in [layer for layer, video in self._layers.items() if not len(video)]:
+            if layer == Layer.FULL and not self._viewers:
+                continue
             video = self._layers.pop(layer)
             if layer == Layer.FULL:
                 # It would have woken the others after its present step.

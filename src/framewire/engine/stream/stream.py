@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from msgspec import UNSET
 from msgspec.structs import replace
@@ -25,6 +25,12 @@ from framewire.engine.stream.layers import LayeredEncoding
 from framewire.engine.stream.lossless import LosslessEncoding
 from framewire.frame import FrameSource
 from framewire.options import StreamOptions
+
+LINGER_S: Final = 1.0
+"""An encoding without subscribers is kept so long: whoever comes back meanwhile opens no encoder anew.
+
+Source: chosen by hand: a view that is scrolled out of sight, or changes its mode, comes back sooner; pinned by
+`tests/engine/stream/test_stream.py::test_an_encoding_is_kept_for_a_moment_after_its_last_subscriber`."""
 
 EncodingName = str
 """``lossless``, or the name of a video codec."""
@@ -54,6 +60,8 @@ class Stream:
         self._encoding_of: dict[Key, Encoding] = {}
         self._viewer_keys: set[Key] = set()
         """Subscribers that count as viewers."""
+        self._lingering: dict[EncodingName, asyncio.TimerHandle] = {}
+        """Encodings without subscribers, and when each stops."""
         self._closing: set[asyncio.Task[None]] = set()
 
     @property
@@ -105,6 +113,8 @@ class Stream:
         encoding = self._encodings.get(name)
         if encoding is None:
             encoding = self._encodings[name] = self._open(name)
+        elif timer := self._lingering.pop(name, None):
+            timer.cancel()
         self._encoding_of[key] = encoding
         if is_viewer:
             self._viewer_keys.add(key)
@@ -115,19 +125,20 @@ class Stream:
         return self._encoding_of.get(key)
 
     def detach(self, key: Key) -> None:
-        """Stop sending to a subscriber; with the last one the encoding stops."""
+        """Stop sending to a subscriber; a moment after the last one the encoding stops."""
         self._viewer_keys.discard(key)
         encoding = self._encoding_of.pop(key, None)
         if encoding is None:
             return
         encoding.remove(key)
         if not len(encoding):
-            self._stop(encoding)
+            name = next(name for name, known in self._encodings.items() if known is encoding)
+            self._lingering[name] = asyncio.get_running_loop().call_later(LINGER_S, self._stop, name)
 
     async def close(self) -> None:
         """Stop all encodings and wait until they have stopped."""
-        for encoding in list(self._encodings.values()):
-            self._stop(encoding)
+        for name in list(self._encodings):
+            self._stop(name)
         self._encoding_of.clear()
         self._viewer_keys.clear()
         await asyncio.gather(*self._closing)
@@ -149,7 +160,7 @@ class Stream:
         """Numbers for the publisher: `Display.stats`."""
         encode_ms: dict[str, float] = {}
         for encoding in self._encodings.values():
-            encode_ms |= encoding.encode_ms(now)
+            encode_ms |= encoding.encode_ms(now) if len(encoding) else {}
         return {
             "viewers": self.viewers,
             "published_fps": round(self.published_fps(now), 1),
@@ -166,10 +177,10 @@ class Stream:
     def _open_encoder(self, codec: str, max_bps: int) -> VideoEncoder:
         return open_encoder(codec, fps=self.options.fps, max_bitrate=max_bps)
 
-    def _stop(self, encoding: Encoding) -> None:
+    def _stop(self, name: EncodingName) -> None:
         """Out of the table at once, so that a new subscriber starts a new one meanwhile."""
-        name = next(name for name, known in self._encodings.items() if known is encoding)
-        del self._encodings[name]
-        task = asyncio.get_running_loop().create_task(encoding.close())
+        if timer := self._lingering.pop(name, None):
+            timer.cancel()
+        task = asyncio.get_running_loop().create_task(self._encodings.pop(name).close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

@@ -5,6 +5,7 @@ Must not know which layer it is, sessions or peers.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -146,7 +147,8 @@ class VideoLayer(EncodingLoop[VideoJob, BuiltVideo]):
 
     async def close(self) -> None:
         await super().close()
-        self._encoder.close()
+        # Its threads take a moment to end.
+        await asyncio.get_running_loop().run_in_executor(self._context.pool, self._encoder.close)
 
     def _plan(self, frame: Frame, now: float) -> VideoJob | None:
         self._note(frame, now)
