@@ -16,6 +16,7 @@ from framewire.engine.stream.encoding import PackedUnit
 from framewire.engine.stream.stream import Stream
 from framewire.engine.viewer.admission import Authorizer, token_authorizer
 from framewire.engine.viewer.effects import ListedStream
+from framewire.engine.viewer.openings import PeerOpenings
 from framewire.engine.viewer.session import ServerInfo
 from framewire.engine.viewer.transport import Transport
 from framewire.engine.viewer.turns import Turns
@@ -160,6 +161,7 @@ class FakeContext:
     def __init__(self) -> None:
         self.authorize = token_authorizer(TOKEN)
         self.turns = Turns()
+        self.openings = PeerOpenings()
         self.pool = ThreadPoolExecutor(2)
         self.sources: list[Source] = []
         self.streams: dict[int, Stream] = {}

@@ -15,6 +15,7 @@ from framewire.engine.stream.pool import EncoderPool
 from framewire.engine.stream.stream import Stream
 from framewire.engine.viewer.admission import Authorizer, token_authorizer
 from framewire.engine.viewer.effects import ListedStream
+from framewire.engine.viewer.openings import PeerOpenings
 from framewire.engine.viewer.session import ServerInfo
 from framewire.engine.viewer.transport import Transport
 from framewire.engine.viewer.turns import Turns
@@ -99,6 +100,7 @@ class Engine:
         self.authorize = authorize
         self.options = options
         self.turns = Turns()
+        self.openings = PeerOpenings()
         self.announced: TokenBucket = engine_bucket()
         """The ICE candidates of all viewers."""
         self._listener = listener

@@ -368,6 +368,12 @@ def test_a_failed_peer_ends_its_subscriptions_and_no_others() -> None:
     assert session.feed(wire.Ack(1, 1), 4.0) == [Acknowledge(1, 1)]
 
 
+def test_the_time_for_an_answer_begins_when_the_offer_is_sent() -> None:
+    session = offering()
+    session.feed(PeerOffered(1, 1, "sdp", {1: "0"}), 7.0)
+    assert session.deadline == 17.0
+
+
 def test_an_unanswered_offer_fails_the_peer() -> None:
     session = offering()
     assert session.deadline == 12.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import cast
 
@@ -10,6 +11,7 @@ import pytest
 
 from framewire.engine.viewer import viewer_peer as module
 from framewire.engine.viewer.effects import AddCandidate, MakeOffer, OfferedTrack, PeerFailed, PeerOffered, SetAnswer
+from framewire.engine.viewer.openings import OFFER_INTERVAL_S_PER_TRACK, PeerOpenings
 from framewire.engine.viewer.viewer_peer import ViewerPeer
 from framewire.errors import CodecRefusedError, PeerError
 from framewire.rtc.peer import Peer, PeerOffer, PeerTrack
@@ -53,7 +55,8 @@ class Made:
     def __init__(self) -> None:
         self.slow = SlowPeer()
         self.results: list[PeerOffered | PeerFailed] = []
-        self.peer = ViewerPeer(1, cast("Peer", self.slow), self.results.append)
+        self.openings = PeerOpenings()
+        self.peer = ViewerPeer(1, cast("Peer", self.slow), self.results.append, self.openings)
 
 
 @pytest.fixture
@@ -125,3 +128,21 @@ async def test_deferred_calls_run_when_the_video_had_its_time(made: Made, monkey
     made.peer.defer(lambda: calls.append(1))
     await eventually(lambda: calls == [1])
     assert not made.peer.defer(lambda: calls.append(2)), "the time is over"
+
+
+async def test_offers_follow_each_other_slowly(made: Made) -> None:
+    offer = MakeOffer(1, 4, tuple(OfferedTrack(sub, "vp8") for sub in range(1, 31)))
+    began = time.monotonic()
+    for _ in range(4):
+        made.peer.negotiate(offer)
+    await eventually(lambda: len(made.results) == 4)
+    assert time.monotonic() - began >= 3 * 30 * OFFER_INTERVAL_S_PER_TRACK
+
+
+async def test_the_first_offer_of_a_peer_waits_for_its_turn_among_all_viewers(made: Made) -> None:
+    async with made.openings._first:  # another viewer's turn
+        made.peer.negotiate(OFFER)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not made.slow.log
+    await eventually(lambda: made.results)

@@ -149,7 +149,7 @@ class Session:
             case StreamsChanged():
                 return self._streams_changed(event, now)
             case PeerOffered():
-                return self._peer_offered(event)
+                return self._peer_offered(event, now)
             case PeerFailed():
                 return self._peer_failed(event) if event.peer == self._peer and self._peer_open else []
             case DeadlinePassed():
@@ -333,9 +333,10 @@ class Session:
         self._answer_by = None
         return [ClosePeer(self._peer)]
 
-    def _peer_offered(self, event: PeerOffered) -> list[Effect]:
+    def _peer_offered(self, event: PeerOffered, now: float) -> list[Effect]:
         if not self._peer_open or (event.peer, event.offer) != (self._peer, self._offer):
             return []
+        self._answer_by = now + ANSWER_TIMEOUT_S  # where many viewers come at once, an offer waits
         tracks = [
             wire.Track(sub, mid, codec)
             for sub, mid in event.mids.items()

@@ -45,6 +45,7 @@ from framewire.engine.viewer.effects import (
     StreamsChanged,
 )
 from framewire.engine.viewer.input_pace import InputPace, ViewerInput
+from framewire.engine.viewer.openings import PeerOpenings
 from framewire.engine.viewer.session import ServerInfo, Session, State
 from framewire.engine.viewer.sharing import share_bandwidth
 from framewire.engine.viewer.transport import Transport
@@ -78,6 +79,8 @@ class ViewerContext(Protocol):
     def authorize(self) -> Authorizer: ...
     @property
     def turns(self) -> Turns: ...
+    @property
+    def openings(self) -> PeerOpenings: ...
     @property
     def announced(self) -> TokenBucket:
         """The ICE candidates of all viewers."""
@@ -397,7 +400,7 @@ class Viewer:
             tcp_bps=self.transport.delivery_rate_bps,
             budget=self._destinations,
         )
-        self._peer = ViewerPeer(number, peer, self._on_negotiated)
+        self._peer = ViewerPeer(number, peer, self._on_negotiated, self._context.openings)
 
     def _close_peer(self) -> None:
         if self._peer is None:

@@ -6,10 +6,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable
 from typing import Final
 
 from framewire.engine.viewer.effects import AddCandidate, Attach, MakeOffer, PeerFailed, PeerOffered, SetAnswer
+from framewire.engine.viewer.openings import OFFER_INTERVAL_S_PER_TRACK, PeerOpenings
 from framewire.errors import CodecRefusedError, PeerError
 from framewire.rtc.peer import BitrateEstimate, Peer, PeerTrack
 
@@ -32,7 +34,13 @@ class ViewerPeer:
     ``on_result`` gets the session's event for each offer, and for whatever fails.
     """
 
-    def __init__(self, number: int, connection: Peer, on_result: Callable[[PeerOffered | PeerFailed], None]) -> None:
+    def __init__(
+        self,
+        number: int,
+        connection: Peer,
+        on_result: Callable[[PeerOffered | PeerFailed], None],
+        openings: PeerOpenings,
+    ) -> None:
         self.number = number
         self.connection = connection
         self.connected: bool = False
@@ -41,6 +49,9 @@ class ViewerPeer:
         self.pending: list[Attach] = []
         """Negotiated subscriptions that are attached once the peer is connected."""
         self._on_result = on_result
+        self._openings = openings
+        self._next_offer_at: float | None = None
+        """None before the first offer."""
         self._deferred: list[Callable[[], None]] = []
         self._video_first: asyncio.TimerHandle | None = None
         """Set during the first `VIDEO_FIRST_S` of the connection."""
@@ -95,6 +106,7 @@ class ViewerPeer:
     async def _carry_out(self, command: Command) -> None:
         match command:
             case MakeOffer():
+                await self._wait_for_offer(len(command.tracks))
                 tracks = [PeerTrack(track.sub, track.codec, track.latency) for track in command.tracks]
                 made = await self.connection.offer(tracks)
                 self._on_result(PeerOffered(self.number, command.offer, made.sdp, made.mids))
@@ -102,3 +114,11 @@ class ViewerPeer:
                 await self.connection.answer(command.sdp)
             case AddCandidate():
                 await self.connection.add_candidate(command.candidate, command.sdp_mid)
+
+    async def _wait_for_offer(self, tracks: int) -> None:
+        now = time.monotonic()
+        if self._next_offer_at is None:
+            await self._openings.wait()
+        elif self._next_offer_at > now:
+            await asyncio.sleep(self._next_offer_at - now)
+        self._next_offer_at = time.monotonic() + OFFER_INTERVAL_S_PER_TRACK * tracks

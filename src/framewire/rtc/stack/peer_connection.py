@@ -107,7 +107,7 @@ def _describe(transceiver: aiortc.RTCRtpTransceiver, cname: str, direction: str,
 
 
 _receivers = ice.private_copy("aiortc.rtcrtpreceiver", RemoteBitrateEstimator=lambda: None)
-"""aiortc makes a receiver for each track, though nothing is received: its estimator alone would take 2 ms of the loop."""
+"""aiortc makes a receiver for each track, though nothing is received: its estimator alone takes 2 ms of the loop."""
 
 
 def _private_copy(parity: bool) -> ModuleType:
