@@ -47,6 +47,8 @@ class Fault:
 CABLE = Setup(cable=True)
 OWN_BROWSER = Setup(own_browser=True)
 FULL_SHM = Setup(prefix=processes.tmpfs("/dev/shm"), variables={"FRAMEWIRE_LINK": "names"})
+FAILING_ENCODER = processes.hooked(FRAMEWIRE_FAULTS_ENCODER="raise")
+OTHER_CLOCK = processes.hooked(FRAMEWIRE_FAULTS_CLOCK="clock")
 FULL_DISK = Setup(prefix=processes.tmpfs(processes.DISK), variables={"TMPDIR": processes.DISK})
 
 _ALL = (
@@ -62,9 +64,9 @@ _ALL = (
         for seconds in (3, 12, 35)
     ),
     Fault("encoder-raises-once", "encoder raises for 0.1 s", "first error", processes.raise_once_in_encoder,
-          processes.encoder_setup()),
+          FAILING_ENCODER),
     Fault("encoder-raises", "encoder raises for 5 s", "first error", processes.raise_in_encoder,
-          processes.encoder_setup(), waits_s=5),
+          FAILING_ENCODER, waits_s=5),
     Fault("program-killed", "user's program killed, started anew at once", "kill", processes.kill_program),
     Fault("program-stopped", "user's program stopped for 10 s", "its continuing", processes.stop_program, waits_s=10),
     Fault("port-taken", "program killed; another has its port for 3 s", "return of the port", processes.take_port,
@@ -107,9 +109,9 @@ _ALL = (
     Fault("no-descriptors-program", "program out of descriptors for 5 s when frames become larger",
           "descriptors again", processes.no_descriptors_in_program, waits_s=5),
     Fault("clock-forth", "server's clock set 1 h forth", "setting", processes.set_clock(processes.HOUR_S),
-          processes.clock_setup(), waits_s=5, needs=(str(processes.FAKETIME),)),
+          OTHER_CLOCK, waits_s=5),
     Fault("clock-back", "server's clock set 1 h back", "setting", processes.set_clock(-processes.HOUR_S),
-          processes.clock_setup(), waits_s=5, needs=(str(processes.FAKETIME),)),
+          OTHER_CLOCK, waits_s=5),
     Fault("asleep", "laptop asleep for 60 s (all processes stopped)", "waking", processes.sleep_all, OWN_BROWSER,
           waits_s=60),
 )  # fmt: skip

@@ -17,7 +17,6 @@ from benchmarks.faults.stage import Setup, Stage, StageError, go_on, stop, tree
 
 Play = Callable[[Stage], Awaitable[float]]
 HOOKS = Path(__file__).parent / "hooks"
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 PROGRAM_AGAIN_S = 0.2
 """From one attempt to start a program again to the next, as a service manager does it."""
 TAKEN_S = 3.0
@@ -103,9 +102,10 @@ async def sleep_all(stage: Stage) -> float:
     return since
 
 
-def encoder_setup(folder: str = "{folder}") -> Setup:
+def hooked(**variables: str) -> Setup:
+    """A program whose Python is changed by the hooks; the variables name files of the stage's folder."""
     path = os.pathsep.join((str(HOOKS), os.environ.get("PYTHONPATH", "")))
-    return Setup(variables={"PYTHONPATH": path, "FRAMEWIRE_FAULTS_ENCODER": f"{folder}/raise"})
+    return Setup(variables={"PYTHONPATH": path, **{name: f"{{folder}}/{file}" for name, file in variables.items()}})
 
 
 async def raise_in_encoder(stage: Stage) -> float:
@@ -187,23 +187,14 @@ async def fill_shm(stage: Stage) -> float:
     return since
 
 
-def clock_setup() -> Setup:
-    variables = {
-        "LD_PRELOAD": str(FAKETIME),
-        "FAKETIME_TIMESTAMP_FILE": "{folder}/clock",
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "DONT_FAKE_MONOTONIC": "1",
-    }
-    return Setup(variables=variables)
-
-
 def set_clock(seconds: int) -> Play:
     """The clock of program and engine is set; the viewer's stays."""
 
     async def play(stage: Stage) -> float:
         since = time.monotonic()
-        (stage.folder / "clock").write_text(f"{seconds:+d}\n")
+        file = stage.folder / "new"
+        file.write_text(str(seconds))
+        file.rename(stage.folder / "clock")
         await asyncio.sleep(OUT_S)
         return since
 

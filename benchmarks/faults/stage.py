@@ -85,7 +85,7 @@ class Program:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env={**environment(), **self._variables},
+                env={**_environment(), **self._variables},
             )
         said = await self._answer()
         self.url = said["url"]
@@ -139,6 +139,11 @@ class Program:
         log = self._folder / "program.log"
         lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
         return lines[-1] if lines else ""
+
+
+def _environment() -> dict[str, str]:
+    """As a user has it: Python keeps what it has compiled."""
+    return {name: value for name, value in environment().items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 class Screen:

@@ -10,7 +10,7 @@ type Phase = "idle" | "opening" | "admitting" | "ready" | "closed" | "failed";
 
 const BACKOFF_MS = 250;
 /** The longest wait at first: a server that starts again, or a link that returns, is back on the screen within 5 s. */
-const SOON_BACKOFF_MS = 2000;
+const SOON_BACKOFF_MS = 1000;
 /** How long that holds, from the first failure on. */
 const SOON_MS = 120_000;
 /** The longest wait later, and where the server said why it closed: it is not to be asked so often. */
