@@ -17,11 +17,13 @@ import pytest
 
 import framewire as fw
 from framewire import wire
+from framewire.authentication import ConnectionRequest
 from framewire.engine import engine
 from framewire.rtc.stack import ice
 from framewire.rtc.stack.destinations import DESTINATIONS_PER_S, MAX_CANDIDATES
 from framewire.token_bucket import TokenBucket
 from tests.e2e import namespaces
+from tests.engine.fakes import FakeContext, MemoryTransport
 from tests.rtc.viewers import Viewer as Browser
 from tests.viewer import Viewer, connected, eventually, flat
 
@@ -155,6 +157,18 @@ async def test_viewers_that_come_anew_reach_no_more_destinations(
                 await eventually(partial(lambda most: len(reached) >= most, most))
                 await asyncio.sleep(0.2)
     assert len(reached) == 40
+
+
+@pytest.mark.parametrize(
+    ("remote", "may"), [(None, True), ("127.0.0.1", True), ("::1", True), ("192.0.2.7", False), ("fd00::7", False)]
+)
+async def test_a_viewer_of_another_machine_makes_this_one_send_nothing_to_itself(remote: str | None, may: bool) -> None:
+    context = FakeContext()
+    viewer = context.connect(MemoryTransport(), ConnectionRequest(remote=remote))
+    assert viewer._destinations.may_announce("10.0.0.7", 0.0)
+    assert viewer._destinations.may_announce("127.0.0.1", 0.0) is may
+    viewer.close(1001, "")
+    await context.close()
 
 
 # Served and watched by a program in a network of its own; the arguments are options.

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import framewire as fw
 from benchmarks import probe
 from tests.conftest import CHROMIUM_FLAGS, chromium
 from tests.e2e import namespaces
 from tests.e2e.conftest import NewPage
 from tests.e2e.namespaces import Namespace
 from tests.e2e.program import running
-from tests.e2e.stage import SLACK, advances, debug, say, showing, until, watch
+from tests.e2e.stage import SLACK, Publisher, advances, debug, say, showing, until, watch
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page, Playwright
@@ -77,6 +78,14 @@ async def test_a_browser_that_may_not_use_udp_shows_a_picture_and_the_reason(pla
         page = await new_page(program.url, browser)
         await moves_without_udp(page)
     await browser.close()
+
+
+async def test_a_page_on_this_machine_has_video_from_an_engine_that_uses_loopback_alone(new_page: NewPage):
+    async with fw.serve(320, 240, port=0, udp_host="127.0.0.1") as display:
+        with Publisher(display):
+            page = await new_page(display.url)
+            await showing(page, "webrtc")
+            assert advances(await watch(page, 0.5))
 
 
 @pytest.mark.netns

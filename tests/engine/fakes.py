@@ -156,10 +156,10 @@ class FakeContext:
     options = EngineOptions()
     server_info = ServerInfo(software="x", epoch="e")
     authorize: Authorizer
-    announced = TokenBucket(1, 1)
 
     def __init__(self) -> None:
         self.authorize = token_authorizer(TOKEN)
+        self.announced = TokenBucket(1, 512)
         self.turns = Turns()
         self.openings = PeerOpenings()
         self.pool = ThreadPoolExecutor(2)

@@ -153,7 +153,7 @@ async def test_candidates_may_trickle_and_invalid_ones_are_ignored(loopback):
 
 
 async def test_a_viewer_that_may_announce_no_more_connects_by_its_own_checks(stage: Stage, monkeypatch):
-    monkeypatch.setattr(DestinationBudget, "may_announce", lambda self, now: False)
+    monkeypatch.setattr(DestinationBudget, "may_announce", lambda self, address, now: False)
     await stage.negotiate(C)
     await stage.until(lambda: stage.shown(3, 128))
     known = stage.peer._connection.transport.connection.remote_candidates

@@ -51,6 +51,7 @@ SPECIAL = {
     "fec0::/10": False,  # once site-local
     "ff00::/8": False,  # multicast
 }
+HOST = "10.0.0.7"
 METADATA = ["fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16", "169.254.169.254", "192.0.0.192"]
 
 
@@ -104,23 +105,30 @@ def test_global_and_private_addresses_are_a_viewers(address):
 
 def test_thirty_two_at_once_then_one_a_second():
     budget = DestinationBudget()
-    assert [budget.may_announce(5.0) for _ in range(33)] == [True] * 32 + [False]
-    assert not budget.may_announce(5.9)
-    assert budget.may_announce(6.0) and not budget.may_announce(6.0)
-    assert [budget.may_announce(1000.0) for _ in range(33)] == [True] * 32 + [False]
+    assert [budget.may_announce(HOST, 5.0) for _ in range(33)] == [True] * 32 + [False]
+    assert not budget.may_announce(HOST, 5.9)
+    assert budget.may_announce(HOST, 6.0) and not budget.may_announce(HOST, 6.0)
+    assert [budget.may_announce(HOST, 1000.0) for _ in range(33)] == [True] * 32 + [False]
+
+
+def test_a_viewer_of_another_machine_names_no_loopback_address():
+    far, near = DestinationBudget(loopback=False), DestinationBudget()
+    for address in ("127.0.0.1", "127.9.9.9", "::1"):
+        assert near.may_announce(address, 0.0) and not far.may_announce(address, 0.0)
+    assert [far.may_announce(HOST, 0.0) for _ in range(33)] == [True] * 32 + [False], "none of these was counted"
 
 
 def test_all_viewers_share_what_they_may_announce():
     engine = engine_bucket()
-    assert [DestinationBudget(engine).may_announce(0.0) for _ in range(513)] == [True] * 512 + [False]
-    assert [DestinationBudget(engine).may_announce(0.5) for _ in range(9)] == [True] * 8 + [False]
+    assert [DestinationBudget(engine).may_announce(HOST, 0.0) for _ in range(513)] == [True] * 512 + [False]
+    assert [DestinationBudget(engine).may_announce(HOST, 0.5) for _ in range(9)] == [True] * 8 + [False]
     assert DestinationBudget(engine).may_reveal(0.5), "by its own checks any viewer can connect"
-    assert DestinationBudget().may_announce(0.5), "another engine has its own"
+    assert DestinationBudget().may_announce(HOST, 0.5), "another engine has its own"
 
 
 def test_addresses_that_checks_reveal_are_counted_apart():
     budget = DestinationBudget()
-    while budget.may_announce(0.0):
+    while budget.may_announce(HOST, 0.0):
         pass
     assert [budget.may_reveal(0.0) for _ in range(65)] == [True] * 64 + [False]
     assert budget.may_reveal(1.0) and not budget.may_reveal(1.0)

@@ -173,7 +173,7 @@ async def test_a_viewer_is_trusted_on_a_pair_whose_check_was_abandoned(pair):
 
 
 class Unlimited(DestinationBudget):
-    def may_announce(self, now: float) -> bool:
+    def may_announce(self, address: str, now: float) -> bool:
         return True
 
     def may_reveal(self, now: float) -> bool:

@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol
 from msgspec import UNSET
 
 from framewire import wire
+from framewire.addresses import is_loopback
 from framewire.authentication import ConnectionRequest
 from framewire.engine.stream.encoding import Encoding, EncodingReport, Key, PackedUnit, Sink
 from framewire.engine.stream.stream import EncodingName, Stream
@@ -104,7 +105,9 @@ class Viewer:
         self._visible: dict[int, bool] = {}
         """By subscription, as last reported."""
         self._peer: ViewerPeer | None = None
-        self._destinations = DestinationBudget(context.announced)
+        self._destinations = DestinationBudget(
+            context.announced, loopback=request.remote is None or is_loopback(request.remote)
+        )
         self._timer: asyncio.TimerHandle | None = None
         self._input = InputPace()
         self._input_timer: asyncio.TimerHandle | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Final
 
+from framewire.addresses import is_loopback
 from framewire.token_bucket import TokenBucket
 
 MAX_CANDIDATES: Final = 32
@@ -111,14 +112,18 @@ class DestinationBudget:
     checks of its own.
     """
 
-    def __init__(self, engine: TokenBucket | None = None) -> None:
-        """``engine``: what all viewers may announce together."""
+    def __init__(self, engine: TokenBucket | None = None, *, loopback: bool = True) -> None:
+        """``engine``: what all viewers may announce together. ``loopback``: whether the viewer may be on this machine;
+        without it, programs here are out of its reach."""
+        self._loopback = loopback
         self._engine = engine or engine_bucket()
         self._announced = TokenBucket(DESTINATIONS_PER_S, MAX_CANDIDATES)
         self._reflexive = TokenBucket(DESTINATIONS_PER_S, MAX_REFLEXIVE_ADDRESSES)
 
-    def may_announce(self, now: float) -> bool:
+    def may_announce(self, address: str, now: float) -> bool:
         """Count an address that the viewer names. False: it is to be ignored."""
+        if is_loopback(address) and not self._loopback:
+            return False
         return self._announced.take(now) and self._engine.take(now)
 
     def may_reveal(self, now: float) -> bool:

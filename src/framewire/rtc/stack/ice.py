@@ -249,7 +249,8 @@ class IceConnection(ice.Connection):
     def _may_announce(self, address: tuple[str, int]) -> bool:
         if self._is_destination(address):
             return True
-        if self._announced >= MAX_CANDIDATES or not self.budget.may_announce(asyncio.get_running_loop().time()):
+        now = asyncio.get_running_loop().time()
+        if self._announced >= MAX_CANDIDATES or not self.budget.may_announce(address[0], now):
             return False
         self._announced += 1
         return True
