@@ -51,6 +51,7 @@ UNTESTED = {
 # Tests that mirror no module of the package, and why.
 UNMIRRORED = {
     "test_house.py": "the rules themselves",
+    "engine/http/test_strangers.py": "engine/http/server.py and accept.py together, against those without the token",
     "rtc/test_simulated_links.py": "the whole send side, rtc/estimate/ and rtc/send/ together, over simulated links",
     "rtc/test_hostile_viewers.py": "rtc/peer.py and rtc/stack/ together, against what comes from a viewer's address",
     "rtc/estimate/test_estimator_probes.py": "rtc/estimate/estimator.py, the half of its tests that is about probes",

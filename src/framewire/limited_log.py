@@ -31,11 +31,12 @@ class LimitedLog:
         """Write a warning, unless there have been too many of it."""
         self._log(logging.WARNING, text, arguments, traceback=False)
 
-    def exception(self, text: str, *arguments: object) -> None:
-        """Write an error with the traceback of the exception that is handled, unless there have been too many of it."""
-        self._log(logging.ERROR, text, arguments, traceback=True)
+    def exception(self, text: str, *arguments: object, error: BaseException | None = None) -> None:
+        """Write an error with the traceback of ``error``, or of the exception that is handled, unless there have been
+        too many of it."""
+        self._log(logging.ERROR, text, arguments, traceback=error or True)
 
-    def _log(self, level: int, text: str, arguments: tuple[object, ...], *, traceback: bool) -> None:
+    def _log(self, level: int, text: str, arguments: tuple[object, ...], *, traceback: bool | BaseException) -> None:
         remark = self._limit.remark(text, self._clock())
         if remark is not None:
-            self._logger.log(level, f"{text}%s", *arguments, remark, exc_info=traceback, stacklevel=3)
+            self._logger.log(level, f"{text}%s", *arguments, remark, exc_info=traceback or None, stacklevel=3)

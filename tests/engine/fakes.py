@@ -14,7 +14,7 @@ from framewire.authentication import ConnectionRequest
 from framewire.codec.messages import Assembler, Header
 from framewire.engine.stream.encoding import PackedUnit
 from framewire.engine.stream.stream import Stream
-from framewire.engine.viewer.admission import Authorizer, token_authorizer
+from framewire.engine.viewer.admission import Admission, Authorizer, token_authorizer
 from framewire.engine.viewer.effects import ListedStream
 from framewire.engine.viewer.openings import PeerOpenings
 from framewire.engine.viewer.session import ServerInfo
@@ -52,6 +52,9 @@ class FakeSocket:
     async def close(self, code: int, reason: str) -> None:
         await self.open.wait()
         self.closed_with = (code, reason)
+
+    def admitted(self) -> None: ...
+    def closing(self) -> None: ...
 
     def abort(self) -> None:
         self.gone = True
@@ -95,6 +98,7 @@ class MemoryTransport:
     def send_unit(self, sub: int, packed: PackedUnit) -> None:
         self.sent.append(packed.unit)
 
+    def admitted(self) -> None: ...
     def drop_units(self, sub: int) -> None: ...
     def hold_units(self) -> None: ...
     def release_units(self) -> None: ...
@@ -194,6 +198,9 @@ class FakeContext:
         self.pool.shutdown()
 
     # ViewerContext
+
+    def admit(self, viewer: Viewer, admission: Admission) -> Admission:
+        return admission
 
     @property
     def listed_streams(self) -> tuple[ListedStream, ...]:

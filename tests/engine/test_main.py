@@ -158,6 +158,23 @@ async def test_a_long_log_record_is_cut() -> None:
     assert sent[0].level == logging.WARNING and len(sent[0].text) == 4000
 
 
+async def test_a_line_of_code_that_logs_again_and_again_is_sent_a_few_times() -> None:
+    assert main_module.MAX_LOG_RECORDS_PER_MINUTE == 5
+    sent: list[Any] = []
+
+    class Link:
+        def send(self, message: FromEngine) -> None:
+            sent.append(message)
+
+    handler = main_module._ParentLogHandler(cast("EngineLink", Link()), asyncio.get_running_loop())
+    for number in range(1000):
+        for line in (1, 2):
+            handler.emit(logging.LogRecord("aioice.ice", logging.ERROR, "", line, f"odd {number}", None, None))
+    await eventually(lambda: len(sent) == 10)
+    await asyncio.sleep(0.01)
+    assert len(sent) == 10 and sent[-1].text == "odd 4 (more like it are only counted for a minute)"
+
+
 class HangingEngine:
     async def close(self) -> None:
         await asyncio.Event().wait()

@@ -19,7 +19,7 @@ from framewire.engine.viewer.admission import Admitted, Refused
 from framewire.link.slot import LocalSlot
 from framewire.options import EngineOptions, StreamOptions
 from tests.engine.fakes import HELLO, TOKEN, units
-from tests.engine.http.test_server import NullListener
+from tests.engine.http.ports import NullListener
 from tests.viewer import eventually, noise, same
 
 
@@ -156,8 +156,19 @@ async def test_one_too_many_is_closed_as_over_a_socket(desk: Desk, monkeypatch: 
     monkeypatch.setattr(engine_module, "MAX_VIEWERS", 1)
     for viewer in (1, 2):
         desk.relay.open(viewer, ConnectionRequest())
+        desk.send(viewer, HELLO)
     await eventually(lambda: desk.closed)
-    assert desk.closed == {2: (4429, "too many connections")}
+    assert desk.closed == {2: (4429, "1 viewers watch already")}
+
+
+async def test_the_oldest_that_is_not_admitted_makes_way(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "MAX_UNADMITTED_VIEWERS", 2)
+    desk.relay.open(0, ConnectionRequest())
+    desk.send(0, HELLO)
+    for viewer in (1, 2, 3):
+        desk.relay.open(viewer, ConnectionRequest())
+    await eventually(lambda: desk.closed)
+    assert desk.closed == {1: (4429, "others came, and it had not been admitted yet")}
 
 
 async def test_the_end_of_the_engine_closes_every_viewer(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
+from collections.abc import Callable
 
 import pytest
 
@@ -18,6 +20,13 @@ from framewire.host.authenticator import Authenticator, off_the_loop, on_threads
 from tests.viewer import TEST_TIMEOUT_S
 
 REQUEST = ConnectionRequest(query={"user": "ada"})
+
+
+def wait_until(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + TEST_TIMEOUT_S
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 class Asked:
@@ -86,21 +95,44 @@ def test_a_slow_function_delays_no_other_viewer() -> None:
     assert asked.answer() == (1, "slow", False)
 
 
-def test_the_33rd_question_at_a_time_fails_at_once() -> None:
-    released = threading.Event()
+def test_the_newest_question_is_next_and_the_oldest_one_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (module.MAX_OPEN_QUESTIONS, module.MAX_WAITING_QUESTIONS) == (32, 256)
+    monkeypatch.setattr(module, "MAX_OPEN_QUESTIONS", 1)
+    monkeypatch.setattr(module, "MAX_WAITING_QUESTIONS", 3)
+    released, threads = threading.Semaphore(0), set()
 
-    def authenticate(*_: object) -> str | None:
-        released.wait(TEST_TIMEOUT_S)
+    def authenticate(token: str, _: ConnectionRequest) -> str | None:
+        threads.add(threading.current_thread())
+        released.acquire(timeout=TEST_TIMEOUT_S)
+        return token
+
+    asked = Asked(authenticate)
+    for question in range(5):
+        asked.ask(question, str(question))
+        if question == 0:
+            wait_until(lambda: not asked.authenticator._waiting)
+    assert asked.answer() == (1, None, True), "the oldest of those that wait"
+    released.release(4)
+    assert [asked.answer() for _ in range(4)] == [(n, str(n), False) for n in (0, 4, 3, 2)], "the newest first"
+    wait_until(lambda: not any(thread.is_alive() for thread in threads))
+    asked.ask(7, "7")
+    released.release()
+    assert asked.answer() == (7, "7", False), "there is room again"
+
+
+def test_strangers_that_crowd_in_do_not_keep_a_viewer_out_nor_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    def authenticate(token: str, _: ConnectionRequest) -> str | None:
+        if token != "known":
+            raise PermissionError("who is that?")
         return "ada"
 
     asked = Asked(authenticate)
-    for question in range(33):
-        asked.ask(question)
-    assert asked.answer() == (32, None, True)
-    released.set()
-    assert sorted(asked.answer() for _ in range(32)) == [(question, "ada", False) for question in range(32)]
-    asked.ask(33)
-    assert asked.answer() == (33, "ada", False), "there is room again"
+    for question in range(1000):
+        asked.ask(question, "stranger")
+    asked.ask(1000, "known")
+    answers = [asked.answer() for _ in range(1001)]
+    assert (1000, "ada", False) in answers
+    assert len(caplog.records) <= 6, "three lines of each kind"
 
 
 def test_a_coroutine_that_hangs_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:

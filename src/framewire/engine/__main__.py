@@ -13,6 +13,7 @@ import os
 import secrets
 import signal
 import sys
+import time
 import traceback
 from typing import Any, Final
 
@@ -46,6 +47,7 @@ from framewire.link.control import (
 from framewire.link.guard import refuse_other_versions
 from framewire.link.handles import Handles
 from framewire.link.ring import RingReader
+from framewire.log_limit import LogLimit
 from framewire.options import StreamOptions
 from framewire.viewers import WatchingViewer
 
@@ -71,6 +73,12 @@ MAX_LOG_CHARACTERS: Final = 4000
 """Length of a log record that is sent to the parent; the rest is cut off.
 
 Source: chosen by hand; pinned by `tests/engine/test_main.py::test_a_long_log_record_is_cut`"""
+
+MAX_LOG_RECORDS_PER_MINUTE: Final = 5
+"""Log records of one line of code that are sent to the parent in a minute.
+
+Source: chosen by hand, more than `LimitedLog` writes; pinned by
+`tests/engine/test_main.py::test_a_line_of_code_that_logs_again_and_again_is_sent_a_few_times`"""
 
 
 class _LinkListener:
@@ -132,15 +140,20 @@ class _ParentAuthorizer:
 
 
 class _ParentLogHandler(logging.Handler):
-    """Sends log records to the parent, which writes them to its own log."""
+    """Sends log records to the parent, which writes them to its own log: a few a minute of each line of code, whichever
+    library it is in."""
 
     def __init__(self, link: EngineLink, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(logging.WARNING)
+        self._limit = LogLimit(MAX_LOG_RECORDS_PER_MINUTE)
         self._link, self._loop = link, loop
 
     def emit(self, record: logging.LogRecord) -> None:
+        remark = self._limit.remark(f"{record.name} {record.lineno}", time.monotonic())
+        if remark is None:
+            return
         try:
-            message = Log(level=record.levelno, text=self.format(record)[:MAX_LOG_CHARACTERS])
+            message = Log(level=record.levelno, text=self.format(record)[:MAX_LOG_CHARACTERS] + remark)
             self._loop.call_soon_threadsafe(self._link.send, message)
         except RuntimeError:
             pass  # The loop is closed, and the link with it.

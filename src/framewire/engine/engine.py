@@ -13,7 +13,7 @@ from framewire.authentication import ConnectionRequest
 from framewire.codec.encoders import available_codecs
 from framewire.engine.stream.pool import EncoderPool
 from framewire.engine.stream.stream import Stream
-from framewire.engine.viewer.admission import Authorizer, token_authorizer
+from framewire.engine.viewer.admission import Admission, Admitted, Authorizer, Refused, token_authorizer
 from framewire.engine.viewer.effects import ListedStream
 from framewire.engine.viewer.openings import PeerOpenings
 from framewire.engine.viewer.session import ServerInfo
@@ -39,14 +39,14 @@ SHUTDOWN_CLOSE_TIMEOUT_S: Final = 1.5
 Source: chosen by hand; pinned by
 `tests/engine/http/test_server.py::test_a_viewer_that_does_not_read_does_not_delay_the_shutdown`"""
 
-MAX_UNADMITTED_VIEWERS: Final = 32
-"""Viewers that have connected and are not admitted yet; one more is closed with 4429.
+MAX_UNADMITTED_VIEWERS: Final = 256
+"""Viewers that have connected and are not admitted yet; for one more, the oldest of them is closed with 4429.
 
-Source: chosen by hand (SECURITY.md S12); pinned by
-`tests/engine/http/test_server.py::test_the_33rd_socket_without_hello_is_closed_with_4429`"""
+Source: chosen by hand (SECURITY.md S11); pinned by
+`tests/engine/http/test_server.py::test_the_oldest_socket_without_hello_makes_way_with_4429`"""
 
 MAX_VIEWERS: Final = 256
-"""Viewers of one engine; one more is closed with 4429.
+"""Viewers of one engine that are admitted; one more is closed with 4429.
 
 Source: chosen by hand (SECURITY.md S12); pinned by
 `tests/engine/http/test_server.py::test_the_number_of_viewers_is_limited`"""
@@ -107,6 +107,8 @@ class Engine:
         self._streams: dict[int, Stream] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._viewers: set[Viewer] = set()
+        self._unadmitted: dict[Viewer, None] = {}
+        """The oldest first; some may be closed."""
         self._pool = EncoderPool(ENCODER_THREAD_COUNT)
         self._available = available_codecs()
         self._closed = False
@@ -179,23 +181,34 @@ class Engine:
         """Viewers that are connected, whether admitted or not."""
         return len(self._viewers)
 
+    @property
+    def _admitted(self) -> int:
+        return sum(viewer.admitted and not viewer.closed for viewer in self._viewers)
+
     def accept(self, transport: Transport, request: ConnectionRequest | None = None) -> Viewer:
-        """Serve the viewer behind this transport, which is open. One too many is closed at once with 4429.
+        """Serve the viewer behind this transport, which is open. The oldest one that is not admitted makes way for it.
 
         Hand its messages to `Viewer.receive`; call `leave` when the transport is closed.
         """
-        unadmitted = sum(not (each.admitted or each.closed) for each in self._viewers)
-        full = unadmitted >= MAX_UNADMITTED_VIEWERS or len(self._viewers) >= MAX_VIEWERS
+        if len(self._unadmitted) >= MAX_UNADMITTED_VIEWERS:
+            self._make_way()
         viewer = Viewer(transport, self, request or ConnectionRequest())
         self._viewers.add(viewer)
+        self._unadmitted[viewer] = None
         if self._closed:
             viewer.close(CloseCode.GOING_AWAY, "the server is closing")
-        elif full:
-            viewer.close(CloseCode.LIMITS, "too many connections")
         return viewer
+
+    def _make_way(self) -> None:
+        self._unadmitted = {viewer: None for viewer in self._unadmitted if not viewer.closed}
+        while len(self._unadmitted) >= MAX_UNADMITTED_VIEWERS:
+            oldest = next(iter(self._unadmitted))
+            del self._unadmitted[oldest]
+            oldest.close(CloseCode.LIMITS, "others came, and it had not been admitted yet")
 
     async def leave(self, viewer: Viewer) -> None:
         """The viewer's transport is closed: wait until everything of it is."""
+        self._unadmitted.pop(viewer, None)
         await viewer.wait_closed()
         self._viewers.discard(viewer)
 
@@ -221,6 +234,12 @@ class Engine:
             await asyncio.wait(leaving, timeout=timeout_s)
 
     # What viewers need (`viewer.ViewerContext`)
+
+    def admit(self, viewer: Viewer, admission: Admission) -> Admission:
+        self._unadmitted.pop(viewer, None)
+        if isinstance(admission, Admitted) and self._admitted >= MAX_VIEWERS:
+            return Refused(CloseCode.LIMITS, f"{MAX_VIEWERS} viewers watch already")
+        return admission
 
     @property
     def server_info(self) -> ServerInfo:

@@ -94,6 +94,9 @@ class _RelaySocket:
     async def close(self, code: int, reason: str) -> None:
         self._end(code, reason)
 
+    def admitted(self) -> None: ...
+    def closing(self) -> None: ...
+
     def abort(self) -> None:
         self._end(CloseCode.GOING_AWAY, "")
 

@@ -11,6 +11,7 @@ import inspect
 import itertools
 import logging
 import threading
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
@@ -21,10 +22,16 @@ from framewire.limited_log import LimitedLog
 log: Final = logging.getLogger("framewire")
 
 MAX_OPEN_QUESTIONS: Final = 32
-"""Viewers that are authenticated at a time; further ones fail at once. It bounds the threads of a function that hangs.
+"""Viewers that are authenticated at a time; further ones wait. It bounds the threads of a function that hangs.
 
-Source: chosen by hand, as many as an engine admits at a time; pinned by
-`tests/host/test_authenticator.py::test_the_33rd_question_at_a_time_fails_at_once`."""
+Source: chosen by hand; pinned by
+`tests/host/test_authenticator.py::test_the_newest_question_is_next_and_the_oldest_one_fails`."""
+MAX_WAITING_QUESTIONS: Final = 256
+"""Viewers that wait for authentication. For one more, the oldest question fails: its viewer is the least likely to
+wait still.
+
+Source: chosen by hand, as many as an engine has viewers that are not admitted; pinned by
+`tests/host/test_authenticator.py::test_the_newest_question_is_next_and_the_oldest_one_fails`."""
 AUTHENTICATION_TIMEOUT_S: Final = 10.0
 """A coroutine that has not answered in this time is cancelled. The viewer is gone by then.
 
@@ -48,28 +55,44 @@ class Authenticator:
         self._authenticate, self._answer, self._loop = authenticate, answer, loop
         self._slots = threading.Semaphore(MAX_OPEN_QUESTIONS)
         self._log = LimitedLog(log)
+        self._waiting: deque[tuple[int, str, ConnectionRequest]] = deque()
 
     def ask(self, question: int, token: str, request: ConnectionRequest) -> None:
         """Returns at once."""
-        if not self._slots.acquire(blocking=False):
-            self._log.warning("framewire: more than %d viewers wait for authentication", MAX_OPEN_QUESTIONS)
-            return self._answer(question, None, True)
-        target, arguments = self._work, (question, token, request)
-        try:
-            threading.Thread(target=target, args=arguments, name="framewire-authenticate", daemon=True).start()
-        except RuntimeError as error:
-            self._slots.release()
-            self._log.warning("framewire: authentication gets no thread: %s", error)
+        self._waiting.append((question, token, request))
+        self._start_thread()
+        if len(self._waiting) > MAX_WAITING_QUESTIONS:
+            self._log.warning("framewire: more than %d viewers wait for authentication", MAX_WAITING_QUESTIONS)
+            self._fail(self._waiting.popleft)
+
+    def _fail(self, take: Callable[[], tuple[int, str, ConnectionRequest]]) -> None:
+        with contextlib.suppress(IndexError):  # all have just been taken
+            question, _, _ = take()
             self._answer(question, None, True)
 
-    def _work(self, question: int, token: str, request: ConnectionRequest) -> None:
+    def _start_thread(self) -> None:
+        if self._waiting and self._slots.acquire(blocking=False):
+            try:
+                threading.Thread(target=self._work, name="framewire-authenticate", daemon=True).start()
+            except RuntimeError as error:
+                self._slots.release()
+                self._log.warning("framewire: authentication gets no thread: %s", error)
+                self._fail(self._waiting.pop)
+
+    def _work(self) -> None:
+        try:
+            while True:
+                self._decide(*self._waiting.pop())  # the newest: its viewer waits still
+        except IndexError:
+            self._slots.release()
+        self._start_thread()  # for what has come since the last look
+
+    def _decide(self, question: int, token: str, request: ConnectionRequest) -> None:
         try:
             principal, failed = self._principal(token, request), False
         except BaseException:  # SystemExit as well: the viewer is to be answered
             self._log.exception("framewire: a viewer could not be authenticated")
             principal, failed = None, True
-        finally:
-            self._slots.release()
         self._answer(question, principal, failed)
 
     def _principal(self, token: str, request: ConnectionRequest) -> str | None:

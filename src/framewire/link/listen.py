@@ -17,10 +17,11 @@ from framewire.errors import EngineError
 from framewire.link.descriptors import socket_above_stdio
 
 DEFAULT_PORT: Final = 8765
-_BACKLOG: Final = 256
-"""Connections that may wait for the engine to start.
+_BACKLOG: Final = 1024
+"""Connections that may wait to be accepted, while the engine starts or strangers come in crowds. One more has to try
+again, a second later.
 
-Source: chosen by hand; as many as viewers of one engine."""
+Source: chosen by hand; the system has a limit of its own, 4096 on Linux."""
 _MAX_ATTEMPTS: Final = 20
 """Attempts to find a port that is free at every address of a host.
 

@@ -12,8 +12,6 @@ import socket
 import struct
 import sys
 import zlib
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -30,54 +28,9 @@ from framewire.engine.viewer.admission import Admitted, Refused
 from framewire.errors import CloseCode
 from framewire.link.listen import bind
 from framewire.link.slot import LocalSlot
-from framewire.options import EngineOptions, StreamOptions
-from framewire.viewers import WatchingViewer
+from framewire.options import StreamOptions
+from tests.engine.http.ports import OPTIONS, TOKEN, NullListener, Port, raw
 from tests.viewer import TEST_TIMEOUT_S, connected, eventually, noise
-
-TOKEN = "only-those-who-know-it-come-in"
-OPTIONS = EngineOptions(token=TOKEN, allow_hosts=("viewer.example",), allow_origins=("https://lab.example",))
-
-
-class NullListener:
-    """A listener that ignores everything."""
-
-    def on_input(self, stream: int, client_id: str, principal: str | None, event: dict[str, Any]) -> None: ...
-    def on_stats(self, stream: int, stats: dict[str, Any]) -> None: ...
-    def on_viewers(self, stream: int, viewers: tuple[WatchingViewer, ...]) -> None: ...
-
-
-@dataclass
-class Port:
-    """A server on a port of this machine."""
-
-    engine: Engine
-    server: WebServer
-    number: int
-
-    @property
-    def http(self) -> str:
-        return f"http://127.0.0.1:{self.number}"
-
-    @property
-    def ws(self) -> str:
-        return f"ws://127.0.0.1:{self.number}/ws"
-
-    def stream(self, name: str = "default", width: int = 64, height: int = 48) -> LocalSlot:
-        slot = LocalSlot()
-        options = StreamOptions(id=len(self.engine.stats()), name=name, width=width, height=height)
-        self.engine.add_stream(options, slot)
-        return slot
-
-
-@pytest.fixture
-async def port() -> AsyncIterator[Port]:
-    engine = Engine(OPTIONS, NullListener())
-    server = WebServer(engine, OPTIONS)
-    sockets = bind("127.0.0.1", 0)
-    await server.start(sockets)
-    yield Port(engine, server, sockets[0].getsockname()[1])
-    await engine.close()
-    await server.close()
 
 
 async def status(port: Port, path: str, method: str = "GET", **headers: str) -> int:
@@ -185,14 +138,6 @@ async def test_an_unknown_host_name_is_refused_on_every_route(port: Port, path: 
         assert await status(port, path, Host=host, **upgrade) == 403, host
     if path == "/health":
         assert {host: await status(port, path, Host=host) for host in KNOWN_HOSTS} == dict.fromkeys(KNOWN_HOSTS, 200)
-
-
-async def raw(port: Port, request: bytes) -> bytes:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port.number)
-    writer.write(request)
-    answer = await asyncio.wait_for(reader.read(4096), TEST_TIMEOUT_S)
-    writer.close()
-    return answer
 
 
 async def test_requests_that_no_client_library_makes_are_refused(port: Port) -> None:
@@ -344,22 +289,27 @@ async def test_an_invalid_message_of_one_viewer_does_not_disturb_another(port: P
 # Limits
 
 
-async def test_the_33rd_socket_without_hello_is_closed_with_4429(port: Port) -> None:
-    async with aiohttp.ClientSession() as client:
-        silent = [await client.ws_connect(port.ws) for _ in range(32)]
-        async with connected(port.ws) as viewer:
-            assert await viewer.closed() == 4429
-        await silent.pop().close()
-        await eventually(lambda: port.engine.viewers < 32)
-        async with connected(port.ws, TOKEN), connected(port.ws, TOKEN):
-            """Admitted viewers do not count."""
+async def test_the_oldest_socket_without_hello_makes_way_with_4429(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert engine_module.MAX_UNADMITTED_VIEWERS == 256, "each may hold a message of 64 KiB: 16 MiB"
+    monkeypatch.setattr(engine_module, "MAX_UNADMITTED_VIEWERS", 3)
+    async with connected(port.ws, TOKEN) as admitted, connected(port.ws) as first, connected(port.ws) as second:
+        async with connected(port.ws), connected(port.ws, TOKEN), connected(port.ws, TOKEN) as newest:
+            assert await first.closed() == 4429
+            assert not (second.ws.closed or admitted.ws.closed or newest.ws.closed)
 
 
 async def test_the_number_of_viewers_is_limited(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
     assert engine_module.MAX_VIEWERS == 256, "more than a class of viewers, and no flood"
     monkeypatch.setattr(engine_module, "MAX_VIEWERS", 2)
-    async with connected(port.ws, TOKEN), connected(port.ws, TOKEN), connected(port.ws) as third:
-        assert await third.closed() == 4429
+    async with connected(port.ws), connected(port.ws, TOKEN) as first, connected(port.ws, TOKEN):
+        async with connected(port.ws) as third:
+            await third.send(wire.Hello(wire.VERSION, TOKEN, []))
+            assert await third.closed() == 4429
+        assert not first.ws.closed
+        await first.close()
+        await eventually(lambda: port.engine._admitted < 2)
+        async with connected(port.ws, TOKEN):
+            """There is room again, and one that is not admitted does not count."""
 
 
 # Compression

@@ -152,6 +152,57 @@ async def test_messages_wait_for_a_hook_that_takes_its_time(bench: Bench) -> Non
     viewer.close(1001, "")
 
 
+async def test_what_a_viewer_may_send_before_it_is_admitted_is_bounded(bench: Bench) -> None:
+    assert viewer_module.MAX_UNADMITTED_SIZE == wire.MAX_TEXT_MESSAGE_BYTES
+    answer: asyncio.Future[Admission] = asyncio.get_running_loop().create_future()
+    viewer = hook(bench, answer)
+    await asyncio.sleep(0)
+    subscribe = wire.encode(wire.Subscribe(1, "x" * 100, "lossless"))
+    room = viewer_module.MAX_UNADMITTED_SIZE - viewer._unadmitted_size
+    padded = subscribe + " " * (room // 2 - len(subscribe))
+    for _ in range(2):
+        viewer.receive(padded)
+    assert not viewer.closed
+    viewer.receive(subscribe)
+    assert close_code(viewer) == 4429
+    await eventually(answer.cancelled)
+
+
+async def test_a_viewer_is_known_to_its_transport_from_its_admission_on(bench: Bench) -> None:
+    said: list[str] = []
+
+    class Transport(MemoryTransport):
+        def admitted(self) -> None:
+            said.append("admitted")
+
+    viewer = bench.connect(Transport())
+    assert not said
+    viewer.receive(wire.encode(HELLO))
+    assert said == ["admitted"]
+    refused = bench.connect(Transport())
+    refused.receive(wire.encode(wire.Hello(wire.VERSION, "x" * 30, [])))
+    assert refused.closed and said == ["admitted"]
+    viewer.close(1001, "")
+
+
+async def test_where_too_many_files_are_open_a_viewer_stays_on_its_websocket(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(viewer_module, "can_open_more", lambda: False)
+    for sub in range(1, 6):
+        bench.send(wire.Subscribe(sub, "one", "webrtc"))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    bench.send(wire.Subscribe(6, "one", "lossless"))
+    bench.publish()
+    bench.socket.open.set()
+    await eventually(lambda: bench.socket.chunks)
+    ended = bench.socket.messages(wire.Ended)
+    assert [(each.sub, each.reason) for each in ended] == [(sub, "peer_failed") for sub in range(1, 6)]
+    assert "ulimit -n" in ended[0].detail and not FakePeer.made and not bench.viewer.closed
+    assert len(caplog.records) == 3, "a viewer that asks again and again fills no log"
+
+
 async def test_a_hook_that_does_not_answer_is_ended_by_the_deadline_for_hello(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

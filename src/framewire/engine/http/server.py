@@ -16,20 +16,28 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Final
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, http_exceptions, web
 
 from framewire.addresses import host_name
 from framewire.authentication import ConnectionRequest
 from framewire.engine.engine import Engine
+from framewire.engine.http.accept import IDLE_TIMEOUT_S, Acceptor, Connection
 from framewire.engine.http.gate import Gate
 from framewire.engine.http.reads import BoundedReads
 from framewire.engine.http.tcp_info import delivery_rate_bps
 from framewire.engine.viewer.websocket import WebSocketTransport
 from framewire.errors import CloseCode
+from framewire.limited_log import LimitedLog
 from framewire.options import EngineOptions
 from framewire.wire import MAX_TEXT_MESSAGE_BYTES
 
-log: Final = logging.getLogger(__name__)
+log: Final = LimitedLog(logging.getLogger(__name__))
+
+LINGERING_S: Final = 1.0
+"""Time in which the body of a request that was answered already is read, so that the answer arrives.
+
+Source: chosen by hand; no request to us has a body. Pinned by
+`tests/engine/http/test_strangers.py::test_a_body_that_never_ends_is_not_waited_for`"""
 
 PING_INTERVAL_S: Final = 20.0
 """Time between WebSocket pings. A viewer that answers none within half of it is gone.
@@ -130,18 +138,32 @@ class WebServer:
         self.app.router.add_get("/health", self._health)
         self.app.router.add_get("/ws", self._socket)
         self._runner: web.AppRunner | None = None
+        self._acceptor: Acceptor | None = None
 
     async def start(self, sockets: Iterable[socket.socket]) -> None:
         """Serve on these listening sockets."""
         # No access log: a request may hold secrets, and a log costs time.
-        self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
+        self._runner = web.AppRunner(
+            self.app,
+            access_log=None,
+            logger=RequestLog(),
+            shutdown_timeout=1.0,
+            handler_cancellation=True,
+            keepalive_timeout=IDLE_TIMEOUT_S,
+            lingering_time=LINGERING_S,
+        )
         await self._runner.setup()
-        for sock in sockets:
+        assert self._runner.server, "it was set up"
+        listeners = list(sockets)
+        for sock in listeners:
             _repeat_sooner(sock)
-            await web.SockSite(self._runner, sock).start()
+        self._acceptor = Acceptor(self._runner.server)
+        self._acceptor.start(listeners)
 
     async def close(self) -> None:
         """Stop listening, and close the connections that are open."""
+        if self._acceptor:
+            await self._acceptor.close()
         if self._runner:
             await self._runner.cleanup()
             self._runner = None
@@ -149,6 +171,8 @@ class WebServer:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Refuse everything that is not explicitly allowed, for every method."""
+        if connection := _connection(request):
+            connection.requested()
         if not self._gate.allows_host(request.headers.get("Host")):
             return web.Response(status=403, text="This server does not answer to this host name (allow_hosts=).\n")
         if request.path not in PUBLIC:
@@ -200,6 +224,8 @@ class WebServer:
             return web.Response()
         if not self._gate.allows_origin(request.headers.get("Origin"), request.headers.get("Host")):
             # Accepted and then closed: of a refused upgrade a page learns only 1006, and cannot show the reason.
+            if connection := _connection(request):
+                connection.refused()
             await ws.close(code=CloseCode.FORBIDDEN, message=b"origin not allowed (allow_origins=)")
             return ws
         _send_at_once(request.transport)
@@ -207,7 +233,7 @@ class WebServer:
         return ws
 
     async def _serve_viewer(self, ws: web.WebSocketResponse, request: web.Request) -> None:
-        transport = WebSocketTransport(_AiohttpSocket(ws, request.transport))
+        transport = WebSocketTransport(_AiohttpSocket(ws, request.transport, _connection(request)))
         viewer = self._engine.accept(transport, _connection_request(request))
         if request.transport:
             BoundedReads(request.transport, viewer.bytes_came)
@@ -225,12 +251,42 @@ class WebServer:
             await asyncio.shield(self._engine.leave(viewer))
 
 
+class RequestLog(logging.Logger):
+    """aiohttp's log, in which a stranger could write a traceback with each request that is none."""
+
+    def __init__(self) -> None:
+        super().__init__(f"{__name__}.requests", logging.WARNING)
+
+    def handle(self, record: logging.LogRecord) -> None:
+        """Write few lines, with nothing in them that came from outside."""
+        error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+        if isinstance(error, http_exceptions.HttpProcessingError | web.PayloadAccessError | web.RequestPayloadError):
+            log.warning("requests that are no HTTP were refused")
+        elif isinstance(error, Exception):
+            log.exception("a request could not be answered", error=error)
+        else:
+            log.warning("aiohttp warns of a request")
+
+
 class _AiohttpSocket:
     """`websocket.Socket` over aiohttp."""
 
-    def __init__(self, ws: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
+    def __init__(
+        self, ws: web.WebSocketResponse, transport: asyncio.Transport | None, connection: Connection | None
+    ) -> None:
         self._ws = ws
         self._transport = transport
+        self._connection = connection
+        if connection:
+            connection.upgraded()
+
+    def admitted(self) -> None:
+        if self._connection:
+            self._connection.admitted()
+
+    def closing(self) -> None:
+        if self._connection:
+            self._connection.refused()
 
     async def send_text(self, text: str) -> None:
         await self._ws.send_str(text)
@@ -260,6 +316,12 @@ def _own_names(options: EngineOptions) -> frozenset[str]:
         short = name.partition(".")[0]
         return frozenset({name, short, f"{short}.local"})  # the last one by mDNS
     return frozenset()
+
+
+def _connection(request: web.Request) -> Connection | None:
+    """What a request came over; None where it is gone."""
+    protocol = request.transport.get_protocol() if request.transport else None
+    return protocol if isinstance(protocol, Connection) else None
 
 
 def _connection_request(request: web.Request) -> ConnectionRequest:

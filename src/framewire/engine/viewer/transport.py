@@ -16,6 +16,9 @@ class Transport(Protocol):
     def start(self, on_lost: Callable[[], None]) -> None:
         """Start sending. ``on_lost`` is called when the viewer can no longer be reached."""
 
+    def admitted(self) -> None:
+        """The viewer has been admitted: from now on its connection makes way for no other."""
+
     def send(self, message: wire.ServerMessage) -> bool:
         """Queue a message, ahead of all units. False: the queue is full, since the viewer does not read."""
 

@@ -19,6 +19,7 @@ from msgspec import UNSET
 from framewire import wire
 from framewire.addresses import is_loopback
 from framewire.authentication import ConnectionRequest
+from framewire.engine.descriptors import can_open_more
 from framewire.engine.stream.encoding import Encoding, EncodingReport, Key, PackedUnit, Sink
 from framewire.engine.stream.stream import EncodingName, Stream
 from framewire.engine.viewer.admission import Admission, Authorizer
@@ -53,18 +54,28 @@ from framewire.engine.viewer.transport import Transport
 from framewire.engine.viewer.turns import Turns
 from framewire.engine.viewer.viewer_peer import ViewerPeer
 from framewire.errors import CloseCode, EngineError, RemoteProtocolError
+from framewire.limited_log import LimitedLog
 from framewire.options import EngineOptions
 from framewire.rtc.peer import BitrateEstimate, DestinationBudget, KeyframeWanted, Peer, PeerEvent, PeerState
 from framewire.token_bucket import TokenBucket
 from framewire.viewers import WatchingViewer
 
 log: Final = logging.getLogger(__name__)
+limited_log: Final = LimitedLog(log)
+"""For what a viewer can cause again and again."""
 
 MAX_CLOSING_PEERS: Final = 8
 """Peer connections of one viewer that may be closing at a time. A viewer that opens more is closed with 4429.
 
 Source: chosen by hand (SECURITY.md S12); pinned by
 `tests/engine/viewer/test_viewer.py::test_peers_are_not_opened_faster_than_they_close`"""
+
+
+MAX_UNADMITTED_SIZE: Final = wire.MAX_TEXT_MESSAGE_BYTES
+"""Characters of all messages of a viewer that is not admitted yet; more closes it with 4429.
+
+Source: chosen by hand: a few hundred are needed, and one message of any length is for the contract to judge; pinned by
+`tests/engine/viewer/test_viewer.py::test_what_a_viewer_may_send_before_it_is_admitted_is_bounded`"""
 
 
 class ViewerContext(Protocol):
@@ -85,6 +96,9 @@ class ViewerContext(Protocol):
     @property
     def announced(self) -> TokenBucket:
         """The ICE candidates of all viewers."""
+
+    def admit(self, viewer: Viewer, admission: Admission) -> Admission:
+        """What was decided about the viewer; returns what holds, since there may be too many already."""
 
     def stream(self, id_: int) -> Stream | None: ...
     def input_arrived(self, stream: int, client_id: str, principal: str | None, event: dict[str, Any]) -> None: ...
@@ -112,6 +126,7 @@ class Viewer:
         self._input = InputPace()
         self._input_timer: asyncio.TimerHandle | None = None
         self._admission: asyncio.Task[None] | None = None
+        self._unadmitted_size = 0
         self._closing_peers: set[asyncio.Task[None]] = set()
         self._closed = False
         transport.start(on_lost=partial(self.close, CloseCode.GOING_AWAY, ""))
@@ -168,6 +183,10 @@ class Viewer:
 
     def receive(self, text: str | bytes) -> None:
         """Take a text message of the viewer at once."""
+        if not self.admitted:
+            self._unadmitted_size += len(text)
+            if self._unadmitted_size > MAX_UNADMITTED_SIZE:
+                return self.close(CloseCode.LIMITS, "too much before welcome")
         try:
             message = wire.decode_viewer(text)
         except RemoteProtocolError as error:
@@ -219,7 +238,7 @@ class Viewer:
             self.close(error.code, error.reason)
         except Exception:
             # A bug ends this viewer alone: what called us serves others as well.
-            log.exception("a viewer failed")
+            limited_log.exception("a viewer failed")
             self.close(CloseCode.GOING_AWAY, "internal error")
 
     def _set_timer(self) -> None:
@@ -293,19 +312,26 @@ class Viewer:
         if inspect.isawaitable(answer):
             self._admission = asyncio.create_task(self._await_admission(answer))
         else:
-            self._feed(answer)
+            self._decided(answer)
+
+    def _decided(self, admission: Admission) -> None:
+        if self._closed:
+            return
+        self._feed(self._context.admit(self, admission))
+        if self.admitted:
+            self.transport.admitted()
 
     async def _await_admission(self, answer: Awaitable[Admission]) -> None:
         try:
             admission = await answer
         except EngineError as error:  # the program has said the rest
-            log.warning("a viewer could not be authorized: %s", error)
+            limited_log.warning("a viewer could not be authorized: %s", error)
             self.close(CloseCode.GOING_AWAY, "internal error")
         except Exception:
-            log.exception("a viewer could not be authorized")
+            limited_log.exception("a viewer could not be authorized")
             self.close(CloseCode.GOING_AWAY, "internal error")
         else:
-            self._feed(admission)
+            self._decided(admission)
 
     # Subscriptions
 
@@ -396,6 +422,11 @@ class Viewer:
     def _open_peer(self, number: int, parity: bool) -> None:
         if len(self._closing_peers) >= MAX_CLOSING_PEERS:
             return self.close(CloseCode.LIMITS, "peer connections are opened faster than they close")
+        if not can_open_more():
+            limited_log.warning("a viewer stays on its WebSocket: too many files are open for WebRTC (ulimit -n)")
+            failed = PeerFailed(number, "too many files are open at the server (ulimit -n)")
+            asyncio.get_running_loop().call_soon(self._feed, failed)  # after the effects that come with this one
+            return None
         peer = Peer(
             self._context.options,
             parity=parity,

@@ -13,9 +13,10 @@ from typing import Final
 from framewire.engine.viewer.effects import AddCandidate, Attach, MakeOffer, PeerFailed, PeerOffered, SetAnswer
 from framewire.engine.viewer.openings import OFFER_INTERVAL_S_PER_TRACK, PeerOpenings
 from framewire.errors import CodecRefusedError, PeerError
+from framewire.limited_log import LimitedLog
 from framewire.rtc.peer import BitrateEstimate, Peer, PeerTrack
 
-log: Final = logging.getLogger(__name__)
+log: Final = LimitedLog(logging.getLogger(__name__))
 
 VIDEO_FIRST_S: Final = 1.0
 """For this long after connecting, credits of WebSocket units are withheld, so that the video has the link.
@@ -100,7 +101,7 @@ class ViewerPeer:
                 self._on_result(PeerFailed(self.number, str(error)))
             except Exception:
                 # aiortc raises all kinds of errors for odd SDP. The viewer falls back, the log gets the traceback.
-                log.exception("negotiation failed")
+                log.exception("a negotiation failed")
                 self._on_result(PeerFailed(self.number, "negotiation failed at the server"))
 
     async def _carry_out(self, command: Command) -> None:

@@ -51,6 +51,12 @@ class Socket(Protocol):
     async def send_text(self, text: str) -> None: ...
     async def send_bytes(self, data: bytes) -> None: ...
     async def close(self, code: int, reason: str) -> None: ...
+    def admitted(self) -> None:
+        """Its viewer has been admitted."""
+
+    def closing(self) -> None:
+        """It is about to be closed: nothing of it is needed any more, but for its close code to be read."""
+
     def abort(self) -> None:
         """Cut it off without a close frame. Sends that wait end with an error."""
 
@@ -74,6 +80,9 @@ class WebSocketTransport:
 
     def start(self, on_lost: Callable[[], None]) -> None:
         self._writer = asyncio.create_task(self._write(on_lost))
+
+    def admitted(self) -> None:
+        self._socket.admitted()
 
     def send(self, message: wire.ServerMessage) -> bool:
         if len(self._messages) >= MAX_QUEUED_MESSAGES:
@@ -108,6 +117,7 @@ class WebSocketTransport:
         if self._close_frame is not None:
             return
         self._close_frame = (int(code), reason)
+        self._socket.closing()
         self._chunks.clear()
         self._wake.set()
         self._close_timer = asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, self.abort)
