@@ -4,11 +4,12 @@ import { type PageLocation, schemeOf, type ServerAddress, serverUrl, tokenOf } f
 
 const HTTP: PageLocation = { protocol: "http:", host: "lab.example:8888", hostname: "lab.example" };
 const HTTPS: PageLocation = { ...HTTP, protocol: "https:" };
-const url = (more: Partial<ServerAddress>, page = HTTP): string => serverUrl({ url: "", base_path: "", host: "auto", port: 8765, ...more }, page);
+const url = (more: Partial<ServerAddress>, page = HTTP): string => serverUrl({ url: "", base_path: "", host: "auto", port: 8765, secure: false, ...more }, page);
 
 test.each<[string, Partial<ServerAddress>, PageLocation, string]>([
   ["the page's host and the server's port", {}, HTTP, "ws://lab.example:8765/ws"],
   ["encrypted on an encrypted page", {}, HTTPS, "wss://lab.example:8765/ws"],
+  ["encrypted on a page that is not, where the server has a certificate", { secure: true }, HTTP, "wss://lab.example:8765/ws"],
   ["another host", { host: "10.0.0.7" }, HTTP, "ws://10.0.0.7:8765/ws"],
   ["another host by IPv6", { host: "2001:db8::1" }, HTTP, "ws://[2001:db8::1]:8765/ws"],
   ["in brackets already", { host: "[::1]" }, HTTP, "ws://[::1]:8765/ws"],

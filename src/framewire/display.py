@@ -224,12 +224,12 @@ class Display:
         """The page that shows this stream. Keep it to those who may watch: the token is in its fragment,
         which browsers send nowhere."""
         query = "" if self.name == DEFAULT_STREAM else f"?stream={quote(self.name, safe='')}"
-        return f"http://{self._server.address}/{query}#token={quote(self._server.token, safe='')}"
+        return f"{self._server.scheme}://{self._server.address}/{query}#token={quote(self._server.token, safe='')}"
 
     @property
     def ws_url(self) -> str:
         """The WebSocket that viewers connect to, without anything secret."""
-        return f"ws://{self._server.address}/ws"
+        return f"{self._server.scheme.replace('http', 'ws')}://{self._server.address}/ws"
 
     @property
     def closed(self) -> bool:

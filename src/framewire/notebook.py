@@ -138,7 +138,8 @@ class _Widget(anywidget.AnyWidget):
         else:
             self.send({"type": "gone", "reason": "display_closed"})
             return
-        self.send({"type": "ticket", "token": token, "port": port, "stream": self.stream})
+        ticket = {"type": "ticket", "token": token, "port": port, "stream": self.stream}
+        self.send({**ticket, "secure": True} if server and server.scheme == "https" else ticket)
 
 
 def _port_of(url: str | None) -> int:

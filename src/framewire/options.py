@@ -9,6 +9,7 @@ that reads it. The signatures, checks and documentation of `serve`, `show` and `
 import re
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
+from pathlib import PurePath
 from typing import Annotated, Any, Final, Literal, TypedDict, get_args
 
 from msgspec import Meta, Struct
@@ -79,6 +80,12 @@ class EngineOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Meta(description="STUN and TURN servers, each a dict as in RTCConfiguration.iceServers."),
     ] = ()
 
+    tls: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Files of a certificate and its private key in PEM, ('cert.pem', 'key.pem'), for https and wss."
+        ),
+    ] = ()
     udp_host: Annotated[
         tuple[str, ...],
         Meta(
@@ -90,6 +97,7 @@ class EngineOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def __post_init__(self) -> None:
         force_setattr(self, "ice_servers", ice_servers(self.ice_servers))
+        force_setattr(self, "tls", _paths(self.tls))
         if self.host is None:
             raise ValueError("host=None is no address: '127.0.0.1' is for this machine alone, '0.0.0.0' for others too")
         # No message about a token quotes it.
@@ -120,7 +128,7 @@ class EngineOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     @property
     def in_clear_text(self) -> bool:
         """Whether the token goes over a network without encryption."""
-        return self.exposed
+        return self.exposed and not self.tls
 
     @property
     def answers_to(self) -> frozenset[str]:
@@ -203,6 +211,7 @@ class EngineKeywords(TypedDict, total=False):
     allow_origins: str | Iterable[str]
     allow_hosts: str | Iterable[str]
     ice_servers: str | IceServer | Mapping[str, Any] | Iterable[str | IceServer | Mapping[str, Any]]
+    tls: str | PurePath | Iterable[str | PurePath]
     udp_host: str | Iterable[str]
 
 
@@ -259,6 +268,15 @@ def size_usage(arguments: tuple[Any, ...]) -> str:
 def _in_form(name: str, values: Iterable[str], form: Callable[[str], str]) -> tuple[str, ...]:
     """Each value once, in the form that browsers send. Raises ``ValueError`` naming the first one that is refused."""
     return tuple(dict.fromkeys(_formed(f"a value of {name}", each, form) for each in values))
+
+
+def _paths(given: Any) -> Any:
+    """Paths as text; everything else as it is."""
+    if hasattr(given, "__fspath__"):
+        return (given.__fspath__(),)
+    if isinstance(given, list | tuple):
+        return tuple(each.__fspath__() if hasattr(each, "__fspath__") else each for each in given)
+    return given
 
 
 def _formed(name: str, value: str, form: Callable[[str], str]) -> str:

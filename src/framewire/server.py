@@ -13,7 +13,7 @@ import time
 import weakref
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Unpack, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Unpack, cast
 
 from msgspec.structs import replace
 
@@ -40,6 +40,7 @@ from framewire.options import (
 )
 from framewire.publisher import Publisher
 from framewire.reentrancy import Section, leave, when_outside
+from framewire.tls import checked_files
 from framewire.viewers import WatchingViewer
 
 log: Final = logging.getLogger("framewire")
@@ -47,7 +48,7 @@ log: Final = logging.getLogger("framewire")
 
 IN_CLEAR_TEXT: Final = (
     "other machines can connect, and the token goes to them in clear text: whoever reads along can watch and "
-    "send input. Keep host='127.0.0.1' instead, behind an SSH tunnel (ssh -L) or a reverse proxy with TLS"
+    "send input. Give it a certificate (tls=), or keep host='127.0.0.1' behind an SSH tunnel (ssh -L) or a reverse proxy"
 )
 """What a server without encryption is, beyond this machine, and what to do instead."""
 
@@ -73,6 +74,8 @@ class Server:
         if options is None:
             (given,) = divide("Server", keywords, EngineOptions, beside=("options", "engine", "authenticate"))
             options = EngineOptions(**given)
+        if options.tls:
+            options = replace(options, tls=checked_files(options.tls))
         self.token: str = options.token or secrets.token_urlsafe(16)
         """What viewers must present."""
         self.failure: str | None = None
@@ -185,6 +188,11 @@ class Server:
         """The name or address by which a browser on this machine reaches the server."""
         host = self._options.host
         return "127.0.0.1" if host in EVERY_INTERFACE else host
+
+    @property
+    def scheme(self) -> Literal["http", "https"]:
+        """How browsers reach it: ``https`` with a certificate (``tls=``)."""
+        return "https" if self._options.tls else "http"
 
     @property
     def address(self) -> str:
@@ -330,7 +338,7 @@ class Server:
     def __repr__(self) -> str:
         if self._closed:
             return "<framewire.Server closed>"
-        return f"<framewire.Server of {', '.join(map(repr, self.streams)) or 'no stream'} at http://{self.address}/>"
+        return f"<framewire.Server of {', '.join(map(repr, self.streams)) or 'no stream'} at {self.scheme}://{self.address}/>"
 
     def __reduce__(self) -> NoReturn:
         """It cannot be pickled or copied."""

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Final, Unpack, cast
 
+from msgspec.structs import replace
+
 from framewire import registry
 from framewire.advice import advise
 from framewire.authentication import Authenticate, Authenticator, check_authenticate
@@ -30,6 +32,7 @@ from framewire.options import (
 )
 from framewire.reentrancy import leave
 from framewire.server import Server
+from framewire.tls import checked_files
 
 __all__ = ["Server", "serve", "serve_server"]
 
@@ -68,7 +71,7 @@ def serve(
     taken port for instance, and ``ValueError`` for arguments that cannot be used.
     """
     for_engine, for_stream = divide("serve", options, EngineOptions, StreamOptions, beside=_SERVE_ARGUMENTS)
-    asked = EngineOptions(**for_engine)
+    asked = _located(EngineOptions(**for_engine))
     StreamOptions(id=0, name=name, width=width, height=height, **for_stream)  # refused before an engine is started
     check_home(engine)  # and before another one is ended
     check_authenticate(authenticate)
@@ -78,6 +81,11 @@ def serve(
             return _serve(asked, engine, authenticate, partial(_add, name, width, height, for_stream))
     finally:
         leave()
+
+
+def _located(options: EngineOptions) -> EngineOptions:
+    """The same, with the whole paths of its files: they may be given in another folder the next time."""
+    return replace(options, tls=checked_files(options.tls)) if options.tls else options
 
 
 def _server_usage(arguments: tuple[Any, ...]) -> str:
@@ -127,7 +135,7 @@ def serve_server(
     for_engine, for_streams = divide(
         "serve_server", options, EngineOptions, StreamOptions, beside=("engine", "streams", "authenticate")
     )
-    asked = EngineOptions(**for_engine)
+    asked = _located(EngineOptions(**for_engine))
     StreamOptions(id=0, name=DEFAULT_STREAM, width=1, height=1, **for_streams)  # refused before an engine is started
     wanted = checked_streams(streams)
     server = _started(

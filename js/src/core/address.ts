@@ -9,6 +9,8 @@ export interface ServerAddress {
   /** "auto" is the host of the page. */
   readonly host: string;
   readonly port: number;
+  /** Whether the port serves wss alone, whatever the page's own scheme is. */
+  readonly secure: boolean;
 }
 
 /** The fields of `location` that are read here. */
@@ -19,13 +21,13 @@ export interface PageLocation {
 }
 
 /** `url` comes first, then `base_path`, then host and port. A whole URL may have any scheme: that chooses the transport. */
-export function serverUrl({ url, base_path, host, port }: ServerAddress, page: PageLocation): string {
+export function serverUrl({ url, base_path, host, port, secure }: ServerAddress, page: PageLocation): string {
   if (url !== "") return url.replace(/^http/, "ws");
   const scheme = page.protocol === "https:" ? "wss:" : "ws:";
   const path = base_path.replace(/\/+$/, "");
   if (path !== "") return `${scheme}//${page.host}${path.startsWith("/") ? "" : "/"}${path}/ws`;
   const name = host === "auto" ? page.hostname || "127.0.0.1" : host;
-  return `${scheme}//${/^[^[]*:/.test(name) ? `[${name}]` : name}:${port}/ws`; // IPv6 is in brackets
+  return `${secure ? "wss:" : scheme}//${/^[^[]*:/.test(name) ? `[${name}]` : name}:${port}/ws`; // IPv6 is in brackets
 }
 
 /** The scheme of a URL, in lower case and with its colon; empty for a relative one. */

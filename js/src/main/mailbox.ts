@@ -21,6 +21,8 @@ export interface Ticket {
   readonly host?: string;
   readonly port?: number;
   readonly stream?: string;
+  /** Whether the port serves wss alone. */
+  readonly secure?: boolean;
 }
 
 /** There will be no more pictures. */

@@ -119,13 +119,14 @@ class Widget {
     });
   }
 
-  private address({ url = "", host = "auto", port }: Ticket): string {
+  private address({ url = "", host = "auto", port, secure = false }: Ticket): string {
     return serverUrl(
       {
         url: this.text("url", "") || url,
         base_path: this.text("base_path", ""),
         host: this.text("host", "") || host,
         port: Number(this.model.get("port") || port),
+        secure,
       },
       location,
     );

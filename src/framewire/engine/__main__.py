@@ -31,6 +31,7 @@ from framewire.link.control import (
     Alive,
     Configure,
     EngineStats,
+    Failed,
     InputArrived,
     Log,
     Ready,
@@ -226,7 +227,11 @@ class EngineProgram:
         authorize = self._authorizer.authorize if self._authorizer else None
         self._engine = Engine(message.options, _LinkListener(self._link), authorize)
         self._relay = ViewerRelay(self._engine, _LinkOutlet(self._link))
-        self._server = WebServer(self._engine, message.options)
+        try:
+            self._server = WebServer(self._engine, message.options)
+        except ValueError as error:  # its certificate was fine when the parent looked
+            self._link.send(Failed(text=str(error)))
+            return
         await self._server.start(self._link.listeners)
         self._tasks = [asyncio.create_task(work) for work in (self._engine.report_stats(), self._report_alive())]
         self._link.send(Ready(pid=os.getpid(), epoch=self._engine.epoch))

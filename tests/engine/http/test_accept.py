@@ -6,13 +6,17 @@ import asyncio
 import contextlib
 import errno
 import socket
+import ssl
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from framewire.engine.http import accept
 from framewire.engine.http.accept import Acceptor, Connection
 from framewire.link.listen import bind
+from framewire.tls import server_context
+from tests.certificates import write_certificate
 from tests.viewer import TEST_TIMEOUT_S, eventually
 
 
@@ -243,3 +247,72 @@ async def test_one_that_is_cut_before_it_is_served_is_closed(door: Door) -> None
     assert theirs.fileno() < 0 and not door.acceptor.open
     await asyncio.sleep(0.01)
     ours.close()
+
+
+# TLS
+
+
+@pytest.fixture
+async def secure_door(tmp_path: Path) -> AsyncIterator[tuple[Door, ssl.SSLContext]]:
+    certificate, key = map(str, write_certificate(tmp_path))
+    door = Door()
+    door.acceptor = Acceptor(Echo, server_context((certificate, key)))
+    door.acceptor.start(door.listeners)
+    yield door, ssl.create_default_context(cafile=certificate)
+    await door.acceptor.close()
+    await eventually(lambda: not door.acceptor.open)
+
+
+async def test_a_handshake_that_does_not_end_is_cut(
+    secure_door: tuple[Door, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(accept, "HEADER_TIMEOUT_S", 0.1)
+    door, _ = secure_door
+    for start in (b"", b"\x16\x03\x01", b"GET / HTTP/1.1\r\n\r\n"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+        writer.write(start)
+        assert await ended(reader)
+    await eventually(lambda: not door.acceptor.open)
+    assert not door.acceptor.unknown and not caplog.records, "it is no news that strangers know no TLS"
+
+
+async def test_a_handshake_makes_way_as_other_connections_do(secure_door: tuple[Door, ssl.SSLContext]) -> None:
+    door, trusting = secure_door
+    door.acceptor._connections.limit = 2
+    first, _ = await door.connect()
+    await asyncio.sleep(0.05)
+    await door.connect()
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.port, ssl=trusting)
+    assert await ended(first)
+    writer.write(b"!one")
+    assert await reader.read(100) == b"!one"
+    writer.close()
+
+
+async def test_a_connection_that_is_closed_does_not_wait_for_the_other_end(
+    secure_door: tuple[Door, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert accept.TLS_CLOSE_TIMEOUT_S == 2.0, "a long round trip"
+    monkeypatch.setattr(accept, "TLS_CLOSE_TIMEOUT_S", 0.1)
+    door, trusting = secure_door
+
+    def connect() -> ssl.SSLSocket:
+        sock = trusting.wrap_socket(socket.create_connection(("127.0.0.1", door.port)), server_hostname="localhost")
+        sock.sendall(b"!one")
+        assert sock.recv(100) == b"!one"
+        return sock
+
+    sock = await asyncio.to_thread(connect)
+    (connection,) = door.acceptor.open
+    assert connection._transport
+    connection._transport.close()
+    await eventually(lambda: not door.acceptor.open)
+    sock.close()
+
+
+async def test_the_end_cuts_a_handshake(secure_door: tuple[Door, ssl.SSLContext]) -> None:
+    door, _ = secure_door
+    reader, _ = await door.connect()
+    await asyncio.sleep(0.05)
+    await door.acceptor.close()
+    assert await ended(reader)

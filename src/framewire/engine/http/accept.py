@@ -53,7 +53,7 @@ TLS_CLOSE_TIMEOUT_S: Final = 2.0
 """Time for the end of a TLS connection. asyncio's own is 30 s.
 
 Source: chosen by hand, as for a WebSocket's close frame; pinned by
-`tests/engine/http/test_tls.py::test_a_connection_that_is_closed_does_not_wait_for_the_other_end`"""
+`tests/engine/http/test_accept.py::test_a_connection_that_is_closed_does_not_wait_for_the_other_end`"""
 
 _OUT_OF_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 

@@ -29,6 +29,7 @@ from framewire.engine.viewer.websocket import WebSocketTransport
 from framewire.errors import CloseCode
 from framewire.limited_log import LimitedLog
 from framewire.options import EngineOptions
+from framewire.tls import server_context
 from framewire.wire import MAX_TEXT_MESSAGE_BYTES
 
 log: Final = LimitedLog(logging.getLogger(__name__))
@@ -137,6 +138,7 @@ class WebServer:
             self.app.router.add_get(path, self._page)
         self.app.router.add_get("/health", self._health)
         self.app.router.add_get("/ws", self._socket)
+        self._tls = server_context(options.tls) if options.tls else None
         self._runner: web.AppRunner | None = None
         self._acceptor: Acceptor | None = None
 
@@ -157,7 +159,7 @@ class WebServer:
         listeners = list(sockets)
         for sock in listeners:
             _repeat_sooner(sock)
-        self._acceptor = Acceptor(self._runner.server)
+        self._acceptor = Acceptor(self._runner.server, self._tls)
         self._acceptor.start(listeners)
 
     async def close(self) -> None:
