@@ -85,6 +85,7 @@ MAX_FILE_LINES = 500
 LONG_FILES = {
     "js/tests/plan.test.ts": "one state machine, scenario by scenario",
     "tests/engine/viewer/test_session.py": "one state machine, event by event",
+    "tests/engine/viewer/test_viewer.py": "one viewer, from its opening to its end",
     "tests/surroundings.py": "one list, case by case",
 }
 MAX_FUNCTION_LINES = 60

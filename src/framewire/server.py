@@ -48,7 +48,7 @@ log: Final = logging.getLogger("framewire")
 
 IN_CLEAR_TEXT: Final = (
     "other machines can connect, and the token goes to them in clear text: whoever reads along can watch and "
-    "send input. Give it a certificate (tls=), or keep host='127.0.0.1' behind an SSH tunnel (ssh -L) or a reverse proxy"
+    "send input. Serve with tls=, or keep host='127.0.0.1' behind an SSH tunnel (ssh -L) or a reverse proxy"
 )
 """What a server without encryption is, beyond this machine, and what to do instead."""
 
