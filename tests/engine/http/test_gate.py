@@ -50,6 +50,7 @@ def test_local_and_allowed_origins_are_accepted(origin: str | None) -> None:
      "https://lab.example:444", "https://LAB.example", "https://lab.example/", "https://u@lab.example", "file://",
      "http://127.0.0.1.evil.com", "http://localhost.evil.com", "http://evil.com#localhost", "ftp://localhost",
      "http://u@localhost", "http://localhost/", "https://vscode-cdn.net.evil.com", "https://evilvscode-cdn.net",
+     "https://\\evil.com\\a.vscode-cdn.net", "https://evil.com\\.vscode-cdn.net", "https://\xe9.vscode-cdn.net",
      "http://x.vscode-cdn.net", "http://localhost:x", "chrome-extension://abc", "http://[::1"],
 )  # fmt: skip
 def test_foreign_origins_are_refused(origin: str) -> None:

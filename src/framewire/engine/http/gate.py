@@ -47,7 +47,7 @@ class Gate:
             name, port = parts.hostname, parts.port
         except ValueError:
             return False
-        if not name or origin != f"{parts.scheme}://{parts.netloc}" or "@" in parts.netloc:
+        if not name or origin != f"{parts.scheme}://{parts.netloc}" or host_of(parts.netloc) != name:
             return False
         if parts.scheme == "vscode-webview":
             return True
