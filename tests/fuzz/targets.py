@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.fuzz import engines, links, packets, sessions, texts
+from tests.fuzz import engines, links, packets, pairs, sessions, texts
 from tests.fuzz.fuzzer import Target
 
 TARGETS: Final[dict[str, Target]] = {
-    target.name: target for module in (texts, packets, links, sessions, engines) for target in module.TARGETS
+    target.name: target for module in (texts, packets, links, sessions, engines, pairs) for target in module.TARGETS
 }
