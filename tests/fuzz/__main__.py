@@ -65,21 +65,25 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _names(only: str) -> list[str]:
-    from tests.fuzz.targets import TARGETS
+def _targets() -> dict[str, Target]:
+    from tests.fuzz.targets import BY_HAND, TARGETS  # which import the package
 
-    chosen = [name for name in only.split(",") if name] or list(TARGETS)
-    if unknown := [name for name in chosen if name not in TARGETS]:
-        raise SystemExit(f"no target {unknown[0]!r}; there are {', '.join(TARGETS)}")
+    return TARGETS | BY_HAND
+
+
+def _names(only: str) -> list[str]:
+    known = _targets()
+    chosen = [name for name in only.split(",") if name] or list(known)
+    if unknown := [name for name in chosen if name not in known]:
+        raise SystemExit(f"no target {unknown[0]!r}; there are {', '.join(known)}")
     return chosen
 
 
 def _run(names: list[str], deadline: float, seed: int | None, keep: bool) -> list[dict[str, Any]]:
     """Give each target its turns until the time is over."""
-    from tests.fuzz.targets import TARGETS
-
+    known = _targets()
     first = seed if seed is not None else time.time_ns()
-    fuzzers = {name: Fuzzer(TARGETS[name], Random(first + index), coverage.hits) for index, name in enumerate(names)}
+    fuzzers = {name: Fuzzer(known[name], Random(first + index), coverage.hits) for index, name in enumerate(names)}
     seconds = dict.fromkeys(names, 0.0)
     turn_s = min(TURN_S, max(0.2, (deadline - time.monotonic()) / len(names)))
     while (now := time.monotonic()) < deadline:
@@ -148,10 +152,8 @@ def _reaches(target: Target, reached: Hashable, data: bytes) -> bool:
 
 def _replay(path: str) -> int:
     """Run an input again, with the traceback of what it fails with."""
-    from tests.fuzz.targets import TARGETS
-
     file = Path(path) if Path(path).is_file() else FOUND / path
-    target = TARGETS[file.name.rpartition("-")[0]]
+    target = _targets()[file.name.rpartition("-")[0]]
     data = ast.literal_eval(file.read_text()) if file.suffix == ".txt" else file.read_bytes()
     print(f"{target.name}: {len(data)} bytes: {data[:200]!r}")
     print(f"it reaches {check(target, data)!r}, and fails no more")

@@ -33,8 +33,14 @@ MAX_STEPS: Final = 80
 PICTURE_MS: Final = 15_000
 """Within this time, once all works, every view of a stream that there is has its picture."""
 STEPS_MS: Final = (0, 5, 50, 200, 1000, 4000, 11_000)
-CODECS: Final = (["h264", "vp8"], ["vp8"], [])
+CODECS: Final[tuple[list[str], ...]] = (["h264", "vp8"], ["vp8"], [])
 MODES: Final = ("auto", "auto", "auto", "lossless", "webrtc", "webcodecs")
+EVENTS: Final[tuple[dict[str, Any], ...]] = (
+    {"type": "pointer_move", "x": 1, "y": 2},
+    {"type": "wheel", "x": 1, "y": 2, "dx": 0, "dy": 1},
+    {"type": "key_down", "key": "a"},
+    {"type": "show"},
+)
 WHOLE_LISTS: Final = LISTS[:4]
 
 
@@ -51,7 +57,7 @@ class _Node:
         self._folder = tempfile.TemporaryDirectory()
         bundle = Path(self._folder.name) / "lines.mjs"
         command = [ESBUILD, source, "--bundle", "--format=esm", "--platform=node", f"--outfile={bundle}"]
-        subprocess.run(command, check=True, capture_output=True)
+        subprocess.run([str(each) for each in command], check=True, capture_output=True)
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(["node", bundle], stdin=pipe, stdout=pipe, text=True, bufsize=1)
 
@@ -329,10 +335,8 @@ def _page_changes(choices: Choices, pair: Pair, view: int) -> None:
     elif kind == 3:
         pair.feed({"type": "view_visible", "view": view, "visible": choices.below(2) == 0})
     else:
-        event = {"type": choices.pick(("pointer_move", "key_down", "show", "wheel")), "timestamp": pair.now / 1000}
-        place = {"x": 1, "y": 2, "dx": 0, "dy": 1} if event["type"] == "wheel" else {"x": 1, "y": 2}
-        more: dict[str, Any] = {"key_down": {"key": "a"}, "show": {}}.get(event["type"], place)
-        pair.feed({"type": "view_input", "view": view, "event": event | more})
+        event = choices.pick(EVENTS) | {"timestamp": pair.now / 1000}
+        pair.feed({"type": "view_input", "view": view, "event": event})
 
 
 def _works(pair: Pair) -> None:
