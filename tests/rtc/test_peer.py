@@ -18,7 +18,7 @@ from framewire.rtc.send.controller import SendController
 from framewire.rtc.stack import ice
 from framewire.rtc.stack.destinations import MAX_CANDIDATES, DestinationBudget
 from framewire.rtc.stack.peer_connection import PeerConnection
-from tests.rtc.viewers import Stage, Viewer
+from tests.rtc.viewers import Show, Stage, Viewer
 
 A, B, C = PeerTrack(1, "h264"), PeerTrack(2, "h264"), PeerTrack(3, "vp8")
 
@@ -203,6 +203,20 @@ async def test_an_answer_that_does_not_fit_is_a_peer_error(stage: Stage, old, ne
     assert old in answer
     with pytest.raises(PeerError):
         await stage.peer.answer(answer.replace(old, new))
+
+
+async def test_a_viewer_whose_certificate_is_not_that_of_its_answer_gets_no_media(stage: Stage):
+    offer = await stage.peer.offer([A])
+    answer = await stage.viewer.answer(offer.sdp)
+    name = "a=fingerprint:sha-256 "
+    digit = answer[answer.index(name) + len(name)]
+    other = "0" if digit != "0" else "1"
+    await stage.peer.answer(answer.replace(name + digit, name + other))
+    await stage.watch(lambda: stage.kinds(PeerState))
+    assert stage.events == [PeerState("failed")]
+    assert not stage.peer.send(1, Show(stage.peer, A).unit(128))
+    await asyncio.sleep(0.2)
+    assert stage.events == [PeerState("failed")] and stage.viewer.pictures == {}
 
 
 async def test_an_answer_to_no_offer_is_a_peer_error(stage: Stage):

@@ -147,6 +147,8 @@ def test_three_thousand_candidates_are_a_few_and_cost_no_time():
         ("m=video 9 UDP/TLS/RTP/SAVPF 99 100", "m=video", "not video"),
         ("a=fingerprint:sha-256 00:11", "a=x", "fingerprint"),
         ("a=fingerprint:sha-256 00:11", "a=fingerprint:md5 00:11", "fingerprint"),
+        ("a=fingerprint:sha-256 00:11", "a=fingerprint:sha-1 00:11", "fingerprint by SHA-256"),
+        ("a=fingerprint:sha-256 00:11", "a=fingerprint:sha-512 00:11", "fingerprint by SHA-256"),
         ("m=video 9 UDP/TLS/RTP/SAVPF 99 100", "a=x", "no media"),
         ("a=mid:0", "a=x:" + "y" * MAX_SDP_CHARACTERS, "characters"),
         ("a=mid:0", "a=rtpmap:99 H264/90000\n" * MAX_SECTION_LINES, "lines"),

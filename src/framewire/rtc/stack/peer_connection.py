@@ -32,6 +32,7 @@ from framewire.rtc.rtp import rtcp
 from framewire.rtc.rtp.header_extensions import ABS_SEND_TIME_URI, MID_URI, PLAYOUT_DELAY_URI, TRANSPORT_CC_URI
 from framewire.rtc.send.sender import RTP_CLOCK_HZ, SenderParameters
 from framewire.rtc.stack import ice
+from framewire.rtc.stack.certificate import Certificate
 from framewire.rtc.stack.destinations import DestinationBudget
 from framewire.rtc.stack.dtls_transport import DtlsTransport
 from framewire.rtc.stack.sender_slot import FLEXFEC_MIME, PACKET_FEEDBACK, SenderSlot
@@ -119,6 +120,7 @@ def _private_copy(parity: bool) -> ModuleType:
             "audio": [],
             "video": [RTCRtpHeaderExtensionParameters(id, uri) for id, uri in enumerate(HEADER_EXTENSIONS, 1)],
         },
+        RTCCertificate=Certificate,
         RTCDtlsTransport=DtlsTransport,
         RTCIceGatherer=IceGatherer,
         RTCRtpSender=SenderSlot,

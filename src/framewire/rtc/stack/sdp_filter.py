@@ -99,8 +99,8 @@ def _check(index: int, head: list[str], section: list[str]) -> None:
     directions = {line for line in section if line in _DIRECTIONS} or {line for line in head if line in _DIRECTIONS}
     if not directions or directions & {"a=sendrecv", "a=sendonly"}:
         raise PeerError("the answer wants to send media; framewire receives none")
-    if not any(line.lower().startswith("a=fingerprint:sha-") for line in (*section, *head)):
-        raise PeerError("the answer has no certificate fingerprint")
+    if not any(line.lower().startswith("a=fingerprint:sha-256 ") for line in (*section, *head)):
+        raise PeerError("the answer has no certificate fingerprint by SHA-256")
 
 
 _DIRECTIONS = ("a=recvonly", "a=sendonly", "a=sendrecv", "a=inactive")
