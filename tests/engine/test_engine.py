@@ -347,15 +347,15 @@ async def test_a_flood_of_subscriptions_leaves_memory_and_tasks_flat(
         assert not ours._subs and engine.queued_chunks(ours) <= 2 and not engine.engine._streams[0].viewers
 
 
-async def test_a_65th_subscription_is_refused(engine: ServedEngine) -> None:
-    for id_ in range(1, 65):
+async def test_a_129th_subscription_is_refused(engine: ServedEngine) -> None:
+    for id_ in range(1, 129):
         engine.add(id_, f"s{id_}")
     async with connected(engine.url, TOKEN) as viewer:
-        await eventually(lambda: len(viewer.streams) == 65)
+        await eventually(lambda: len(viewer.streams) == 129)
         for name in list(viewer.streams):
             await viewer.subscribe(name)
         ended = await viewer.message(wire.Ended)
-        assert (ended.sub, ended.reason) == (65, "limits")
+        assert (ended.sub, ended.reason) == (129, "limits")
 
 
 # The end

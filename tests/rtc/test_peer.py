@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import socket
 from collections.abc import Callable
 from dataclasses import replace
@@ -217,6 +219,31 @@ async def test_a_viewer_whose_certificate_is_not_that_of_its_answer_gets_no_medi
     assert not stage.peer.send(1, Show(stage.peer, A).unit(128))
     await asyncio.sleep(0.2)
     assert stage.events == [PeerState("failed")] and stage.viewer.pictures == {}
+
+
+def compacted(answer: str) -> str:
+    """An answer as the browser client sends it (`js/src/core/compact-answer.ts`): what all sections say, once."""
+    head, *sections = re.split(r"(?m)^(?=m=)", answer)
+    lines = [section.split("\r\n") for section in sections]
+    names = ("a=ice-", "a=fingerprint:", "a=setup:", "a=extmap:", "a=recvonly")
+    shared = [line for line in lines[0] if line.startswith(names) and all(line in section for section in lines)]
+    own = ["\r\n".join(line for line in section if line not in shared) for section in lines]
+    return head + "".join(f"{line}\r\n" for line in shared) + "".join(own)
+
+
+async def test_sixty_four_videos_are_negotiated_and_shown_in_one_message_each(measured: Stage):
+    tracks = [PeerTrack(sub, "vp8") for sub in range(1, 65)]
+    offer = await measured.peer.offer(tracks)
+    measured.mids = offer.mids
+    answer = compacted(await measured.viewer.answer(offer.sdp))
+    assert len(json.dumps(answer)) < 65_000
+    await measured.peer.answer(answer)
+    await measured.watch(lambda: measured.kinds(KeyframeWanted) == 64)
+    assert "transport-cc" in offer.sdp and measured.peer._measures, "header extensions were negotiated"
+    for track in tracks[::9]:
+        measured.shows[track.sub] = Show(measured.peer, track, width=32, height=32)
+        measured.shows[track.sub].keyframe = True
+    await measured.until(lambda: all(measured.shown(sub, 128) for sub in measured.shows))
 
 
 async def test_an_answer_to_no_offer_is_a_peer_error(stage: Stage):

@@ -1,12 +1,16 @@
 // RTCPeerConnection as a peripheral: carries out commands, reports what happens, and decides nothing.
 // Must not know the socket, the session or why a view shows a video.
 
+import { compactAnswer } from "../core/compact-answer";
 import type { PeerCommand, PeerEvent } from "../core/ports";
 import { VideoTracks, type VideoTotals } from "../core/video-tracks";
 import { screenRefresh } from "./screen";
 
 /** How often decoded and painted frames are reported; the first frame of a view is reported at once. */
 const REPORT_MS = 250;
+
+/** A longer answer would have the server close the connection; without it, the views stay with the WebSocket. */
+const MAX_ANSWER_BYTES = 65_000;
 
 interface Output {
   readonly video: HTMLVideoElement;
@@ -88,7 +92,9 @@ export class Peer {
     await pc.setRemoteDescription({ type: "offer", sdp: offer.sdp });
     await pc.setLocalDescription();
     if (pc !== this.pc) return;
-    this.report({ type: "peer_answer", peer: offer.peer, offer: offer.offer, sdp: pc.localDescription?.sdp ?? "" });
+    const sdp = compactAnswer(pc.localDescription?.sdp ?? "");
+    if (JSON.stringify(sdp).length > MAX_ANSWER_BYTES) throw new Error("the answer is too long for a message");
+    this.report({ type: "peer_answer", peer: offer.peer, offer: offer.offer, sdp });
   }
 
   private open(offer: Offer): void {

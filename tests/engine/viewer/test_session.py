@@ -268,14 +268,27 @@ def test_a_subscription_to_an_unknown_stream_is_ended() -> None:
     assert isinstance(ended, wire.Ended) and ended.reason == "no_such_stream" and "nope" in str(ended.detail)
 
 
-def test_the_65th_subscription_is_refused() -> None:
+def test_the_65th_video_is_refused() -> None:
     session = ready()
     for sub in range(1, 65):
         assert not [m for m in sent(session.feed(wire.Subscribe(sub, "default", "webrtc"), 2.0))]
-    (ended,) = sent(session.feed(wire.Subscribe(10_000, "other", "lossless"), 2.0))
-    assert ended == wire.Ended(10_000, "limits", "at most 64 subscriptions on one socket")
+    (ended,) = sent(session.feed(wire.Subscribe(65, "default", "webrtc"), 2.0))
+    assert ended == wire.Ended(65, "limits", "at most 64 videos over WebRTC on one socket")
+    assert kinds(session.feed(wire.Subscribe(66, "default", "lossless"), 2.0)) == ["Attach"], "its picture comes"
     session.feed(wire.Unsubscribe(1), 2.1)
-    assert kinds(session.feed(wire.Subscribe(10_001, "other", "lossless"), 2.2)) == ["Attach"]
+    assert not sent(session.feed(wire.Subscribe(67, "default", "webrtc"), 2.2))
+
+
+def test_the_129th_subscription_is_refused() -> None:
+    streams = tuple(ListedStream(wire.StreamInfo(id_, str(id_), 64, 64, 30.0), ("h264",)) for id_ in range(129))
+    session = Session(SERVER, REQUEST, streams, 0.0)
+    admit(session)
+    for sub in range(1, 129):
+        assert kinds(session.feed(wire.Subscribe(sub, str(sub), "lossless"), 2.0)) == ["Attach"]
+    (ended,) = sent(session.feed(wire.Subscribe(129, "0", "lossless"), 2.0))
+    assert ended == wire.Ended(129, "limits", "at most 128 subscriptions on one socket")
+    session.feed(wire.Unsubscribe(1), 2.1)
+    assert kinds(session.feed(wire.Subscribe(130, "0", "lossless"), 2.2)) == ["Attach"]
 
 
 def test_a_detail_is_cut_to_what_the_contract_allows() -> None:

@@ -114,6 +114,21 @@ def test_an_answer_keeps_all_but_useless_candidates():
     assert lines == [line if "candidate" not in line else f"a=candidate:{HOST}" for line in kept]
 
 
+def test_header_extensions_of_the_session_hold_for_its_sections():
+    moved = ANSWER.replace("t=0 0\r\n", "t=0 0\r\na=extmap:1 urn:one\r\na=extmap:2 urn:two\r\n")
+    assert clean_answer(moved).endswith("a=extmap:1 urn:one\r\na=extmap:2 urn:two\r\n")
+    many = "".join(f"a=extmap:{number} urn:x\r\n" for number in range(100))
+    assert clean_answer(ANSWER.replace("t=0 0\r\n", "t=0 0\r\n" + many)).count("a=extmap:") == 100 + 15
+
+
+def test_the_number_of_sections_is_limited():
+    head = ANSWER.partition("m=")[0]
+    short = "m=video 9 X 1\r\na=inactive\r\na=fingerprint:sha-256 00\r\n"
+    assert clean_answer(head + short * 256).count("m=video") == 256
+    with pytest.raises(PeerError, match="257 media sections; at most 256"):
+        clean_answer(head + short * 257)
+
+
 def test_sources_of_a_viewer_that_sends_nothing_are_left_out():
     sources = "a=ssrc:1 cname:x\r\na=ssrc-group:FID 1 2\r\n"
     assert clean_answer(ANSWER.replace("a=mid:0", f"{sources}a=mid:0")) == clean_answer(ANSWER)
@@ -163,7 +178,7 @@ def test_an_unacceptable_answer_is_refused_with_the_reason(old, new, why):
 def test_the_sessions_direction_and_fingerprint_hold_for_its_sections():
     moved = ANSWER.replace("a=recvonly\r\n", "").replace("a=fingerprint:sha-256 00:11\r\n", "")
     sdp = moved.replace("t=0 0\r\n", "t=0 0\r\na=inactive\r\na=fingerprint:sha-256 00:11\r\n")
-    assert "m=video" in clean_answer(sdp)
+    assert "m=video" in clean_answer(sdp) and clean_answer(sdp).count("a=inactive") == 2
 
 
 @given(st.text(max_size=300))

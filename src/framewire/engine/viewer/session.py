@@ -51,11 +51,17 @@ ANSWER_TIMEOUT_S: Final = 10.0
 
 Source: chosen by hand; pinned by `tests/engine/viewer/test_session.py::test_an_unanswered_offer_fails_the_peer`"""
 
-MAX_SUBSCRIPTIONS: Final = 64
-"""Subscriptions of one viewer at a time; further ones get `ended{limits}`.
+MAX_VIDEOS: Final = 64
+"""Subscriptions of one viewer over WebRTC at a time; further ones get `ended{limits}`, and their views stay lossless.
 
-Source: chosen by hand (SECURITY.md S12); pinned by
-`tests/engine/viewer/test_session.py::test_the_65th_subscription_is_refused`"""
+Source: chosen by hand (SECURITY.md S12): an answer for so many fits a message; pinned by
+`tests/engine/viewer/test_session.py::test_the_65th_video_is_refused`"""
+
+MAX_SUBSCRIPTIONS: Final = 128
+"""Subscriptions of one viewer at a time; further ones get `ended{limits}`. A view has two until its video is shown.
+
+Source: chosen by hand (SECURITY.md S12): two for each of `MAX_VIDEOS`; pinned by
+`tests/engine/viewer/test_session.py::test_the_129th_subscription_is_refused`"""
 
 MAX_CANDIDATE_MESSAGES: Final = 64
 """ICE candidates that a viewer may send for one peer; one more closes it with 4429. A browser sends about ten.
@@ -250,6 +256,8 @@ class Session:
         self._highest_sub = event.sub
         if len(self._subs) >= MAX_SUBSCRIPTIONS:
             return [_ended(event.sub, "limits", f"at most {MAX_SUBSCRIPTIONS} subscriptions on one socket")]
+        if event.mode == "webrtc" and sum(sub.mode == "webrtc" for sub in self._subs.values()) >= MAX_VIDEOS:
+            return [_ended(event.sub, "limits", f"at most {MAX_VIDEOS} videos over WebRTC on one socket")]
         stream = next((s for s in self._streams if s.info.name == event.stream), None)
         if stream is None:
             return [_ended(event.sub, "no_such_stream", f"there is no stream {event.stream!r}")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from aiortc import RTCCertificate
+from aiortc.rtcdtlstransport import RTCDtlsFingerprint
 from OpenSSL import SSL
 
 MIN_DTLS_VERSION: Final = 0xFEFD
@@ -20,6 +21,10 @@ Source: RFC 8827 §6.5, the first is mandatory for every viewer; OWASP ASVS 5.0,
 
 class Certificate(RTCCertificate):
     """A new key for each peer connection, in memory alone."""
+
+    def getFingerprints(self) -> list[RTCDtlsFingerprint]:
+        """By SHA-256 alone, which every viewer has; the other two would be a third of an offer."""
+        return [each for each in super().getFingerprints() if each.algorithm == "sha-256"]
 
     def _create_ssl_context(self, srtp_profiles: list[Any]) -> SSL.Context:
         context = super()._create_ssl_context(srtp_profiles)

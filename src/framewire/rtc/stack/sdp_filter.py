@@ -25,6 +25,17 @@ MAX_SECTION_LINES: Final = 200
 Source: chosen by hand; pinned by
 `tests/rtc/stack/test_sdp_filter.py::test_an_answer_may_be_as_long_as_the_limits_say`."""
 
+MAX_SECTIONS: Final = 256
+"""An answer with more media sections is refused. A section is never removed: 64 videos of each codec make 192.
+
+Source: chosen by hand; pinned by
+`tests/rtc/stack/test_sdp_filter.py::test_the_number_of_sections_is_limited`."""
+
+MAX_SHARED_EXTENSIONS: Final = 15
+"""So many header extensions of the session are copied to its sections.
+
+Source: RFC 8285 §4.2, the ids of the one-byte form."""
+
 MIN_CANDIDATE_FIELDS: Final = 8
 """Fields of a candidate up to its type.
 
@@ -69,9 +80,12 @@ def clean_answer(sdp: str) -> str:
     head, *sections = _sections(sdp)
     if not sections:
         raise PeerError("the answer has no media section")
+    if len(sections) > MAX_SECTIONS:
+        raise PeerError(f"the answer has {len(sections)} media sections; at most {MAX_SECTIONS} are read")
     kept = list(_useful_lines([head, *sections]))
     for index, section in enumerate(kept[1:]):
         _check(index, kept[0], section)
+        section.extend(_inherited(kept[0], section))
     return "".join(f"{line}\r\n" for part in kept for line in part)
 
 
@@ -84,6 +98,14 @@ def _sections(sdp: str) -> list[list[str]]:
         if line:
             sections[-1].append(line)
     return sections
+
+
+def _inherited(head: list[str], section: list[str]) -> Iterator[str]:
+    """What the session says for a section (RFC 8285 §5, RFC 8866 §6.7) and aiortc reads in sections alone. The other
+    attributes that an answer may have once for all, it reads in both places."""
+    yield from [line for line in head if line.startswith("a=extmap:")][:MAX_SHARED_EXTENSIONS]
+    if not any(line in _DIRECTIONS for line in section):
+        yield from [line for line in head if line in _DIRECTIONS][:1]
 
 
 def _check(index: int, head: list[str], section: list[str]) -> None:
