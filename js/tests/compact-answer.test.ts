@@ -1,3 +1,5 @@
+// An answer is shortened by what all its sections say alike, and by nothing else.
+
 import { expect, test } from "vitest";
 import { compactAnswer } from "../src/core/compact-answer";
 
