@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 
 import pytest
 
@@ -144,15 +145,16 @@ def test_it_shows_its_streams_and_address_and_no_secret(hosts: list[FakeHost]) -
 # What holds what
 
 
-def test_a_server_that_nothing_holds_ends_at_once(hosts: list[FakeHost]) -> None:
+async def test_a_server_that_nothing_holds_ends_at_once(hosts: list[FakeHost]) -> None:
     server = fw.serve_server()
     called: list[int] = []
-    server.on_close(lambda: called.append(1))
+    server.on_close(lambda: called.append(threading.get_ident()))
     server.add_stream("a", 4, 4).publish(flat(4, 4))
     (outlet,) = hosts[0].outlets
     del server
     assert not hosts and outlet.closed, "without the garbage collector, which comes when it likes"
-    assert called == [1]
+    await eventually(lambda: called)
+    assert called != [threading.get_ident()], "the garbage collector may be on a thread that watches an engine"
 
 
 def test_a_display_holds_its_server_and_a_widget_does_not(hosts: list[FakeHost]) -> None:

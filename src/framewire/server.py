@@ -5,6 +5,7 @@ Must not know encoders, sockets or rings, nor which servers `serve` shares among
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import itertools
 import logging
@@ -403,7 +404,12 @@ def _abandon(host: EngineHost, publishers: Mapping[int, Publisher], on_close: li
     host.stop()
     for publisher in list(publishers.values()):
         publisher.end("the server of this display was let go: keep the server, or any display of it")
-    when_outside(partial(_run_callbacks, on_close))
+    if on_close:
+        # Apart: this thread may be the one that watches another engine. Not `threading`, in which it may be right now.
+        try:
+            _thread.start_new_thread(_run_callbacks, (on_close,))
+        except RuntimeError:  # there is none to be had, or the program ends
+            when_outside(partial(_run_callbacks, on_close))
 
 
 def _run_callbacks(callbacks: list[Callable[[], None]]) -> None:
