@@ -157,7 +157,7 @@ class StreamOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             ge=0,
             le=1_000_000,
             multiple_of=1,
-            description="Input events kept for `poll_events`; beyond it the oldest are dropped.",
+            description="Input events kept for `poll_events`; beyond it the oldest are dropped, moves first.",
         ),
     ] = 4096
     title: Annotated[
