@@ -23,8 +23,9 @@ from PIL import Image
 from playwright.async_api import CDPSession, Page, async_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from benchmarks.lab import LabServer
 from scripts.screenshot import FLAGS, find_browser
-from tests.e2e.lab import LabNotebook, LabServer
+from tests.e2e.lab import LabNotebook
 
 VIEW: Final = """\
 import matplotlib as mpl, numpy as np, framewire as fw

@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.browser import Browser, BrowserGoneError
 from benchmarks.faults.catalogue import FAULTS, Fault
 from benchmarks.faults.results import load, note, slow, table, write
-from benchmarks.faults.stage import StageError, Took, browsing, staged
+from benchmarks.faults.stage import StageError, Took, browsing
 
 ROOT = Path(__file__).parent.parent.parent
 RESULTS = Path(__file__).parent.parent / "results" / "faults.jsonl"
@@ -29,7 +29,7 @@ TRIES = 3
 
 async def play(fault: Fault, shared: Browser | None = None) -> float | None:
     """Seconds to the picture; None where it never came. Raises `StageError` where nothing was measured."""
-    async with staged(fault.setup, shared) as stage:
+    async with fault.staged(fault.setup, shared) as stage:
         since = await fault.play(stage)
         return since.seconds if isinstance(since, Took) else await stage.screen.moves(since, GIVE_UP_S)
 

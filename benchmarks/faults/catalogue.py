@@ -9,11 +9,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from benchmarks.faults import links, pages, processes
-from benchmarks.faults.stage import Setup, Stage, Took
+from benchmarks.browser import Browser
+from benchmarks.faults import kernel, links, pages, processes, servers
+from benchmarks.faults.stage import Setup, Took, staged
 
 PROMISED_S = 5.0
 """Wherever the link is up, the picture moves again within this time."""
@@ -28,7 +31,7 @@ class Fault:
     """What it is, for the table."""
     counts_from: str
     """From when the time counts, for the table."""
-    play: Callable[[Stage], Awaitable[float | Took]]
+    play: Callable[[Any], Awaitable[float | Took]]
     """Returns that moment, or what it has measured itself."""
     setup: Setup = field(default_factory=Setup)
     waits_s: float = 0.0
@@ -36,6 +39,7 @@ class Fault:
     needs: tuple[str, ...] = ()
     """Programs and files beside the browser."""
     promised_s: float = PROMISED_S
+    staged: Callable[[Setup, Browser | None], AbstractAsyncContextManager[Any]] = staged
 
     def missing(self) -> str:
         """What is not here of all that it needs; empty where nothing is."""
@@ -47,6 +51,8 @@ class Fault:
 CABLE = Setup(cable=True)
 OWN_BROWSER = Setup(own_browser=True)
 FULL_SHM = Setup(prefix=processes.tmpfs("/dev/shm"), variables={"FRAMEWIRE_LINK": "names"})
+PROXY = Setup(beside=servers.Proxy)
+TURN = Setup(cable=True, beside=servers.Turn)
 FAILING_ENCODER = processes.hooked(FRAMEWIRE_FAULTS_ENCODER="raise")
 OTHER_CLOCK = processes.hooked(FRAMEWIRE_FAULTS_CLOCK="clock")
 FULL_DISK = Setup(prefix=processes.tmpfs(processes.DISK), variables={"TMPDIR": processes.DISK})
@@ -69,6 +75,8 @@ _ALL = (
           FAILING_ENCODER, waits_s=5),
     Fault("program-killed", "user's program killed, started anew at once", "kill", processes.kill_program),
     Fault("program-stopped", "user's program stopped for 10 s", "its continuing", processes.stop_program, waits_s=10),
+    Fault("kernel-restarted", "notebook's kernel restarted, cell run again", "restart", kernel.restart_kernel,
+          staged=kernel.notebook),
     Fault("port-taken", "program killed; another has its port for 3 s", "return of the port", processes.take_port,
           waits_s=3),
     Fault("udp-dropped", "UDP dropped", "first dropped packet", links.drop_udp, CABLE),
@@ -96,6 +104,12 @@ _ALL = (
         )
         for seconds in (1, 5, 30)
     ),
+    Fault("proxy-restarted", "proxy (nginx) killed, started 1 s later", "its start", links.restart_server, PROXY,
+          needs=("/usr/sbin/nginx",)),
+    Fault("turn-killed", "TURN server (coturn) killed, UDP blocked", "kill", links.kill_server, TURN,
+          needs=("turnserver",)),
+    Fault("turn-restarted", "TURN server (coturn) killed, started 1 s later", "its start", links.restart_server, TURN,
+          needs=("turnserver",)),
     Fault("viewer-vanished", "another viewer vanished", "vanishing", pages.other_vanishes, CABLE, waits_s=10),
     Fault("vanished-removed", "another viewer vanished: until its resources are free", "vanishing",
           pages.vanished_is_removed, CABLE, waits_s=40, promised_s=60),

@@ -32,6 +32,21 @@ async def return_udp(stage: Stage) -> float:
     return since
 
 
+async def restart_server(stage: Stage) -> float:
+    """A proxy or a TURN server is killed, and started again one second later."""
+    await stage.beside.stop()
+    await asyncio.sleep(1)
+    await stage.beside.start()
+    return time.monotonic()
+
+
+async def kill_server(stage: Stage) -> float:
+    """A TURN server is killed for good: the picture goes over the WebSocket."""
+    since = time.monotonic()
+    await stage.beside.stop()
+    return since
+
+
 async def change_address(stage: Stage) -> float:
     since = time.monotonic()
     stage.place.viewer = stage.place.viewer.move("10.213.79.77")

@@ -33,8 +33,9 @@ class End:
         """What starts a program there."""
         return ("ip", "netns", "exec", self.name)
 
-    def drop_udp(self) -> None:
-        run(*self.inside, "iptables", "-I", *DROP_UDP)
+    def drop_udp(self, device: str | None = None) -> None:
+        """Whatever comes by UDP, or comes so from this device."""
+        run(*self.inside, "iptables", "-I", *DROP_UDP, *(("-i", device) if device else ()))
 
     def allow_udp(self) -> None:
         run(*self.inside, "iptables", "-D", *DROP_UDP)

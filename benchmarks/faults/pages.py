@@ -47,12 +47,12 @@ async def other_vanishes(stage: Stage) -> float:
 
 
 async def vanished_is_removed(stage: Stage) -> Took:
-    """Until the engine has no more open files than before that viewer came."""
+    """Until its peer and its WebSocket are closed, by the engine's open files; an idle HTTP connection may be left."""
     before = stage.program.engine.num_fds()
     await _vanished(stage)
     since = time.monotonic()
     stage.place.other.vanish()
-    while stage.program.engine.num_fds() > before:
+    while stage.program.engine.num_fds() > before + 1:
         await asyncio.sleep(0.1)
         if time.monotonic() > since + 120:
             return Took(math.inf)

@@ -54,6 +54,20 @@ def obey(frames: Frames) -> None:
         answer(size=line.strip())
 
 
+def publish(display: fw.Display, frames: Frames) -> None:
+    """Publish for ever. The first of several errors is told."""
+    failing = False
+    while True:
+        time.sleep(1 / FPS)
+        try:
+            display.publish(frames.next())
+            failing = False
+        except fw.FramewireError as error:
+            if not failing:
+                sys.stderr.write(f"publish: {error}\n")
+            failing = True
+
+
 def main(options: str) -> None:
     asked = json.loads(options)
     frames = Frames(asked["base"])
@@ -61,16 +75,7 @@ def main(options: str) -> None:
         display.wait_ready()
         answer(url=display.url, port=display.port, token=display.server.token, engine=display.server.engine_pid)
         threading.Thread(target=obey, args=(frames,), daemon=True).start()
-        failing = False
-        while True:
-            time.sleep(1 / FPS)
-            try:
-                display.publish(frames.next())
-                failing = False
-            except fw.FramewireError as error:
-                if not failing:
-                    sys.stderr.write(f"publish: {error}\n")
-                failing = True
+        publish(display, frames)
 
 
 if __name__ == "__main__":

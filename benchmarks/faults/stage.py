@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ import psutil
 from benchmarks import probe
 from benchmarks.browser import Browser, BrowserGoneError, Page, launched
 from benchmarks.faults.network import Cable, End, cable
+from benchmarks.faults.servers import OtherServer
 from benchmarks.faults.times import GAP_S, Seen, longest_gap, moving_again
 from benchmarks.measure import CHROMIUM, FLAGS, kill_tree
 from benchmarks.systems import environment
@@ -56,23 +57,23 @@ class Setup:
     """Program and browser are in network namespaces of their own, with a cable between."""
     own_browser: bool = False
     """The fault is one of the browser's: no other stage may use it."""
-    serve: dict[str, Any] = field(default_factory=dict)
-    """Options of `framewire.serve`."""
     variables: dict[str, str] = field(default_factory=dict)
     """Of the program's environment; ``{folder}`` is the stage's folder."""
     prefix: tuple[str, ...] = ()
     """A command that runs the program."""
+    beside: Callable[[Path, Cable | None], OtherServer] | None = None
+    """Another server between program and viewer."""
 
 
 class Program:
     """The user's program. `start` starts it anew at the same address."""
 
-    def __init__(self, setup: Setup, place: Cable | None, folder: Path) -> None:
+    def __init__(self, setup: Setup, place: Cable | None, folder: Path, serve: dict[str, Any]) -> None:
         self._setup, self._folder = setup, folder
         self._inside = place.server.inside if place else ()
         self._host = place.server.address if place else "127.0.0.1"
         self._process: asyncio.subprocess.Process | None = None
-        self._serve: dict[str, Any] = {"host": self._host, "port": 0, **setup.serve}
+        self._serve: dict[str, Any] = {"host": self._host, "port": 0, **serve}
         self._variables = {name: value.format(folder=folder) for name, value in setup.variables.items()}
         self.url = ""
 
@@ -219,11 +220,17 @@ class Stage:
     ) -> None:
         self.program, self.browser, self.screen, self.folder = program, browser, screen, folder
         self._place, self._stack = place, stack
+        self._beside: OtherServer | None = None
 
     @property
     def place(self) -> Cable:
         assert self._place, "the fault's setup has a cable"
         return self._place
+
+    @property
+    def beside(self) -> OtherServer:
+        assert self._beside, "the fault's setup has another server"
+        return self._beside
 
     async def open(self) -> Screen:
         """One more page of the same stream; it may not have come yet."""
@@ -269,16 +276,22 @@ async def staged(setup: Setup, shared: Browser | None = None) -> AsyncIterator[S
     async with contextlib.AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
         place = stack.enter_context(cable()) if setup.cable else None
-        program = Program(setup, place, folder)
+        beside = setup.beside(folder, place) if setup.beside else None
+        program = Program(setup, place, folder, beside.serve if beside else {})
         stack.push_async_callback(program.close)
+        if beside:
+            stack.push_async_callback(beside.stop)
+            await beside.start()
         await program.start()
         own = setup.cable or setup.own_browser or shared is None
         browser = await stack.enter_async_context(browsing(place.viewer if place else None)) if own else shared
         assert browser, "there is a shared one, or one of its own"
-        screen = await _page(browser, program.url, setup.mode)
+        screen = await _page(browser, beside.url(program.url) if beside else program.url, setup.mode)
         stack.push_async_callback(_leave, screen)
         await screen.healthy(setup.shows)
-        yield Stage(program, browser, screen, place, folder, stack)
+        stage = Stage(program, browser, screen, place, folder, stack)
+        stage._beside = beside
+        yield stage
 
 
 async def _page(browser: Browser, url: str, mode: str = "auto", *, waits: bool = True) -> Screen:

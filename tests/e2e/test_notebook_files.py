@@ -15,8 +15,8 @@ import psutil
 import pytest
 import pytest_asyncio
 
+from benchmarks.lab import words
 from tests.e2e.conftest import NewPage
-from tests.e2e.lab import words
 from tests.e2e.stage import until
 
 if TYPE_CHECKING:

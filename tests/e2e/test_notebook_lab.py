@@ -17,7 +17,8 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from tests.e2e.lab import LabNotebook, LabServer
+from benchmarks.lab import LabServer
+from tests.e2e.lab import LabNotebook
 from tests.e2e.stage import SLACK, debug, showing, until
 from tests.link.ends import left_names
 

@@ -23,6 +23,10 @@ def looks(silence: Silence, since: float, until: float, *, stopped: bool = True)
     return None
 
 
+def test_the_limits_are_what_the_picture_needs():
+    assert (LOOK_INTERVAL_S, STOPPED_LIMIT_S, SILENT_LIMIT_S, ASLEEP_S, RECENT_S) == (0.25, 2.5, 10.0, 1.0, 60.0)
+
+
 @pytest.mark.parametrize(("stopped", "limit"), [(True, STOPPED_LIMIT_S), (False, SILENT_LIMIT_S)])
 def test_a_stopped_engine_is_replaced_soon_and_a_busy_one_late(stopped, limit):
     silence = Silence()
@@ -65,7 +69,7 @@ def test_an_engine_that_slept_with_its_parent_is_not_replaced():
 
 def test_each_replacement_doubles_the_limits_for_a_minute():
     silence = Silence()
-    now, limits = 0.0, []
+    now, limits = 1000.0, []
     for _ in range(3):
         silence.started()
         silence.heard(now)
