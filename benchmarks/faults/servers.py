@@ -74,7 +74,7 @@ class OtherServer:
 
 
 class Proxy(OtherServer):
-    """nginx on the way to the program."""
+    """nginx in front of the program."""
 
     def __init__(self, folder: Path, place: Cable | None) -> None:
         port, behind = _free_port(), _free_port()

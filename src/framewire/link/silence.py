@@ -42,7 +42,7 @@ class Silence:
 
     def __init__(self) -> None:
         self._heard_at: float | None = None
-        self._looked_at = 0.0  # mutants: set again by `heard`
+        self._looked_at = 0.0
         self._replaced: list[float] = []
 
     def started(self) -> None:
