@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import errno
+import os
+import resource
+from collections.abc import Iterator
+
 import aiortc
 import aiortc.rtcpeerconnection
 import pytest
@@ -123,4 +130,54 @@ async def test_feedback_on_packets_is_asked_for_and_the_viewers_own_estimate(loo
     assert sdp.count(TRANSPORT_CC_URI) == sdp.count(" transport-cc") == 2
     assert sdp.count(ABS_SEND_TIME_URI) == sdp.count("goog-remb") == 2, "for a viewer without packet feedback"
     assert sdp.count("flexfec-03") == 2 * parity
+    await connection.close()
+
+
+@contextlib.contextmanager
+def descriptors_used_up() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = max(int(name) for name in os.listdir("/proc/self/fd"))
+    taken = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 4, hard))
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.open("/dev/null", os.O_RDONLY))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for descriptor in taken:
+            os.close(descriptor)
+
+
+async def test_without_a_descriptor_left_there_is_no_offer_and_nothing_leaks(loopback):
+    before = set(os.listdir("/proc/self/fd"))
+    connection = PeerConnection([], lambda *_: None, lambda _: None, lambda _: None)
+    with descriptors_used_up():
+        connection.add_slot("vp8")
+        with pytest.raises(PeerError, match="no offer"):
+            await connection.offer()
+        await connection.close()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert set(os.listdir("/proc/self/fd")) == before
+    later = PeerConnection([], lambda *_: None, lambda _: None, lambda _: None)
+    later.add_slot("vp8")
+    assert "a=candidate" in await later.offer()
+    await later.close()
+
+
+async def test_an_offer_that_is_short_of_descriptors_for_some_addresses_has_the_others(loopback, monkeypatch):
+    loop = asyncio.get_running_loop()
+    create = loop.create_datagram_endpoint
+
+    async def scarce(factory, *, local_addr, **options):
+        if ":" in local_addr[0]:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return await create(factory, local_addr=local_addr, **options)
+
+    monkeypatch.setattr(loop, "create_datagram_endpoint", scarce)
+    connection = PeerConnection([], lambda *_: None, lambda _: None, lambda _: None)
+    connection.add_slot("vp8")
+    assert " 127.0.0.1 " in await connection.offer()
     await connection.close()

@@ -217,8 +217,11 @@ class PeerConnection:
         try:
             await self._pc.setLocalDescription()
         except Exception as error:
-            # Closed meanwhile, or no socket to be had.
+            # Closed meanwhile, or no descriptor to be had.
             raise PeerError(f"no offer: {error}") from error
+        if not self.transport.connection.local_candidates:
+            # aioice leaves out each address that it cannot open a socket at. Such an offer would only time out.
+            raise PeerError("no offer: no UDP socket could be opened")
         return self._pc.localDescription.sdp
 
     async def accept(self, sdp: str) -> None:
