@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import aioice.stun
 import pytest
 
+from framewire.rtc.events import PeerState
 from framewire.rtc.rtp import rtcp
+from framewire.rtc.stack.ice import MAX_QUEUED_DATAGRAMS
 from tests.rtc.linksim import feedback
-from tests.rtc.live_pair import LivePair
+from tests.rtc.live_pair import VIDEO, LivePair
+from tests.rtc.viewers import Stage
 
 MUTATIONS = 100_000
 
@@ -185,3 +190,35 @@ async def test_media_of_the_viewer_is_not_even_decrypted(pair, monkeypatch):
         monkeypatch.setattr(pair.transport._rx_srtp, name, noted)
     await pair.send_all(pair.rtp(b"\x80" + bytes([kind]) + kind.to_bytes(2) + bytes(40)) for kind in range(64))
     assert [datagram for datagram in decrypted if datagram[1] < 192] == []
+
+
+async def flood(ports: list[int]) -> None:
+    """What a stranger sends: handshakes, checks, media and nonsense, as fast as the loop lets it."""
+    hello = record(22, 0, b"\1\0\0\x28" + bytes(4) + b"\0\0\0\x28" + bytes(40))
+    check = b"\0\1\0\x08\x21\x12\xa4\x42" + bytes(12) + b"\0\6\0\4abcd"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        while True:
+            for port in ports:
+                for datagram in (hello, check, b"\x80\xc8" + bytes(60), bytes(20), b"", b"\x16" * 1501) * 3:
+                    stranger.sendto(datagram, ("127.0.0.1", port))
+            await asyncio.sleep(0.001)
+
+
+async def test_of_twenty_viewers_under_a_flood_of_strangers_all_connect(loopback):
+    connected = 0
+    for _ in range(4):
+        stages = [Stage() for _ in range(5)]
+        offers = [await stage.peer.offer([VIDEO]) for stage in stages]
+        local = [stage.peer._connection.transport.connection for stage in stages]
+        ports = [each.port for one in local for each in one.local_candidates if each.host == "127.0.0.1"]
+        flooding = asyncio.create_task(flood(ports))
+        for stage, offer in zip(stages, offers, strict=True):
+            await stage.peer.answer(await stage.viewer.answer(offer.sdp))
+        for stage in stages:
+            await stage.watch(partial(stage.kinds, PeerState))
+            connected += stage.events[0] == PeerState("connected")
+        assert all(one._queue.qsize() < MAX_QUEUED_DATAGRAMS / 4 for one in local)
+        flooding.cancel()
+        for stage in stages:
+            await stage.close()
+    assert connected == 20
