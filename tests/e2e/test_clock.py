@@ -1,4 +1,4 @@
-"""The server's clock is set while a page watches: the latency that the page shows is right again within seconds."""
+"""Either end's clock is set while a page watches: the latency that the page shows is right again within seconds."""
 
 from __future__ import annotations
 
@@ -28,6 +28,16 @@ async def is_believable(page: Page) -> bool:
     return latency is not None and -5 < latency < 1500
 
 
+async def is_right_soon(page: Page, before: int) -> None:
+    """It goes on painting, and shows a latency that can be."""
+
+    async def has_gone_on() -> bool:
+        return await painted(page) > before + 30
+
+    await until(has_gone_on)
+    await until(lambda: is_believable(page), 5)
+
+
 @pytest.mark.parametrize("hours", [-1, 1])
 @pytest.mark.parametrize("mode", ["webrtc", "webcodecs", "lossless"])
 async def test_latency_is_right_soon_after_the_servers_clock_was_set(
@@ -42,11 +52,41 @@ async def test_latency_is_right_soon_after_the_servers_clock_was_set(
             before = await painted(page)
             monkeypatch.setattr(time, "time", lambda: now() + hours * HOUR_S)
             monkeypatch.setattr(time, "time_ns", lambda: now_ns() + hours * HOUR_S * 1_000_000_000)
-
-            async def has_gone_on() -> bool:
-                return await painted(page) > before + 30
-
-            await until(has_gone_on)
-            await until(lambda: is_believable(page), 5)
+            await is_right_soon(page, before)
             say(f"{mode}, set by {hours} h:", await page.inner_text(".framewire-badge"))
             assert (await debug(page))["status"]["showing"] == mode
+
+
+# In the page and in its worker, which is made of a Blob: the wall clock is ahead by what the channel says.
+SET_CLOCK = """
+  const wall = Date.now.bind(Date), clock = new BroadcastChannel("clock");
+  let ahead = 0;
+  Date.now = () => wall() + ahead;
+  clock.onmessage = ({ data }) => { ahead = data; };
+"""
+SET_CLOCKS = f"""
+  const set_clock = {SET_CLOCK!r};
+  (0, eval)(`{{${{set_clock}}}}`);
+  const Plain = Blob;
+  globalThis.Blob = function (parts, options) {{
+    return new Plain(/javascript/.test(options?.type) ? [`{{${{set_clock}}}}`, ...parts] : parts, options);
+  }};
+"""
+
+
+@pytest.mark.parametrize(("mode", "hours"), [("webrtc", 1), ("lossless", -1)])
+async def test_latency_is_right_soon_after_the_viewers_clock_was_set(new_page: NewPage, mode: str, hours: int):
+    async with fw.serve(400, 300, port=0, engine="inline") as display:
+        with Publisher(display):
+            page = await new_page("about:blank", bypass_csp=True)
+            await page.add_init_script(SET_CLOCKS)
+            await page.goto(address(display.url, mode=mode))
+            await showing(page, mode)
+            await until(lambda: is_believable(page))
+            before, worker = await painted(page), page.workers[0]
+            was = await worker.evaluate("Date.now()")
+            await page.evaluate(f"new BroadcastChannel('clock').postMessage({hours * HOUR_S * 1000})")
+            await is_right_soon(page, before)
+            assert abs(await worker.evaluate("Date.now()") - was) > HOUR_S * 900, "the clock of the worker was set"
+            say(f"{mode}, viewer's clock set by {hours} h:", await page.inner_text(".framewire-badge"))
+            await showing(page, mode, timeout=10)
