@@ -166,6 +166,32 @@ def test_the_oldest_go_and_an_eighth_is_made_free() -> None:
     assert dropped.count == 3 and (len(events), events.bytes) == (0, 0)
 
 
+def test_more_viewers_than_room_lose_no_more_than_is_needed() -> None:
+    events = put(waiting(8), *[item("char", str(number), data="a") for number in range(9)])
+    assert [each.client_id for each in events.take()] == [str(number) for number in range(2, 9)]
+    large = [item("char", str(number), data="x" * 3000) for number in range(3)]
+    assert put(waiting(8), *large).take() == large[2:]
+
+
+def test_viewers_that_have_gone_are_forgotten() -> None:
+    events = waiting(8, merging=True)
+    for number in range(1000):
+        events.put(item("char", str(number), data="a"))
+    assert 0 < len(events._newest) <= 8
+    events.take(2)
+    assert events._newest
+    events.take()
+    assert not events._newest
+
+
+def test_a_queue_may_be_full_to_the_byte() -> None:
+    dropped = Dropped()
+    size = size_of({"type": "char", "data": ""})
+    text = "x" * ((BYTES_PER_EVENT - size) // 4)
+    events = put(waiting(8, dropped), *[item("char", data=text)] * 8)
+    assert (len(events), events.bytes, dropped.count) == (8, 8 * BYTES_PER_EVENT, 0)
+
+
 def test_some_may_be_taken() -> None:
     events = put(waiting(9), *chars(0, 1, 2, 3))
     assert [events.take(1), events.take(2), events.take(5), events.take()] == [

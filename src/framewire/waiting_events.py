@@ -7,7 +7,7 @@ viewers that sent most. What goes down comes up, whatever is dropped. Must not k
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import Any, Final, Generic, Protocol, TypeVar
@@ -131,9 +131,9 @@ class _Entry(Generic[T]):
 
 
 class _Excess:
-    """By how much a viewer's events are too many."""
+    """By how much events are too many."""
 
-    def __init__(self, entries: Sequence[_Entry[Any]], max_count: float, max_bytes: float) -> None:
+    def __init__(self, entries: Collection[_Entry[Any]], max_count: float, max_bytes: float) -> None:
         self._count = len(entries) - max_count
         self._bytes = sum(entry.size for entry in entries) - max_bytes
 
@@ -222,17 +222,19 @@ class WaitingEvents(Generic[T]):
         counts = [len(numbers) for numbers in of_source.values()]
         sizes = [sum(self._entries[number].size for number in numbers) for numbers in of_source.values()]
         max_count, max_bytes = fair_share(counts, size), fair_share(sizes, size * BYTES_PER_EVENT)
+        whole = _Excess(self._entries.values(), size, size * BYTES_PER_EVENT)
         for numbers in of_source.values():
             excess = _Excess([self._entries[number] for number in numbers], max_count, max_bytes)
-            if excess:
-                self._reduce(numbers, excess)
+            if excess and whole:  # a share may be less than one event
+                self._reduce(numbers, excess, whole)
         self._newest = {source: number for source, number in self._newest.items() if number in self._entries}
 
-    def _reduce(self, numbers: Sequence[int], excess: _Excess) -> None:
+    def _reduce(self, numbers: Sequence[int], excess: _Excess, whole: _Excess) -> None:
         for victims in (self._mergeable, self._traces, self._passing, self._pairs, self._lone_downs, self._oldest):
             for entry in victims([number for number in numbers if number in self._entries]):
                 excess.less(entry.size)
-                if not excess:
+                whole.less(entry.size)
+                if not (excess and whole):
                     return
 
     # What goes, in this order. Each gives up the next one whenever it is asked for it.

@@ -197,7 +197,7 @@ async def test_what_waits_for_a_parent_that_does_not_read_is_bounded(parent, mon
 
 
 async def test_input_for_a_parent_that_does_not_read_is_bounded_and_in_no_reports_way(parent) -> None:
-    assert attach.MAX_WAITING_INPUT == 4096
+    assert attach.MAX_WAITING_INPUT == 1024
     link, touches = parent.link, {str(n): {"x": 0.5, "y": 0.5, "pressure": 0.5} for n in range(32)}
 
     def send(client_id: str, kind: str, n: int, **fields: object) -> None:
@@ -209,7 +209,7 @@ async def test_input_for_a_parent_that_does_not_read_is_bounded_and_in_no_report
         send("moves", "pointer_move", n)
     send("quiet", "key_up", 1, key="a")
     link.send(Log(level=1, text="x"))
-    assert len(link._input) <= 4096 and link._input.bytes <= 4096 * BYTES_PER_EVENT and len(link._outbox) < 100
+    assert len(link._input) <= 1024 and link._input.bytes <= 1024 * BYTES_PER_EVENT and len(link._outbox) < 100
     decoder = parent_decoder()
     received: list[Any] = []
     parent.control.setblocking(False)

@@ -48,10 +48,10 @@ _MAX_OUTBOX_BYTES: Final = 8 << 20
 
 Source: chosen by hand; pinned by
 `tests/link/test_attach.py::test_what_waits_for_a_parent_that_does_not_read_is_bounded`."""
-MAX_WAITING_INPUT: Final = 4096
-"""Input events of all viewers that wait for such a parent, in 8 MiB at most.
+MAX_WAITING_INPUT: Final = 1024
+"""Input events of all viewers that wait for such a parent, in 2 MiB at most.
 
-Source: chosen by hand, as many as one display keeps; pinned by
+Source: chosen by hand: to choose what is dropped takes a few milliseconds then; pinned by
 `tests/link/test_attach.py::test_input_for_a_parent_that_does_not_read_is_bounded_and_in_no_reports_way`."""
 _INPUT_BATCH: Final = 16
 """Input events that are sent at a time. What waits longer may still be merged.

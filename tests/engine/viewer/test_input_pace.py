@@ -37,6 +37,12 @@ def test_what_waits_goes_on_in_order_before_what_comes_later() -> None:
     assert pace.put(event("char", 4), 1.0) == [event("char", 4)]
 
 
+def test_what_waits_takes_no_more_of_the_pace_than_it_is() -> None:
+    pace = InputPace()
+    flood(pace, 1001, 0.0)
+    assert len(pace.due(1.0)) == 1 and len(flood(pace, 300, 1.0)) == 249
+
+
 def test_a_flood_goes_on_at_the_pace_of_hands() -> None:
     assert (module.INPUT_EVENTS_PER_S, module.MAX_PACED_EVENTS) == (250, 256)
     pace, passed = InputPace(), 0
