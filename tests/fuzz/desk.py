@@ -26,6 +26,7 @@ from framewire.engine.engine import Engine
 from framewire.engine.relay import ViewerRelay
 from framewire.engine.stream import stream as stream_module
 from framewire.engine.viewer import viewer as viewer_module
+from framewire.engine.viewer.openings import PeerOpenings
 from framewire.errors import ClosedError
 from framewire.host import channels as channels_module
 from framewire.host.channels import ViewerChannels
@@ -328,6 +329,7 @@ def without_the_world() -> Iterator[list[logging.LogRecord]]:
             mock.patch.object(viewer_module, "Peer", FakePeer),
             mock.patch.object(viewer_module, "time", clock),
             mock.patch.object(engine_module, "time", clock),
+            mock.patch.object(engine_module, "PeerOpenings", lambda: PeerOpenings(loop.time)),
             mock.patch.object(stream_module, "open_encoder", lambda *_, **__: Encoder()),
             mock.patch.object(threading, "Thread", _NoThread),
             mock.patch.object(engine_module, "available_codecs", lambda: ("h264", "vp8")),

@@ -13,6 +13,7 @@ from typing import Any, Final
 from framewire import wire
 from framewire.engine.engine import MAX_VIEWERS
 from framewire.engine.relay import MAX_UNREAD_BYTES
+from framewire.engine.stream.stream import LINGER_S
 from framewire.errors import ClosedError
 from framewire.rtc.peer import BitrateEstimate, KeyframeWanted, PeerState
 from tests.fuzz.choices import Choices
@@ -161,8 +162,8 @@ def _check(desk: Desk) -> None:
     for _, socket in desk.end.relay._viewers.values():
         assert socket._unread_bytes <= MAX_UNREAD_BYTES + 256 * 1024 + 65_536
     for stream in engine._streams.values():
-        for encoding in stream._encodings.values():
-            assert len(encoding), "an encoding without subscribers stops"
+        for name, encoding in stream._encodings.items():
+            assert len(encoding) or name in stream._lingering, "an encoding without subscribers stops"
     alive = [peer for peer in FakePeer.made if not peer.closed]
     assert len(alive) <= 9 * len(desk.pages)
 
@@ -196,7 +197,7 @@ async def _close(desk: Desk) -> None:
         if page.is_open and page.channel:
             page.channel.close()
             page.has_left = True
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(2 * LINGER_S)
     if end and end.engine and end.relay:
         await asyncio.gather(*end.relay._leaving)
         assert end.engine.viewers == 0 and not end.relay._viewers

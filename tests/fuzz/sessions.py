@@ -308,7 +308,13 @@ def _behave(shell: Shell) -> None:
     if not lossless and room:
         shell.feed(wire.Subscribe(shell.highest + 1, "a", "lossless"))
         assert shell.attached[shell.highest].mode == "lossless", "a viewer that behaves has its first picture"
-    if room > 1 and shell.session._hello and "h264" in shell.session._hello.codecs:
+    videos = sum(each.mode == "webrtc" for each in shell.session._subs.values())
+    if (
+        room > 1
+        and videos < session_module.MAX_VIDEOS
+        and shell.session._hello
+        and "h264" in shell.session._hello.codecs
+    ):
         shell.feed(wire.Subscribe(shell.highest + 1, "a", "webrtc"))
         sub = shell.highest
         while len(shell.offers) > shell.answered:

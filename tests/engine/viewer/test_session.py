@@ -387,6 +387,14 @@ def test_the_time_for_an_answer_begins_when_the_offer_is_sent() -> None:
     assert session.deadline == 17.0
 
 
+def test_an_answer_that_comes_before_its_offer_is_ready_counts_once() -> None:
+    session = offering()
+    assert "SetAnswer" in kinds(session.feed(wire.Answer(1, 1, "guessed"), 2.1))
+    session.feed(PeerOffered(1, 1, "sdp", {1: "0"}), 2.2)
+    assert session.deadline is None, "nothing is waited for"
+    assert session.feed(wire.Answer(1, 1, "again"), 2.3) == []
+
+
 def test_an_unanswered_offer_fails_the_peer() -> None:
     session = offering()
     assert session.deadline == 12.0

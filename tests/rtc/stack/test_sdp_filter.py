@@ -225,3 +225,12 @@ def test_a_media_section_names_at_least_one_format():
 def test_the_first_thirty_two_candidates_are_kept():
     many = "".join(f"a=candidate:{HOST.replace('54321', str(2000 + n))}\n" for n in range(40))
     assert clean_answer(ANSWER.replace("a=mid:0", f"{many}a=mid:0")).count("a=candidate") == 32
+
+
+def test_a_long_line_of_the_session_is_not_multiplied():
+    section = ANSWER[ANSWER.index("m=video") :]
+    assert len(section) < 600
+    for length, copies in ((128, 21), (129, 1)):
+        shared = "a=extmap:1 ".ljust(length, "u") + "\r\n"
+        sdp = ANSWER.replace("t=0 0\r\n", "t=0 0\r\n" + shared) + section * 19
+        assert clean_answer(sdp).count(shared) == copies

@@ -344,7 +344,8 @@ class Session:
     def _peer_offered(self, event: PeerOffered, now: float) -> list[Effect]:
         if not self._peer_open or (event.peer, event.offer) != (self._peer, self._offer):
             return []
-        self._answer_by = now + ANSWER_TIMEOUT_S  # where many viewers come at once, an offer waits
+        if self._answer_by is not None:
+            self._answer_by = now + ANSWER_TIMEOUT_S  # where many viewers come at once, an offer waits
         tracks = [
             wire.Track(sub, mid, codec)
             for sub, mid in event.mids.items()

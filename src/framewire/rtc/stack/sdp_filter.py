@@ -36,6 +36,12 @@ MAX_SHARED_EXTENSIONS: Final = 15
 
 Source: RFC 8285 §4.2, the ids of the one-byte form."""
 
+MAX_SHARED_CHARACTERS: Final = 128
+"""A longer line of a header extension is not copied: hundreds of sections would make megabytes of it.
+
+Source: chosen by hand, the longest name of an extension has about 80; pinned by
+`tests/rtc/stack/test_sdp_filter.py::test_a_long_line_of_the_session_is_not_multiplied`."""
+
 MIN_CANDIDATE_FIELDS: Final = 8
 """Fields of a candidate up to its type.
 
@@ -103,7 +109,8 @@ def _sections(sdp: str) -> list[list[str]]:
 def _inherited(head: list[str], section: list[str]) -> Iterator[str]:
     """What the session says for a section (RFC 8285 §5, RFC 8866 §6.7) and aiortc reads in sections alone. The other
     attributes that an answer may have once for all, it reads in both places."""
-    yield from [line for line in head if line.startswith("a=extmap:")][:MAX_SHARED_EXTENSIONS]
+    extensions = [line for line in head if line.startswith("a=extmap:") and len(line) <= MAX_SHARED_CHARACTERS]
+    yield from extensions[:MAX_SHARED_EXTENSIONS]
     if not any(line in _DIRECTIONS for line in section):
         yield from [line for line in head if line in _DIRECTIONS][:1]
 
