@@ -49,8 +49,7 @@ def test_the_demo_of_a_mode_opens_the_page_in_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     opened: list[str] = []
-    monkeypatch.setattr(cli, "_has_screen", lambda: True)
-    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr(cli, "open_page", opened.append)
     monkeypatch.setattr(cli, "serve", fake_serve)
     assert cli.main(["demo", "--mode", "lossless", "--seconds", "0.01"]) == 0
     assert opened == ["http://127.0.0.1:1/?mode=lossless#token=x"]

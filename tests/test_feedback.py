@@ -258,7 +258,7 @@ def test_where_there_is_no_thread_to_be_had_the_program_is_told(monkeypatch: pyt
             raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading, "Thread", Refused)
-    with pytest.raises(EngineError, match=r"^the callback gets no thread: can't start new thread$"):
+    with pytest.raises(EngineError, match=r"^the callback gets no thread: can't start new thread; raise .*ulimit -u"):
         feedback.callbacks.on_event(seen.append)
     monkeypatch.undo()
     feedback.callbacks.on_viewers(lambda _: None)

@@ -55,6 +55,7 @@ UNMIRRORED = {
     "rtc/test_simulated_links.py": "the whole send side, rtc/estimate/ and rtc/send/ together, over simulated links",
     "rtc/test_hostile_viewers.py": "rtc/peer.py and rtc/stack/ together, against what comes from a viewer's address",
     "rtc/estimate/test_estimator_probes.py": "rtc/estimate/estimator.py, the half of its tests that is about probes",
+    "link/test_supervisor_in_need.py": "link/supervisor.py, the half of its tests that is about shortages",
     "fuzz/test_fuzz.py": "all that comes from outside, changed at random: several files of the package in each target",
     "fuzz/test_fuzzer.py": "mirrors fuzz/fuzzer.py, beside the package",
     "test_arguments.py": "what `serve` is given, through the call, the link and a running engine",

@@ -270,8 +270,32 @@ FULL_PROGRAM = """
 def test_too_many_open_files_refuse_a_larger_frame_and_nothing_else(link_kind: None) -> None:
     command = [sys.executable, "-c", textwrap.dedent(FULL_PROGRAM)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    refused = "6 MB of shared memory for frames cannot be had: Too many open files; too many files are open (ulimit -n)"
+    refused = (
+        "6 MB of shared memory for frames cannot be had: Too many open files; raise the limit of open files (ulimit -n)"
+    )
     assert (done.stdout.splitlines(), done.stderr) == ([refused, "480 None"], "")
+
+
+def test_an_engine_without_descriptors_takes_a_larger_frame_as_soon_as_it_has_some(
+    display: fw.Display, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Again and again; and it does not spend the time asking."""
+    engine = psutil.Process(display.wait_ready(TEST_TIMEOUT_S).server.engine_pid)
+    soft, hard = engine.rlimit(psutil.RLIMIT_NOFILE)
+    size = (1200, 900)
+    for value in (3, 4):
+        taken = {int(fd) for fd in os.listdir(f"/proc/{engine.pid}/fd")}
+        engine.rlimit(psutil.RLIMIT_NOFILE, (min(set(range(max(taken) + 2)) - taken), hard))
+        before = sum(engine.cpu_times()[:2])
+        size = (size[0] + 400, size[1] + 400)
+        display.publish(flat(*size, value))
+        time.sleep(1.3)  # it is asked for again after a second
+        spent = sum(engine.cpu_times()[:2]) - before
+        engine.rlimit(psutil.RLIMIT_NOFILE, (soft, hard))
+        watch(display, value)
+        assert display.server.engine_pid == engine.pid and spent < 0.65, "half of the time"
+    said = [record.getMessage() for record in caplog.records]
+    assert len([line for line in said if "cannot take a larger frame yet, and tries again every second" in line]) >= 2
 
 
 # Viewers whose messages the program carries

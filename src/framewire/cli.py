@@ -12,7 +12,6 @@ import socket
 import sys
 import time
 import warnings
-import webbrowser
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -21,6 +20,7 @@ from typing import Any, NoReturn
 
 from framewire._version import __version__
 from framewire.addresses import MAX_PORT, is_loopback, listening_host
+from framewire.browser import open_page
 from framewire.display import Display
 from framewire.errors import EngineError, FramewireError, FramewireWarning
 from framewire.frame import MAX_SIDE_PX
@@ -193,14 +193,8 @@ def _announce(display: Display, url: str, options: argparse.Namespace) -> None:
         print(f"From another machine: the same address with this machine's name instead of {display.server.address}.")
         print(f"Mind that {IN_CLEAR_TEXT}.")
     print("Ctrl-C ends it. The part after # is the token: anyone who has it may watch.", flush=True)
-    if not options.no_open and _has_screen():
-        webbrowser.open(url)
-
-
-def _has_screen() -> bool:
-    if sys.platform in ("darwin", "win32"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    if not options.no_open:
+        open_page(url)
 
 
 def _watch(display: Display, done: Callable[[], bool], seconds: float | None) -> None:

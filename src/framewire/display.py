@@ -21,6 +21,7 @@ from framewire.events import InputEvent
 from framewire.keywords import flag
 from framewire.publisher import Publisher
 from framewire.reentrancy import when_outside
+from framewire.shortages import reason
 from framewire.viewers import ViewerEvent, WatchingViewer
 
 if TYPE_CHECKING:
@@ -83,7 +84,10 @@ class Display:
         publisher = self._publisher
         # Whether a frame looks odd is asked for the first, second, fourth, eighth, ...: then it costs nothing.
         is_looked_at = publisher.number & (publisher.number + 1) == 0 and not publisher.advised
-        publisher.publish(as_pixels(frame, format, self._advise if is_looked_at else None))
+        try:
+            publisher.publish(as_pixels(frame, format, self._advise if is_looked_at else None))
+        except MemoryError as error:
+            raise EngineError(f"there is no memory to publish this frame: {reason(error)}") from error
 
     def _advise(self, text: str) -> None:
         self._publisher.advised = True

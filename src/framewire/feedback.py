@@ -18,6 +18,7 @@ from typing import Any, Final
 from framewire.errors import EngineError
 from framewire.events import ArrivedEvents, Callbacks, EventQueue, InputEvent
 from framewire.reentrancy import Notice
+from framewire.shortages import start_thread
 from framewire.viewers import ViewerEvent, WatchingViewer, changes
 
 MAX_WAITING_EVENTS: Final = 1024
@@ -139,10 +140,10 @@ class ProgramCallbacks:
             self._not_started.pop()
             name, arguments = "framewire-callbacks", (self._mail, weakref.ref(self))
             try:
-                threading.Thread(target=_run, args=arguments, name=name, daemon=True).start()
-            except RuntimeError as error:
+                start_thread(threading.Thread(target=_run, args=arguments, name=name, daemon=True), "the callback")
+            except EngineError:
                 self._not_started.append(None)
-                raise EngineError(f"the callback gets no thread: {error}") from error
+                raise
 
 
 class _Mail:

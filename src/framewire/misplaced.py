@@ -33,12 +33,12 @@ _OTHER_WORDS: Final[Mapping[str, str]] = {
 }
 _ELSEWHERE: Final[Mapping[str, str]] = {
     "block": "show(what, block=…) takes it; in a script, display.wait() waits",
-    "browser": "webbrowser.open(display.url) opens the page",
+    "browser": "framewire.browser.open_page(display.url) opens the page",
     "format": 'display.publish(frame, format="bgr") takes it; elsewhere frames are RGB, as frame[:, :, ::-1] is',
     "image_only": 'display.widget(mode="lossless") is the same',
     "loop": "show(frames, loop=…) takes it",
     "only_watched": "publish_loop(display, render, only_watched=…) takes it",
-    "open": "webbrowser.open(display.url) opens the page",
+    "open": "framewire.browser.open_page(display.url) opens the page",
     "quality": "rates follow each viewer's network, and a picture at rest is exact; max_bitrate= is the limit",
     "size": "width and height are given one by one",
     "streams": "serve_server(streams=…) takes it",

@@ -22,6 +22,7 @@ from framewire.errors import ClosedError, EngineError
 from framewire.events import run_callback
 from framewire.keywords import as_number, flag, shown
 from framewire.reentrancy import Notice
+from framewire.shortages import start_thread
 
 if TYPE_CHECKING:
     from framewire.display import Display
@@ -254,7 +255,7 @@ class PublishLoop:
 
     def _start_thread(self) -> None:
         thread = threading.Thread(target=self._run_thread, name="framewire-publish", daemon=True)
-        thread.start()
+        start_thread(thread, "publish_loop")
         _threads[thread] = self
 
 
@@ -267,8 +268,9 @@ def publish_loop(
     coroutine function runs on the event loop that runs now instead. ``None`` from ``render`` publishes
     nothing. When ``render`` raises, the traceback is logged, the last frame stays and the loop goes on.
     It ends by itself when the display is closed, and when ``render`` raises ``StopIteration`` (a coroutine:
-    ``StopAsyncIteration``). Where the engine exited again and again it ends as well: awaiting it, or its ``result()``,
-    raises `EngineError`. With ``only_watched``, nothing is rendered while no viewer can see the picture, but
+    ``StopAsyncIteration``). Raises `EngineError` where the system gives it no thread.
+    Where the engine exited again and again it ends as well: awaiting it, or its ``result()``, raises `EngineError`.
+    With ``only_watched``, nothing is rendered while no viewer can see the picture, but
     for the first frame (`Display.watched`).
     """
     if not hasattr(display, "publish"):

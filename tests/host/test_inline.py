@@ -112,7 +112,9 @@ async def test_an_engine_that_cannot_serve_its_port_says_so(
         raise OSError(24, "Too many open files")
 
     monkeypatch.setattr(host._server, "start", start)
-    with pytest.raises(EngineError, match=r"^the engine cannot serve its port: .*Too many open files; serve again"):
+    with pytest.raises(
+        EngineError, match=r"^the engine cannot serve its port: Too many open files; raise .*; then serve again$"
+    ):
         await host.ready()
     assert [call for call in listener.calls if call[0] == "failed"]
     await host.aclose()

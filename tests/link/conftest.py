@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from framewire.link.kind import LINK_VARIABLE
+from tests.link.engines import Engines
 
 
 @pytest.fixture(params=["descriptors", "names"])
@@ -12,3 +15,11 @@ def link_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     """The kind of link that this test uses; the other one is switched off."""
     monkeypatch.setenv(LINK_VARIABLE, request.param)
     return str(request.param)
+
+
+@pytest.fixture
+def engines(link_kind: str) -> Iterator[Engines]:
+    """Supervised engines over both kinds of link; closed in the end."""
+    engines = Engines()
+    yield engines
+    engines.stack.close()

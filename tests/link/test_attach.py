@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import resource
 import subprocess
@@ -319,3 +320,20 @@ asyncio.run(main())
 """
     run = subprocess.run([sys.executable, "-c", program], env=environment(), timeout=60, check=False)
     assert run.returncode == 1
+
+
+async def test_without_memory_to_read_with_it_reads_later_and_does_not_take_its_parent_for_gone(monkeypatch, parent):
+    assert attach.RING_RETRY_S == 1.0
+    monkeypatch.setattr(attach, "RING_RETRY_S", 0.05)
+    reads, receive = [], parent.link._end.receive
+
+    def without_memory():
+        reads.append(0)
+        if len(reads) <= 2:
+            raise OSError(errno.ENOMEM, "Cannot allocate memory")
+        return receive()
+
+    monkeypatch.setattr(parent.link._end, "receive", without_memory)
+    parent.send(add_stream(3))
+    assert await asyncio.wait_for(parent.link.receive(), 30) == (add_stream(3), None)
+    assert len(reads) == 3, "without a pause it would be many"

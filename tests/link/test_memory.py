@@ -202,7 +202,7 @@ def test_where_no_directory_has_room_the_line_names_the_size_and_the_cure(monkey
         kind(8 * MB, 3 * MB)
     assert str(caught.value) == (
         f"8 MB of shared memory for frames cannot be had: No space left on device in {tiny}; "
-        "TMPDIR in the environment may name a directory with more room"
+        "make room there, or let TMPDIR in the environment name a directory with more"
     )
     assert len(os.listdir("/proc/self/fd")) == len(descriptors)
 
@@ -273,8 +273,8 @@ LIMITED = """
 @pytest.mark.parametrize(
     ("limits", "words"),
     [
-        ("-f 1000", ["File too large", "ulimit -f is too low", 'engine="thread" needs no file']),
-        ("-v 500000", ["ulimit -v is too low"]),
+        ("-f 1000", ["File too large", "(ulimit -f)", 'engine="thread", which needs no file']),
+        ("-v 500000", ["(ulimit -v)"]),
     ],
 )
 def test_a_limit_of_the_shell_is_named_with_the_size(limits, words):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -126,4 +128,42 @@ def test_on_windows_listening_sockets_are_sent_for_the_engines_process(monkeypat
     monkeypatch.setattr(engine_end, "sys", windows)
     assert listening_socket(b"the share").data == b"the share"  # type: ignore[attr-defined]
     engine.close()
+    end.close()
+
+
+def test_an_engine_that_no_descriptor_is_free_for_waits_and_is_not_asked_for_without_a_pause(monkeypatch):
+    end = NameEnd([])
+    door, pauses = end._door, list[float]()
+
+    class Full:
+        def __getattr__(self, name: str) -> object:
+            return getattr(door, name)
+
+        def accept(self) -> object:
+            if len(pauses) < 3:
+                raise OSError(errno.EMFILE, "Too many open files")
+            return door.accept()
+
+    monkeypatch.setattr(parent_end, "time", SimpleNamespace(monotonic=time.monotonic, sleep=pauses.append))
+    end._door = Full()  # type: ignore[assignment]
+    with engines_handles(end) as handles:
+        EngineEnd(handles).close()
+    assert pauses == [parent_end._ACCEPT_POLL_S] * 3
+    end.close()
+
+
+def test_a_stranger_that_is_hung_up_on_leaves_no_descriptor(monkeypatch):
+    monkeypatch.setattr(parent_end, "_PROOF_TIMEOUT_S", 0.05)
+    end = NameEnd([])
+    held, accepted = list[socket.socket](), end._accepted
+
+    def accept() -> socket.socket | None:
+        if control := accepted():
+            held.append(control)
+        return control
+
+    monkeypatch.setattr(end, "_accepted", accept)
+    with socket.create_connection(("127.0.0.1", end.handles.control)), engines_handles(end) as handles:
+        EngineEnd(handles).close()
+    assert [control.fileno() >= 0 for control in held] == [False, True]
     end.close()

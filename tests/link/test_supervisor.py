@@ -35,14 +35,7 @@ from framewire.link.ring import RingWriter
 from framewire.link.spawn import environment
 from framewire.reentrancy import Notice
 from tests.link.ends import left_names
-from tests.link.engines import HERE, TEST_TIMEOUT_S, Engines, eventually, gone, random_frame, stream_options
-
-
-@pytest.fixture
-def engines(link_kind):
-    engines = Engines()
-    yield engines
-    engines.stack.close()
+from tests.link.engines import HERE, TEST_TIMEOUT_S, eventually, gone, random_frame, stream_options
 
 
 def test_frames_arrive_as_they_were_published(engines):

@@ -16,6 +16,7 @@ from typing import Protocol
 from framewire.authentication import ConnectionRequest
 from framewire.errors import CloseCode, ClosedError
 from framewire.events import run_callback
+from framewire.shortages import start_thread
 
 
 class Uplink(Protocol):
@@ -93,7 +94,7 @@ class _Channel:
         self._closed = False
         self.received: SimpleQueue[str | bytes | _End] = SimpleQueue()
         """The engine bounds it: it stops sending until it is told that the viewer has read."""
-        threading.Thread(target=self._deliver, name="framewire-viewer", daemon=True).start()
+        start_thread(threading.Thread(target=self._deliver, name="framewire-viewer", daemon=True), "the viewer")
 
     def send_text(self, text: str) -> None:
         if self._id not in self._channels:

@@ -19,6 +19,7 @@ from framewire.host.protocols import Listener, Outlet, ViewerChannel
 from framewire.link.listen import bind, check_udp
 from framewire.link.slot import LocalSlot
 from framewire.options import EngineOptions, StreamOptions
+from framewire.shortages import cure, reason
 
 if TYPE_CHECKING:
     from framewire.engine.engine import Engine
@@ -45,7 +46,11 @@ class InlineHost:
         self._sockets = bind(options.host, options.port)
         self.port: int = self._sockets[0].getsockname()[1]
         self._channels = ViewerChannels()
-        self._engine, self._server, relay = _start_engine(options, listener, authenticate, self._channels)
+        try:
+            self._engine, self._server, relay = _start_engine(options, listener, authenticate, self._channels)
+        except BaseException:
+            self._close_sockets()
+            raise
         self._uplink = _LoopUplink(loop, relay)
         self._listener = listener
         self._started = self._loop.create_task(self._serve())
@@ -102,9 +107,7 @@ class InlineHost:
         try:
             await self._server.start(self._sockets)
         except Exception as error:
-            text = (
-                f"the engine cannot serve its port: {str(error) or type(error).__name__}; serve again when that is over"
-            )
+            text = f"the engine cannot serve its port: {reason(error)}; then serve again"
             log.error("framewire: %s", text)
             self._listener.on_failed(text)
             raise EngineError(text) from error
@@ -193,7 +196,8 @@ def _start_engine(
         from framewire.engine.relay import ViewerRelay
         from framewire.engine.viewer.admission import program_authorizer
     except (ImportError, OSError, MemoryError) as error:  # a low limit of memory or of open files, a broken install
-        raise EngineError(f"the engine cannot be imported: {str(error) or type(error).__name__}") from error
+        instead = "" if cure(error) else "; install framewire again (pip install --force-reinstall framewire)"
+        raise EngineError(f"the engine cannot be imported: {reason(error)}{instead}") from error
 
     authorize = program_authorizer(off_the_loop(authenticate)) if authenticate else None
     engine = Engine(options, listener, authorize)

@@ -153,22 +153,28 @@ class _RingOutlet:
         self._id = options.id
         self._lock = threading.Lock()
         self._closed = False
-        self._ring_count = 0
-        engine.send(AddStream(options=options))
+        self._ring_count, self._is_sent = 0, False
         # Room for RGBA of the announced size: pages that are never written cost nothing.
-        self._ring = self._send_ring(options.width * options.height * 4)
+        self._ring = RingWriter(options.width * options.height * 4)  # before the engine is told of a stream
+        try:
+            engine.send(AddStream(options=options))
+            self._send(self._ring)
+            self._is_sent = True
+        except BaseException:
+            self._ring.close()
+            raise
 
     def write(self, pixels: Pixels, number: int, time_us: int) -> None:
         with self._lock:
             if self._closed:
                 raise ClosedError("the stream is closed")
-            if not self._ring.fits(pixels.nbytes):
-                old = self._ring
-                # The frame is in the new memory before the engine gets it, so the engine never finds it empty.
-                self._ring = self._send_ring(pixels.nbytes, first=(pixels, number, time_us))
-                old.close()
-            else:
+            if self._ring.fits(pixels.nbytes):
                 self._ring.write(pixels, number, time_us)
+            else:
+                self._use_larger_ring(pixels, number, time_us)
+            if not self._is_sent:  # a larger one could not be, or an interrupt came in the middle of it
+                self._send(self._ring)
+                self._is_sent = True
         self._engine.ring_bell(self._id)
 
     def newest(self, known: int | None = None) -> Frame | None:
@@ -188,14 +194,19 @@ class _RingOutlet:
                     self._engine.send(RemoveStream(id=self._id))
             self._ring.close()  # again, in case that an interrupt came between the two
 
-    def _send_ring(self, capacity: int, first: tuple[Pixels, int, int] | None = None) -> RingWriter:
-        ring = RingWriter(capacity)
+    def _use_larger_ring(self, pixels: Pixels, number: int, time_us: int) -> None:
+        larger, old = RingWriter(pixels.nbytes), self._ring
         try:
-            if first:
-                ring.write(*first)
-            self._ring_count += 1
-            self._engine.send(Ring(stream=self._id, number=self._ring_count), ring)
+            # The frame is in the new memory before the engine gets it, so the engine never finds it empty.
+            larger.write(pixels, number, time_us)
+            self._is_sent = False
+            self._send(larger)
         except BaseException:
-            ring.close()
+            larger.close()
             raise
-        return ring
+        self._ring, self._is_sent = larger, True
+        old.close()
+
+    def _send(self, ring: RingWriter) -> None:
+        self._ring_count += 1
+        self._engine.send(Ring(stream=self._id, number=self._ring_count), ring)

@@ -12,6 +12,7 @@ import logging
 import os
 import selectors
 import signal
+import socket
 import sys
 import threading
 import weakref
@@ -26,6 +27,7 @@ from framewire.host.protocols import Listener, Outlet, ViewerChannel
 from framewire.host.waiting import off_loop
 from framewire.options import EngineOptions, StreamOptions
 from framewire.reentrancy import when_outside
+from framewire.shortages import reason, start_thread
 
 CLOSE_TIMEOUT_S: Final = 5.0
 """Time for viewers and connections to close. Then the thread is left behind: it ends with the program.
@@ -98,18 +100,13 @@ class ThreadHost:
         await off_loop(self.close)
 
     def _start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="framewire-engine", daemon=True)
+        self._selector, self._loop = _event_loop()
         try:
-            self._selector = selectors.DefaultSelector()
-            # By name: the program's policy may give other loops, and the default one of Windows has no `add_reader`.
-            self._loop = asyncio.SelectorEventLoop(self._selector)
-        except OSError as error:
-            raise EngineError(f"the engine gets no event loop: {error}") from error
-        try:
-            self._thread = threading.Thread(target=self._run, name="framewire-engine", daemon=True)
-            self._thread.start()
-        except RuntimeError as error:
+            start_thread(self._thread, "the engine")
+        except EngineError:
             self._loop.close()
-            raise EngineError(f"the engine gets no thread: {error}") from error
+            raise
 
     def _run(self) -> None:
         if sys.platform != "win32":
@@ -156,6 +153,21 @@ class ThreadHost:
         for fd in (*registered, *_own_descriptor(self._selector)):
             os.dup2(nothing, fd, inheritable=False)
         os.close(nothing)
+
+
+def _event_loop() -> tuple[selectors.BaseSelector, asyncio.AbstractEventLoop]:
+    """By name: the program's policy may give other loops, and the default one of Windows has no `add_reader`."""
+    try:
+        for sock in socket.socketpair():  # a loop has one as well, and cannot be closed where it could not be made
+            sock.close()
+        selector = selectors.DefaultSelector()
+        try:
+            return selector, asyncio.SelectorEventLoop(selector)
+        except BaseException:
+            selector.close()
+            raise
+    except OSError as error:
+        raise EngineError(f"the engine gets no event loop: {reason(error)}") from error
 
 
 def _own_descriptor(selector: selectors.BaseSelector) -> list[int]:

@@ -36,6 +36,7 @@ from framewire.link.control import (
 from framewire.link.engine_end import EngineEnd, listening_socket, parent_watch
 from framewire.link.handles import Handles
 from framewire.link.memory import open_named, remove_if_abandoned
+from framewire.shortages import cure
 from framewire.waiting_events import Dropped, WaitingEvents
 
 logger: Final = logging.getLogger("framewire")
@@ -58,7 +59,7 @@ _INPUT_BATCH: Final = 16
 
 Source: chosen by hand."""
 RING_RETRY_S: Final = 1.0
-"""Time after which a ring whose memory could not be taken is asked for again.
+"""Time after which a ring whose memory could not be taken is asked for again, and what could not be read is read.
 
 Source: chosen by hand; pinned by
 `tests/link/test_attach.py::test_a_ring_whose_descriptor_was_cut_off_is_asked_for_again`."""
@@ -174,8 +175,8 @@ class EngineLink:
         if self._lost.get(ring.stream) != ring.number:
             self._lost[ring.stream] = ring.number
             logger.warning(
-                "framewire: the engine cannot take a larger frame yet: too many files are open (ulimit -n), "
-                "or memory has run out"
+                "framewire: the engine cannot take a larger frame yet, and tries again every second: "
+                "raise the limit of open files (ulimit -n), or free some memory"
             )
         self._loop.call_later(RING_RETRY_S, self._ask_again, ring.stream, ring.number)
 
@@ -185,7 +186,6 @@ class EngineLink:
 
     def close(self) -> None:
         """Close the sockets, and the descriptors that were not received. Idempotent."""
-        self._remove_abandoned()
         self._closed = True
         self._stop_watching.set()
         for sock in (self._control, self._bell):
@@ -200,6 +200,7 @@ class EngineLink:
         while self._fds:
             if (fd := self._fds.popleft()) is not None:
                 os.close(fd)
+        self._remove_abandoned()  # which needs a descriptor
         self._received.put_nowait(None)
 
     def _read(self) -> None:
@@ -210,10 +211,18 @@ class EngineLink:
                 self._take(message)
         except (BlockingIOError, InterruptedError):
             return
-        except (OSError, LocalProtocolError):
+        except (OSError, LocalProtocolError) as error:
+            if cure(error):  # it may be read when there is memory again
+                self._loop.remove_reader(self._control)
+                self._loop.call_later(RING_RETRY_S, self._read_again)
+                return
             data = b""
         if not data:
             self._on_parent_gone()
+
+    def _read_again(self) -> None:
+        if not self._closed:
+            self._loop.add_reader(self._control, self._read)
 
     def _take(self, message: ToEngine) -> None:
         memory: RingMemory | None = None

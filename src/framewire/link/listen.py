@@ -15,6 +15,7 @@ from typing import Final
 from framewire.addresses import EVERY_INTERFACE
 from framewire.errors import EngineError
 from framewire.link.descriptors import socket_above_stdio
+from framewire.shortages import cure
 
 DEFAULT_PORT: Final = 8765
 _BACKLOG: Final = 1024
@@ -61,8 +62,10 @@ def bind(host: str = "localhost", port: int | None = None) -> list[socket.socket
         if error.errno == errno.EADDRNOTAVAIL:
             raise EngineError(f"{host!r} is not an address of this machine; '0.0.0.0' is all of its own") from error
         where = f"{host or '*'}" + (f" port {port}" if port else "")
-        hint = "; ports below 1024 are the system's" if error.errno == errno.EACCES and port < 1024 else ""
-        raise EngineError(f"cannot listen on {where}: {error.strerror or error}{hint}") from error
+        hint = cure(error) or "host= takes another address of this machine, '127.0.0.1' for instance"
+        if error.errno == errno.EACCES and port < 1024:
+            hint = "ports below 1024 are the system's: port=0 finds a free one"
+        raise EngineError(f"cannot listen on {where}: {error.strerror or error}; {hint}") from error
 
 
 def check_udp(hosts: Iterable[str]) -> None:

@@ -27,6 +27,7 @@ from typing import Final
 
 from framewire.errors import EngineError, NoProcessError
 from framewire.link.descriptors import above_stdio
+from framewire.shortages import CURES
 
 PAGE_BYTES: Final = max(mmap.PAGESIZE, 4096)
 _PREFIX: Final = "framewire-"
@@ -38,10 +39,8 @@ _RESERVED_AT_ONCE_BYTES: Final = 1 << 20
 Source: chosen by hand."""
 _MEMORY_DIRECTORY: Final = "/dev/shm"
 _LIMITS: Final = {
-    errno.EMFILE: "too many files are open (ulimit -n)",
-    errno.ENFILE: "too many files are open on this machine",
-    errno.ENOMEM: "memory has run out, or ulimit -v is too low",
-    errno.EFBIG: 'ulimit -f is too low for it; engine="thread" needs no file',
+    **{number: CURES[number] for number in (errno.EMFILE, errno.ENFILE, errno.ENOMEM)},
+    errno.EFBIG: 'raise the limit of file sizes (ulimit -f), or use engine="thread", which needs no file',
 }
 """Limits that are met by no other kind of memory: what to change."""
 _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EFBIG, errno.EIO}
@@ -59,6 +58,9 @@ class Memory:
         self.name: str | None = name
         self._fd = fd
         self._remove = weakref.finalize(self, _remove_file, name) if name and fd is not None else None
+        self._close_fd = weakref.finalize(self, os.close, fd) if fd is not None else None  # if no one closes the block
+        if self._close_fd:
+            self._close_fd.atexit = False
 
     @property
     def fd(self) -> int | None:
@@ -90,9 +92,9 @@ class Memory:
         self._let_go()
 
     def _let_go(self) -> None:
-        fd, self._fd = self._fd, None
-        if fd is not None:
-            os.close(fd)
+        self._fd = None
+        if self._close_fd:
+            self._close_fd()
         # It stays mapped where it is leased in this process, or where a thread that does not exist after a fork was
         # half-way through a copy.
         with contextlib.suppress(BufferError):
@@ -150,8 +152,8 @@ def remove_if_abandoned(path: str) -> bool:
         return True
     try:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError:
-        return True
+    except OSError as error:
+        return error.errno not in CURES  # else it cannot be looked at now
     try:
         if not _lock(fd):
             return False
@@ -175,7 +177,7 @@ def refusal(nbytes: int, error: OSError) -> EngineError:
     number, kind = error.errno or 0, EngineError
     cure = _LIMITS.get(number)
     if number in _NO_ROOM:
-        cure = cure or "TMPDIR in the environment may name a directory with more room"
+        cure = cure or "make room there, or let TMPDIR in the environment name a directory with more"
     elif not cure:
         cure, kind = 'engine="thread" needs none', NoProcessError
     reason = error.strerror or str(error)

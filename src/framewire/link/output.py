@@ -14,6 +14,8 @@ import threading
 import time
 from typing import IO, Final
 
+from framewire.shortages import start_thread
+
 logger: Final = logging.getLogger("framewire")
 
 _MAX_LINE_BYTES: Final = 65_536
@@ -28,8 +30,8 @@ Source: chosen by hand: the error of a traceback is shorter, most often."""
 
 
 class EngineOutput:
-    """Owns the pipe. ``has_thread``: it reads by itself, since Windows cannot poll a pipe. Else :meth:`read` it
-    whenever there is something to read."""
+    """Owns the pipe, once it is made: raises EngineError where it gets no thread. ``has_thread``: it reads by itself,
+    since Windows cannot poll a pipe. Else :meth:`read` it whenever there is something to read."""
 
     def __init__(self, pipe: IO[bytes], *, has_thread: bool) -> None:
         self._pipe = pipe
@@ -38,7 +40,7 @@ class EngineOutput:
         self._thread: threading.Thread | None = None
         if has_thread:
             self._thread = threading.Thread(target=self._read_all, name="framewire-output", daemon=True)
-            self._thread.start()
+            start_thread(self._thread, "the engine's output")
 
     @property
     def has_thread(self) -> bool:

@@ -169,12 +169,8 @@ class NameEnd:
     def connected(self, runs: Callable[[], bool]) -> bool:
         self._door.settimeout(_ACCEPT_POLL_S)
         while runs():
-            with contextlib.suppress(OSError):  # none yet; or it hung up
-                control, _ = self._door.accept()
-                if greeting := self._proven(control):
-                    self._begin(control, *greeting)
-                    return True
-                control.close()
+            if (control := self._accepted()) and self._is_engine(control):
+                return True
         return False
 
     def send(self, data: bytes, ring: RingWriter | None = None) -> None:
@@ -202,6 +198,25 @@ class NameEnd:
         self._lock = threading.Lock()
         self.close()
         self.bell.after_fork_in_child()
+
+    def _accepted(self) -> socket.socket | None:
+        """Whoever has connected; None after a while."""
+        try:
+            return self._door.accept()[0]
+        except TimeoutError:
+            return None
+        except OSError:  # too many files are open: it waits in the backlog, and would be asked for without a pause
+            time.sleep(_ACCEPT_POLL_S)
+            return None
+
+    def _is_engine(self, control: socket.socket) -> bool:
+        """Whether it is the engine; then the link begins. Else it is hung up on."""
+        with contextlib.suppress(OSError):  # it hung up
+            if greeting := self._proven(control):
+                self._begin(control, *greeting)
+                return True
+        control.close()
+        return False
 
     def _proven(self, control: socket.socket) -> tuple[int, int] | None:
         """The engine's greeting; None from a stranger."""

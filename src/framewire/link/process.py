@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import selectors
 import signal
@@ -25,6 +26,9 @@ from framewire.link.output import EngineOutput
 from framewire.link.parent_end import DescriptorEnd, NameEnd, ParentEnd
 from framewire.link.ring import RingWriter
 from framewire.link.spawn import cannot_start, spawn
+from framewire.shortages import reason
+
+logger: Final = logging.getLogger("framewire")
 
 EXIT_GRACE_S: Final = 3.0
 """Time for an engine to exit after Shutdown, and again after each of the signals.
@@ -35,6 +39,8 @@ _REFUSALS: Final = frozenset({
     errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EAFNOSUPPORT,
     errno.EPROTONOSUPPORT,
 })  # fmt: skip
+_ENDS: Final = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ECONNABORTED, errno.ENOTCONN, errno.EBADF})
+"""Of a connection whose other end is closed, or that this process has closed."""
 KILL: Final = getattr(signal, "SIGKILL", signal.SIGTERM)
 """The signal that no program survives. Windows has none: there SIGTERM is as final."""
 
@@ -57,7 +63,7 @@ class EngineProcess:
                 self._end.spawned()
                 self._output = EngineOutput(output, has_thread=named)
                 ours.pop_all()
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             raise (NoProcessError if _is_refusal(error) else EngineError)(cannot_start(error)) from error
         except EngineError as error:
             if _is_refusal(error.__cause__):
@@ -86,13 +92,16 @@ class EngineProcess:
 
     def send(self, data: bytes, ring: RingWriter | None = None) -> None:
         """Send an encoded message, with the memory that goes with a Ring. A dead engine raises nothing: reading
-        finds it."""
+        finds it. One that cannot be sent the message for another reason is killed: the next one is sent all that holds.
+        """
         try:
             self._end.send(data, ring)
-        except (BlockingIOError, TimeoutError):
-            self.signal(KILL)
-        except (OSError, ClosedError):
+        except ClosedError:
             pass
+        except OSError as error:
+            if error.errno not in _ENDS:
+                logger.warning("framewire: the engine cannot be sent a message, and is ended: %s", reason(error))
+                self.signal(KILL)
 
     @property
     def stopped(self) -> bool:

@@ -18,6 +18,7 @@ from framewire.errors import EngineError
 from framewire.link.descriptors import above_stdio
 from framewire.link.guard import ENGINE_VARIABLE, PYTHON_VARIABLE
 from framewire.link.module_path import ModulePath, own_module_path
+from framewire.shortages import cure
 
 _KEPT_VARIABLES: Final = frozenset({
     "PYTHONCASEOK", "PYTHONDONTWRITEBYTECODE", "PYTHONEXECUTABLE", "PYTHONFAULTHANDLER", "PYTHONHASHSEED",
@@ -32,17 +33,13 @@ _NO_PYTHON: Final = (
     'environment name one that has framewire, or use engine="thread"'
 )
 _CURES: Final = {
-    errno.EAGAIN: "raise the limit of processes (ulimit -u)",
-    errno.EMFILE: "raise the limit of open files (ulimit -n)",
-    errno.ENFILE: "that is the limit of this machine",
-    errno.ENOMEM: "free some memory, or raise its limit (ulimit -v)",
     errno.E2BIG: "shorten the environment variables or sys.path",
     **dict.fromkeys(
         (errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.EPERM, errno.ENOTDIR),
         f"let {PYTHON_VARIABLE} in the environment name a Python that has framewire",
     ),
 }
-"""What to change, by the number of a system's error."""
+"""What to change, by the number of a system's error that is no shortage."""
 
 
 def spawn(
@@ -64,11 +61,9 @@ def spawn(
 def cannot_start(error: BaseException, program: str | None = None) -> str:
     """One line for people: why an engine is not started, and what to change."""
     number = error.errno if isinstance(error, OSError) else None
-    reason = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-    cure = _CURES.get(number or 0)
-    if isinstance(error, RuntimeError):  # "can't start new thread"
-        cure = "raise the limits of processes and of memory (ulimit -u, ulimit -v)"
-    return "; ".join(filter(None, (f"the engine cannot be started: {f'{program}: ' * bool(program)}{reason}", cure)))
+    why = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    change = _CURES.get(number or 0) or cure(error)
+    return "; ".join(filter(None, (f"the engine cannot be started: {f'{program}: ' * bool(program)}{why}", change)))
 
 
 def default_program() -> tuple[list[str], dict[str, str]]:
@@ -162,8 +157,10 @@ def _started(
         output = stack.enter_context(os.fdopen(read, "rb", buffering=0))
         given, end = _pipe()  # not /dev/null, which may not be there
         childs.callback(os.close, given)
-        os.write(end, stdin)  # a pipe holds so little, whether it is read or not
-        os.close(end)
+        try:
+            os.write(end, stdin)  # a pipe holds so little, whether it is read or not
+        finally:
+            os.close(end)
         process = subprocess.Popen(
             command,
             stdin=given,

@@ -40,8 +40,16 @@ from framewire.link.ring import RingWriter
 from framewire.link.silence import LOOK_INTERVAL_S, Silence
 from framewire.link.spawn import cannot_start
 from framewire.reentrancy import Combiner, Notice, Section, leave, when_outside
+from framewire.shortages import cure
+from framewire.shortages import reason as why
 
 logger: Final = logging.getLogger("framewire")
+
+SHORTAGE_RETRY_S: Final = 1.0
+"""Time between two attempts to start an engine again, where the system has too little of something.
+
+Source: chosen by hand; pinned by
+`tests/link/test_supervisor_in_need.py::test_an_engine_is_started_again_as_soon_as_the_system_has_what_it_needs`."""
 
 
 class EngineSupervisor:
@@ -153,7 +161,8 @@ class EngineSupervisor:
         if self._closing:
             raise ClosedError("the engine is closed")
         process = self._process
-        raise EngineError(f"the engine is not up after {timeout:g} s{process.last_output() if process else ''}")
+        said = process.last_output() if process else ""
+        raise EngineError(f"the engine is not up after {timeout:g} s{said}; wait_ready(timeout=…) waits longer")
 
     def close(self) -> None:
         """Stop the engine (Shutdown, then SIGTERM, then SIGKILL) and return when it has exited. Idempotent.
@@ -242,6 +251,9 @@ class EngineSupervisor:
             while running:
                 reason = self._run()
                 running = not self._closing and self._restart(reason)
+        except Exception as error:
+            self._fail(f"the engine is not watched any more: {why(error)}; serve again")
+            self._signal(KILL)
         finally:
             if self._closing or self._start_error or self.failure:
                 self._close_listeners()
@@ -272,10 +284,25 @@ class EngineSupervisor:
             if self._changed.wait_for(lambda: self._closing, delay):
                 break
             try:
-                return self._start()
+                return self._start_when_possible()
             except EngineError as error:
                 reason = str(error)
         return False
+
+    def _start_when_possible(self) -> bool:
+        """As `_start`. Where the system has no more files, memory or processes, it is tried until it has."""
+        is_said = False
+        while True:
+            try:
+                return self._start()
+            except EngineError as error:
+                if error.__cause__ is None or cure(error.__cause__) is None:
+                    raise
+                if not is_said:
+                    logger.warning("framewire: %s; it is tried again until then", error)
+            is_said = True
+            if self._changed.wait_for(lambda: self._closing, SHORTAGE_RETRY_S):
+                return False
 
     def _run(self) -> str:
         """Take one engine's messages until it has exited; returns the reason."""
@@ -290,6 +317,9 @@ class EngineSupervisor:
                     self._look(process)
         except LocalProtocolError as error:
             logger.error("framewire: the engine sent what is no message: %s", error)
+            process.signal(KILL)
+        except Exception:  # memory has run out, for instance
+            logger.exception("framewire: the engine is ended, as its messages cannot be read")
             process.signal(KILL)
         finally:
             cause = process.wait()
