@@ -222,3 +222,20 @@ async def test_of_twenty_viewers_under_a_flood_of_strangers_all_connect(loopback
         for stage in stages:
             await stage.close()
     assert connected == 20
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [record(21, 0, b"\2\x28"), record(22, 0, b"\1\0"), record(63, 0, bytes(40))],
+    ids=["alert", "handshake", "unknown"],
+)
+async def test_a_handshake_that_a_forger_spoils_has_failed_at_once_and_says_nothing(loopback, caplog, forged):
+    # DTLS itself cannot tell who sends before its keys are agreed upon. The viewer opens another peer.
+    stage = Stage()
+    offer = await stage.peer.offer([VIDEO])
+    stage.peer._connection.transport.connection.enqueue(forged, 1)
+    await stage.peer.answer(await stage.viewer.answer(offer.sdp))
+    await stage.watch(lambda: stage.kinds(PeerState))
+    assert stage.events == [PeerState("failed")]
+    await stage.close()
+    assert [record for record in caplog.records if record.levelno > logging.INFO] == []
