@@ -14,7 +14,8 @@ from framewire.codec.messages import MAX_BINARY_MESSAGE_BYTES
 from framewire.engine import engine as engine_module
 from framewire.engine import relay as relay_module
 from framewire.engine.engine import Engine
-from framewire.engine.relay import MAX_UNREAD_BYTES, ViewerRelay
+from framewire.engine.relay import MAX_UNREAD_BYTES, MAX_UNTAKEN_MESSAGES, ViewerRelay
+from framewire.engine.viewer import budget
 from framewire.engine.viewer.admission import Admitted, Refused
 from framewire.link.slot import LocalSlot
 from framewire.options import EngineOptions, StreamOptions
@@ -86,6 +87,7 @@ async def test_its_request_reaches_the_authorization(desk: Desk) -> None:
     desk.engine.authorize = authorize
     desk.relay.open(7, ConnectionRequest(query={"user": "ada"}))
     desk.send(7, HELLO)
+    await eventually(lambda: asked)
     assert asked == [(TOKEN, ConnectionRequest(query={"user": "ada"}))]
 
 
@@ -150,6 +152,36 @@ async def test_a_refused_viewer_is_sent_its_close_code(desk: Desk) -> None:
     await eventually(lambda: desk.closed)
     assert desk.closed[1][0] == 4400
     await eventually(lambda: desk.engine.viewers == 0)
+
+
+@pytest.mark.parametrize("length", [1, 60_000])
+async def test_a_viewer_that_sends_more_than_the_loop_takes_is_closed_with_4429(desk: Desk, length: int) -> None:
+    desk.relay.open(1, ConnectionRequest())
+    desk.relay.open(2, ConnectionRequest())
+    desk.send(1, HELLO)
+    inbox, _ = desk.relay._viewers[1]
+    most = 0
+    for _ in range(2 * MAX_UNTAKEN_MESSAGES if length == 1 else 40):
+        desk.relay.receive(1, wire.encode(wire.Unsubscribe(1)).ljust(length))
+        most = max(most, len(inbox._texts))
+    await eventually(lambda: 1 in desk.closed)
+    assert desk.closed[1][0] == 4429 and most <= MAX_UNTAKEN_MESSAGES
+    desk.send(2, HELLO)
+    await eventually(lambda: desk.sent.get(2))
+
+
+async def test_a_flood_of_a_relayed_viewer_is_taken_at_the_rate_of_its_budget(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "BURST_TOKENS", 100.0)
+    desk.relay.open(1, ConnectionRequest())
+    desk.send(1, HELLO, wire.Subscribe(1, "one", "lossless"))
+    inbox, _ = desk.relay._viewers[1]
+    desk.send(1, *[wire.Report(1, 0.0, True, 0, 0)] * 500)
+    await eventually(lambda: len(inbox._texts) < 450)
+    assert len(inbox._texts) > 100
+    await eventually(lambda: not inbox._texts)
+    assert 1 not in desk.closed
 
 
 async def test_one_too_many_is_closed_as_over_a_socket(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

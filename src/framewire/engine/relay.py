@@ -6,6 +6,7 @@ Must not know what carries them, nor whether the host is another process.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import Final, Protocol
 
 from framewire.authentication import ConnectionRequest
@@ -27,6 +28,20 @@ Source: chosen by hand, as the time for a pong of a WebSocket; pinned by
 `tests/engine/test_relay.py::test_a_viewer_that_reads_nothing_for_ten_seconds_is_closed_with_4429`"""
 
 
+MAX_UNTAKEN_BYTES: Final = 1 << 20
+"""Of what a viewer has sent, so much waits for the loop. The link cannot slow one viewer down without all others, so
+one that sends more is closed with 4429.
+
+Source: chosen by hand, sixteen of the longest text messages; pinned by
+`tests/engine/test_relay.py::test_a_viewer_that_sends_more_than_the_loop_takes_is_closed_with_4429`"""
+
+MAX_UNTAKEN_MESSAGES: Final = 4096
+"""So many messages wait, however short.
+
+Source: chosen by hand, above the budget that a viewer has at once; pinned by
+`tests/engine/test_relay.py::test_a_viewer_that_sends_more_than_the_loop_takes_is_closed_with_4429`"""
+
+
 class RelayOutlet(Protocol):
     """Carries messages to viewers, in order. Called on the event loop; returns at once, and loses none."""
 
@@ -41,18 +56,18 @@ class ViewerRelay:
 
     def __init__(self, engine: Engine, outlet: RelayOutlet) -> None:
         self._engine, self._outlet = engine, outlet
-        self._viewers: dict[int, tuple[Viewer, _RelaySocket]] = {}
+        self._viewers: dict[int, tuple[_Inbox, _RelaySocket]] = {}
         self._leaving: set[asyncio.Task[None]] = set()
 
     def open(self, id_: int, request: ConnectionRequest) -> None:
         """A viewer has connected."""
         socket = _RelaySocket(id_, self._outlet, self)
-        self._viewers[id_] = self._engine.accept(WebSocketTransport(socket), request), socket
+        self._viewers[id_] = _Inbox(self._engine.accept(WebSocketTransport(socket), request)), socket
 
     def receive(self, id_: int, text: str) -> None:
-        """Take a message of the viewer. Those of one that is closed are ignored."""
+        """Take a message of the viewer, when the loop has time for it. Those of one that is closed are ignored."""
         if found := self._viewers.get(id_):
-            found[0].receive(text)
+            found[0].put(text)
 
     def read(self, id_: int, size: int) -> None:
         """The viewer has read messages of this length."""
@@ -66,10 +81,38 @@ class ViewerRelay:
 
     def remove(self, id_: int) -> None:
         """The viewer's socket is closed: wait, in the background, until everything of the viewer is."""
-        viewer, _ = self._viewers.pop(id_)
-        task = asyncio.create_task(self._engine.leave(viewer))
+        inbox, _ = self._viewers.pop(id_)
+        task = asyncio.create_task(self._engine.leave(inbox.viewer))
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
+
+
+class _Inbox:
+    """What a relayed viewer has sent, until the loop takes it."""
+
+    def __init__(self, viewer: Viewer) -> None:
+        self.viewer = viewer
+        self._texts: deque[str] = deque()
+        self._bytes = 0
+        self._taking: asyncio.Task[None] | None = None
+
+    def put(self, text: str) -> None:
+        size = len(text)
+        self.viewer.bytes_came(size)
+        if self._bytes + size > MAX_UNTAKEN_BYTES or len(self._texts) >= MAX_UNTAKEN_MESSAGES:
+            return self.viewer.close(CloseCode.LIMITS, "the viewer sends too much: see the limits of the contract")
+        self._texts.append(text)
+        self._bytes += size
+        if self._taking is None:
+            self._taking = asyncio.create_task(self._take())
+
+    async def _take(self) -> None:
+        while self._texts and not self.viewer.closed:
+            text = self._texts.popleft()
+            self._bytes -= len(text)
+            await self.viewer.take(text)
+        self._texts.clear()
+        self._taking, self._bytes = None, 0
 
 
 class _RelaySocket:
