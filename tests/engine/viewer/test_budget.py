@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from framewire.engine.viewer import budget
 from framewire.engine.viewer.budget import (
     BURST_TOKENS,
     BYTES_PER_TOKEN,
+    CLOSED_WAIT_S,
     MAX_EXCESS_S,
     RECOVERED_TOKENS,
     REPORT_TOKENS,
@@ -121,6 +124,18 @@ def test_a_short_pause_does_not_end_an_excess() -> None:
         budget.check(now)
 
 
+def test_a_viewer_that_spends_all_and_no_more_exceeds_nothing() -> None:
+    budget = Budget()
+    budget.spend(0.0, BURST_TOKENS)
+    for now in range(1, 4 * int(MAX_EXCESS_S)):
+        budget.spend(now, TOKENS_PER_S)
+        assert budget.wait_s(now) == 0.0
+        budget.check(now)
+    budget.spend(now, 1.0)
+    assert budget.wait_s(now) > 0.0
+    budget.check(now + MAX_EXCESS_S)
+
+
 def test_bytes_cost_as_well() -> None:
     budget = Budget()
     budget.spend_bytes(0.0, int(BURST_TOKENS) * BYTES_PER_TOKEN)
@@ -135,6 +150,19 @@ def test_what_makes_work_costs_more() -> None:
     assert cost(report(1, keyframe=False)) == cost(report(1)) == REPORT_TOKENS
     assert cost(wire.Unsubscribe(1)) == cost(wire.Candidate(1, "c", "0")) == cost(wire.Input(1, MOVE)) == 1.0
     assert cost(wire.Ack(1, 1)) == 0.0, "one that returns a credit answers a unit that was sent"
+
+
+def test_the_contract_says_what_a_viewer_may_send() -> None:
+    text = " ".join((Path(__file__).parents[3] / "signaling" / "README.md").read_text().split())
+    assert f"a budget of {BURST_TOKENS:.0f} tokens, to which {TOKENS_PER_S:.0f} come back each second" in text
+    assert f"exceeds its budget for {MAX_EXCESS_S:.0f} s, without half a second of pause, is closed with 4429" in text
+    assert RECOVERED_TOKENS / TOKENS_PER_S == 0.5 and BYTES_PER_TOKEN == 1024
+    rows = {
+        int(row[1]): row[2] for row in re.finditer(r"\| (\d+) \| (an `ack`|any other|a `report`|a `subscribe`)", text)
+    }
+    said = {0.0: "an `ack`", 1.0: "any other", REPORT_TOKENS: "a `report`", WORK_TOKENS: "a `subscribe`"}
+    assert {float(tokens): what for tokens, what in rows.items()} == said
+    assert CLOSED_WAIT_S == 0.2
 
 
 # The same of a real viewer
