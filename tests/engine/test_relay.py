@@ -197,6 +197,7 @@ async def test_the_oldest_that_is_not_admitted_makes_way(desk: Desk, monkeypatch
     monkeypatch.setattr(engine_module, "MAX_UNADMITTED_VIEWERS", 2)
     desk.relay.open(0, ConnectionRequest())
     desk.send(0, HELLO)
+    await eventually(lambda: desk.sent.get(0))
     for viewer in (1, 2, 3):
         desk.relay.open(viewer, ConnectionRequest())
     await eventually(lambda: desk.closed)
