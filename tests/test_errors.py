@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -64,3 +66,44 @@ def test_what_a_message_quotes_cannot_move_a_terminals_cursor_or_begin_a_line() 
     assert (
         len(errors.one_line("\x1b" * 1000)) == len(errors.one_line("x" * 1000)) == errors.MAX_REASON_CHARACTERS == 100
     )
+
+
+# Every message that a program may see: one line, and what to do
+
+
+SEEN_BY_PROGRAMS = ("PublishError", "EngineError", "NoProcessError")
+
+
+def messages() -> Iterator[tuple[str, str, str]]:
+    """Place, class and text of each message in the source; {} stands for what is filled in."""
+    package = Path(errors.__file__).parent
+    for file in sorted(package.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            match node:
+                case ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=str(text)), *_]) if name.endswith(
+                    "Error"
+                ):
+                    yield f"{file.relative_to(package)}:{node.lineno}", name, text
+                case ast.Call(func=ast.Name(id=name), args=[ast.JoinedStr(values=parts), *_]):
+                    text = "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in parts)
+                    yield f"{file.relative_to(package)}:{node.lineno}", name, text
+
+
+def test_every_message_is_one_line_without_a_full_stop() -> None:
+    found = [message for message in messages() if message[1].endswith("Error")]
+    assert len(found) > 100
+    assert [(place, text) for place, _, text in found if "\n" in text or re.search(r"[^.]\.$", text)] == []
+
+
+def test_every_message_that_a_program_may_see_says_what_to_do() -> None:
+    """After a colon or a semicolon, or by naming what is meant."""
+    seen_in_the_log_alone = ("bench/", "engine/", "host/authenticator.py")
+    bare = [
+        (place, text)
+        for place, name, text in messages()
+        if name in SEEN_BY_PROGRAMS
+        and not place.startswith(seen_in_the_log_alone)
+        and text != "{}"
+        and not any(mark in text for mark in (": ", "; ", " instead", 'is "descriptors" or'))
+    ]
+    assert bare == []

@@ -115,7 +115,7 @@ def _first(render: Callable[[], Any]) -> Any:
     try:
         return render()
     except StopIteration:
-        raise PublishError("cannot show an empty sequence of frames") from None
+        raise PublishError("cannot show an empty sequence of frames: give it one frame at least") from None
 
 
 def _on_this_loop(render: Callable[[], Any]) -> Callable[[], Any]:

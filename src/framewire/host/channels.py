@@ -98,7 +98,7 @@ class _Channel:
 
     def send_text(self, text: str) -> None:
         if self._id not in self._channels:
-            raise ClosedError("the viewer's channel is closed")
+            raise ClosedError("the viewer's channel is closed; open_viewer connects another")
         self._uplink.send_viewer_text(self._id, text)
 
     def close(self) -> None:

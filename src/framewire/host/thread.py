@@ -82,7 +82,7 @@ class ThreadHost:
         try:
             self._call(self._inline.ready()).result(timeout)
         except TimeoutError:
-            raise EngineError(f"the engine is not up after {timeout:g} s") from None
+            raise EngineError(f"the engine is not up after {timeout:g} s; wait_ready(timeout=…) waits longer") from None
 
     async def ready(self) -> None:
         await off_loop(self._call(self._inline.ready()).result)
