@@ -36,6 +36,8 @@ class Fault:
     setup: Setup = field(default_factory=Setup)
     waits_s: float = 0.0
     """How long it mostly waits: such faults are played many at a time."""
+    per_stage: int = 1
+    """So many repetitions are played on one stage: more where it is soon as it was before."""
     needs: tuple[str, ...] = ()
     """Programs and files beside the browser."""
     promised_s: float = PROMISED_S
@@ -70,18 +72,20 @@ _ALL = (
         for seconds in (3, 12, 35)
     ),
     Fault("encoder-raises-once", "encoder raises for 0.1 s", "first error", processes.raise_once_in_encoder,
-          FAILING_ENCODER),
+          FAILING_ENCODER, per_stage=5),
     Fault("encoder-raises", "encoder raises for 5 s", "first error", processes.raise_in_encoder,
           FAILING_ENCODER, waits_s=5),
     Fault("program-killed", "user's program killed, started anew at once", "kill", processes.kill_program),
-    Fault("program-stopped", "user's program stopped for 10 s", "its continuing", processes.stop_program, waits_s=10),
+    Fault("program-stopped", "user's program stopped for 10 s", "its continuing", processes.stop_program, waits_s=10,
+          per_stage=5),
     Fault("kernel-restarted", "notebook's kernel restarted, cell run again", "restart", kernel.restart_kernel,
           staged=kernel.notebook),
     Fault("port-taken", "program killed; another has its port for 3 s", "return of the port", processes.take_port,
           waits_s=3),
     Fault("udp-dropped", "UDP dropped", "first dropped packet", links.drop_udp, CABLE),
     Fault("udp-back", "UDP returns", "return", links.return_udp, CABLE, waits_s=20),
-    Fault("address-changed", "viewer's address changed", "change", links.change_address, CABLE, waits_s=5),
+    Fault("address-changed", "viewer's address changed", "change", links.change_address, CABLE, waits_s=5,
+          per_stage=5),
     *(
         Fault(
             f"link-down-{seconds}",
@@ -90,6 +94,7 @@ _ALL = (
             links.pull_cable(seconds),
             CABLE,
             waits_s=seconds,
+            per_stage=5,
         )
         for seconds in (1, 5, 30)
     ),
@@ -101,19 +106,18 @@ _ALL = (
             links.cut_path(seconds),
             CABLE,
             waits_s=seconds,
+            per_stage=5,
         )
         for seconds in (1, 5, 30)
     ),
-    Fault("proxy-restarted", "proxy (nginx) killed, started 1 s later", "its start", links.restart_server, PROXY,
-          needs=("/usr/sbin/nginx",)),
-    Fault("turn-killed", "TURN server (coturn) killed, UDP blocked", "kill", links.kill_server, TURN,
-          needs=("turnserver",)),
-    Fault("turn-restarted", "TURN server (coturn) killed, started 1 s later", "its start", links.restart_server, TURN,
-          needs=("turnserver",)),
+    Fault("proxy-restarted", "proxy (nginx) killed, started 1 s later", "its start", links.restart_proxy, PROXY,
+          per_stage=5, needs=("/usr/sbin/nginx",)),
+    Fault("turn-restarted", "TURN server (coturn) killed, started 1 s later; UDP blocked", "kill", links.restart_turn,
+          TURN, needs=("turnserver",)),
     Fault("viewer-vanished", "another viewer vanished", "vanishing", pages.other_vanishes, CABLE, waits_s=10),
     Fault("vanished-removed", "another viewer vanished: until its resources are free", "vanishing",
           pages.vanished_is_removed, CABLE, waits_s=40, promised_s=60),
-    Fault("tab-crashed", "tab crashed, loaded again at once", "crash", pages.crash_tab),
+    Fault("tab-crashed", "tab crashed, loaded again at once", "crash", pages.crash_tab, per_stage=5),
     Fault("gpu-crashed", "browser's GPU process killed", "kill", pages.kill_gpu_process, OWN_BROWSER),
     Fault("disk-full", "disk full, and engine killed", "kill", processes.fill_disk, FULL_DISK, needs=("unshare",)),
     Fault("shm-full", "/dev/shm full when frames become larger", "room again", processes.fill_shm, FULL_SHM,
@@ -127,6 +131,6 @@ _ALL = (
     Fault("clock-back", "server's clock set 1 h back", "setting", processes.set_clock(-processes.HOUR_S),
           OTHER_CLOCK, waits_s=5),
     Fault("asleep", "laptop asleep for 60 s (all processes stopped)", "waking", processes.sleep_all, OWN_BROWSER,
-          waits_s=60),
+          waits_s=60, per_stage=4),
 )  # fmt: skip
 FAULTS = {fault.name: fault for fault in _ALL}

@@ -11,6 +11,9 @@ from benchmarks.faults.stage import Stage, StageError
 BACK_ON_WEBRTC_S = 45.0
 """The longest wait until WebRTC is tried again, and more."""
 
+DOWN_S = 1.0
+"""How long another server is away."""
+
 
 async def drop_udp(stage: Stage) -> float:
     since = time.monotonic()
@@ -32,25 +35,25 @@ async def return_udp(stage: Stage) -> float:
     return since
 
 
-async def restart_server(stage: Stage) -> float:
-    """A proxy or a TURN server is killed, and started again one second later."""
+async def restart_proxy(stage: Stage) -> float:
+    """It is killed, and started again one second later; until then there is no link."""
     await stage.beside.stop()
-    await asyncio.sleep(1)
+    await asyncio.sleep(DOWN_S)
     await stage.beside.start()
     return time.monotonic()
 
 
-async def kill_server(stage: Stage) -> float:
-    """A TURN server is killed for good: the picture goes over the WebSocket."""
+async def restart_turn(stage: Stage) -> float:
+    """The same; the WebSocket does not pass through it, so the link is up."""
     since = time.monotonic()
-    await stage.beside.stop()
+    await restart_proxy(stage)
     return since
 
 
 async def change_address(stage: Stage) -> float:
-    since = time.monotonic()
-    stage.place.viewer = stage.place.viewer.move("10.213.79.77")
-    return since
+    viewer = stage.place.viewer
+    stage.place.viewer = viewer.move("10.213.79.77" if viewer.address.endswith(".2") else "10.213.79.2")
+    return time.monotonic()
 
 
 def pull_cable(seconds: float) -> Play:

@@ -19,7 +19,7 @@ import numpy as np
 import framewire as fw
 from benchmarks import probe
 
-FPS = 30.0
+FPS = 20.0
 WIDTH, HEIGHT = 320, 240
 
 
