@@ -3,6 +3,9 @@
 Run it on the remote machine, then open the printed address. Where only SSH reaches that machine, leave ``host`` at its
 default and forward the port: ``ssh -L 8765:127.0.0.1:8765 remote``. UDP does not pass through SSH, so the picture comes
 over the WebSocket then.
+
+A warning says that the token goes over the network in clear text. With a certificate, add
+``tls=("cert.pem", "key.pem")``.
 """
 
 import os

@@ -225,6 +225,8 @@ def test_where_udp_sockets_open_has_one_spelling(given, kept):
         ("::ffff:0.0.0.0", "is no address of one interface"),
         ("localhost", "is no IP address: write '127.0.0.1'"),
         ("eth0", "is no IP address: write '127.0.0.1'"),
+        ("[::1", "is no IP address: write '127.0.0.1'"),
+        ("::1]", "is no IP address: write '127.0.0.1'"),
         ("10.0.0.7:5000", "is no IP address: write '10.0.0.7'"),
         ("udp://[fd00::7]:5000", "is no IP address: write 'fd00::7'"),
         ("224.0.0.1", "is no address of one interface"),

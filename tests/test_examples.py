@@ -85,7 +85,11 @@ async def test_an_example_shows_a_picture_that_moves_and_ends_well(example: Path
             first = await viewer.unit()
             if example.name not in STILL:
                 await viewer.unit(lambda unit: unit.number > first.number and unit.checksum != first.checksum)
-        assert await end(process) == ""
+        said = await end(process)
+        if example.name == "remote.py":  # it has no certificate
+            assert "FramewireWarning: host='0.0.0.0'" in said and len(said.splitlines()) <= 2
+        else:
+            assert said == ""
 
 
 async def test_paint_paints_where_the_pointer_is_and_clears_with_a_key():
