@@ -24,7 +24,7 @@ from framewire.errors import CloseCode, PeerError, RemoteProtocolError
 from framewire.frame import AccessUnit
 from framewire.link import control
 from framewire.rtc.stack.destinations import MAX_CANDIDATES
-from framewire.rtc.stack.sdp_filter import MAX_SECTION_LINES, clean_answer, usable_candidate
+from framewire.rtc.stack.sdp_filter import MAX_SDP_CHARACTERS, MAX_SECTION_LINES, clean_answer, usable_candidate
 from tests.fuzz.fuzzer import Target, kind_of, one_in
 from tests.fuzz.mutators import json_mutator, line_mutator, spliced
 
@@ -95,7 +95,7 @@ def check_bounded(value: Any) -> None:
     elif isinstance(value, str):
         assert len(value) <= 512
     elif isinstance(value, list | dict):
-        assert len(value) <= 256
+        assert len(value) <= 32
         for each in value if isinstance(value, list) else (*value, *value.values()):
             check_bounded(each)
     elif isinstance(value, msgspec.Struct):
@@ -238,8 +238,9 @@ def filter_answer(data: bytes) -> Hashable:
     except PeerError as error:
         assert "\n" not in str(error) and len(str(error)) < 200
         return re.sub(r"\d+", "", str(error))
-    again = clean_answer(clean)
-    assert again.count("a=candidate:") == clean.count("a=candidate:") and again.count("m=") == clean.count("m=")
+    if len(clean) <= MAX_SDP_CHARACTERS:
+        again = clean_answer(clean)
+        assert again.count("a=candidate:") == clean.count("a=candidate:") and again.count("m=") == clean.count("m=")
     assert len(clean) <= MAX_CLEAN_CHARACTERS, "a short answer does not become a long one"
     lines = clean.split("\r\n")
     candidates = [line.removeprefix("a=candidate:") for line in lines if line.startswith("a=candidate:")]
