@@ -111,6 +111,17 @@ async def test_an_encoding_is_kept_for_a_moment_after_its_last_subscriber(bench:
     assert bench.encoders[0].closed and not bench.stream._encodings
 
 
+async def test_whoever_comes_back_to_an_encoding_has_its_picture_at_once(bench: Bench) -> None:
+    await bench.publish(1)
+    began = now()
+    for _ in range(5):
+        bench.stream.attach(A, "h264", bench.sink(A), packets=True)
+        await settle()
+        assert len(bench.got[A]) == 1 and bench.got[A][0].unit.keyframe
+        bench.stream.detach(A)
+    assert now() == began and len(bench.encoders) == 1
+
+
 async def test_subscriptions_that_end_before_their_first_unit_encode_nothing(bench: Bench) -> None:
     await bench.publish(1)
     tasks = len(asyncio.all_tasks())

@@ -127,6 +127,12 @@ class VideoLayer(EncodingLoop[VideoJob, BuiltVideo]):
         """Bits a second that the encoder aims at."""
         return self._target_bps
 
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Start sending to a subscriber, from a keyframe on: at once where there is no other one to be spared."""
+        if not len(self):
+            self._throttle = KeyframeThrottle()
+        super().subscribe(subscriber)
+
     def spent_bps(self, now: float) -> float:
         """Bits a second of the units made in the last two seconds."""
         return self._output.per_second(now) * 8
