@@ -58,6 +58,7 @@ UNMIRRORED = {
     "link/test_supervisor_in_need.py": "link/supervisor.py, the half of its tests that is about shortages",
     "fuzz/test_fuzz.py": "all that comes from outside, changed at random: several files of the package in each target",
     "fuzz/test_fuzzer.py": "mirrors fuzz/fuzzer.py, beside the package",
+    "test_attacks.py": "a whole program, its engine and its port, against those without the token",
     "test_arguments.py": "what `serve` is given, through the call, the link and a running engine",
     "test_exposure.py": "serving.py, the engine's process and its viewers together, by sockets and packets",
     "test_lifetimes.py": "displays, hosts and the engine's process together, over kills and forks",
