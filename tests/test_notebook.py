@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import traitlets
 
 import framewire as fw
 from framewire import notebook
+from tests.certificates import write_certificate
 
 SENT: list[tuple[Any, dict[str, Any]]] = []
 
@@ -242,3 +244,11 @@ async def test_a_value_that_no_widget_takes_is_one_line_that_names_it(
     with pytest.raises(traitlets.TraitError, match=name) as caught:
         display.widget(**traits)
     assert "\n" not in str(caught.value)
+
+
+def test_views_of_a_server_with_a_certificate_are_told_to_use_wss(tmp_path: Path) -> None:
+    with fw.serve(64, 48, port=0, tls=write_certificate(tmp_path), engine="thread") as display:
+        widget, sent = display.widget(batteries=False), list[Any]()
+        widget.send = lambda content, *_: sent.append(content)
+        widget._send_state()
+        assert sent[0]["secure"] is True and "secure" not in widget.get_state()
