@@ -1,7 +1,7 @@
 // What a server sends, changed at random: it is read or refused with `WireError`, in little time, and nothing else happens.
 // Must not know sessions.
 import { readFileSync } from "node:fs";
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test, vi } from "vitest";
 import { Assembler, type Unit } from "../../src/core/units";
 import { fault } from "../../src/core/validate";
 import { decode, MAX_UNIT_BYTES, pixelBytes, readHeader, WireError } from "../../src/core/wire";
@@ -27,6 +27,9 @@ const DELTAS = vectors<{ readonly hex?: string }>("deltas");
 const UNITS = [...vectors<{ readonly hex?: string }>("frames"), ...DELTAS].flatMap(({ hex }) => (hex === undefined ? [] : [Uint8Array.from(Buffer.from(hex, "hex"))]));
 /** One input may take this long: a frame of the picture would be missed after it. */
 const MAX_MS = 20;
+
+// `make fuzz` runs many times as many inputs.
+vi.setConfig({ testTimeout: 3_600_000 });
 
 let native: Native | undefined;
 beforeAll(async () => {
