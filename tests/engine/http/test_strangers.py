@@ -6,12 +6,15 @@ import asyncio
 import contextlib
 import logging
 import random
+import re
 import socket
 import time
 from typing import Any
 
 import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
+from framewire import wire
 from framewire.engine import engine as engine_module
 from framewire.engine.http import server as server_module
 from framewire.engine.http.gate import Gate
@@ -122,3 +125,22 @@ async def test_a_body_that_never_ends_is_not_waited_for(port: Port, monkeypatch:
         assert b"405" in await reader.read()
     assert time.monotonic() - started < 9, "aiohttp's own is ten seconds"
     writer.close()
+
+
+async def test_neither_token_nor_sdp_nor_ice_password_is_logged(port: Port, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    port.stream()
+    connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    async with connected(port.ws, TOKEN) as viewer:
+        await viewer.subscribe("default", "webrtc", "vp8")
+        offer = await viewer.message(wire.Offer)
+        await connection.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
+        await connection.setLocalDescription(await connection.createAnswer())
+        answer = connection.localDescription.sdp
+        await viewer.send(wire.Answer(offer.peer, offer.offer, answer))
+        await eventually(lambda: connection.connectionState == "connected")
+    await connection.close()
+    secrets = [TOKEN, *re.findall(r"a=(?:ice-pwd|fingerprint):\S+ ?\S*", offer.sdp + answer)]
+    secrets += [line.partition(":")[2] for line in secrets[1:]]
+    assert len(secrets) >= 9
+    assert not [secret for secret in [*secrets, "v=0", "a=ice-"] if secret in caplog.text]
