@@ -26,7 +26,7 @@ class Publisher:
     """Any thread may call. ``on_end`` is called once, when it ends."""
 
     def __init__(self, options: StreamOptions, outlet: Outlet, on_end: Callable[[Publisher], None]) -> None:
-        self.options = options
+        self.options: StreamOptions = options
         self.feedback: Feedback = Feedback(options.event_queue_size)
         self.size: tuple[int, int] = (options.width, options.height)
         """Width and height of the newest frame."""

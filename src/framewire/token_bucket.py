@@ -16,8 +16,8 @@ class TokenBucket:
 
     def __init__(self, rate_per_s: float, burst: float) -> None:
         assert rate_per_s > 0 and burst > 0, "a bucket holds something, and is filled again"
-        self.rate_per_s = rate_per_s
-        self.burst = burst
+        self.rate_per_s: float = rate_per_s
+        self.burst: float = burst
         self._tokens = burst
         self._at = float("-inf")
 

@@ -99,8 +99,8 @@ class Engine:
             authorize = token_authorizer(options.token)
         self.authorize = authorize
         self.options = options
-        self.turns = Turns()
-        self.openings = PeerOpenings()
+        self.turns: Turns = Turns()
+        self.openings: PeerOpenings = PeerOpenings()
         self.announced: TokenBucket = engine_bucket()
         """The ICE candidates of all viewers."""
         self._listener = listener

@@ -102,7 +102,7 @@ class Connections(Generic[C]):
     def __init__(self, limit: int) -> None:
         assert limit >= 1, "the newest connection is always kept"
         self.limit = limit
-        self.count = 0
+        self.count: int = 0
         """Connections so far: the number of the newest one."""
         self._silent: _Queue[C] = _Queue()
         self._asking: _Queue[C] = _Queue()

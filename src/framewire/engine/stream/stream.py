@@ -49,7 +49,7 @@ class Stream:
         clock: Clock = time.monotonic,
         wall_us: WallClock = wall_clock,
     ) -> None:
-        self.options = options
+        self.options: StreamOptions = options
         self._context = StreamContext(options, source, pool, clock, wall_us)
         self._on_resize = on_resize
         self._newest: int | None = None

@@ -205,7 +205,7 @@ class IceConnection(ice.Connection):
     ) -> None:
         # The copy's own default is a member of the copy's own enumeration.
         super().__init__(transport_policy=transport_policy, **options)
-        self.budget = DestinationBudget()
+        self.budget: DestinationBudget = DestinationBudget()
         """What the viewer may make this connection send to; the same one for all connections of a viewer."""
         self.udp_hosts: Sequence[str] = ()
         """The addresses to open sockets at; empty for those of every interface, and loopback."""
