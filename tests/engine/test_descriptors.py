@@ -37,6 +37,16 @@ def test_windows_selects_few_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
     assert descriptor_limit() == 512
 
 
+def test_on_windows_the_number_of_a_socket_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert not descriptors.is_nearly_last(4_000, descriptor_limit())
+
+
+@posix
+def test_the_last_descriptors_are_known_by_their_number() -> None:
+    assert [descriptors.is_nearly_last(number, 100) for number in (3, 67, 68, 99)] == [False, False, True, True]
+
+
 @posix
 def test_a_machine_without_a_limit_has_a_number_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     import resource

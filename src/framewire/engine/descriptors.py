@@ -47,6 +47,12 @@ def descriptors_left() -> int:
     return descriptor_limit() - descriptor
 
 
+def is_nearly_last(descriptor: int, limit: int) -> bool:
+    """Whether a new descriptor of this number leaves no more than the reserve: all below it are in use. Never on
+    Windows, where the number of a socket says nothing of how many there are."""
+    return sys.platform != "win32" and descriptor >= limit - RESERVED_DESCRIPTORS
+
+
 def can_open_more() -> bool:
     """Whether there are more left than the reserve."""
     return descriptors_left() > RESERVED_DESCRIPTORS

@@ -13,7 +13,7 @@ import ssl
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final, cast
 
-from framewire.engine.descriptors import RESERVED_DESCRIPTORS, descriptor_limit
+from framewire.engine.descriptors import descriptor_limit, is_nearly_last
 from framewire.engine.http.connections import Connections, max_unknown
 from framewire.limited_log import LimitedLog
 
@@ -133,8 +133,7 @@ class Acceptor:
         host = address[0] if isinstance(address, tuple) and address else ""
         if oldest := self._connections.add(connection, str(host)):
             oldest.cut()
-        # A new descriptor gets the lowest free number, so this many are in use.
-        if sock.fileno() >= self._descriptor_limit - RESERVED_DESCRIPTORS:
+        if is_nearly_last(sock.fileno(), self._descriptor_limit):
             self._make_room(connection)
         self._run(connection.connect(self._tls))
 
