@@ -33,6 +33,33 @@ async def test_messages_have_a_little_of_each_turn() -> None:
     assert len(taken) == 40 and most <= 5, "a turn ends after four messages"
 
 
+async def test_short_messages_that_wait_share_a_turn() -> None:
+    clock, taken = Clock(), list[str]()
+    turns = Turns(clock)
+    long = asyncio.create_task(viewer("long", turns, clock, 1, taken, TURN_S))
+    short = [asyncio.create_task(viewer(str(n), turns, clock, 1, taken, TURN_S / 100)) for n in range(100)]
+    loops = 0
+    while len(taken) < 101:
+        await asyncio.sleep(0)
+        loops += 1
+    assert loops <= 20, "a hundred viewers do not wait a hundred turns of a busy loop"
+    assert taken == ["long", *(str(n) for n in range(100))]
+    await asyncio.gather(long, *short)
+
+
+async def test_long_messages_that_wait_have_a_turn_each() -> None:
+    clock, taken = Clock(), list[str]()
+    turns = Turns(clock)
+    tasks = [asyncio.create_task(viewer(str(n), turns, clock, 1, taken, TURN_S)) for n in range(40)]
+    before = 0
+    while len(taken) < 40:
+        await asyncio.sleep(0)
+        assert len(taken) - before <= 1
+        before = len(taken)
+    assert taken == [str(n) for n in range(40)], "in order"
+    await asyncio.gather(*tasks)
+
+
 async def test_a_message_alone_does_not_wait() -> None:
     turns = Turns(Clock())
     for _ in range(100):
