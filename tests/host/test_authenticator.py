@@ -95,6 +95,24 @@ def test_a_slow_function_delays_no_other_viewer() -> None:
     assert asked.answer() == (1, "slow", False)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_answer_that_cannot_be_given_takes_no_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_OPEN_QUESTIONS", 1)
+    answers: queue.Queue[int] = queue.Queue()
+
+    def answer(question: int, principal: str | None, failed: bool) -> None:
+        answers.put(question)
+        if question == 1:
+            raise OSError("no room")
+
+    authenticator = Authenticator(by_token, answer)
+    authenticator.ask(1, "known", REQUEST)
+    assert answers.get(timeout=TEST_TIMEOUT_S) == 1
+    wait_until(lambda: authenticator._slots._value == 1)
+    authenticator.ask(2, "known", REQUEST)
+    assert answers.get(timeout=TEST_TIMEOUT_S) == 2
+
+
 def test_the_newest_question_is_next_and_the_oldest_one_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (module.MAX_OPEN_QUESTIONS, module.MAX_WAITING_QUESTIONS) == (32, 256)
     monkeypatch.setattr(module, "MAX_OPEN_QUESTIONS", 1)

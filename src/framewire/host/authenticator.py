@@ -81,11 +81,17 @@ class Authenticator:
 
     def _work(self) -> None:
         try:
-            while True:
-                self._decide(*self._waiting.pop())  # the newest: its viewer waits still
-        except IndexError:
+            while asked := self._newest():
+                self._decide(*asked)
+        finally:  # even where an answer could not be given
             self._slots.release()
         self._start_thread()  # for what has come since the last look
+
+    def _newest(self) -> tuple[int, str, ConnectionRequest] | None:
+        """Its viewer is the likeliest to wait still."""
+        with contextlib.suppress(IndexError):
+            return self._waiting.pop()
+        return None
 
     def _decide(self, question: int, token: str, request: ConnectionRequest) -> None:
         try:
