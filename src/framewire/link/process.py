@@ -39,8 +39,11 @@ _REFUSALS: Final = frozenset({
     errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EAFNOSUPPORT,
     errno.EPROTONOSUPPORT,
 })  # fmt: skip
-_ENDS: Final = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ECONNABORTED, errno.ENOTCONN, errno.EBADF})
-"""Of a connection whose other end is closed, or that this process has closed."""
+_ENDS: Final = frozenset({
+    errno.EPIPE, errno.ECONNRESET, errno.ECONNABORTED, errno.ENOTCONN, errno.ESHUTDOWN, errno.EBADF, errno.ENOTSOCK,
+})  # fmt: skip
+"""Of a connection whose other end is closed, or that this process has closed: the last two, of which Windows says
+``ENOTSOCK``."""
 KILL: Final = getattr(signal, "SIGKILL", signal.SIGTERM)
 """The signal that no program survives. Windows has none: there SIGTERM is as final."""
 
