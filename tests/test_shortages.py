@@ -28,6 +28,7 @@ from tests.viewer import flat
         (OSError("odd"), "odd"),
         (RuntimeError("can't start new thread"),
          "can't start new thread; raise the limits of processes and of memory (ulimit -u, ulimit -v)"),
+        (RuntimeError("dictionary changed size during iteration"), "dictionary changed size during iteration"),
         (MemoryError(), "MemoryError; free some memory, or raise its limit (ulimit -v)"),
         (ImportError("two\nlines"), "two lines"),
     ],

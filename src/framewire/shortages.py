@@ -27,8 +27,8 @@ def cure(error: BaseException) -> str | None:
     """What to change; None where this is no shortage."""
     if isinstance(error, OSError):
         return CURES.get(error.errno or 0)
-    if isinstance(error, RuntimeError):  # "can't start new thread"
-        return _NO_THREAD
+    if isinstance(error, RuntimeError):  # of many meanings; Python has no class for this one
+        return _NO_THREAD if "can't start new thread" in str(error) else None
     return _MEMORY if isinstance(error, MemoryError) else None
 
 
