@@ -24,7 +24,7 @@ SETUP := $(CLIENT) $(VENV)/.package
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-py test-js mutants fuzz upstream tools check format bench notebook tuning coming-from publish-page screenshot dist lock floors clean
+.PHONY: help setup demo test test-py test-js mutants fuzz teeth upstream tools check format bench notebook tuning coming-from publish-page screenshot dist lock floors clean
 
 help: ## prints this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -51,6 +51,9 @@ mutants: $(SETUP) ## mutation testing: changes the pure files a little, to see a
 fuzz: $(SETUP) ## changes all that comes from outside at random, for MINUTES=10, on JOBS=2 processors
 	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) --jobs $(JOBS) $(FUZZ_ARGS)
 	FUZZ_SEED=$$$$ FUZZ_SCALE=$(MINUTES) npx vitest run --config js/vitest.config.ts tests/fuzz
+
+teeth: $(SETUP) ## removes each control of SECURITY.md, one at a time, to see a test fail
+	$(BIN)/python scripts/teeth.py
 
 upstream: $(SETUP) ## runs aiortc's and aioice's own tests with our classes in the place of theirs
 	$(BIN)/python scripts/upstream.py

@@ -69,6 +69,7 @@ UNMIRRORED = {
     "test_contract.py": "plays signaling/ against wire.py and engine/viewer/session.py together",
     "test_hatch_build.py": "mirrors hatch_build.py, beside the package",
     "test_mutants.py": "mirrors scripts/mutants.py, beside the package",
+    "test_teeth.py": "mirrors scripts/teeth.py and SECURITY.md, beside the package",
     "test_mutations.py": "mirrors scripts/mutations.py, beside the package",
     "test_publish_page.py": "mirrors scripts/publish_page.py, beside the package",
     "test_coming_from.py": "mirrors docs/coming-from.md and scripts/coming_from.py, beside the package",
