@@ -214,6 +214,15 @@ def test_pins_name_no_place_to_fetch_from():
         assert re.findall(r"https?://\S+\.(?:tgz|whl|tar\.gz|zip)", text) == [], name
 
 
+def test_what_is_installed_has_the_hash_of_its_pin():
+    pins = re.split(r"\n(?=[a-z0-9])", (ROOT / "requirements" / "dev.txt").read_text())
+    assert [pin.partition(" ")[0] for pin in pins if "==" in pin and "--hash=sha256:" not in pin] == []
+    packages = json.loads((ROOT / "package-lock.json").read_text())["packages"]
+    assert [name for name, package in packages.items() if name and "integrity" not in package] == []
+    installs = re.findall(r"-r requirements/\S+|npm ci|pip install.*", (ROOT / "Makefile").read_text())
+    assert "install --require-hashes -r requirements/dev.txt" in (ROOT / "Makefile").read_text() and "npm ci" in installs
+
+
 # Paths of the machine that a file was written on.
 DESK = re.compile(r"(?<![\w.])/(?:work|root|home)/\w|/tmp/\w")  # fmt: skip
 

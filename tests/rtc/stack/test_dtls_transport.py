@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 import pytest
+from aiortc import RTCDtlsTransport
 from OpenSSL import SSL
 
 from framewire.rtc.events import PeerState, PeerTrack
@@ -97,6 +98,23 @@ async def test_data_is_dropped_and_none_of_it_is_kept(pair):
     await pair.send_all([b"".join(pair.dtls(b"x") for _ in range(30)) for _ in range(20)])
     with pytest.raises(SSL.WantReadError):
         pair.transport._ssl.recv(1)
+    assert await pair.still_shows(60)
+
+
+async def test_an_error_that_aiortcs_loop_does_not_expect_does_not_end_it(pair, monkeypatch):
+    read, raised = RTCDtlsTransport._recv_next, []
+
+    async def broken(self):
+        await read(self)
+        if self is pair.transport:  # not the viewer's
+            raised.append(self)
+            raise ValueError("what a binding raises")
+
+    monkeypatch.setattr(RTCDtlsTransport, "_recv_next", broken)
+    for _ in range(3):
+        pair.send(pair.dtls(b"x"))
+        await asyncio.sleep(0.01)
+    await pair.stage.watch(lambda: bool(raised))
     assert await pair.still_shows(60)
 
 
