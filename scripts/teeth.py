@@ -4,8 +4,8 @@
     python scripts/teeth.py --row S11      the controls of one row; may be repeated
     python scripts/teeth.py --list         the controls alone
 
-`tests/teeth.toml` says what the controls are. Each is removed in a copy of the tree, and the tests that are named for it
-run there. The tree itself is never touched. Must not know what any control is.
+`tests/teeth.toml` says what the controls are. Each is removed in a copy of the tree, and the tests that are named for
+it run there. The tree itself is never touched. Must not know what any control is.
 """
 
 from __future__ import annotations
@@ -72,10 +72,10 @@ def controls(path: Path = CONTROLS) -> list[Control]:
         Control(tuple(each["rows"]), each["name"], each["file"], each["remove"], each["put"], tuple(each["tests"]))
         for each in tomllib.loads(path.read_text())["control"]
     ]
-    for control in found:
-        count = (ROOT / control.file).read_text().count(control.remove)
-        if count != 1:
-            raise ValueError(f"{control.name!r}: its text is {count} times in {control.file}, not once")
+    counts = {control: (ROOT / control.file).read_text().count(control.remove) for control in found}
+    wrong = [f"{each.name!r}: its text is {count} times in {each.file}" for each, count in counts.items() if count != 1]
+    if wrong:
+        raise ValueError(f"{'; '.join(wrong)}: write it as it is there now, in {path.name}")
     return found
 
 

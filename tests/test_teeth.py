@@ -52,7 +52,7 @@ def test_a_text_that_is_not_in_the_file_once_is_refused(tmp_path: Path):
     path.write_text(
         '[[control]]\nrows = ["S1"]\nname = "n"\nfile = "Makefile"\nremove = "no such text"\nput = ""\ntests = []\n'
     )
-    with pytest.raises(ValueError, match="'n': its text is 0 times in Makefile, not once"):
+    with pytest.raises(ValueError, match="'n': its text is 0 times in Makefile: write it"):
         teeth.controls(path)
 
 
