@@ -79,7 +79,8 @@ class Echo:
     def start(self, link: EngineLink, configure: Configure) -> None:
         if "refuse" in self.words:
             link.send(Failed(text="no such codec"))
-            self.stopped.set()
+            if "stubborn" not in self.words:
+                self.stopped.set()
         elif "mute" not in self.words:
             link.send(Log(level=20, text=f"configured for {configure.options.host}"))
             link.send(Ready(pid=os.getpid(), epoch=os.urandom(4).hex()))

@@ -89,6 +89,8 @@ class EngineSupervisor:
         self._process: EngineProcess | None = None
         self._linked: EngineProcess | None = None
         self._start_error: BaseException | None = None
+        self._refusal: str | None = None
+        """Why an engine that runs cannot do its work, nor can another one."""
         self.failure: str | None = None
         """Why the engine is not started again any more, for people; None while all is well. Final: the port is free."""
         self._thread = threading.Thread(target=self._supervise, name="framewire-engine", daemon=True)
@@ -252,10 +254,10 @@ class EngineSupervisor:
                 reason = self._run()
                 running = not self._closing and self._restart(reason)
         except Exception as error:
-            self._fail(f"the engine is not watched any more: {why(error)}; serve again")
             self._signal(KILL)
+            self._fail(f"the engine is not watched any more: {why(error)}; serve again")
         finally:
-            if self._closing or self._start_error or self.failure:
+            if self._closing or self._start_error:
                 self._close_listeners()
             self._over = True
             self._changed.notify()
@@ -271,6 +273,8 @@ class EngineSupervisor:
             self._changed.notify()
 
     def _restart(self, reason: str) -> bool:
+        if self._refusal:
+            self._fail(self._refusal)
         while self.failure is None:
             delay = self._policy.exited(time.monotonic(), was_ready=self._ready is not None)
             self._ready = None
@@ -352,11 +356,13 @@ class EngineSupervisor:
                 self._outbox.put(partial(self._send_again, message))
                 return
             case Failed():
-                self._fail(message.text)
+                self._refusal = message.text
+                self._signal(KILL)
                 return
         self._hand_on(message)
 
     def _fail(self, text: str) -> None:
+        self._close_listeners()  # first: whoever sees the failure may serve the port again
         self.failure = text
         self._changed.notify()
         logger.error("framewire: %s", text)
