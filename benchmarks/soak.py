@@ -5,6 +5,7 @@ Samples memory, threads, descriptors and tasks of the engine, and the publisher'
 
     python -m benchmarks.soak --minutes 120                              all that happens to viewers
     python -m benchmarks.soak --visits 1000 --ending is_killed --stay 0.2   a thousand of one kind
+    python -m benchmarks.soak --visits 1000 --ending tab_is_killed       in a real browser
 
 Must not know how frames travel.
 """
@@ -52,6 +53,8 @@ TASKS_VARIABLE = "FRAMEWIRE_SOAK"
 """Names the file in which the engine writes how many tasks it has."""
 TASKS_TIMEOUT_S = 10.0
 GUESTS_END_S = 10.0
+TABS = "tab_is_killed"
+"""The ending of `benchmarks.tabs`."""
 SETTLE_S = 60.0
 """The engine has removed all viewers within this time; one that lost its network takes the longest."""
 
@@ -177,11 +180,8 @@ class Soak:
         """The samples before, during and after."""
         await asyncio.sleep(2)
         before, samples = self.sample(), []
-        pipe, display = asyncio.subprocess.PIPE, self._display
-        options = self._options
-        endings = [word for ending in options.ending for word in ("--ending", ending)]
-        arguments = ["--guests", str(options.guests), "--stay", str(options.stay), *endings]
-        command = [sys.executable, "-m", "benchmarks.guests", *arguments, "--", display.ws_url, display.server.token]
+        pipe = asyncio.subprocess.PIPE
+        command = [sys.executable, "-m", *self._guests()]
         guests = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, env=environment())
         assert guests.stdin and guests.stdout
         try:
@@ -203,6 +203,15 @@ class Soak:
             await guests.wait()
             guests._transport.close()  # type: ignore[attr-defined]
         return before, samples, await self._settled(before)
+
+    def _guests(self) -> list[str]:
+        """The module that plays them, and its arguments."""
+        options, display = self._options, self._display
+        if options.ending == [TABS]:
+            return ["benchmarks.tabs", "--guests", str(options.guests), "--", display.url]
+        endings = [word for ending in options.ending for word in ("--ending", ending)]
+        arguments = ["--guests", str(options.guests), "--stay", str(options.stay), *endings]
+        return ["benchmarks.guests", *arguments, "--", display.ws_url, display.server.token]
 
     def _over(self) -> bool:
         visits: int | None = self._options.visits
@@ -247,7 +256,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--visits", type=int, help="end after so many guests, instead of minutes")
     parser.add_argument("--guests", type=int, default=6, help="guests at a time")
     parser.add_argument("--stay", type=float, default=STAY_S, help="seconds that a guest watches at most")
-    parser.add_argument("--ending", action="append", default=[], help="how guests end (guests.py); may be repeated")
+    parser.add_argument("--ending", action="append", default=[], help="how guests end (guests.py), or tab_is_killed")
     parser.add_argument("--every", type=float, default=5.0, help="seconds between two samples")
     parser.add_argument("--size", default="640x360")
     parser.add_argument("--fps", type=float, default=30.0)

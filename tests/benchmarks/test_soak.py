@@ -90,3 +90,18 @@ def test_viewers_that_come_and_go_leave_nothing_behind(tmp_path):
     assert ended.returncode == 0 and result["faults"] == [], ended.stdout
     assert result["after"]["viewers"] == 0 and result["counts"]["watched"] >= 3
     assert max(sample["viewers"] for sample in result["samples"]) >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.timeout(180)
+def test_tabs_that_are_killed_leave_nothing_behind(tmp_path):
+    output = tmp_path / "soak.json"
+    command = [sys.executable, "-m", "benchmarks.soak", "--visits", "3", "--ending", "tab_is_killed", "--every", "1"]
+    command += ["--guests", "2", "--size", "320x180", "--fps", "10", "--output", str(output)]
+    ended = subprocess.run(
+        command, cwd=ROOT, env=environment(), timeout=100 + SETTLE_S, capture_output=True, text=True, check=False
+    )
+    result = json.loads(output.read_text())
+    assert ended.returncode == 0 and result["faults"] == [], ended.stdout
+    assert result["counts"]["tab_is_killed"] >= 1
