@@ -219,23 +219,16 @@ def test_an_engine_that_cannot_start_is_given_up_with_its_last_output(engines):
     engine.ring_bell(1)
 
 
-def test_an_engine_that_reports_failure_is_not_started_again(engines):
-    engine = engines.start("refuse")
-    with pytest.raises(EngineError, match="no such codec"):
-        engine.wait_ready(TEST_TIMEOUT_S)
-    eventually(lambda: engine.pid is None)
-    engine._thread.join(TEST_TIMEOUT_S)
-    assert not engine._thread.is_alive() and engines.received == [Failed(text="no such codec")]
-
-
-def test_an_engine_that_reports_failure_and_stays_is_ended_and_then_its_port_is_free(engines):
+@pytest.mark.parametrize("more", [[], ["stubborn"]])
+def test_an_engine_that_reports_failure_is_not_started_again_and_leaves_its_port(engines, more):
     listeners = bind("127.0.0.1", 0)
     port = listeners[0].getsockname()[1]
-    engine = engines.start("refuse", "stubborn", listeners=listeners)
+    engine = engines.start("refuse", *more, listeners=listeners)
     with pytest.raises(EngineError, match="no such codec"):
         engine.wait_ready(TEST_TIMEOUT_S)
     socket.create_server(("127.0.0.1", port)).close()
-    assert engine.pid is None
+    engine._thread.join(TEST_TIMEOUT_S)
+    assert engine.pid is None and not engine._thread.is_alive() and engines.received == [Failed(text="no such codec")]
 
 
 def test_an_engine_that_sends_what_is_no_message_is_killed_and_given_up(engines, caplog):
