@@ -109,11 +109,20 @@ class EngineProcess:
     @property
     def stopped(self) -> bool:
         """Whether it has been stopped, as by SIGSTOP; where the system does not say so, and in a debugger, False."""
+        return self._state == b"T"
+
+    @property
+    def debugged(self) -> bool:
+        """Whether a debugger such as gdb holds it at this moment; where the system does not say so, False."""
+        return self._state == b"t"
+
+    @property
+    def _state(self) -> bytes:
         try:
             with open(f"/proc/{self.pid}/stat", "rb") as file:
-                return file.read().rpartition(b") ")[2][:1] == b"T"
+                return file.read().rpartition(b") ")[2][:1]
         except OSError:
-            return False
+            return b""
 
     def messages(self, interval_s: float) -> Iterator[FromEngine | None]:
         """Messages of the engine until it closes its end; what it prints meanwhile is logged. None comes where nothing

@@ -334,6 +334,8 @@ class EngineSupervisor:
 
     def _look(self, process: EngineProcess) -> None:
         """Nothing comes from the engine."""
+        if process.debugged:  # it can say nothing, and is as well as it was before
+            self._silence.heard(time.monotonic())
         stopped = process.stopped
         silence_s = self._silence.over(time.monotonic(), stopped=stopped)
         if silence_s is not None:
