@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
+
 import pytest
 
+from framewire.link import silence as limits
 from framewire.link.silence import (
     ASLEEP_S,
     LOOK_INTERVAL_S,
@@ -12,6 +17,7 @@ from framewire.link.silence import (
     STOPPED_LIMIT_S,
     Silence,
 )
+from tests.link.engines import TEST_TIMEOUT_S, eventually
 
 
 def looks(silence: Silence, since: float, until: float, *, stopped: bool = True) -> tuple[float, float] | None:
@@ -81,3 +87,29 @@ def test_each_replacement_doubles_the_limits_for_a_minute():
     now += RECENT_S
     silence.heard(now)
     assert looks(silence, now, now + 100.0) == (now + STOPPED_LIMIT_S, STOPPED_LIMIT_S)
+
+
+DEBUGGER = """
+import ctypes, sys, time
+PTRACE_ATTACH = 16
+print(ctypes.CDLL(None).ptrace(PTRACE_ATTACH, int(sys.argv[1]), 0, 0), flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says that a debugger holds a process")
+def test_an_engine_that_a_native_debugger_holds_is_not_replaced(engines, caplog, monkeypatch):
+    engine = engines.start("alive")
+    first = engine.wait_ready(TEST_TIMEOUT_S)
+    eventually(lambda: engine._silence._heard_at)
+    command = [sys.executable, "-c", DEBUGGER, str(first.pid)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as debugger:
+        assert debugger.stdout
+        attached = debugger.stdout.readline().strip() == "0"
+        monkeypatch.setattr(limits, "SILENT_LIMIT_S", 0.5)
+        time.sleep(1.5)
+        pid = engine.pid
+        debugger.kill()
+    if not attached:
+        pytest.skip("this system lets no process debug another one")
+    assert pid == first.pid and "ending it" not in caplog.text

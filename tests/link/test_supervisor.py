@@ -166,32 +166,6 @@ def test_an_engine_that_is_stopped_is_replaced(engines, caplog, monkeypatch):
     assert "its process is stopped; ending it" in caplog.text
 
 
-DEBUGGER = """
-import ctypes, sys, time
-PTRACE_ATTACH = 16
-print(ctypes.CDLL(None).ptrace(PTRACE_ATTACH, int(sys.argv[1]), 0, 0), flush=True)
-time.sleep(60)
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says that a debugger holds a process")
-def test_an_engine_that_a_native_debugger_holds_is_not_replaced(engines, caplog, monkeypatch):
-    engine = engines.start("alive")
-    first = engine.wait_ready(TEST_TIMEOUT_S)
-    eventually(lambda: engine._silence._heard_at)
-    command = [sys.executable, "-c", DEBUGGER, str(first.pid)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as debugger:
-        assert debugger.stdout
-        attached = debugger.stdout.readline().strip() == "0"
-        monkeypatch.setattr(silence, "SILENT_LIMIT_S", 0.5)
-        time.sleep(1.5)
-        pid = engine.pid
-        debugger.kill()
-    if not attached:
-        pytest.skip("this system lets no process debug another one")
-    assert pid == first.pid and "ending it" not in caplog.text
-
-
 def test_an_engine_that_runs_and_says_nothing_is_replaced(engines, caplog, monkeypatch):
     monkeypatch.setattr(silence, "SILENT_LIMIT_S", 0.5)
     engine = engines.start("alive")
