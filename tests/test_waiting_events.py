@@ -118,6 +118,14 @@ def test_turns_of_the_wheel_add_up() -> None:
     assert first["dx"] == 1.5, "as it was"
 
 
+@pytest.mark.parametrize("name", ["dx", "dy"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_turns_of_the_wheel_stay_finite_as_the_contract_says(name: str, sign: int) -> None:
+    far = {"type": "wheel", "x": 1, name: sign * sys.float_info.max}
+    assert merged(far, far) is None
+    assert merged(far, {"type": "wheel", "x": 1, name: -sign}) is not None
+
+
 @pytest.mark.parametrize("more", [{"buttons": [1]}, {"modifiers": ["Alt"]}, {"ntouches": 1}, {"type": "wheel"}])
 def test_moves_with_other_buttons_keys_or_fingers_are_two(more: dict[str, Any]) -> None:
     move = {"type": "pointer_move", "buttons": [], "modifiers": [], "ntouches": 0}

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
+from math import isfinite
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 Event = Mapping[str, Any]
@@ -65,7 +66,9 @@ def merged(first: Event, second: Event) -> Event | None:
         return second
     if first["type"] != "wheel":
         return None
-    return {**second, "dx": first.get("dx", 0) + second.get("dx", 0), "dy": first.get("dy", 0) + second.get("dy", 0)}
+    turned = {name: first.get(name, 0) + second.get(name, 0) for name in ("dx", "dy")}
+    # No viewer can send what is not finite, so no program expects it.
+    return {**second, **turned} if all(map(isfinite, turned.values())) else None
 
 
 def _same_held(first: Event, second: Event) -> bool:
