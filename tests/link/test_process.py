@@ -47,7 +47,7 @@ sys.stdout.write("rted\\n\\n  and stopped"); sys.stdout.flush()
     assert engine.last_output() == ": and stopped"
 
 
-def test_an_engine_that_does_not_read_is_killed(link_kind, monkeypatch):
+def test_an_engine_that_does_not_read_is_killed(link_kind, monkeypatch, caplog):
     monkeypatch.setattr(parent_end, "SEND_TIMEOUT_S", 1)
     program = """
 import sys, time
@@ -64,6 +64,7 @@ time.sleep(600)
         engine.send(encode(ViewerText(id=0, text="y" * 4_000_000)))
     assert engine.wait() == "signal 9, SIGKILL"
     engine.send(encode(Shutdown()))
+    assert "it does not read" in caplog.text and "ulimit" not in caplog.text
 
 
 def test_an_engine_that_closes_its_socket_and_does_not_exit_is_killed(monkeypatch):

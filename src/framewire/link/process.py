@@ -103,7 +103,9 @@ class EngineProcess:
             pass
         except OSError as error:
             if error.errno not in _ENDS:
-                logger.warning("framewire: the engine cannot be sent a message, and is ended: %s", reason(error))
+                full = isinstance(error, BlockingIOError | TimeoutError)
+                why = "it does not read" if full else reason(error)
+                logger.warning("framewire: the engine cannot be sent a message, and is ended: %s", why)
                 self.signal(KILL)
 
     @property
