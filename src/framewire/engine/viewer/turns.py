@@ -18,11 +18,11 @@ TURN_S: Final = 0.001
 Source: chosen by hand: a frame takes four turns from its publishing to its sending; pinned by
 `tests/engine/viewer/test_turns.py::test_messages_have_a_little_of_each_turn`"""
 
-WOKEN_PER_TURN: Final = 16
+WOKEN_PER_TURN: Final = 32
 """Messages that waited are taken in one turn of the loop, where they are as short as most are. Turns of a busy loop are
 long: one message in each would hold a large audience up.
 
-Source: chosen by hand, `TURN_S` of messages of 60 us; pinned by
+Source: chosen by hand, `TURN_S` of messages of 30 us; pinned by
 `tests/engine/viewer/test_turns.py::test_short_messages_that_wait_share_a_turn`"""
 
 
