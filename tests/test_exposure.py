@@ -160,11 +160,18 @@ async def test_viewers_that_come_anew_reach_no_more_destinations(
 
 
 @pytest.mark.parametrize(
-    ("remote", "may"), [(None, True), ("127.0.0.1", True), ("::1", True), ("192.0.2.7", False), ("fd00::7", False)]
-)
-async def test_a_viewer_of_another_machine_makes_this_one_send_nothing_to_itself(remote: str | None, may: bool) -> None:
+    ("remote", "proxy", "may"),
+    [
+        (None, "", True), ("127.0.0.1", "", True), ("::1", "", True), ("192.0.2.7", "", False), ("fd00::7", "", False),
+        ("127.0.0.1", "x-forwarded-for", False), ("::1", "forwarded", False), ("127.0.0.1", "x-real-ip", False),
+    ],
+)  # fmt: skip
+async def test_a_viewer_of_another_machine_makes_this_one_send_nothing_to_itself(
+    remote: str | None, proxy: str, may: bool
+) -> None:
     context = FakeContext()
-    viewer = context.connect(MemoryTransport(), ConnectionRequest(remote=remote))
+    headers = {proxy: "192.0.2.7"} if proxy else {}
+    viewer = context.connect(MemoryTransport(), ConnectionRequest(headers=headers, remote=remote))
     assert viewer._destinations.may_announce("10.0.0.7", 0.0)
     assert viewer._destinations.may_announce("127.0.0.1", 0.0) is may
     viewer.close(1001, "")

@@ -78,6 +78,13 @@ Source: chosen by hand: a few hundred are needed, and one message of any length 
 `tests/engine/viewer/test_viewer.py::test_what_a_viewer_may_send_before_it_is_admitted_is_bounded`"""
 
 
+PROXY_HEADERS: Final = ("forwarded", "x-forwarded-for", "x-real-ip")
+"""Of a request that came by way of a reverse proxy, which may be on this machine while its viewers are not.
+
+Source: RFC 7239, and what proxies sent before it; pinned by
+`tests/test_exposure.py::test_a_viewer_of_another_machine_makes_this_one_send_nothing_to_itself`"""
+
+
 class ViewerContext(Protocol):
     """What viewers need of the engine that serves them."""
 
@@ -119,9 +126,7 @@ class Viewer:
         self._visible: dict[int, bool] = {}
         """By subscription, as last reported."""
         self._peer: ViewerPeer | None = None
-        self._destinations = DestinationBudget(
-            context.announced, loopback=request.remote is None or is_loopback(request.remote)
-        )
+        self._destinations = DestinationBudget(context.announced, loopback=_may_be_here(request))
         self._timer: asyncio.TimerHandle | None = None
         self._input = InputPace()
         self._input_timer: asyncio.TimerHandle | None = None
@@ -481,3 +486,10 @@ class Viewer:
         parts = share_bandwidth(peer.estimate.bits_per_second, sent_bps, max_bps)
         for key, encoding in encodings.items():
             encoding.estimate(key, parts[key], sent_bps[key], measured=peer.estimate.measured)
+
+
+def _may_be_here(request: ConnectionRequest) -> bool:
+    """Whether the viewer may be on this machine, as one that comes by a forwarded port is, too."""
+    if any(name in request.headers for name in PROXY_HEADERS):
+        return False
+    return request.remote is None or is_loopback(request.remote)
