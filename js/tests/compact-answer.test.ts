@@ -37,6 +37,14 @@ test("lines that belong to a section stay there, even if all have them", () => {
   expect(compact.split("a=rtpmap:99").length - 1).toBe(2);
 });
 
+test("what the session says already is not said twice, nor contradicted", () => {
+  // Firefox writes both; a section's own direction overrides the session's (RFC 8866 §6.7).
+  const head = `${HEAD}a=sendrecv\r\na=fingerprint:sha-256 ${"AB:".repeat(31)}CD\r\n`;
+  const compact = compactAnswer(head + section(0) + section(1));
+  expect(compact.startsWith(`${head}${ICE}a=setup:active\r\n${EXTENSIONS}m=`)).toBe(true);
+  expect(compact.split("a=recvonly").length - 1).toBe(2);
+});
+
 test("an answer without sections is itself", () => {
   expect(compactAnswer(HEAD)).toBe(HEAD);
   expect(compactAnswer("")).toBe("");
