@@ -70,8 +70,8 @@ Source: chosen by hand (SECURITY.md S14); pinned by
 `tests/engine/viewer/test_session.py::test_the_65th_candidate_of_a_peer_is_refused`"""
 
 MAX_WAITING_MESSAGES: Final = 16
-"""Messages of a viewer that wait until it is admitted; one more closes it with 4429. At 64 KiB each, 32 viewers that
-are not admitted yet hold 32 MiB at most.
+"""Messages of a viewer that wait until it is admitted; one more closes it with 4429. At 64 KiB in all, 256 viewers
+that are not admitted yet hold 16 MiB at most.
 
 Source: chosen by hand; pinned by
 `tests/engine/viewer/test_session.py::test_the_17th_message_before_admission_is_refused`"""
