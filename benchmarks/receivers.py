@@ -51,12 +51,14 @@ class _Connection(ice.IceConnection):
 
     receiver: Receiver | None = None
 
-    def enqueue(self, data: bytes, component: int) -> None:
-        is_media = 128 <= data[0] <= 191 and not 192 <= data[1] <= 223
-        if is_media and self.receiver is not None:
-            self.receiver.received(data)
-        elif not is_media:
-            super().enqueue(data, component)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.on_srtp = self._take
+
+    def _take(self, datagram: bytes) -> None:
+        # RFC 5761 §4: the second byte tells feedback from media.
+        if self.receiver is not None and not 192 <= datagram[1] <= 223:
+            self.receiver.received(datagram)
 
 
 class _Gatherer(RTCIceGatherer):
