@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from framewire.engine.stream.keyframes import (
     MIN_KEYFRAME_INTERVAL_S,
     REFRESH_STILL_AFTER_S,
@@ -25,6 +27,20 @@ def test_the_first_keyframe_is_allowed_at_once_and_the_next_at_a_known_time() ->
     throttle.made(10.0)
     assert not throttle.allows(throttle.next_at - 0.001)
     assert throttle.allows(throttle.next_at) and throttle.next_at == 10.0 + MIN_KEYFRAME_INTERVAL_S
+
+
+def test_a_few_are_allowed_at_once_and_no_more_in_the_long_run() -> None:
+    throttle, made = KeyframeThrottle(), list[float]()
+    for step in range(1000):
+        now = step * 0.01
+        throttle.allow_at_once(now)
+        if throttle.allows(now):
+            throttle.made(now)
+            made.append(now)
+    assert made[:7] == pytest.approx([0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.3], abs=0.03), (
+        "a viewer that comes back does not wait"
+    )
+    assert len(made) < 6 + 2 * 10 / MIN_KEYFRAME_INTERVAL_S, "one that comes back without end does"
 
 
 def test_a_still_scene_is_refreshed_four_times_within_a_second() -> None:

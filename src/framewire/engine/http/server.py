@@ -267,7 +267,7 @@ class RequestLog(logging.Logger):
         elif isinstance(error, Exception):
             log.exception("a request could not be answered", error=error)
         else:
-            log.warning("aiohttp warns of a request")
+            log.warning("a request was answered with a warning of aiohttp")
 
 
 class _AiohttpSocket:

@@ -7,11 +7,20 @@ from __future__ import annotations
 
 from typing import Final
 
+from framewire.token_bucket import TokenBucket
+
 MIN_KEYFRAME_INTERVAL_S: Final = 0.3
 """Keyframes of one encoder are at least this far apart; requests of several viewers are answered by one keyframe.
 
 Source: chosen by hand, below LiveKit's `pli_throttle` of 0.5 to 1 s;
 pinned by `tests/engine/stream/test_keyframes.py::test_frequent_requests_are_answered_by_few_keyframes`.
+"""
+
+MAX_KEYFRAMES_AT_ONCE: Final = 6
+"""So many keyframes of one encoder may follow each other sooner, for a lone viewer that leaves and comes back.
+
+Source: chosen by hand: a page that is loaded again comes back once;
+pinned by `tests/engine/stream/test_keyframes.py::test_a_few_are_allowed_at_once_and_no_more_in_the_long_run`.
 """
 
 REFRESH_STILL_AFTER_S: Final = (0.12, 0.3, 0.6, 1.0)
@@ -26,10 +35,11 @@ pinned by `tests/engine/stream/test_keyframes.py::test_a_still_scene_is_refreshe
 
 
 class KeyframeThrottle:
-    """Allows a keyframe at most once per `MIN_KEYFRAME_INTERVAL_S`."""
+    """Allows a keyframe at most once per `MIN_KEYFRAME_INTERVAL_S`, and a few at once."""
 
     def __init__(self) -> None:
         self._last_at = float("-inf")
+        self._at_once = TokenBucket(1 / MIN_KEYFRAME_INTERVAL_S, MAX_KEYFRAMES_AT_ONCE)
 
     @property
     def next_at(self) -> float:
@@ -39,6 +49,11 @@ class KeyframeThrottle:
     def allows(self, now: float) -> bool:
         """Whether a keyframe is allowed now."""
         return now >= self.next_at
+
+    def allow_at_once(self, now: float) -> None:
+        """Allow one now, as no other viewer is to be spared: unless that was asked for too often."""
+        if self._at_once.take(now):
+            self._last_at = float("-inf")
 
     def made(self, now: float) -> None:
         """A keyframe was encoded."""

@@ -130,7 +130,7 @@ class VideoLayer(EncodingLoop[VideoJob, BuiltVideo]):
     def subscribe(self, subscriber: Subscriber) -> None:
         """Start sending to a subscriber, from a keyframe on: at once where there is no other one to be spared."""
         if not len(self):
-            self._throttle = KeyframeThrottle()
+            self._throttle.allow_at_once(self._clock())
         super().subscribe(subscriber)
 
     def spent_bps(self, now: float) -> float:
