@@ -16,7 +16,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="a limit of POSIX")
 PROGRAM = """
 import os, resource
 from framewire.engine.descriptors import can_open_more, descriptor_limit, descriptors_left
-first = os.open(os.devnull, os.O_RDONLY)
+first = max(os.open(os.devnull, os.O_RDONLY) for _ in range(300))
 for left in (100, 33, 32, 1, 0):
     resource.setrlimit(resource.RLIMIT_NOFILE, (first + 1 + left, 4096))
     print(descriptors_left(), can_open_more(), descriptor_limit() == first + 1 + left)
@@ -32,6 +32,10 @@ def test_some_descriptors_are_kept_in_reserve() -> None:
     ]  # fmt: skip
 
 
+def test_where_few_may_be_open_few_are_kept_in_reserve() -> None:
+    assert [descriptors.reserve(limit) for limit in (10, 20, 255, 256, 4096)] == [1, 2, 31, 32, 32]
+
+
 def test_windows_selects_few_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     assert descriptor_limit() == 512
@@ -44,7 +48,7 @@ def test_on_windows_the_number_of_a_socket_says_nothing(monkeypatch: pytest.Monk
 
 @posix
 def test_the_last_descriptors_are_known_by_their_number() -> None:
-    assert [descriptors.is_nearly_last(number, 100) for number in (3, 67, 68, 99)] == [False, False, True, True]
+    assert [descriptors.is_nearly_last(number, 300) for number in (3, 267, 268, 299)] == [False, False, True, True]
 
 
 @posix

@@ -95,8 +95,9 @@ def test_a_slow_function_delays_no_other_viewer() -> None:
     assert asked.answer() == (1, "slow", False)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_an_answer_that_cannot_be_given_takes_no_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_cannot_be_given_takes_no_slot(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(module, "MAX_OPEN_QUESTIONS", 1)
     answers: queue.Queue[int] = queue.Queue()
 
@@ -111,6 +112,7 @@ def test_an_answer_that_cannot_be_given_takes_no_slot(monkeypatch: pytest.Monkey
     wait_until(lambda: authenticator._slots._value == 1)
     authenticator.ask(2, "known", REQUEST)
     assert answers.get(timeout=TEST_TIMEOUT_S) == 2
+    assert [record.message for record in caplog.records] == ["framewire: the engine could not be told who is admitted"]
 
 
 def test_the_newest_question_is_next_and_the_oldest_one_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,12 @@ the next viewer need some.
 Source: chosen by hand, twice the connections that are accepted in one turn of the loop; pinned by
 `tests/engine/test_descriptors.py::test_some_descriptors_are_kept_in_reserve`"""
 
+RESERVED_FRACTION: Final = 1 / 8
+"""Where few may be open, the reserve is this part of them: the first viewer needs one, too.
+
+Source: chosen by hand; pinned by
+`tests/engine/test_descriptors.py::test_where_few_may_be_open_few_are_kept_in_reserve`"""
+
 WINDOWS_LIMIT: Final = 512
 """Sockets that `select` takes on Windows, where an engine uses it.
 
@@ -47,12 +53,17 @@ def descriptors_left() -> int:
     return descriptor_limit() - descriptor
 
 
+def reserve(limit: int) -> int:
+    """How many of so many descriptors are kept in reserve."""
+    return min(RESERVED_DESCRIPTORS, int(limit * RESERVED_FRACTION))
+
+
 def is_nearly_last(descriptor: int, limit: int) -> bool:
     """Whether a new descriptor of this number leaves no more than the reserve: all below it are in use. Never on
     Windows, where the number of a socket says nothing of how many there are."""
-    return sys.platform != "win32" and descriptor >= limit - RESERVED_DESCRIPTORS
+    return sys.platform != "win32" and descriptor >= limit - reserve(limit)
 
 
 def can_open_more() -> bool:
     """Whether there are more left than the reserve."""
-    return descriptors_left() > RESERVED_DESCRIPTORS
+    return descriptors_left() > reserve(descriptor_limit())

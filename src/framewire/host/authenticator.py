@@ -83,7 +83,7 @@ class Authenticator:
         try:
             while asked := self._newest():
                 self._decide(*asked)
-        finally:  # even where an answer could not be given
+        finally:
             self._slots.release()
         self._start_thread()  # for what has come since the last look
 
@@ -99,7 +99,10 @@ class Authenticator:
         except BaseException:  # SystemExit as well: the viewer is to be answered
             self._log.exception("framewire: a viewer could not be authenticated")
             principal, failed = None, True
-        self._answer(question, principal, failed)
+        try:
+            self._answer(question, principal, failed)
+        except Exception:  # the thread has other questions
+            self._log.exception("framewire: the engine could not be told who is admitted")
 
     def _principal(self, token: str, request: ConnectionRequest) -> str | None:
         answer = self._authenticate(token, request)
