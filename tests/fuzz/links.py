@@ -184,7 +184,7 @@ def read_in_parent(data: bytes) -> Hashable:
     quiet: Any = _Quiet()
     host._listener, host._channels, host._authenticator = listener, quiet, quiet
     supervisor._outbox = supervisor._changed = quiet
-    supervisor.failure = None
+    supervisor.failure = supervisor._process = None
     supervisor._on_message = host._take
     # Not `_hand_on`, which logs what is raised: nothing may be.
     supervisor._hand_on = host._take  # type: ignore[method-assign]
