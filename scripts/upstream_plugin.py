@@ -51,6 +51,13 @@ class DressedConnection(ice.IceConnection):
         return data[1:], component
 
 
+class DataTransport(DtlsTransport):
+    """The tests send data over DTLS, for data channels too, and ours drops it."""
+
+    def _drop_data(self) -> None:
+        return
+
+
 def _put(module: ModuleType, name: str, value: object) -> None:
     assert hasattr(module, name), f"{module.__name__} has no {name} any more: this release of it is not known"
     setattr(module, name, value)
@@ -74,13 +81,13 @@ def replace_peer_connection() -> ModuleType:
     DtlsTransport.on_feedback = staticmethod(lambda feedback: None)
     module = ice.private_copy(
         "aiortc.rtcpeerconnection",
-        RTCDtlsTransport=DtlsTransport,
+        RTCDtlsTransport=DataTransport,
         RTCIceGatherer=IceGatherer,
     )
     for where in (aiortc, aiortc.rtcicetransport):
         _put(where, "RTCIceGatherer", IceGatherer)
     for where in (aiortc, aiortc.rtcdtlstransport):
-        _put(where, "RTCDtlsTransport", DtlsTransport)
+        _put(where, "RTCDtlsTransport", DataTransport)
     _put(aiortc, "RTCPeerConnection", module.RTCPeerConnection)
     _replace_module("aiortc.rtcpeerconnection", module)
     return module
@@ -114,6 +121,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def whose_dtls(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if _peer_connection is not None and request.node.name in STOCK_DTLS:
         monkeypatch.setattr(_peer_connection, "RTCDtlsTransport", STOCK_TRANSPORT)
+        made = ice.IceConnection.__init__
+
+        def make(self: ice.IceConnection, **options: Any) -> None:
+            made(self, **options)
+            self.on_srtp = lambda datagram: self.enqueue(datagram, 1)  # where aiortc's transport reads
+
+        monkeypatch.setattr(ice.IceConnection, "__init__", make)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

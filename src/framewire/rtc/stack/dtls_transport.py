@@ -75,7 +75,9 @@ class DtlsTransport(RTCDtlsTransport):
         super()._setup_srtp()
         if self._rx_srtp is not None:
             self._receiver = SrtcpReceiver(self._rx_srtp)
-            self.connection.on_srtp = self._receive
+            connection = getattr(self.transport, "_connection", None)
+            if isinstance(connection, ice.IceConnection):  # aiortc's own tests have other transports
+                connection.on_srtp = self._receive
 
     def _receive(self, datagram: bytes) -> None:
         """Take feedback of the viewer, or what a forger sends from its address. Never raises."""
