@@ -323,6 +323,13 @@ async def test_a_socket_that_opens_after_the_end_is_closed(late):
     assert transport.is_closing()
 
 
+async def test_no_consent_is_asked_for_once_the_connection_is_closed(pair):
+    ours, _ = pair
+    await ours.close()
+    async with asyncio.timeout(20):  # aioice begins it when a check has succeeded, and that may be after the end
+        await ours.query_consent()
+
+
 async def test_a_lost_check_is_sent_again_before_aioice_would(pair, monkeypatch):
     ours, _ = pair
     monkeypatch.setattr(aioice.stun, "RETRY_RTO", 60)

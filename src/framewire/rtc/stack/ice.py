@@ -241,6 +241,11 @@ class IceConnection(ice.Connection):
         for socket in list(self.sockets):
             socket.transport.close()
 
+    async def query_consent(self) -> None:
+        """Not on a connection that was closed between the check that succeeded and this: there it would never end."""
+        if not self._ended:
+            await super().query_consent()
+
     async def add_remote_candidate(self, remote_candidate: aioice.Candidate | None) -> None:
         """Take an address that the viewer announces, unless it has announced too many, here or in all."""
         if remote_candidate is None or self._may_announce((remote_candidate.host, remote_candidate.port)):
