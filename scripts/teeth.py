@@ -35,7 +35,7 @@ from scripts.mutants import Fork, ended, fork, preload, prepare_hypothesis  # no
 CONTROLS = ROOT / "tests" / "teeth.toml"
 LIMIT_S = 60.0
 """Time for the tests of one control. A test that waits for ever without it has fallen too."""
-TIMEOUT = ("--timeout=15", "-o", "timeout_method=signal")
+TIMEOUT = ("--timeout=10", "-o", "timeout_method=signal")
 """Time for one test: without its control, some wait for ever."""
 PRELOADED = ("aiohttp.web", "aiortc", "av", "hypothesis", "msgspec", "numpy", "psutil", "pytest_asyncio")
 """Imported once, for all forks: nothing of ours, which differs in each."""
