@@ -8,18 +8,8 @@ import { decode, MAX_UNIT_BYTES, pixelBytes, readHeader, WireError } from "../..
 import { SHAPES } from "../../src/core/wire.gen";
 import { Unpacker } from "../../src/worker/lossless";
 import { type Native, startNative } from "../../src/worker/native";
+import "../image-data";
 import { changedBytes, changedTree, type Json, joined, Random, SCALE, SEED } from "./random";
-
-globalThis.ImageData ??= class {
-  readonly data: Uint8ClampedArray;
-  readonly width: number;
-  readonly height: number;
-  constructor(first: Uint8ClampedArray | number, second: number, third?: number) {
-    this.width = typeof first === "number" ? first : second;
-    this.height = typeof first === "number" ? second : (third as number);
-    this.data = typeof first === "number" ? new Uint8ClampedArray(4 * first * second) : first;
-  }
-} as unknown as typeof ImageData;
 
 const vectors = <T>(name: string): readonly T[] => JSON.parse(readFileSync(new URL(`../../../signaling/vectors/${name}.json`, import.meta.url), "utf8")) as readonly T[];
 const MESSAGES = vectors<{ readonly from: string; readonly text?: string }>("messages").flatMap(({ from, text }) => (from === "server" && text !== undefined ? [text] : []));

@@ -20,13 +20,11 @@ DTLS, RTP, STUN = b"\x16\xfe\xfd" + bytes(20), b"\x80\x63" + bytes(20), b"\0\1\0
 @pytest.fixture
 async def pair(loopback):
     """One of ours and one of stock aioice, connected."""
-    ours, stock = ice.IceConnection(ice_controlling=True), aioice.Connection(ice_controlling=False)
-    for one, other in ((ours, stock), (stock, ours)):
-        await one.gather_candidates()
-        other.remote_username, other.remote_password = one.local_username, one.local_password
-        for candidate in one.local_candidates:
-            await other.add_remote_candidate(candidate)
-        await other.add_remote_candidate(None)
+    ours, stock = await joined()
+    for candidate in stock.local_candidates:
+        await ours.add_remote_candidate(candidate)
+    for one in (ours, stock):
+        await one.add_remote_candidate(None)
     await asyncio.gather(ours.connect(), stock.connect())
     yield ours, stock
     await ours.close()
