@@ -16,6 +16,7 @@ import os
 import random
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
@@ -135,18 +136,22 @@ class Guests:
                 await watching
 
 
-async def main(options: argparse.Namespace) -> None:
-    guests = Guests(options)
-    visits = [asyncio.create_task(guests.keep_visiting()) for _ in range(options.guests)]
+async def answer(visits: Sequence[asyncio.Task[None]], counts: Counter[str]) -> None:
+    """Print the counts for each line on the standard input; at its end, end the visits."""
     while await asyncio.to_thread(sys.stdin.readline):
         broken = [visit.exception() for visit in visits if visit.done()]
         if broken:
             raise RuntimeError("a guest failed, and no other takes its place") from broken[0]
-        sys.stdout.write(json.dumps(guests.counts) + "\n")
+        sys.stdout.write(json.dumps(counts) + "\n")
         sys.stdout.flush()
     for visit in visits:
         visit.cancel()
     await asyncio.gather(*visits, return_exceptions=True)
+
+
+async def main(options: argparse.Namespace) -> None:
+    guests = Guests(options)
+    await answer([asyncio.create_task(guests.keep_visiting()) for _ in range(options.guests)], guests.counts)
 
 
 def _options() -> argparse.Namespace:

@@ -124,7 +124,7 @@ def words(process: psutil.Process) -> list[str]:
     """Its command line; empty when it has ended."""
     try:
         return process.cmdline()
-    except psutil.NoSuchProcess:
+    except psutil.Error:
         return []
 
 

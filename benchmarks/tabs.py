@@ -10,14 +10,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import json
 import os
-import sys
 import time
 from collections import Counter
 from pathlib import Path
 
 from benchmarks.browser import Browser, BrowserGoneError, Page, launched
+from benchmarks.guests import answer
 from benchmarks.measure import CHROMIUM, FLAGS
 
 FIRST_PICTURE_TIMEOUT_S = 30.0
@@ -63,15 +62,7 @@ async def main(options: argparse.Namespace) -> None:
     counts: Counter[str] = Counter()
     async with launched(Path(CHROMIUM), FLAGS) as browser:
         visits = [asyncio.create_task(keep_visiting(browser, options.url, counts)) for _ in range(options.guests)]
-        while await asyncio.to_thread(sys.stdin.readline):
-            broken = [task.exception() for task in visits if task.done()]
-            if broken:
-                raise RuntimeError("a tab failed, and no other takes its place") from broken[0]
-            sys.stdout.write(json.dumps(counts) + "\n")
-            sys.stdout.flush()
-        for task in visits:
-            task.cancel()
-        await asyncio.gather(*visits, return_exceptions=True)
+        await answer(visits, counts)
 
 
 def _options() -> argparse.Namespace:

@@ -7,10 +7,9 @@ import contextlib
 import math
 import time
 
-import psutil
-
 from benchmarks.browser import BrowserGoneError
 from benchmarks.faults.stage import START_S, Stage, StageError, Took, tree
+from benchmarks.lab import words
 
 
 async def crash_tab(stage: Stage) -> float:
@@ -24,17 +23,10 @@ async def crash_tab(stage: Stage) -> float:
 
 
 async def kill_gpu_process(stage: Stage) -> float:
-    (process,) = [each for each in tree(stage.browser.pid) if "--type=gpu-process" in _words(each)]
+    (process,) = [each for each in tree(stage.browser.pid) if "--type=gpu-process" in words(each)]
     since = time.monotonic()
     process.kill()
     return since
-
-
-def _words(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
 
 
 async def other_vanishes(stage: Stage) -> float:
